@@ -1,0 +1,60 @@
+# make run    builds everything and filters sample logs through an example guest
+# make test   builds everything and runs all tests
+# make help   lists the other targets
+
+GO ?= go
+BUILD := build
+SO := $(BUILD)/flb-filter_wasmtime.so
+DOORS := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
+COMMAND := $(BUILD)/flb-wasmtime
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+GOFLAGS_BUILD := -trimpath -ldflags='-s -w'
+
+.PHONY: help build run test race lint fuzz bench examples verify-examples clean
+
+help: ## lists the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+# The go command knows what has changed, so each build asks it.
+build: ## builds the plugin and the command into build/
+	@mkdir -p $(BUILD)
+	$(GO) build $(GOFLAGS_BUILD) -buildmode=c-shared -o $(SO) .
+	@rm -f $(SO:.so=.h)
+	@# Links, not copies: two copies in one process are two Go runtimes.
+	@for door in $(DOORS); do ln -f $(SO) $$door; done
+	$(GO) build $(GOFLAGS_BUILD) -o $(COMMAND) ./cmd/flb-wasmtime
+
+run: build ## filters sample logs: in Fluent Bit if it is installed, else without
+	@./examples/run.sh
+
+test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
+	$(GO) test ./...
+
+race: build ## runs the tests with the race detector
+	$(GO) test -race ./...
+
+lint: ## vet, staticcheck, gofmt
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+
+FUZZTIME ?= 30s
+fuzz: ## runs every fuzz target for FUZZTIME
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -h '^func Fuzz' $$dir/*_test.go | sed -E 's/func (Fuzz[A-Za-z0-9_]*).*/\1/'); do \
+			$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; \
+	done
+
+bench: ## runs the benchmarks
+	$(GO) test -run '^$$' -bench . ./internal/...
+
+examples: ## builds the example guests whose toolchain is there
+	$(MAKE) -C examples
+
+verify-examples: ## rebuilds the example guests and compares them with the committed ones
+	$(MAKE) -C examples verify
+
+clean: ## removes what has been built
+	rm -rf $(BUILD)

@@ -1,0 +1,89 @@
+// The border to Fluent Bit: what the host calls, and what it is asked for.
+//
+// host.c   the symbols that Fluent Bit looks up, in the layout of the host that
+//          loads the object, and the callbacks behind them
+// worker.c the thread of each filter instance, on which Go and the guest run
+//
+// Go is entered on the plugin's own threads only: the threads of the host may
+// be coroutines with a stack of 24 KiB.
+
+#ifndef FLBWT_BORDER_H
+#define FLBWT_BORDER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The host's objects, which only the host looks into.
+struct flb_filter_instance;
+struct flb_input_instance;
+struct flb_config;
+
+// Levels of Fluent Bit's log (include/fluent-bit/flb_log.h, 1.8 to 5.1).
+enum { FLB_LOG_ERROR = 1, FLB_LOG_WARN = 2, FLB_LOG_INFO = 3 };
+
+// What a filter callback answers (include/fluent-bit/flb_filter.h).
+enum { FLB_FILTER_MODIFIED = 1, FLB_FILTER_NOTOUCH = 2 };
+
+struct job;
+
+// instance is one filter instance. Its address is the host's context.
+struct instance {
+    struct flb_filter_instance *ins;
+    const char *plugin; // "wasmtime" or "wasm"
+    int log_level;
+    uintptr_t handle;   // the Go side; 0 until it has started
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work; // a job has been added
+    pthread_cond_t done; // a job has been finished
+    struct job *first, *last;
+    struct job *current; // only the worker looks at it
+};
+
+// log_line is a line that the Go side wrote, for the calling thread to print:
+// only threads of the host reach the host's log.
+struct log_line {
+    struct log_line *next;
+    int level;
+    char text[];
+};
+
+enum job_kind { JOB_START, JOB_FILTER, JOB_STOP };
+
+// job is a call of the host, on its way to the worker. It lives on the caller's
+// stack; what it points at is borrowed for as long as the caller waits.
+struct job {
+    enum job_kind kind;
+    const void *data;
+    size_t size;
+    const char *tag;
+    int tag_len;
+    void *out;
+    size_t out_size;
+    int result;
+
+    bool finished;
+    struct log_line *lines, **lines_end;
+    struct job *next;
+};
+
+// worker_start starts the instance's thread; 0, or an errno.
+int worker_start(struct instance *inst);
+
+// worker_call has the instance's thread do the job, and waits for it. Any
+// thread may call, several at once too. A JOB_STOP ends the thread.
+void worker_call(struct instance *inst, struct job *job);
+
+// What the Go side asks for, on the worker's thread while a job runs.
+const char *border_property(struct instance *inst, const char *name); // NULL if not set
+const char *border_name(struct instance *inst);
+void border_log(struct instance *inst, int level, const char *text, size_t len);
+void *border_alloc(size_t size); // for job.out: the host frees it
+
+// border_output_log writes a line for the output door, on the host's thread.
+void border_output_log(int level, const char *text);
+
+#endif

@@ -1,0 +1,368 @@
+#define _GNU_SOURCE
+#include "border.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// What Fluent Bit exports and this plugin calls: in flb_filter.h and flb_log.h
+// of every release from 1.8 to 5.1.
+static struct {
+    const char *(*filter_get_property)(const char *key, struct flb_filter_instance *ins);
+    void (*filter_set_context)(struct flb_filter_instance *ins, void *context);
+    const char *(*filter_name)(struct flb_filter_instance *ins);
+    void (*log_print)(int type, const char *file, int line, const char *fmt, ...);
+} host;
+
+// The layouts of struct flb_filter_plugin, by the release that began each
+// (include/fluent-bit/flb_filter.h of v1.8.15, v2.1.0, v2.2.0 and v3.2.0).
+enum layout { LAYOUT_UNKNOWN, LAYOUT_1_8, LAYOUT_2_1, LAYOUT_2_2, LAYOUT_3_2 };
+
+static enum layout layout;
+static pid_t loaded_in;
+
+typedef int (*start_function)(struct flb_filter_instance *ins, struct flb_config *config,
+                              void *data);
+typedef int (*filter_function)(const void *data, size_t size, const char *tag, int tag_len,
+                               void **out, size_t *out_size, struct flb_filter_instance *ins,
+                               struct flb_input_instance *input, void *context,
+                               struct flb_config *config);
+typedef int (*exit_function)(void *context, struct flb_config *config);
+
+// The head is the same in all layouts, but for the meaning of its first word:
+// int flags, and nothing, up to 2.0; int event_type, int flags since.
+struct plugin_head {
+    int first, second;
+    const char *name;
+    const char *description;
+    void *config_map;
+};
+
+struct plugin_1_8 { // and 2.1
+    struct plugin_head head;
+    start_function cb_init;
+    filter_function cb_filter;
+    exit_function cb_exit;
+};
+
+struct plugin_2_2 { // and 3.2, where cb_notification follows: none
+    struct plugin_head head;
+    start_function cb_pre_run;
+    start_function cb_init;
+    filter_function cb_filter;
+    exit_function cb_exit;
+};
+
+// The host copies as many bytes as its own struct has: there is room behind.
+union plugin {
+    struct plugin_head head;
+    struct plugin_1_8 v1_8;
+    struct plugin_2_2 v2_2;
+    char room[512];
+};
+
+_Static_assert(offsetof(struct plugin_head, name) == 8, "name");
+_Static_assert(offsetof(struct plugin_head, config_map) == 24, "config_map");
+_Static_assert(offsetof(struct plugin_1_8, cb_init) == 32, "cb_init, 1.8");
+_Static_assert(offsetof(struct plugin_1_8, cb_exit) == 48, "cb_exit, 1.8");
+_Static_assert(offsetof(struct plugin_2_2, cb_init) == 40, "cb_init, 2.2");
+_Static_assert(offsetof(struct plugin_2_2, cb_exit) == 56, "cb_exit, 2.2");
+
+// FLB_FILTER_LOGS of flb_filter.h, since 2.1.
+enum { EVENT_TYPE_LOGS = 1 };
+
+// What Fluent Bit looks up: the name is made of the object's file name.
+__attribute__((visibility("default"))) union plugin filter_wasmtime_plugin;
+__attribute__((visibility("default"))) union plugin filter_wasm_plugin;
+
+// struct flb_config_map (include/fluent-bit/flb_config_map.h): what a plugin
+// fills in is the same in all releases; what the host keeps behind it has grown
+// by a pointer in 5.0.3.
+struct config_map_entry {
+    int type;
+    const char *name;
+    const char *default_value;
+    int flags;
+    int set_property;
+    uintptr_t offset;
+    const char *description;
+};
+
+enum {
+    CONFIG_MAP_STR = 0,
+    CONFIG_MAP_SIZE = 5,
+    CONFIG_MAP_CLIST = 30,
+
+    CONFIG_MAP_STRIDE_1_8 = 96,
+    CONFIG_MAP_STRIDE_5_0_3 = 104,
+};
+
+_Static_assert(sizeof(struct config_map_entry) == 48, "struct flb_config_map");
+
+static const struct config_map_entry options[] = {
+#include "config_map.inc"
+};
+
+enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
+
+static char config_map[(OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3] __attribute__((aligned(16)));
+
+// exported says whether the host exports a symbol. That, never a version
+// string, tells what it is: other builds and forks say other things of
+// themselves.
+static bool exported(const char *symbol)
+{
+    return dlsym(RTLD_DEFAULT, symbol) != NULL;
+}
+
+static enum layout probe(void)
+{
+    *(void **) &host.filter_get_property = dlsym(RTLD_DEFAULT, "flb_filter_get_property");
+    *(void **) &host.filter_set_context = dlsym(RTLD_DEFAULT, "flb_filter_set_context");
+    *(void **) &host.filter_name = dlsym(RTLD_DEFAULT, "flb_filter_name");
+    *(void **) &host.log_print = dlsym(RTLD_DEFAULT, "flb_log_print");
+
+    if (host.filter_get_property == NULL || host.filter_set_context == NULL ||
+        host.filter_name == NULL || host.log_print == NULL) {
+        return LAYOUT_UNKNOWN;
+    }
+
+    // Each of these came with the release that changed the layout.
+    bool since_2_1 = exported("flb_log_event_decoder_init");
+    bool since_2_2 = exported("flb_proxy_output_cb_init");
+    bool since_3_2 = exported("flb_notification_enqueue");
+    bool since_5_0_3 = exported("flb_config_map_get_raw");
+
+    if ((since_5_0_3 && !since_3_2) || (since_3_2 && !since_2_2) || (since_2_2 && !since_2_1)) {
+        return LAYOUT_UNKNOWN;
+    }
+    return since_3_2 ? LAYOUT_3_2 : since_2_2 ? LAYOUT_2_2 : since_2_1 ? LAYOUT_2_1 : LAYOUT_1_8;
+}
+
+const char *border_property(struct instance *inst, const char *name)
+{
+    return host.filter_get_property(name, inst->ins);
+}
+
+const char *border_name(struct instance *inst)
+{
+    return host.filter_name(inst->ins);
+}
+
+void *border_alloc(size_t size)
+{
+    return malloc(size);
+}
+
+void border_log(struct instance *inst, int level, const char *text, size_t len)
+{
+    struct job *job = inst->current;
+    struct log_line *line;
+
+    if (level > inst->log_level || job == NULL) {
+        return;
+    }
+    line = malloc(sizeof(*line) + len + 1);
+    if (line == NULL) {
+        return;
+    }
+    line->next = NULL;
+    line->level = level;
+    memcpy(line->text, text, len);
+    line->text[len] = '\0';
+    *job->lines_end = line;
+    job->lines_end = &line->next;
+}
+
+void border_output_log(int level, const char *text)
+{
+    if (host.log_print != NULL) {
+        host.log_print(level, NULL, 0, "[output:wasmtime] %s", text);
+    }
+    else {
+        fprintf(stderr, "[output:wasmtime] %s\n", text);
+    }
+}
+
+static void print_line(const struct instance *inst, int level, const char *text)
+{
+    if (level <= inst->log_level) {
+        host.log_print(level, NULL, 0, "[filter:%s:%s] %s", inst->plugin,
+                       host.filter_name(inst->ins), text);
+    }
+}
+
+// call has the worker do the job and prints what was logged meanwhile.
+static void call(struct instance *inst, struct job *job)
+{
+    worker_call(inst, job);
+    for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
+        next = line->next;
+        print_line(inst, line->level, line->text);
+        free(line);
+    }
+}
+
+// effective_log_level reads the log level of the instance, which no function of
+// the host answers. struct flb_filter_instance begins, up to 2.0, with int id,
+// int log_level, char name[32]; since 2.1 with int event_type, int id, int
+// log_level, int log_suppress_interval, char name[32]. The name, which is the
+// plugin's with a number, proves the place.
+static int effective_log_level(struct flb_filter_instance *ins, const char *plugin)
+{
+    size_t at = layout >= LAYOUT_2_1 ? 8 : 4;
+    const char *name = (const char *) ins + 2 * at;
+    size_t len = strlen(plugin);
+    int level;
+
+    if (strncmp(name, plugin, len) != 0 || name[len] != '.') {
+        return FLB_LOG_INFO;
+    }
+    memcpy(&level, (const char *) ins + at, sizeof(level));
+    return level >= 0 ? level : FLB_LOG_INFO;
+}
+
+static int init(struct flb_filter_instance *ins, const char *plugin)
+{
+    struct instance *inst = calloc(1, sizeof(*inst));
+    struct job job = {.kind = JOB_START};
+    int error;
+
+    if (inst == NULL) {
+        return -1;
+    }
+    inst->ins = ins;
+    inst->plugin = plugin;
+    inst->log_level = effective_log_level(ins, plugin);
+
+    if (getpid() != loaded_in) {
+        print_line(inst, FLB_LOG_ERROR,
+                   "Fluent Bit went into the background (Daemon On, or -d) after it had loaded "
+                   "this plugin, whose threads did not come along: run it in the foreground, "
+                   "under a service manager");
+        free(inst);
+        return -1;
+    }
+
+    error = worker_start(inst);
+    if (error != 0) {
+        char text[128];
+
+        snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
+        print_line(inst, FLB_LOG_ERROR, text);
+        free(inst);
+        return -1;
+    }
+    call(inst, &job);
+    if (job.result != 0) {
+        job = (struct job) {.kind = JOB_STOP};
+        call(inst, &job);
+        free(inst);
+        return -1;
+    }
+    host.filter_set_context(ins, inst);
+    return 0;
+}
+
+static int init_wasmtime(struct flb_filter_instance *ins, struct flb_config *config, void *data)
+{
+    (void) config;
+    (void) data;
+    return init(ins, "wasmtime");
+}
+
+static int init_wasm(struct flb_filter_instance *ins, struct flb_config *config, void *data)
+{
+    (void) config;
+    (void) data;
+    return init(ins, "wasm");
+}
+
+static int filter(const void *data, size_t size, const char *tag, int tag_len, void **out,
+                  size_t *out_size, struct flb_filter_instance *ins,
+                  struct flb_input_instance *input, void *context, struct flb_config *config)
+{
+    struct job job = {.kind = JOB_FILTER, .data = data, .size = size, .tag = tag, .tag_len = tag_len};
+
+    (void) ins;
+    (void) input;
+    (void) config;
+    if (context == NULL) {
+        return FLB_FILTER_NOTOUCH;
+    }
+    call(context, &job);
+    if (job.result == FLB_FILTER_MODIFIED) {
+        *out = job.out;
+        *out_size = job.out_size;
+    }
+    return job.result;
+}
+
+static int stop(void *context, struct flb_config *config)
+{
+    struct job job = {.kind = JOB_STOP};
+
+    (void) config;
+    if (context != NULL) {
+        call(context, &job);
+        free(context);
+    }
+    return 0;
+}
+
+// refuse stands where a host of unknown layout may look for cb_pre_run, cb_init
+// or, since it starts nothing, anything else.
+static int refuse(struct flb_filter_instance *ins, struct flb_config *config, void *data)
+{
+    (void) ins;
+    (void) config;
+    (void) data;
+    fprintf(stderr, "[filter:wasmtime] this program is not a Fluent Bit that the plugin knows "
+                    "(1.9 to 5.1): it does not export what those do\n");
+    return -1;
+}
+
+static void fill(union plugin *p, const char *name, start_function cb_init)
+{
+    p->head.name = name;
+    p->head.description = "WebAssembly filter on wasmtime";
+    if (layout == LAYOUT_UNKNOWN) {
+        start_function *callbacks = (start_function *) (&p->head + 1);
+
+        for (int i = 0; i < 5; i++) {
+            callbacks[i] = refuse;
+        }
+        return;
+    }
+
+    p->head.config_map = config_map;
+    p->head.first = layout >= LAYOUT_2_1 ? EVENT_TYPE_LOGS : 0;
+    if (layout >= LAYOUT_2_2) {
+        p->v2_2.cb_init = cb_init;
+        p->v2_2.cb_filter = filter;
+        p->v2_2.cb_exit = stop;
+    }
+    else {
+        p->v1_8.cb_init = cb_init;
+        p->v1_8.cb_filter = filter;
+        p->v1_8.cb_exit = stop;
+    }
+}
+
+// load runs before the host can look anything up.
+__attribute__((constructor)) static void load(void)
+{
+    loaded_in = getpid();
+    layout = probe();
+
+    size_t stride = exported("flb_config_map_get_raw") ? CONFIG_MAP_STRIDE_5_0_3
+                                                       : CONFIG_MAP_STRIDE_1_8;
+    for (int i = 0; i < OPTIONS; i++) {
+        memcpy(config_map + i * stride, &options[i], sizeof(options[i]));
+    }
+
+    fill(&filter_wasmtime_plugin, "wasmtime", init_wasmtime);
+    fill(&filter_wasm_plugin, "wasm", init_wasm);
+}

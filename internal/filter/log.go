@@ -1,0 +1,126 @@
+package filter
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Level is a level of Fluent Bit's log, by Fluent Bit's numbers
+// (include/fluent-bit/flb_log.h).
+type Level int
+
+// The levels that are used.
+const (
+	Error Level = 1
+	Warn  Level = 2
+	Info  Level = 3
+)
+
+const (
+	// Messages about records appear once per cause and logInterval, with a
+	// count of what was left out.
+	logInterval = 10 * time.Second
+
+	// What a guest writes is cut to lines of this many bytes, and this many
+	// lines per batch.
+	maxLineBytes   = 1024
+	maxOutputLines = 100
+)
+
+// limiter writes log lines, those about records not too often. What it looks at
+// is only the cause: a few fixed words, never text of a record.
+type limiter struct {
+	log    func(Level, string)
+	now    func() time.Time
+	causes map[string]*cause
+}
+
+type cause struct {
+	level   Level
+	last    time.Time
+	leftOut uint64
+}
+
+func newLimiter(log func(Level, string)) *limiter {
+	return &limiter{log: log, now: time.Now, causes: make(map[string]*cause)}
+}
+
+// always writes a line that comes once.
+func (l *limiter) always(level Level, line string) { l.log(level, line) }
+
+// limited writes the line that make answers, unless the cause had one lately.
+func (l *limiter) limited(level Level, name string, make func() string) {
+	c := l.causes[name]
+	now := l.now()
+	switch {
+	case c == nil:
+		c = &cause{level: level}
+		l.causes[name] = c
+	case now.Sub(c.last) < logInterval:
+		c.leftOut++
+		return
+	}
+	line := make()
+	if c.leftOut > 0 {
+		line += fmt.Sprintf(" (%d more like this since the last such line)", c.leftOut)
+	}
+	c.last = now
+	c.leftOut = 0
+	l.log(level, line)
+}
+
+// close writes what is left to say.
+func (l *limiter) close() {
+	for name, c := range l.causes {
+		if c.leftOut > 0 {
+			l.log(c.level, fmt.Sprintf("%d more like the last one about: %s", c.leftOut, name))
+		}
+	}
+	clear(l.causes)
+}
+
+// lines writes what a guest wrote, line by line. It can't forge lines of the
+// host's log: control characters are written as escapes.
+func (l *limiter) lines(level Level, prefix string, text []byte) {
+	text = bytes.TrimRight(text, "\n")
+	if len(text) == 0 {
+		return
+	}
+	n := 0
+	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+		if n++; n > maxOutputLines {
+			continue
+		}
+		l.log(level, prefix+printable(bytes.TrimSuffix(line, []byte{'\r'})))
+	}
+	if n > maxOutputLines {
+		l.log(level, fmt.Sprintf("%s(%d more lines)", prefix, n-maxOutputLines))
+	}
+}
+
+func printable(line []byte) string {
+	cut := len(line) - maxLineBytes
+	if cut > 0 {
+		line = line[:maxLineBytes]
+	}
+	var b []byte
+	for len(line) > 0 {
+		r, size := utf8.DecodeRune(line)
+		switch {
+		case r == utf8.RuneError && size == 1, r != '\t' && !unicode.IsPrint(r):
+			for _, c := range line[:size] {
+				b = fmt.Appendf(b, `\x%02x`, c)
+			}
+		default:
+			b = append(b, line[:size]...)
+		}
+		line = line[size:]
+	}
+	if cut > 0 {
+		b = fmt.Appendf(b, " (%d more bytes)", cut)
+	}
+	return string(b)
+}

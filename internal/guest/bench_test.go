@@ -1,0 +1,61 @@
+package guest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// identityText returns its record; its malloc hands out one static buffer.
+const identityText = `(module
+  (memory (export "memory") 32)
+  (func (export "malloc") (param i32) (result i32) (i32.const 65536))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`
+
+func loadText(tb testing.TB, text string) *Module {
+	path := filepath.Join(tb.TempDir(), "guest.wat")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	m, err := Load(path, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(m.Close)
+	return m
+}
+
+func BenchmarkRun(b *testing.B) {
+	m := loadText(b, identityText)
+	in, err := m.NewInstance(Config{Function: "filter"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer in.Close()
+	var batch Batch
+	defer batch.Close()
+	record := make([]byte, 450)
+	for i := range record {
+		record[i] = 'x'
+	}
+	const n = 75
+	tag := []byte("app.log")
+	b.ReportAllocs()
+	b.SetBytes(n * 450)
+	for b.Loop() {
+		batch.Reset()
+		for range n {
+			from := len(batch.In)
+			batch.In = append(batch.In, record...)
+			batch.Add(from, 1, 2)
+		}
+		if _, err := in.Run(tag, &batch, 0); err != nil {
+			b.Fatal(err)
+		}
+		if got := batch.Records[n-1].Outcome; got != Reply {
+			b.Fatal(got)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/record")
+}

@@ -1,0 +1,490 @@
+#include "call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_BYTES = 65536 };
+
+// Room for output that the log has not taken yet, per stream.
+enum { OUTPUT_LIMIT_BYTES = 64 * 1024 };
+
+// A reply is looked for a NUL this far beyond the length of the record before
+// the value itself is scanned: a reply of an old Rust guest has no NUL of its
+// own and may be followed by anything.
+enum { NUL_PROBE_BYTES = 4096 };
+
+typedef struct {
+    uint8_t kind;
+    union {
+        wasmtime_func_t func;
+        wasmtime_memory_t memory;
+        void *other[3];
+    } of;
+} wasmtime_extern_t;
+
+_Static_assert(sizeof(wasmtime_func_t) == 16, "wasmtime_func_t");
+_Static_assert(sizeof(wasmtime_memory_t) == 24, "wasmtime_memory_t");
+_Static_assert(sizeof(wasmtime_val_raw_t) == 16, "wasmtime_val_raw_t");
+_Static_assert(_Alignof(wasmtime_val_raw_t) == 8, "wasmtime_val_raw_t");
+_Static_assert(offsetof(wasmtime_extern_t, of) == 8, "wasmtime_extern_t");
+
+void *wasmtime_func_call_unchecked(void *context, const wasmtime_func_t *func,
+                                   wasmtime_val_raw_t *args_and_results, size_t len, void **trap);
+uint8_t *wasmtime_memory_data(const void *context, const wasmtime_memory_t *memory);
+size_t wasmtime_memory_data_size(const void *context, const wasmtime_memory_t *memory);
+void *wasmtime_memory_grow(void *context, const wasmtime_memory_t *memory, uint64_t delta,
+                           uint64_t *prev_size);
+void wasmtime_error_delete(void *error);
+void wasmtime_error_message(const void *error, wasm_byte_vec_t *message);
+bool wasmtime_error_exit_status(const void *error, int *status);
+bool wasmtime_trap_code(const void *trap, uint8_t *code);
+void wasm_trap_message(const void *trap, wasm_byte_vec_t *message);
+void wasm_trap_delete(void *trap);
+void wasm_byte_vec_delete(wasm_byte_vec_t *vec);
+void wasi_config_set_stdout_custom(void *config,
+                                   ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
+                                   void *data, void (*finalizer)(void *));
+void wasi_config_set_stderr_custom(void *config,
+                                   ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
+                                   void *data, void (*finalizer)(void *));
+
+// The values of enum flbwt_outcome that place() answers with.
+enum { PLACED = FLBWT_NOT_RUN };
+
+typedef struct {
+    flbwt_guest *guest;
+    void **trap;
+    void **error;
+} crossing;
+
+// call runs a function of up to six i32 parameters and at most one result.
+static bool call(const crossing *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
+{
+    *x->error = wasmtime_func_call_unchecked(x->guest->context, func, args, n, x->trap);
+    return *x->error == NULL && *x->trap == NULL;
+}
+
+static uint64_t memory_size(const flbwt_guest *g)
+{
+    return wasmtime_memory_data_size(g->context, &g->memory);
+}
+
+static bool grow_region(flbwt_guest *g, uint64_t need)
+{
+    uint64_t bytes = need > g->min_region ? need : g->min_region;
+    uint64_t previous_pages;
+    void *error = wasmtime_memory_grow(g->context, &g->memory,
+                                       (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
+
+    if (error != NULL) {
+        wasmtime_error_delete(error);
+        return false;
+    }
+    g->region = previous_pages * PAGE_BYTES;
+    g->known_size = memory_size(g);
+    g->region_len = g->known_size - g->region;
+    return true;
+}
+
+// place finds need bytes in the guest's memory for the input of the next call.
+// PLACED: *at is their address. FLBWT_TRAPPED: the allocator trapped.
+static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
+{
+    flbwt_guest *g = x->guest;
+    wasmtime_val_raw_t args[2] = {{0}};
+
+    if (need > INT32_MAX) {
+        return FLBWT_NO_MEMORY;
+    }
+
+    switch (g->allocator) {
+    case FLBWT_MALLOC:
+        args[0].i32 = (int32_t) need;
+        if (!call(x, &g->alloc, args, 1)) {
+            return FLBWT_TRAPPED;
+        }
+        *at = (uint32_t) args[0].i32;
+        if (*at == 0) {
+            return FLBWT_NO_MEMORY;
+        }
+        break;
+
+    case FLBWT_PINNED:
+        if (g->region_len < need) {
+            // Class 1 holds no references that a collector would follow: it is
+            // AssemblyScript's ArrayBuffer, and was its String.
+            args[0].i32 = (int32_t) (need * 2);
+            args[1].i32 = 1;
+            if (!call(x, &g->alloc, args, 2)) {
+                return FLBWT_TRAPPED;
+            }
+            if (args[0].i32 == 0) {
+                return FLBWT_NO_MEMORY;
+            }
+            if (!call(x, &g->pin, args, 1)) {
+                return FLBWT_TRAPPED;
+            }
+            g->region = (uint32_t) args[0].i32;
+            g->region_len = need * 2;
+        }
+        *at = g->region;
+        break;
+
+    default:
+        // A guest's own allocator may take the first pages that the host grows
+        // for its own at its first use, and does so at the end of memory later:
+        // hence a fresh region for the second call, and whenever memory has
+        // grown since.
+        if (g->calls < 2 || g->region_len < need || memory_size(g) != g->known_size) {
+            if (!grow_region(g, need)) {
+                return FLBWT_NO_MEMORY;
+            }
+        }
+        *at = g->region;
+    }
+
+    if (*at + need > memory_size(g)) {
+        return FLBWT_BAD_BUFFER;
+    }
+    return PLACED;
+}
+
+static bool reserve(flbwt_buffer *b, size_t more)
+{
+    size_t need = b->len + more;
+
+    if (need > b->cap) {
+        size_t cap = b->cap * 2 > need ? b->cap * 2 : need;
+        uint8_t *data = realloc(b->data, cap);
+
+        if (data == NULL) {
+            return false;
+        }
+        b->data = data;
+        b->cap = cap;
+    }
+    return true;
+}
+
+// take_reply copies the reply at the guest's address at behind the replies.
+static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_record *r,
+                                     flbwt_buffer *replies)
+{
+    if (at == 0) {
+        return FLBWT_DROP;
+    }
+
+    uint64_t size = memory_size(g);
+    if (at >= size) {
+        return FLBWT_BAD_POINTER;
+    }
+
+    const uint8_t *p = wasmtime_memory_data(g->context, &g->memory) + at;
+    size_t rest = size - at;
+    if (*p == 0) {
+        return FLBWT_DROP;
+    }
+
+    // One byte more than is allowed, to tell "too large" from "has no end".
+    size_t window = rest <= g->max_reply ? rest : (size_t) g->max_reply + 1;
+    size_t len = 0;
+    if (g->msgpack) {
+        len = flbwt_span_msgpack(p, window);
+    }
+    else {
+        size_t probe = (size_t) r->in_len * 2 + NUL_PROBE_BYTES;
+        const uint8_t *nul = memchr(p, 0, probe < window ? probe : window);
+
+        len = nul != NULL ? (size_t) (nul - p) : flbwt_span_json(p, window);
+    }
+    if (len == 0) {
+        return window < rest ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
+    }
+    if (len > g->max_reply) {
+        return FLBWT_REPLY_TOO_LARGE;
+    }
+    if (replies->len + len > UINT32_MAX || !reserve(replies, len)) {
+        return FLBWT_HOST_NO_MEMORY;
+    }
+    memcpy(replies->data + replies->len, p, len);
+    r->reply = (uint32_t) replies->len;
+    r->reply_len = (uint32_t) len;
+    replies->len += len;
+    return FLBWT_REPLY;
+}
+
+// run_one calls the guest for one record. False: the guest is gone.
+static bool run_one(const crossing *x, const uint8_t *tag, uint32_t tag_len, const uint8_t *in,
+                    flbwt_record *r, flbwt_buffer *replies)
+{
+    flbwt_guest *g = x->guest;
+    uint64_t need = (uint64_t) r->in_len + 1 + tag_len + 1;
+    uint64_t at;
+
+    r->outcome = place(x, need, &at);
+    if (r->outcome != PLACED) {
+        return r->outcome != FLBWT_TRAPPED;
+    }
+
+    // Record and tag are NUL-terminated, as the built-in filter hands them out;
+    // their lengths don't count the NUL.
+    uint64_t tag_at = at + r->in_len + 1;
+    uint8_t *base = wasmtime_memory_data(g->context, &g->memory);
+    memcpy(base + at, in + r->in, r->in_len);
+    base[at + r->in_len] = 0;
+    memcpy(base + tag_at, tag, tag_len);
+    base[tag_at + tag_len] = 0;
+
+    wasmtime_val_raw_t args[6] = {
+        {.i32 = (int32_t) tag_at},   {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) r->sec},
+        {.i32 = (int32_t) r->nsec}, {.i32 = (int32_t) at},      {.i32 = (int32_t) r->in_len},
+    };
+    g->calls++;
+    if (!call(x, &g->function, args, 6)) {
+        r->outcome = FLBWT_TRAPPED;
+        return false;
+    }
+
+    // Before any other call into the guest: the reply may be on its stack.
+    r->outcome = take_reply(g, (uint32_t) args[0].i32, r, replies);
+
+    if (g->allocator == FLBWT_MALLOC) {
+        args[0].i32 = (int32_t) at;
+        return call(x, &g->release, args, 1);
+    }
+    if (g->allocator == FLBWT_GROWN) {
+        // An allocator that takes the region over must find it as memory.grow
+        // gives it.
+        memset(wasmtime_memory_data(g->context, &g->memory) + at, 0, need);
+    }
+    return true;
+}
+
+size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len, const uint8_t *in,
+                 flbwt_record *records, size_t from, size_t n, flbwt_buffer *replies, void **trap,
+                 void **error)
+{
+    crossing x = {guest, trap, error};
+
+    *trap = NULL;
+    *error = NULL;
+    for (size_t i = from; i < n; i++) {
+        if (!run_one(&x, tag, tag_len, in, &records[i], replies)) {
+            return i + 1;
+        }
+    }
+    return n;
+}
+
+size_t flbwt_span_json(const uint8_t *p, size_t n)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = p[i];
+
+        if (in_string) {
+            if (c == '\\') {
+                i++;
+            }
+            else if (c == '"') {
+                in_string = false;
+            }
+            continue;
+        }
+        switch (c) {
+        case '{':
+        case '[':
+            depth++;
+            break;
+        case '}':
+        case ']':
+            if (depth <= 1) {
+                return depth == 1 ? i + 1 : 0;
+            }
+            depth--;
+            break;
+        case '"':
+            in_string = true;
+            break;
+        case ' ':
+        case '\t':
+        case '\n':
+        case '\r':
+            continue;
+        }
+        if (depth == 0) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static uint64_t big_endian(const uint8_t *p, size_t n)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        v = v << 8 | p[i];
+    }
+    return v;
+}
+
+// head reads the lead byte and the length field of a value at p: how many bytes
+// the value takes without its children, and how many children it has. False if
+// the length field is not in p[0..n) or the lead byte means nothing.
+static bool msgpack_head(const uint8_t *p, size_t n, uint64_t *bytes, uint64_t *children)
+{
+    uint8_t c = p[0];
+
+    *bytes = 1;
+    *children = 0;
+    if (c <= 0x7f || c >= 0xe0) {
+        return true;
+    }
+    if (c <= 0x8f) {
+        *children = (uint64_t) (c & 0x0f) * 2;
+        return true;
+    }
+    if (c <= 0x9f) {
+        *children = c & 0x0f;
+        return true;
+    }
+    if (c <= 0xbf) {
+        *bytes = 1 + (c & 0x1f);
+        return true;
+    }
+
+    // Lead bytes 0xc0 to 0xdf: bytes of a length field, bytes that follow in
+    // any case, and how many children one of the length stands for.
+    static const struct {
+        uint8_t length, fixed, children, valid;
+    } table[32] = {
+        [0x00] = {0, 0, 0, 1},  // nil
+        [0x02] = {0, 0, 0, 1},  // false
+        [0x03] = {0, 0, 0, 1},  // true
+        [0x04] = {1, 0, 0, 1},  // bin 8
+        [0x05] = {2, 0, 0, 1},  // bin 16
+        [0x06] = {4, 0, 0, 1},  // bin 32
+        [0x07] = {1, 1, 0, 1},  // ext 8
+        [0x08] = {2, 1, 0, 1},  // ext 16
+        [0x09] = {4, 1, 0, 1},  // ext 32
+        [0x0a] = {0, 4, 0, 1},  // float 32
+        [0x0b] = {0, 8, 0, 1},  // float 64
+        [0x0c] = {0, 1, 0, 1},  // uint 8
+        [0x0d] = {0, 2, 0, 1},  // uint 16
+        [0x0e] = {0, 4, 0, 1},  // uint 32
+        [0x0f] = {0, 8, 0, 1},  // uint 64
+        [0x10] = {0, 1, 0, 1},  // int 8
+        [0x11] = {0, 2, 0, 1},  // int 16
+        [0x12] = {0, 4, 0, 1},  // int 32
+        [0x13] = {0, 8, 0, 1},  // int 64
+        [0x14] = {0, 2, 0, 1},  // fixext 1
+        [0x15] = {0, 3, 0, 1},  // fixext 2
+        [0x16] = {0, 5, 0, 1},  // fixext 4
+        [0x17] = {0, 9, 0, 1},  // fixext 8
+        [0x18] = {0, 17, 0, 1}, // fixext 16
+        [0x19] = {1, 0, 0, 1},  // str 8
+        [0x1a] = {2, 0, 0, 1},  // str 16
+        [0x1b] = {4, 0, 0, 1},  // str 32
+        [0x1c] = {2, 0, 1, 1},  // array 16
+        [0x1d] = {4, 0, 1, 1},  // array 32
+        [0x1e] = {2, 0, 2, 1},  // map 16
+        [0x1f] = {4, 0, 2, 1},  // map 32
+    };
+    uint8_t i = c - 0xc0;
+    if (!table[i].valid || (size_t) 1 + table[i].length > n) {
+        return false;
+    }
+    uint64_t length = big_endian(p + 1, table[i].length);
+    *bytes = 1 + table[i].length + table[i].fixed;
+    if (table[i].children != 0) {
+        *children = length * table[i].children;
+    }
+    else {
+        *bytes += length;
+    }
+    return true;
+}
+
+size_t flbwt_span_msgpack(const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+
+    // Each value that is waited for takes a byte at least, so the count can't
+    // outrun n unnoticed; no stack is needed to know where the first one ends.
+    for (uint64_t waiting = 1; waiting > 0; waiting--) {
+        uint64_t bytes, children;
+
+        if (waiting > n - at || !msgpack_head(p + at, n - at, &bytes, &children) ||
+            bytes > n - at) {
+            return 0;
+        }
+        at += bytes;
+        waiting += children;
+    }
+    return at;
+}
+
+void flbwt_take_func(const void *external, wasmtime_func_t *func)
+{
+    *func = ((const wasmtime_extern_t *) external)->of.func;
+}
+
+void flbwt_take_memory(const void *external, wasmtime_memory_t *memory)
+{
+    *memory = ((const wasmtime_extern_t *) external)->of.memory;
+}
+
+static ptrdiff_t capture(void *data, const unsigned char *bytes, size_t n)
+{
+    flbwt_output *o = data;
+    size_t room = OUTPUT_LIMIT_BYTES - o->buffer.len;
+    size_t taken = n < room ? n : room;
+
+    if (!reserve(&o->buffer, taken)) {
+        taken = 0;
+    }
+    if (taken > 0) {
+        memcpy(o->buffer.data + o->buffer.len, bytes, taken);
+        o->buffer.len += taken;
+    }
+    o->lost += n - taken;
+    return (ptrdiff_t) n;
+}
+
+void flbwt_capture_output(void *config, flbwt_guest *guest)
+{
+    wasi_config_set_stdout_custom(config, capture, &guest->out, NULL);
+    wasi_config_set_stderr_custom(config, capture, &guest->err, NULL);
+}
+
+char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_status)
+{
+    wasm_byte_vec_t message = {0};
+    uint8_t trap_code;
+
+    *code = -1;
+    *exited = false;
+    if (trap != NULL) {
+        if (wasmtime_trap_code(trap, &trap_code)) {
+            *code = trap_code;
+        }
+        wasm_trap_message(trap, &message);
+        wasm_trap_delete(trap);
+    }
+    if (error != NULL) {
+        *exited = wasmtime_error_exit_status(error, exit_status);
+        if (message.data == NULL) {
+            wasmtime_error_message(error, &message);
+        }
+        wasmtime_error_delete(error);
+    }
+
+    char *text = strndup(message.data != NULL ? message.data : "", message.size);
+    if (message.data != NULL) {
+        wasm_byte_vec_delete(&message);
+    }
+    return text;
+}

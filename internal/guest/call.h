@@ -1,0 +1,131 @@
+// The crossing into the guest: what the Go side of this package shares with
+// call.c, and the handful of wasmtime C API declarations that call.c needs.
+
+#ifndef FLBWT_CALL_H
+#define FLBWT_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
+// reach of another package's include path, so what is used is declared again:
+// include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h, wasm.h
+// and wasi.h of that release. A change of the pinned release has to check them.
+typedef struct {
+    uint64_t store_id;
+    void *priv;
+} wasmtime_func_t;
+
+typedef struct {
+    struct {
+        uint64_t store_id;
+        uint32_t priv1;
+    } outer; // padded: priv2 stands at offset 16
+    uint32_t priv2;
+} wasmtime_memory_t;
+
+typedef union {
+    int32_t i32;
+    uint8_t v128[16];
+    void *funcref;
+} wasmtime_val_raw_t;
+
+typedef struct {
+    size_t size;
+    char *data;
+} wasm_byte_vec_t;
+
+// How input gets a place in the guest's memory.
+enum flbwt_allocator {
+    FLBWT_MALLOC = 0,  // malloc and free around each call
+    FLBWT_PINNED = 1,  // AssemblyScript: one __new'd and __pin'ned buffer, kept
+    FLBWT_GROWN = 2,   // no allocator: pages grown by the host
+};
+
+// What became of a record. The Go side names these in outcome.go.
+enum flbwt_outcome {
+    FLBWT_NOT_RUN = 0,
+    FLBWT_REPLY,          // reply and reply_len are set
+    FLBWT_DROP,           // NULL, or the empty string
+    FLBWT_TRAPPED,        // the call trapped, or the guest exited
+    FLBWT_NO_MEMORY,      // the guest's allocator answered 0, or memory can't grow
+    FLBWT_BAD_BUFFER,     // the allocator's buffer is not inside memory
+    FLBWT_BAD_POINTER,    // the reply starts outside memory
+    FLBWT_UNTERMINATED,   // the reply does not end inside memory
+    FLBWT_REPLY_TOO_LARGE,
+    FLBWT_HOST_NO_MEMORY, // the host has no room for the reply
+};
+
+// flbwt_record is a record of a batch. Offsets count bytes from the start of
+// the batch's input and replies.
+typedef struct {
+    uint32_t in, in_len;
+    uint32_t sec, nsec;
+    uint32_t reply, reply_len;
+    uint32_t outcome;
+} flbwt_record;
+
+// flbwt_buffer grows by realloc; owned by its Go holder.
+typedef struct {
+    uint8_t *data;
+    size_t len, cap;
+} flbwt_buffer;
+
+// flbwt_output is what a guest wrote to one of its standard streams and
+// nobody has taken yet.
+typedef struct {
+    flbwt_buffer buffer;
+    uint64_t lost; // bytes that found no room
+} flbwt_output;
+
+// flbwt_guest is one instance, as call.c sees it. It lives in C memory, next to
+// a store that no two threads use at once.
+typedef struct {
+    void *context; // wasmtime_context_t
+    wasmtime_memory_t memory;
+    wasmtime_func_t function;
+    wasmtime_func_t alloc, release, pin; // malloc and free, or __new, (none), __pin
+    int allocator;
+    bool msgpack;
+    uint32_t max_reply;
+    uint64_t min_region; // least bytes to grow for FLBWT_GROWN
+    // FLBWT_PINNED and FLBWT_GROWN: the region that is kept.
+    uint64_t region, region_len;
+    uint64_t known_size; // FLBWT_GROWN: memory size after the last growth
+    uint64_t calls;
+    flbwt_output out, err;
+} flbwt_guest;
+
+// flbwt_run calls the guest for records[from..n) and answers the index of the
+// first record that it did not finish. Below n that is the one behind a record
+// that trapped: *trap or *error says why, is owned by the caller, and the guest
+// must not be used again. A guest that traps while it frees its input has
+// already answered: that record keeps its reply.
+size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len,
+                 const uint8_t *in, flbwt_record *records, size_t from, size_t n,
+                 flbwt_buffer *replies, void **trap, void **error);
+
+// flbwt_span_json answers the length of the JSON object or array at the start
+// of p[0..n), leading blanks included; 0 if p starts with anything else, or if
+// the value does not end in p. It only finds where the value ends.
+size_t flbwt_span_json(const uint8_t *p, size_t n);
+
+// flbwt_span_msgpack is the same for one MessagePack value.
+size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
+
+// flbwt_take_func and flbwt_take_memory copy the item out of a wasmtime_extern_t
+// that is known to be one.
+void flbwt_take_func(const void *external, wasmtime_func_t *func);
+void flbwt_take_memory(const void *external, wasmtime_memory_t *memory);
+
+// flbwt_capture_output sends the guest's stdout and stderr to guest->out and
+// guest->err. config is a wasi_config_t that no store has yet.
+void flbwt_capture_output(void *config, flbwt_guest *guest);
+
+// flbwt_explain answers what a trap or error says, as text to be freed, and
+// deletes both. code is a wasmtime_trap_code_enum or -1; exit_status is set and
+// *exited true if the guest called proc_exit.
+char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_status);
+
+#endif

@@ -1,0 +1,149 @@
+package options
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the files that are made from the table")
+
+// The host's config map and the README's table are made from Table; -update
+// writes them.
+
+func TestConfigMap(t *testing.T) {
+	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST"}
+	var b strings.Builder
+	b.WriteString("// The filter's options as config map entries. Made from internal/options by\n" +
+		"// go test ./internal/options -update\n\n")
+	for _, o := range Table {
+		def := "NULL"
+		if o.Default != "" {
+			def = strconv.Quote(o.Default)
+		}
+		fmt.Fprintf(&b, "{%s, %q, %s, 0, 0, 0,\n %q},\n", types[o.Type], o.Name, def, o.Help)
+	}
+	compare(t, "../../config_map.inc", b.String())
+}
+
+func TestReadme(t *testing.T) {
+	const begin, end = "<!-- options: made from internal/options -->\n", "<!-- /options -->"
+	path := "../../README.md"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md has no table between %q and %q", begin, end)
+	}
+	var b strings.Builder
+	b.WriteString("| option | takes | default | meaning |\n|---|---|---|---|\n")
+	for _, o := range Table {
+		def := "none"
+		switch {
+		case o.Required:
+			def = "must be set"
+		case o.Default != "":
+			def = "`" + o.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.Name, o.Type, def, o.Help)
+	}
+	compare(t, path, before+begin+b.String()+end+after)
+}
+
+func compare(t *testing.T, path, want string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is not what the table says (-want +got); run go test ./internal/options -update\n%s", path, diff)
+	}
+}
+
+func TestParse(t *testing.T) {
+	dir := t.TempDir()
+	got, err := Parse("wasmtime.0", set(map[string]string{
+		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
+		"accessible_paths": dir + " , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Options{
+		WasmPath: "/x.wasm", FunctionName: "f", EventFormat: Msgpack,
+		AccessiblePaths: []string{dir, "/"}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseDefaults(t *testing.T) {
+	got, err := Parse("wasmtime.0", set(map[string]string{"wasm_path": "a", "function_name": "b"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As the built-in filter's, but for the paths: nothing is granted unasked.
+	want := Options{WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ option, value string }{
+		{"wasm_path", ""},
+		{"function_name", " "},
+		{"event_format", "xml"},
+		{"event_format", ""},
+		{"accessible_paths", "/,/does/not/exist"},
+		{"accessible_paths", file},
+		{"wasm_heap_size", "-1"},
+		{"wasm_heap_size", "1.5k"},
+		{"wasm_heap_size", "8 k"},
+		{"wasm_heap_size", "lots"},
+		{"wasm_heap_size", "k"},
+		{"wasm_heap_size", "2G"},
+		{"wasm_heap_size", "9223372036854775807G"},
+		{"wasm_stack_size", "4000001"},
+		{"wasm_stack_size", "8KBB"},
+	} {
+		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
+		_, err := Parse("redact.3", set(values))
+		if err == nil {
+			t.Errorf("%s = %q: no error", test.option, test.value)
+			continue
+		}
+		for _, part := range []string{"redact.3", test.option, strings.TrimSpace(test.value)} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s = %q: the error does not name %q: %v", test.option, test.value, part, err)
+			}
+		}
+	}
+}
+
+func set(values map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := values[name]
+		return v, ok
+	}
+}

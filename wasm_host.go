@@ -1,0 +1,60 @@
+package main
+
+// #include "border.h"
+import "C"
+
+import (
+	"fmt"
+	"runtime/debug"
+	"unsafe"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+)
+
+// hosted is a filter instance of the host with its guest. All of it runs on the
+// instance's worker thread.
+type hosted struct {
+	inst   *C.struct_instance
+	filter *filter.Filter
+}
+
+const levelError = filter.Error
+
+// newHosted reads the instance's properties and starts its guest.
+func newHosted(inst *C.struct_instance) (*hosted, error) {
+	o, err := options.Parse(C.GoString(C.border_name(inst)), func(name string) (string, bool) { return property(inst, name) })
+	if err != nil {
+		return nil, err
+	}
+	f, err := filter.New(o, func(level filter.Level, line string) { logLine(inst, level, line) })
+	if err != nil {
+		return nil, err
+	}
+	return &hosted{inst: inst, filter: f}, nil
+}
+
+// property answers what the user set for an option.
+func property(inst *C.struct_instance, name string) (string, bool) {
+	key := append([]byte(name), 0)
+	value := C.border_property(inst, (*C.char)(unsafe.Pointer(&key[0])))
+	if value == nil {
+		return "", false
+	}
+	return C.GoString(value), true
+}
+
+// logLine hands a line to the border, which writes it to Fluent Bit's log with
+// the instance's name.
+func logLine(inst *C.struct_instance, level filter.Level, line string) {
+	C.border_log(inst, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
+}
+
+// logPanic keeps a mistake of this plugin from taking the host down. It is
+// deferred by every function that C calls; what that function answers has been
+// set before.
+func logPanic(inst *C.struct_instance, doing string) {
+	if r := recover(); r != nil {
+		logLine(inst, levelError, fmt.Sprintf("%s: panic: %v\n%s", doing, r, debug.Stack()))
+	}
+}
