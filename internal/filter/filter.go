@@ -326,6 +326,7 @@ func (f *Filter) reply(it *item, input, reply []byte) error {
 		f.keep(it)
 		return nil
 	}
+	changed := f.changed
 	f.change()
 	head := chunk.AppendEvent(f.out, it.header, nil)
 	out, err := f.appendBody(head, reply, maxReplyDepth)
@@ -334,6 +335,10 @@ func (f *Filter) reply(it *item, input, reply []byte) error {
 		out, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(it.body)))
 	}
 	if err != nil {
+		if !changed {
+			f.changed = false
+			f.out = f.out[:0]
+		}
 		return err
 	}
 	f.out = out

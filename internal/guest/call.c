@@ -170,11 +170,14 @@ static bool reserve(flbwt_buffer *b, size_t more)
 static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_record *r,
                                      flbwt_buffer *replies)
 {
-    if (at == 0) {
-        return FLBWT_DROP;
-    }
-
     uint64_t size = memory_size(g);
+
+    if (at == 0) {
+        // What a leaky guest answers when malloc has failed is no wish to drop.
+        bool exhausted = size >= g->max_size && size > g->initial_size;
+
+        return exhausted ? FLBWT_NO_MEMORY : FLBWT_DROP;
+    }
     if (at >= size) {
         return FLBWT_BAD_POINTER;
     }

@@ -49,7 +49,7 @@ enum flbwt_outcome {
     FLBWT_REPLY,          // reply and reply_len are set
     FLBWT_DROP,           // NULL, or the empty string
     FLBWT_TRAPPED,        // the call trapped, or the guest exited
-    FLBWT_NO_MEMORY,      // the guest's allocator answered 0, or memory can't grow
+    FLBWT_NO_MEMORY,      // the guest answered 0 because it has no memory left
     FLBWT_BAD_BUFFER,     // the allocator's buffer is not inside memory
     FLBWT_BAD_POINTER,    // the reply starts outside memory
     FLBWT_UNTERMINATED,   // the reply does not end inside memory
@@ -94,6 +94,8 @@ typedef struct {
     uint64_t region, region_len;
     uint64_t known_size; // FLBWT_GROWN: memory size after the last growth
     uint64_t calls;
+    // Memory that has grown from initial_size to max_size can't grow any more.
+    uint64_t initial_size, max_size;
     flbwt_output out, err;
 } flbwt_guest;
 

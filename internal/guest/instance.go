@@ -27,6 +27,11 @@ type Config struct {
 // takes in by default, far less than a guest can make up.
 const DefaultMaxReplyBytes = 32 << 20
 
+const (
+	pageBytes = 64 << 10
+	maxPages  = 65536
+)
+
 // Instance is one instance of a module, in a store of its own. It must not be
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
@@ -96,6 +101,11 @@ func (in *Instance) start(m *Module, config Config) error {
 	c.min_region = C.uint64_t(config.HeapBytes)
 	memory := instance.GetExport(in.store, "memory").AsExtern()
 	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
+	c.initial_size = C.uint64_t(m.memory.Minimum() * pageBytes)
+	c.max_size = maxPages * pageBytes
+	if bounded, most := m.memory.Maximum(); bounded {
+		c.max_size = C.uint64_t(most * pageBytes)
+	}
 	take := func(name string, to *C.wasmtime_func_t) {
 		external := instance.GetFunc(in.store, name).AsExtern()
 		C.flbwt_take_func(unsafe.Pointer(&external), to)

@@ -219,6 +219,8 @@ func (m *Module) problems(function string) []string {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
 	switch e := m.export(function); {
+	case function == "":
+		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:
 		add("function %q is not exported: %s", function, m.functionHint())
 	case !m.exportsFunc(function, filterSignature):
@@ -253,14 +255,14 @@ func (m *Module) functionHint() string {
 	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle]?"
 }
 
-// warnings says what may surprise.
-func (m *Module) warnings() []string {
+// Warnings says what may surprise the user of the module.
+func (m *Module) Warnings() []string {
 	var list []string
 	if m.export("_start") != nil && !m.initialize {
 		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; what it sets up is not there")
 	}
-	if m.allocator == allocGrown {
-		list = append(list, "the module exports no malloc and free: input is put into pages that the host grows; modules whose allocator takes all of memory for its own need to export malloc and free")
+	if m.allocator == allocGrown && m.importsWASI() {
+		list = append(list, "the module exports no malloc and free: input is put into pages that the host grows, which its own allocator may take for its own; export malloc and free (for C, -Wl,--export=malloc -Wl,--export=free)")
 	}
 	for _, name := range []string{"malloc", "free"} {
 		if m.export(name) != nil && m.allocator != allocMalloc {
@@ -276,6 +278,10 @@ const wasiModule = "wasi_snapshot_preview1"
 // provided says whether the host gives an import.
 func provided(i item) bool {
 	return i.module == wasiModule && i.typ.FuncType() != nil || isAbort(i)
+}
+
+func (m *Module) importsWASI() bool {
+	return slices.ContainsFunc(m.imports, func(i item) bool { return i.module == wasiModule })
 }
 
 // isAbort is AssemblyScript's only import: env.abort(message, file, line, column).
@@ -355,6 +361,3 @@ func (m *Module) Summary() string {
 	return fmt.Sprintf("%d bytes compiled in %s; input: %s",
 		m.sizeBytes, m.compileTime.Round(time.Millisecond/10), m.allocator)
 }
-
-// Warnings says what may surprise the user of the module.
-func (m *Module) Warnings() []string { return m.warnings() }

@@ -39,7 +39,7 @@ func Inspect(path, function string) (Report, error) {
 		Candidates:  m.candidates(),
 		Allocator:   m.allocator.String(),
 		Init:        "nothing",
-		Warnings:    m.warnings(),
+		Warnings:    m.Warnings(),
 	}
 	if m.initialize {
 		r.Init = "_initialize"

@@ -199,17 +199,14 @@ func (p *parser) dirs(name string) []string {
 }
 
 // parseSize reads a size as Fluent Bit's flb_utils_size_to_bytes does (decimal
-// factors, an optional B; src/flb_utils.c, 5.1.1), but refuses what that
+// factors, a B behind them if one likes; src/flb_utils.c, 5.1.1), but refuses what that
 // function lets pass as 0: signs, blanks, fractions of a byte, rubbish.
 func parseSize(s string) (int64, bool) {
 	u := strings.ToUpper(s)
 	factor := int64(1)
-	for _, suffix := range []struct {
-		text   string
-		factor int64
-	}{{"K", 1e3}, {"M", 1e6}, {"G", 1e9}} {
-		if t, ok := strings.CutSuffix(strings.TrimSuffix(u, "B"), suffix.text); ok {
-			u, factor = t, suffix.factor
+	for suffix, f := range map[string]int64{"K": 1e3, "M": 1e6, "G": 1e9} {
+		if t, ok := strings.CutSuffix(strings.TrimSuffix(u, "B"), suffix); ok {
+			u, factor = t, f
 			break
 		}
 	}

@@ -1,0 +1,97 @@
+package command
+
+import (
+	"bytes"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCheck(t *testing.T) {
+	tests := []struct {
+		name  string
+		guest string
+		args  []string
+		code  int
+		want  []string // parts of the report, in order; one blank stands for many
+	}{
+		{"good", "identity", []string{"--function-name", "filter"}, 0, []string{
+			"size ", " bytes\n", "compiled in ", "function filter: func (i32, i32, i32, i32, i32, i32) -> i32\n",
+			"ABI as Fluent Bit's wasm filter", "allocator malloc and free", "initialisation nothing\n",
+			"exports memory: memory", "malloc: func (i32) -> i32\n", "imports none\n", "problems none\n", "result the plugin would start\n"}},
+		{"no function asked for", "wasi_print", nil, 0, []string{
+			"candidates filter: func ", "imports wasi_snapshot_preview1.fd_write: func ", "problems none\n",
+			"result the plugin would start with one of the candidates as function_name\n"}},
+		{"initialisation", "needs_initialize", nil, 0, []string{"initialisation _initialize\n"}},
+		{"warnings", "start_traps", nil, 0, []string{"warnings the module is a command", "problems none\n"}},
+		{"no such function", "identity", []string{"--function-name", "go_filter"}, 1, []string{
+			"function go_filter: not exported\n", "ABI none that is known\n", "problems function \"go_filter\" is not exported", "filter\n",
+			"result the plugin would refuse this module\n"}},
+		{"signature", "wrong_signature", []string{"--function-name", "filter"}, 1, []string{
+			"function filter: func (i32, i32, i32, i32, i32) -> i32\n", "ABI none that is known\n", "problems function \"filter\" has the type"}},
+		{"no candidate", "wrong_signature", nil, 1, []string{"candidates none\n", "ABI none that is known\n", "result the plugin would refuse"}},
+		{"import", "unknown_import", []string{"--function-name", "filter"}, 1, []string{
+			"imports env.mystery: func ", "problems the module imports env.mystery"}},
+		{"memory", "no_memory", nil, 1, []string{"problems the module exports no memory"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := guestFile(t, tt.guest)
+			got := runMain("", append([]string{"check", path}, tt.args...)...)
+			text := regexp.MustCompile(` +`).ReplaceAllString(got.stdout, " ")
+			if got.code != tt.code || got.stderr != "" {
+				t.Errorf("exit code %d, want %d; stderr %q", got.code, tt.code, got.stderr)
+			}
+			rest := text
+			for _, want := range append([]string{"module " + path + "\n"}, tt.want...) {
+				_, after, ok := strings.Cut(rest, want)
+				if !ok {
+					t.Errorf("the report does not have %q after what comes before it:\n%s", want, got.stdout)
+					break
+				}
+				rest = after
+			}
+		})
+	}
+
+	t.Run("no file", func(t *testing.T) {
+		checkResult(t, runMain("", "check", "/no/such.wasm"), 1, "", "flb-wasmtime: ", "no such file")
+	})
+	t.Run("no module", func(t *testing.T) {
+		checkResult(t, runMain("", "check", writeFile(t, "x.wasm", "\x00asm\x01\x00\x00\x00\xff")), 1, "", "flb-wasmtime: ")
+	})
+}
+
+func TestWriteVersion(t *testing.T) {
+	tests := []struct {
+		name string
+		info *debug.BuildInfo
+		want []string
+	}{
+		{"none", nil, []string{"flb-wasmtime unknown", "wasmtime-go unknown"}},
+		{"installed", &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Deps: []*debug.Module{
+			{Path: "github.com/bytecodealliance/wasmtime-go/v44", Version: "v44.0.0"}}},
+			[]string{"flb-wasmtime v1.2.3", "wasmtime-go v44.0.0"}},
+		{"from a working copy", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: []debug.BuildSetting{
+			{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}},
+			[]string{"flb-wasmtime (devel) (abc, modified)", "wasmtime-go unknown"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := writeVersion(&out, tt.info); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, strings.Split(out.String(), "\n")[:2]); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	got := runMain("", "version")
+	if got.code != 0 || !regexp.MustCompile(`(?m)^go1\S* \w+/\w+\nFluent Bit 1\.9 – 5\.1$`).MatchString(got.stdout) {
+		t.Errorf("exit code %d, output %q", got.code, got.stdout)
+	}
+}

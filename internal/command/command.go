@@ -1,0 +1,76 @@
+// Package command is the program flb-wasmtime: the filter's pipeline without
+// Fluent Bit around it, for trying guests out, for tests and for measurements.
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// What Main returns.
+const (
+	exitOK     = 0
+	exitFailed = 1 // records failed, or check found the module wanting
+	exitUsage  = 2 // nothing was run: arguments, configuration or module are wrong
+)
+
+// errFailed ends the program with exitFailed. What failed has been said before.
+var errFailed = errors.New("failed")
+
+// Main runs the program with these arguments, the program's name not among
+// them, and returns its exit code.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:   "flb-wasmtime",
+		Short: "Run and examine WebAssembly guests of the Fluent Bit filter wasmtime",
+		Long: "flb-wasmtime runs and examines WebAssembly guests of the Fluent Bit filter\n" +
+			"wasmtime, without Fluent Bit.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(newRun(), newCheck(), newVersion())
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetArgs(append([]string{}, args...)) // nil would stand for os.Args
+
+	err := root.Execute()
+	var write *writeError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.As(err, &write):
+		// Whoever closed the pipe, head for one, has seen enough.
+		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.ErrClosedPipe) {
+			fmt.Fprintln(stderr, "flb-wasmtime:", err)
+		}
+		return exitFailed
+	default:
+		fmt.Fprintln(stderr, "flb-wasmtime:", err)
+		return exitUsage
+	}
+}
+
+// writeError is a failure of standard output.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "write standard output: " + e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// write is w.Write with a *writeError.
+func write(w io.Writer, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if _, err := w.Write(p); err != nil {
+		return &writeError{err}
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+)
+
+// levelNames are the names that Fluent Bit gives its levels, from the one that
+// logs nothing; warning is another name of warn.
+var levelNames = []string{"off", "error", "warn", "info", "debug", "trace"}
+
+// parseLevel reads a log_level as flb_log_get_level_str does (src/flb_log.c,
+// 5.1.1).
+func parseLevel(name string) (filter.Level, error) {
+	if strings.EqualFold(name, "warning") {
+		return filter.Warn, nil
+	}
+	for level, n := range levelNames {
+		if strings.EqualFold(n, name) {
+			return filter.Level(level), nil
+		}
+	}
+	return 0, fmt.Errorf("invalid log_level %q: allowed are %s", name, strings.Join(levelNames, ", "))
+}
+
+// newLog makes the log of one filter instance, in the form of Fluent Bit's
+// (log_header_format in src/flb_log.c, 5.1.1).
+func newLog(w io.Writer, most filter.Level, plugin, instance string) func(filter.Level, string) {
+	return func(level filter.Level, text string) {
+		if level > most {
+			return
+		}
+		fmt.Fprintf(w, "[%s] [%5s] [filter:%s:%s] %s\n",
+			time.Now().Format("2006/01/02 15:04:05.000"), levelNames[level], plugin, instance, text)
+	}
+}

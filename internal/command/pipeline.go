@@ -1,0 +1,235 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+)
+
+// stage is a filter in its place in the pipeline.
+type stage struct {
+	name    string
+	filter  *filter.Filter
+	matches bool // it sees the tag of this run
+	elapsed time.Duration
+}
+
+// pipeline takes records, hands them through the stages in chunks and writes
+// them to standard output in the order in which they came.
+type pipeline struct {
+	tag          string
+	chunkRecords int
+	now          func() time.Time
+	stdout       io.Writer
+	stderr       io.Writer
+	msgpack      bool // format of the output
+
+	stages []*stage
+	body   []byte // of the record that is being read
+	chunk  []byte // events that wait to be run
+	events int    // of these
+	out    []byte // what is written next
+
+	in, written  uint64 // records
+	unreadable   uint64 // parts of the input that are no records; passed through or left out
+	unwritable   uint64 // records and unreadable parts that the output's format can't hold
+	inputsFailed int
+}
+
+// start makes the filters. On an error none is left running.
+func (p *pipeline) start(specs []spec) error {
+	for _, s := range specs {
+		f, err := filter.New(s.options, newLog(p.stderr, s.logLevel, s.plugin, s.name))
+		if err != nil {
+			p.close()
+			return fmt.Errorf("filter %s: %w", s.name, err)
+		}
+		p.stages = append(p.stages, &stage{name: s.name, filter: f, matches: s.match(p.tag)})
+	}
+	return nil
+}
+
+func (p *pipeline) close() {
+	for _, s := range p.stages {
+		s.filter.Close()
+	}
+}
+
+// readAll runs all inputs. The error is a *writeError; what is wrong with an
+// input is said, and the next one is read.
+func (p *pipeline) readAll(in inputs, msgpack bool) error {
+	read := p.readNDJSON
+	if msgpack {
+		read = p.readMsgpack
+	}
+	for _, i := range in {
+		err := read(i)
+		if flushErr := p.flush(); err == nil {
+			err = flushErr
+		}
+		var write *writeError
+		if errors.As(err, &write) {
+			return err
+		}
+		if err != nil {
+			p.inputsFailed++
+			var path *fs.PathError
+			if errors.As(err, &path) { // it names the input again
+				err = path.Err
+			}
+			p.complain(i.name, "%v", err)
+		}
+	}
+	return nil
+}
+
+// complain says what is wrong at a place in the input.
+func (p *pipeline) complain(place, format string, args ...any) {
+	fmt.Fprintf(p.stderr, "flb-wasmtime: %s: %s\n", place, fmt.Sprintf(format, args...))
+}
+
+// add appends an event to the chunk, and runs it if it is full.
+func (p *pipeline) add(event chunk.Event) error {
+	p.chunk = append(p.chunk, event.Raw...)
+	return p.added(event.Kind == chunk.Record)
+}
+
+// addRecord appends a record with that body, as of now.
+func (p *pipeline) addRecord(body []byte) error {
+	now := p.now()
+	p.chunk = chunk.AppendRecord(p.chunk, now.Unix(), uint32(now.Nanosecond()), nil, body)
+	return p.added(true)
+}
+
+func (p *pipeline) added(isRecord bool) error {
+	if isRecord {
+		p.in++
+	}
+	p.events++
+	if p.events < p.chunkRecords {
+		return nil
+	}
+	return p.flush()
+}
+
+// flush runs the chunk and writes what is left of it.
+func (p *pipeline) flush() error {
+	data := p.chunk
+	for _, s := range p.stages {
+		if !s.matches || len(data) == 0 {
+			continue
+		}
+		start := time.Now()
+		out, modified := s.filter.Run([]byte(p.tag), data)
+		s.elapsed += time.Since(start)
+		if modified {
+			data = out
+		}
+	}
+	err := p.write(data)
+	p.chunk, p.events = p.chunk[:0], 0
+	return err
+}
+
+// write writes the events of a chunk.
+func (p *pipeline) write(data []byte) error {
+	p.out = p.out[:0]
+	for len(data) > 0 {
+		event, rest, err := chunk.Next(data)
+		if err != nil { // no filter makes such a chunk of a good one
+			p.unreadable++
+			p.complain("output", "%d bytes are no events: %v", len(data), err)
+			if p.msgpack {
+				p.out = append(p.out, data...)
+			}
+			break
+		}
+		p.append(event)
+		data = rest
+	}
+	return write(p.stdout, p.out)
+}
+
+// append appends an event to the output. As JSON, markers of groups have no
+// place in it.
+func (p *pipeline) append(event chunk.Event) {
+	isRecord := event.Kind == chunk.Record
+	switch {
+	case p.msgpack:
+		p.out = append(p.out, event.Raw...)
+	case !isRecord:
+		return
+	default:
+		out, _, err := transcode.AppendJSON(p.out, event.Body)
+		if err != nil {
+			p.unwritable++
+			p.complain("output", "a record can't be written as JSON and is left out: %v", err)
+			return
+		}
+		p.out = append(out, '\n')
+	}
+	if isRecord {
+		p.written++
+	}
+}
+
+// failed reports whether a record, or a part of the input, failed.
+func (p *pipeline) failed() bool {
+	for _, s := range p.stages {
+		if stats := s.filter.Stats(); stats.Failed > 0 || stats.Corrupt > 0 {
+			return true
+		}
+	}
+	return p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
+}
+
+// summary is one line for each filter if there are several, and one for all.
+func (p *pipeline) summary() string {
+	var text strings.Builder
+	total := counts{in: p.in, out: p.written, failed: p.unreadable}
+	for _, s := range p.stages {
+		stats := s.filter.Stats()
+		total.dropped += stats.Dropped
+		total.failed += stats.Failed
+		total.elapsed += s.elapsed
+		if len(p.stages) == 1 && s.matches {
+			continue
+		}
+		if !s.matches {
+			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.name, p.tag)
+			continue
+		}
+		fmt.Fprintf(&text, "filter %s: %s\n", s.name, counts{
+			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.elapsed,
+		})
+	}
+	if len(p.stages) > 1 {
+		text.WriteString("total: ")
+	}
+	text.WriteString(total.String())
+	if p.unwritable > 0 {
+		fmt.Fprintf(&text, "; left out %d", p.unwritable)
+	}
+	text.WriteByte('\n')
+	return text.String()
+}
+
+type counts struct {
+	in, out, dropped, failed uint64
+	elapsed                  time.Duration
+}
+
+func (c counts) String() string {
+	text := fmt.Sprintf("records in %d, out %d, dropped %d, passed through by error %d", c.in, c.out, c.dropped, c.failed)
+	if c.in > 0 {
+		text += fmt.Sprintf("; %.2f µs per record", float64(c.elapsed.Nanoseconds())/1e3/float64(c.in))
+	}
+	return text
+}

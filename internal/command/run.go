@@ -1,0 +1,234 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+)
+
+// defaultChunkRecords is about what Fluent Bit's tail hands on at a time, 32 KiB,
+// in records of 400 bytes.
+const defaultChunkRecords = 75
+
+const (
+	formatNDJSON  = "ndjson"
+	formatMsgpack = "msgpack"
+)
+
+type runFlags struct {
+	filter       filterFlags
+	config       string
+	tag          string
+	input        string
+	output       string
+	chunkRecords int
+	time         string
+	logLevel     string
+	quiet        bool
+}
+
+func newRun() *cobra.Command {
+	f := runFlags{filter: filterFlags{}}
+	cmd := &cobra.Command{
+		Use:   "run {--wasm-path FILE --function-name NAME | --config FILE} [input ...]",
+		Short: "Run records through the filter",
+		Long: `Run records through the filter, as Fluent Bit would, and write what is left of
+them to standard output.
+
+The filter is set up by flags, which are its options, or by a configuration of
+Fluent Bit, classic or YAML. The filters in it that are called wasmtime, or wasm
+as Fluent Bit's own, are run in their order on the tags that they match; before
+them the processors of these names that inputs have in YAML. Other filters are
+not run, and named on standard error. Inputs give their tags and outputs nothing.
+
+Input is read from the files, or from standard input if none or - is given.
+As ndjson it is one JSON object a line; blank lines are skipped, and a line that
+is something else is passed through as it is, which is a failure. As msgpack it
+is events one after the other, such as a chunk holds them, read to the end
+before anything is run. Written as ndjson, records lose their time and metadata.
+
+Records go through the filter in chunks. Unless the input is a regular file, a
+chunk is not waited for: it ends where the input has nothing more at hand.
+
+The exit code is 0 if all went well, 1 if records failed, and 2 if nothing could
+be run.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	for _, o := range options.Table {
+		v := &optionValue{option: o}
+		f.filter[o.Name] = v
+		flags.Var(v, strings.TrimPrefix(flagName(o.Name), "--"), o.Help)
+	}
+	flags.StringVar(&f.config, "config", "", "Take the filters of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
+	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+defaultTag+")")
+	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")
+	flags.StringVar(&f.output, "output-format", formatNDJSON, "Format of the output: ndjson or msgpack")
+	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Most records in a chunk")
+	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
+	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(levelNames, ", ")+" (default: the configuration's, or info)")
+	flags.BoolVar(&f.quiet, "quiet", false, "Leave the summary out")
+	return cmd
+}
+
+func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
+	stderr := cmd.ErrOrStderr()
+	conf, err := f.configuration(cmd)
+	if err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("tag") {
+		conf.tag = f.tag
+	}
+	clock, err := f.clock()
+	if err != nil {
+		return err
+	}
+	if err := checkFormat("--input-format", f.input); err != nil {
+		return err
+	}
+	if err := checkFormat("--output-format", f.output); err != nil {
+		return err
+	}
+	if f.chunkRecords < 1 {
+		return fmt.Errorf("--chunk-records: invalid value %d: allowed are numbers from 1", f.chunkRecords)
+	}
+
+	inputs, err := openInputs(args, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer inputs.close()
+	for _, note := range conf.notes {
+		fmt.Fprintln(stderr, "flb-wasmtime:", note)
+	}
+	p := &pipeline{
+		tag:          conf.tag,
+		chunkRecords: f.chunkRecords,
+		now:          clock,
+		stdout:       cmd.OutOrStdout(),
+		stderr:       stderr,
+		msgpack:      f.output == formatMsgpack,
+	}
+	if err := p.start(conf.specs); err != nil {
+		return err
+	}
+	err = p.readAll(inputs, f.input == formatMsgpack)
+	p.close()
+	if err != nil {
+		return err
+	}
+	if !f.quiet {
+		io.WriteString(stderr, p.summary())
+	}
+	if p.failed() {
+		return errFailed
+	}
+	return nil
+}
+
+func checkFormat(flag, format string) error {
+	if format != formatNDJSON && format != formatMsgpack {
+		return fmt.Errorf("%s: invalid value %q: allowed are %s and %s", flag, format, formatNDJSON, formatMsgpack)
+	}
+	return nil
+}
+
+// configuration is what the flags or the file say of filters.
+func (f *runFlags) configuration(cmd *cobra.Command) (*configuration, error) {
+	var level *filter.Level
+	if f.logLevel != "" {
+		l, err := parseLevel(f.logLevel)
+		if err != nil {
+			return nil, fmt.Errorf("--log-level: %w", err)
+		}
+		level = &l
+	}
+	if cmd.Flags().Changed("config") {
+		if err := f.filter.refuse(); err != nil {
+			return nil, err
+		}
+		return readConfiguration(f.config, level)
+	}
+	if level == nil {
+		info := filter.Info
+		level = &info
+	}
+	sp, err := f.filter.spec(*level)
+	if err != nil {
+		return nil, err
+	}
+	return &configuration{specs: []spec{sp}, tag: defaultTag}, nil
+}
+
+// clock gives records their time.
+func (f *runFlags) clock() (func() time.Time, error) {
+	if f.time == "" {
+		return time.Now, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, f.time)
+	// An event time has 32 bits for seconds since 1970.
+	if err != nil || t.Unix() < 0 || t.Unix() > math.MaxUint32 {
+		return nil, fmt.Errorf("--time: invalid value %q: allowed are times such as 2026-01-02T15:04:05.678Z, from 1970 to 2106", f.time)
+	}
+	return func() time.Time { return t }, nil
+}
+
+// input is a file to read, or standard input.
+type input struct {
+	name   string
+	reader io.Reader
+	opened *os.File // what is to be closed; nil for standard input
+}
+
+type inputs []input
+
+// openInputs opens all files before one of them is read: a name that is wrong
+// shows before there is output.
+func openInputs(names []string, stdin io.Reader) (inputs, error) {
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	var in inputs
+	for _, name := range names {
+		if name == "-" {
+			in = append(in, input{name: "stdin", reader: stdin})
+			continue
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			in.close()
+			return nil, err
+		}
+		in = append(in, input{name: name, reader: file, opened: file})
+	}
+	return in, nil
+}
+
+func (in inputs) close() {
+	for _, i := range in {
+		if i.opened != nil {
+			i.opened.Close()
+		}
+	}
+}
+
+// isRegular reports whether the input is all there already.
+func (in input) isRegular() bool {
+	file, ok := in.reader.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}

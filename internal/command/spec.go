@@ -1,0 +1,236 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+)
+
+// defaultTag is the tag of records of which nothing else gives one.
+const defaultTag = "app.log"
+
+// spec is a filter instance that is still to be made.
+type spec struct {
+	plugin   string // what the configuration calls the plugin
+	name     string
+	options  options.Options
+	logLevel filter.Level
+	match    func(tag string) bool
+}
+
+// configuration is what a Fluent Bit configuration means for this program.
+type configuration struct {
+	specs []spec
+	tag   string   // of the first input
+	notes []string // what of the configuration does not take part, and warnings
+}
+
+// pluginNames are the names under which a configuration may have the filter:
+// its own, and that of Fluent Bit's filter that it replaces.
+var pluginNames = []string{"wasmtime", "wasm"}
+
+// coreKeys are properties of a filter that the host keeps for itself
+// (flb_filter_set_property and is_active in src/flb_filter.c, 5.1.1).
+var coreKeys = []string{"name", "match", "match_regex", "alias", "log_level", "log_suppress_interval", "active"}
+
+// readConfiguration finds the filters of the configuration at path. logLevel is
+// for those that do not say, nil if the configuration decides.
+func readConfiguration(path string, logLevel *filter.Level) (*configuration, error) {
+	conf, err := fbconf.Load(path, getenv)
+	if err != nil {
+		return nil, err
+	}
+	c := &configuration{tag: defaultTag, notes: conf.Warnings}
+	level := filter.Info
+	for _, s := range conf.Kind("service") {
+		if text, ok := s.Get("log_level"); ok {
+			if level, err = parseLevel(text); err != nil {
+				return nil, locate(&s, err)
+			}
+		}
+	}
+	r := specReader{level: level, forced: logLevel}
+
+	// Fluent Bit numbers inputs, and filters, each through, whatever the plugin.
+	for i, s := range conf.Kind("input") {
+		input := fmt.Sprintf("%s.%d", s.Name, i)
+		tag, ok := s.Get("tag")
+		if !ok {
+			tag = input
+		}
+		if i == 0 {
+			c.tag = tag
+		}
+		for j, p := range s.Processors {
+			name := fmt.Sprintf("%s.%d of %s", p.Name, j, input)
+			// A tag may hold a * that the input replaces, as tail does.
+			match := func(t string) bool { return fbconf.MatchTag(tag, t) }
+			if err := c.add(r, &p, name, match); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i, s := range conf.Kind("filter") {
+		if err := c.add(r, &s, fmt.Sprintf("%s.%d", s.Name, i), nil); err != nil {
+			return nil, err
+		}
+	}
+	for i, s := range conf.Kind("output") {
+		for j, p := range s.Processors {
+			c.notes = append(c.notes, fmt.Sprintf("processor %s.%d of %s.%d is not run here", p.Name, j, s.Name, i))
+		}
+	}
+	if len(c.specs) == 0 {
+		return nil, fmt.Errorf("%s: it has no active filter called %s", path, strings.Join(pluginNames, " or "))
+	}
+	return c, nil
+}
+
+// getenv knows HOSTNAME even where only the shell does, as Fluent Bit
+// (env_preset in src/flb_env.c, 5.1.1).
+func getenv(name string) string {
+	value := os.Getenv(name)
+	if value == "" && name == "HOSTNAME" {
+		value, _ = os.Hostname()
+	}
+	return value
+}
+
+// locate says in which section of which file an error is.
+func locate(s *fbconf.Section, err error) error {
+	return fmt.Errorf("%s:%d: %w", s.File, s.Line, err)
+}
+
+// add takes a filter or a processor up, unless it is not to be run. match nil
+// means that its own rules decide.
+func (c *configuration) add(r specReader, s *fbconf.Section, name string, match func(string) bool) error {
+	if !slices.ContainsFunc(pluginNames, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
+		c.notes = append(c.notes, fmt.Sprintf("%s %s is not run here", s.Kind, name))
+		return nil
+	}
+	if active, ok := s.Get("active"); ok && (strings.EqualFold(active, "false") || active == "0") {
+		c.notes = append(c.notes, fmt.Sprintf("%s %s is not active", s.Kind, name))
+		return nil
+	}
+	if _, ok := s.Get("condition"); ok && s.Kind == "processor" {
+		c.notes = append(c.notes, fmt.Sprintf("processor %s: its condition is not looked at, every record goes through it", name))
+	}
+	if alias, ok := s.Get("alias"); ok {
+		name = alias
+	}
+	sp, err := r.read(s, name, match)
+	if err != nil {
+		return locate(s, err)
+	}
+	c.specs = append(c.specs, sp)
+	return nil
+}
+
+type specReader struct {
+	level  filter.Level  // of filters that do not say
+	forced *filter.Level // of all filters; may be nil
+}
+
+func (r specReader) read(s *fbconf.Section, name string, match func(string) bool) (spec, error) {
+	sp := spec{plugin: strings.ToLower(s.Name), name: name, logLevel: r.level, match: match}
+	if err := checkKeys(s); err != nil {
+		return sp, fmt.Errorf("filter %s: %w", name, err)
+	}
+	if match == nil {
+		m, err := fbconf.NewMatcher(s)
+		if err != nil {
+			return sp, fmt.Errorf("filter %s: %w", name, err)
+		}
+		sp.match = m.Match
+	}
+	if text, ok := s.Get("log_level"); ok {
+		var err error
+		if sp.logLevel, err = parseLevel(text); err != nil {
+			return sp, fmt.Errorf("filter %s: %w", name, err)
+		}
+	}
+	if r.forced != nil {
+		sp.logLevel = *r.forced
+	}
+	var err error
+	sp.options, err = options.Parse(name, s.Get)
+	return sp, err
+}
+
+// checkKeys refuses what the host refuses: options that the filter does not
+// have, and options that are set twice (flb_config_map_properties_check in
+// src/flb_config_map.c, 5.1.1).
+func checkKeys(s *fbconf.Section) error {
+	var known []string
+	for _, o := range options.Table {
+		known = append(known, o.Name)
+	}
+	seen := map[string]bool{}
+	for _, p := range s.Properties {
+		if slices.Contains(coreKeys, p.Key) || p.Key == "condition" && s.Kind == "processor" {
+			continue
+		}
+		switch {
+		case !slices.Contains(known, p.Key):
+			return fmt.Errorf("unknown option %q in line %d: known are %s", p.Key, p.Line, strings.Join(known, ", "))
+		case p.Nested:
+			return fmt.Errorf("option %s in line %d: a single value is expected, not a mapping", p.Key, p.Line)
+		case seen[p.Key]:
+			return fmt.Errorf("option %s is set again in line %d: it may be set once", p.Key, p.Line)
+		}
+		seen[p.Key] = true
+	}
+	return nil
+}
+
+// filterFlags are the options of the filter as flags.
+type filterFlags map[string]*optionValue
+
+// optionValue is the text given for an option; options.Parse judges it.
+type optionValue struct {
+	option options.Option
+	text   string
+	set    bool
+}
+
+func (v *optionValue) Set(text string) error { v.text, v.set = text, true; return nil }
+func (v *optionValue) Type() string          { return v.option.Type.String() }
+func (v *optionValue) String() string {
+	if v.set {
+		return v.text
+	}
+	return v.option.Default
+}
+
+// flagName is the flag of an option.
+func flagName(option string) string { return "--" + strings.ReplaceAll(option, "_", "-") }
+
+// spec makes the one filter that the flags stand for.
+func (f filterFlags) spec(level filter.Level) (spec, error) {
+	const name = "wasmtime.0"
+	sp := spec{plugin: "wasmtime", name: name, logLevel: level, match: func(string) bool { return true }}
+	var err error
+	sp.options, err = options.Parse(name, func(option string) (string, bool) {
+		v := f[option]
+		return v.text, v.set
+	})
+	return sp, err
+}
+
+var errConfigAndOptions = errors.New("options of the filter come from the file given with --config")
+
+// refuse returns an error if an option has been given.
+func (f filterFlags) refuse() error {
+	for _, o := range options.Table {
+		if f[o.Name].set {
+			return fmt.Errorf("%s: %w", flagName(o.Name), errConfigAndOptions)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// fluentBitVersions are those whose plugin layouts are known.
+const fluentBitVersions = "1.9 – 5.1"
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Say which versions this program is made of",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			info, _ := debug.ReadBuildInfo()
+			return writeVersion(cmd.OutOrStdout(), info)
+		},
+	}
+}
+
+// writeVersion writes what the build says of itself; info may be nil.
+func writeVersion(w io.Writer, info *debug.BuildInfo) error {
+	version, wasmtime := "unknown", "unknown"
+	if info != nil {
+		version = info.Main.Version
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		if revision := settings["vcs.revision"]; revision != "" {
+			version += " (" + revision
+			if settings["vcs.modified"] == "true" {
+				version += ", modified"
+			}
+			version += ")"
+		}
+		for _, d := range info.Deps {
+			if strings.HasPrefix(d.Path, "github.com/bytecodealliance/wasmtime-go/") {
+				wasmtime = d.Version
+			}
+		}
+	}
+	return write(w, fmt.Appendf(nil, "flb-wasmtime %s\nwasmtime-go %s\n%s %s/%s\nFluent Bit %s\n",
+		version, wasmtime, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions))
+}

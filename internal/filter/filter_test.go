@@ -1,0 +1,567 @@
+package filter
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/ugorji/go/codec"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+)
+
+// The tests write and read chunks with ugorji's codec, never with the project's.
+
+var handle = &codec.MsgpackHandle{WriteExt: true} // str and bin, not raw
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	var b []byte
+	if err := codec.NewEncoderBytes(&b, handle).Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// event is [[sec, {}], body].
+func event(t testing.TB, sec int64, body any) []byte {
+	return encode(t, []any{[]any{sec, map[string]any{}}, body})
+}
+
+func join(events ...[]byte) []byte {
+	var b []byte
+	for _, e := range events {
+		b = append(b, e...)
+	}
+	return b
+}
+
+// decode reads all values of a chunk.
+func decode(t testing.TB, b []byte) []any {
+	t.Helper()
+	h := &codec.MsgpackHandle{}
+	h.RawToString = true
+	h.SignedInteger = true
+	var list []any
+	d := codec.NewDecoderBytes(b, h)
+	for d.NumBytesRead() < len(b) {
+		var v any
+		if err := d.Decode(&v); err != nil {
+			t.Fatalf("the chunk can't be read: %v: % x", err, b)
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// bodies are the second elements of a chunk's events.
+func bodies(t testing.TB, b []byte) []any {
+	t.Helper()
+	list := decode(t, b)
+	for i, v := range list {
+		list[i] = v.([]any)[1]
+	}
+	return list
+}
+
+type logged struct {
+	level Level
+	line  string
+}
+
+// fixture is a filter under test, with what it logged.
+type fixture struct {
+	*Filter
+	logs []logged
+}
+
+func (f *fixture) count(level Level, text string) int {
+	n := 0
+	for _, l := range f.logs {
+		if l.level == level && strings.Contains(l.line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func writeGuest(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "guest.wat")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func start(t testing.TB, text string, format options.EventFormat) *fixture {
+	t.Helper()
+	fx := &fixture{}
+	f, err := New(options.Options{WasmPath: writeGuest(t, text), FunctionName: "filter", EventFormat: format},
+		func(level Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	fx.Filter = f
+	t.Cleanup(f.Close)
+	return fx
+}
+
+var tag = []byte("app.log")
+
+// Every guest that fails a record leaves it as it came, in its place, says so
+// in the log, and counts it.
+func TestFailedRecordsPassUnchanged(t *testing.T) {
+	for _, test := range []struct {
+		guest  string
+		format options.EventFormat
+		log    string
+	}{
+		{"oob_pointer", options.JSON, "pointer outside its memory"},
+		{"oob_store", options.JSON, "out of bounds memory access"},
+		{"div_by_zero", options.JSON, "integer division by zero"},
+		{"stack_overflow", options.JSON, "stack overflow"},
+		{"not_a_map", options.JSON, "not a map"},
+		{"bad_json", options.JSON, "not valid JSON"},
+		{"malloc_null", options.JSON, "no memory left"},
+		{"malloc_oob", options.JSON, "buffer outside its memory"},
+		{"wasi_exit", options.JSON, "exited with status 3"},
+		{"msgpack_not_a_map", options.Msgpack, "not a map"},
+		{"msgpack_truncated", options.Msgpack, "does not end inside its memory"},
+	} {
+		t.Run(test.guest, func(t *testing.T) {
+			f := start(t, guests.WAT(test.guest), test.format)
+			in := join(event(t, 1, map[string]any{"a": 1}), event(t, 2, map[string]any{"b": "x"}))
+			for range 2 {
+				if out, modified := f.Run(tag, in); modified {
+					t.Errorf("the chunk was modified: %v", decode(t, out))
+				}
+			}
+			if f.count(Error, "record passed through unchanged") != 1 || f.count(Error, test.log) != 1 {
+				t.Errorf("want one error that says %q, got %v", test.log, f.logs)
+			}
+			want := Stats{Chunks: 2, Records: 4, Failed: 4}
+			got := f.Stats()
+			got.Replaced = 0
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A guest that fails on some records does its work on the others, in order.
+func TestFailuresBetweenRecords(t *testing.T) {
+	f := start(t, guests.WAT("trap_when_told"), options.JSON)
+	counter := start(t, guests.WAT("call_counter"), options.JSON)
+	var in []byte
+	for i := range 2000 {
+		in = append(in, event(t, int64(i), map[string]any{"trap": i%3 == 0, "seq": i})...)
+	}
+	if out, modified := f.Run(tag, in); modified {
+		t.Fatalf("the chunk was modified: %d of %d bytes", len(out), len(in))
+	}
+	want := Stats{Chunks: 1, Records: 2000, Returned: 1333, Failed: 667, Replaced: 667}
+	got := f.Stats()
+	// The last record does not trap, so every trap was followed by a new instance.
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+
+	// Batches keep the order and count of calls.
+	out, modified := counter.Run(tag, in)
+	if !modified {
+		t.Fatal("not modified")
+	}
+	list := bodies(t, out)
+	if len(list) != 2000 {
+		t.Fatalf("%d events", len(list))
+	}
+	for i, b := range list {
+		if diff := cmp.Diff(map[any]any{"calls": int64(i + 1)}, b); diff != "" {
+			t.Fatalf("event %d: %s", i, diff)
+		}
+	}
+}
+
+func TestTrapReplacesTheInstance(t *testing.T) {
+	f := start(t, guests.WAT("trap_every_third"), options.JSON)
+	in := join(event(t, 1, map[string]any{"a": 1}))
+	for range 9 {
+		if _, modified := f.Run(tag, in); modified {
+			t.Fatal("modified")
+		}
+	}
+	if got := f.Stats(); got.Failed != 3 || got.Replaced != 2 || got.Returned != 6 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	in := join(event(t, 1, map[string]any{"a": 1}), event(t, 2, map[string]any{"a": 2}), event(t, 3, map[string]any{"a": 3}))
+	for _, name := range []string{"drop", "empty"} {
+		f := start(t, guests.WAT(name), options.JSON)
+		out, modified := f.Run(tag, in)
+		if !modified || len(out) != 0 {
+			t.Errorf("%s: modified %v, %d bytes", name, modified, len(out))
+		}
+		if got := f.Stats(); got.Dropped != 3 || got.Failed != 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	f := start(t, guests.WAT("drop_every_other"), options.JSON)
+	out, modified := f.Run(tag, in)
+	if !modified {
+		t.Fatal("not modified")
+	}
+	if n := len(decode(t, out)); n != 1 && n != 2 {
+		t.Errorf("%d events are left of 3", n)
+	}
+}
+
+// An answer of NULL by a guest whose memory is full is no drop.
+func TestNullWithoutMemoryIsAnError(t *testing.T) {
+	text := strings.Replace(guests.WAT("leak_to_limit"), `(memory (export "memory") 32)`, `(memory (export "memory") 32 34)`, 1)
+	if !strings.Contains(text, "32 34") {
+		t.Skip("the guest declares another memory")
+	}
+	f := start(t, text, options.JSON)
+	in := event(t, 1, map[string]any{"a": 1})
+	for range 5 {
+		if out, modified := f.Run(tag, in); modified {
+			t.Fatalf("modified: %v", decode(t, out))
+		}
+	}
+	if got := f.Stats(); got.Failed != 3 || got.Dropped != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What stands around the body stays as it came, byte for byte.
+func TestHeadersAreKept(t *testing.T) {
+	body := []byte{0x81, 0xa1, 'x', 0x01}
+	eventTime := []byte{0xd7, 0x00, 0, 0, 0, 7, 0, 0, 0, 9}
+	long := append([]byte{0xc7, 8}, eventTime[1:]...)
+	for name, header := range map[string][]byte{
+		"legacy integer":    {0xce, 0, 0, 0, 7},
+		"legacy event time": eventTime,
+		"legacy float":      {0xcb, 0x40, 0x1c, 0, 0, 0, 0, 0, 0},
+		"event time":        join([]byte{0x92}, eventTime, []byte{0x80}),
+		"ext 8 time":        join([]byte{0x92}, long, []byte{0x80}),
+		"metadata":          join([]byte{0x92}, eventTime, []byte{0x81, 0xa1, 'm', 0xc4, 1, 0xff}),
+		"array 32, map 32":  join([]byte{0xdd, 0, 0, 0, 2}, eventTime, []byte{0xdf, 0, 0, 0, 0}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, guests.WAT("wrap"), options.JSON)
+			in := join([]byte{0xdd, 0, 0, 0, 2}, header, body)
+			out, modified := f.Run(tag, in)
+			if !modified {
+				t.Fatal("not modified", f.logs)
+			}
+			want := join([]byte{0x92}, header)
+			if !strings.HasPrefix(string(out), string(want)) {
+				t.Fatalf("want % x first, got % x", want, out)
+			}
+			wantBody := map[any]any{"tag": "app.log", "sec": int64(7), "record": map[any]any{"x": int64(1)}}
+			if diff := cmp.Diff(wantBody, decode(t, out[len(want):])[0]); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Group markers pass as they came and where they came, and no guest sees them.
+func TestGroupMarkers(t *testing.T) {
+	begin := encode(t, []any{[]any{-1, map[string]any{"schema": "otlp"}}, map[string]any{"resource": map[string]any{"a": 1}}})
+	end := encode(t, []any{[]any{-2, map[string]any{}}, map[string]any{}})
+	record := event(t, 1, map[string]any{"a": 1})
+
+	f := start(t, guests.WAT("call_counter"), options.JSON)
+	out, modified := f.Run(tag, join(begin, record, end, begin, record, end))
+	if !modified {
+		t.Fatal("not modified")
+	}
+	reply := func(n int) []byte { return event(t, 1, map[string]any{"calls": n}) }
+	if diff := cmp.Diff(decode(t, join(begin, reply(1), end, begin, reply(2), end)), decode(t, out)); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.HasPrefix(string(out), string(begin)) || !strings.HasSuffix(string(out), string(end)) {
+		t.Error("a marker has changed")
+	}
+
+	dropper := start(t, guests.WAT("drop"), options.JSON)
+	out, modified = dropper.Run(tag, join(begin, record, end))
+	if !modified || string(out) != string(join(begin, end)) {
+		t.Errorf("modified %v: % x", modified, out)
+	}
+}
+
+// A chunk that can't be read to its end stays as it is, with one line in the log.
+func TestCorruptChunk(t *testing.T) {
+	good := join(event(t, 1, map[string]any{"a": 1}), event(t, 2, map[string]any{"b": []any{1, "x", 2.5}}))
+	f := start(t, guests.WAT("wrap"), options.JSON)
+	chunks := uint64(0)
+	for cut := 1; cut < len(good); cut++ {
+		if decodable(good[:cut]) {
+			continue
+		}
+		chunks++
+		if _, modified := f.Run(tag, good[:cut]); modified {
+			t.Errorf("cut at %d: modified", cut)
+		}
+	}
+	for _, tail := range [][]byte{{0xc1}, {0x92, 0x01}, {0x93, 1, 0x80, 0}, {0xdd, 0xff, 0xff, 0xff, 0xff}, {0x92, 0xa1, 'x', 0x80}} {
+		chunks++
+		if _, modified := f.Run(tag, join(good, tail)); modified {
+			t.Errorf("tail % x: modified", tail)
+		}
+	}
+	if n := f.count(Error, "chunk of"); n != 1 {
+		t.Errorf("%d lines in the log: %v", n, f.logs)
+	}
+	if diff := cmp.Diff(Stats{Chunks: chunks, Corrupt: chunks}, f.Stats()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// decodable: cut between two events.
+func decodable(b []byte) bool {
+	d := codec.NewDecoderBytes(b, &codec.MsgpackHandle{})
+	for d.NumBytesRead() < len(b) {
+		var raw codec.Raw
+		if d.Decode(&raw) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// A body that is not a map passes; an empty chunk is nothing to do.
+func TestOddChunks(t *testing.T) {
+	f := start(t, guests.WAT("wrap"), options.JSON)
+	if _, modified := f.Run(tag, nil); modified {
+		t.Error("an empty chunk was modified")
+	}
+	odd := encode(t, []any{1, "text"})
+	out, modified := f.Run(nil, join(odd, event(t, 2, map[string]any{"a": 1})))
+	if !modified || !strings.HasPrefix(string(out), string(odd)) || len(decode(t, out)) != 2 {
+		t.Errorf("modified %v: % x", modified, out)
+	}
+	if got := f.Stats(); got.Failed != 1 || got.Returned != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A reply that repeats its record leaves what JSON can't hold as it was.
+func TestRepeatedReplyIsExact(t *testing.T) {
+	in := event(t, 1, map[string]any{
+		"bin": []byte{0, 0xff}, "nan": math.NaN(), "float32": float32(0.1),
+		"key": map[any]any{int64(1): true}, "utf8": "\xff\xfe",
+	})
+	f := start(t, guests.WAT("identity"), options.JSON)
+	if out, modified := f.Run(tag, in); modified {
+		t.Errorf("modified: % x", out)
+	}
+	if got := f.Stats(); got.Returned != 1 || got.Failed != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReplies(t *testing.T) {
+	in := event(t, 1, map[string]any{"q": 1})
+	for guest, want := range map[string]map[any]any{
+		"garbage_after":        {"a": int64(1)},
+		"no_nul_at_memory_end": {"end": int64(1)},
+		"scribble":             {"a": int64(1)},
+	} {
+		f := start(t, guests.WAT(guest), options.JSON)
+		for range 3 {
+			out, modified := f.Run(tag, in)
+			if !modified {
+				t.Fatalf("%s: not modified: %v", guest, f.logs)
+			}
+			if diff := cmp.Diff([]any{want}, bodies(t, out)); diff != "" {
+				t.Errorf("%s: %s", guest, diff)
+			}
+		}
+	}
+	for guest, format := range map[string]options.EventFormat{
+		"identity_noalloc": options.JSON, "expects_nul": options.JSON, "grow": options.JSON,
+		"needs_initialize": options.JSON, "start_traps": options.JSON, "assemblyscript_like": options.JSON,
+		"msgpack_identity": options.Msgpack,
+	} {
+		f := start(t, guests.WAT(guest), format)
+		for range 5 {
+			if out, modified := f.Run(tag, in); modified {
+				t.Errorf("%s: modified: %v", guest, decode(t, out))
+			}
+		}
+		if got := f.Stats(); got.Returned != 5 {
+			t.Errorf("%s: %+v %v", guest, got, f.logs)
+		}
+	}
+}
+
+// Records of all sizes go through, in one batch or many, each with its own reply.
+func TestSizes(t *testing.T) {
+	for _, guest := range []string{"wrap", "identity_noalloc"} {
+		f := start(t, guests.WAT(guest), options.JSON)
+		var in []byte
+		var want []any
+		for _, n := range []int{0, 1, 31, 32, 255, 256, 65535, 65536, 200_000, 3, 500_000, 7} {
+			s := strings.Repeat("x", n)
+			in = append(in, event(t, 1, map[string]any{"s": s})...)
+			want = append(want, map[any]any{"s": s})
+		}
+		out, modified := f.Run(tag, in)
+		if guest == "identity_noalloc" {
+			if modified || f.Stats().Returned != 12 {
+				t.Errorf("%s: %+v %v", guest, f.Stats(), f.logs)
+			}
+			continue
+		}
+		if !modified {
+			t.Fatal("not modified", f.logs)
+		}
+		for i, b := range bodies(t, out) {
+			body := b.(map[any]any)
+			if inner, ok := body["record"]; ok {
+				body = inner.(map[any]any)
+			}
+			if diff := cmp.Diff(want[i], any(body)); diff != "" {
+				t.Errorf("record %d differs (%d bytes)", i, len(diff))
+			}
+		}
+	}
+}
+
+// Deeper replies than Fluent Bit can read are refused, unless the record came
+// as deep.
+func TestReplyDepth(t *testing.T) {
+	nest := func(depth int) any {
+		var v any = map[string]any{}
+		for range depth - 1 {
+			v = map[string]any{"m": v}
+		}
+		return v
+	}
+	f := start(t, guests.WAT("wrap"), options.JSON) // one level more
+	in := join(event(t, 1, nest(30)), event(t, 2, nest(31)), event(t, 3, nest(40)))
+	out, modified := f.Run(tag, in)
+	if !modified {
+		t.Fatal(f.logs)
+	}
+	if got := f.Stats(); got.Returned != 1 || got.Failed != 2 {
+		t.Errorf("%+v %v", got, f.logs)
+	}
+	if f.count(Error, "nests deeper") != 1 {
+		t.Error(f.logs)
+	}
+	if n := len(decode(t, out)); n != 3 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestGuestOutputIsLogged(t *testing.T) {
+	f := start(t, guests.WAT("wasi_print"), options.JSON)
+	f.Run(tag, event(t, 1, map[string]any{"a": 1}))
+	if f.count(Info, "guest stdout: ") != 1 || f.count(Warn, "guest stderr: ") != 1 {
+		t.Error(f.logs)
+	}
+}
+
+func TestOutputLines(t *testing.T) {
+	var got []string
+	l := newLimiter(func(_ Level, line string) { got = append(got, line) })
+	l.lines(Info, "> ", []byte("a\x1b[31mred\r\n\n\tb\xff\x00\nlast"))
+	want := []string{`> a\x1b[31mred`, "> ", "> \tb\\xff\\x00", "> last"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	got = nil
+	l.lines(Info, "> ", []byte(strings.Repeat("x", 2000)+strings.Repeat("\ny", 150)))
+	if len(got) != maxOutputLines+1 || got[0] != "> "+strings.Repeat("x", 1024)+" (976 more bytes)" || got[100] != "> (51 more lines)" {
+		t.Errorf("%d lines: %.40q … %q", len(got), got[0], got[len(got)-1])
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	var got []string
+	l := newLimiter(func(level Level, line string) { got = append(got, fmt.Sprint(level, " ", line)) })
+	now := time.Unix(0, 0)
+	l.now = func() time.Time { return now }
+	say := func(cause, line string) { l.limited(Error, cause, func() string { return line }) }
+
+	say("a", "a1")
+	say("a", "a2")
+	say("b", "b1")
+	now = now.Add(logInterval - 1)
+	say("a", "a3")
+	now = now.Add(1)
+	say("a", "a4")
+	say("a", "a5")
+	l.close()
+	want := []string{"1 a1", "1 b1", "1 a4 (2 more like this since the last such line)", "1 1 more like the last one about: a"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, test := range []struct{ path, function, want string }{
+		{dir + "/missing.wasm", "filter", "missing.wasm"},
+		{dir, "filter", "not a file"},
+		{write("empty.wasm", ""), "filter", "not a WebAssembly module"},
+		{write("text.wasm", "hello"), "filter", "not a WebAssembly module"},
+		{write("bad.wasm", "\x00asm\x01\x00\x00\x00\xff"), "filter", "not a module that can be compiled"},
+		{write("bad.wat", "(module"), "filter", "not valid WebAssembly text"},
+		{write("x.aot", "\x00aot\x00\x00"), "filter", "flb-wamrc"},
+		{write("component.wasm", "\x00asm\x0d\x00\x01\x00"), "filter", "component"},
+		{writeGuest(t, guests.WAT("identity")), "missing", "set function_name to one of filter"},
+		{writeGuest(t, guests.WAT("wrong_signature")), "filter", "(i32, i32, i32, i32, i32, i32) -> i32"},
+		{writeGuest(t, guests.WAT("unknown_import")), "filter", "env.mystery"},
+		{writeGuest(t, guests.WAT("no_memory")), "filter", "--export-memory"},
+		{writeGuest(t, guests.WAT("memory64")), "filter", "wasm32"},
+	} {
+		f, err := New(options.Options{WasmPath: test.path, FunctionName: test.function}, func(Level, string) {})
+		if err == nil {
+			f.Close()
+			t.Errorf("%s: no error, want %q", test.path, test.want)
+			continue
+		}
+		if !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: want %q in %v", test.path, test.want, err)
+		}
+	}
+}
+
+// The hot path allocates nothing, however many records a chunk has.
+func TestNoAllocationPerRecord(t *testing.T) {
+	for _, test := range []struct {
+		guest  string
+		format options.EventFormat
+	}{{"identity", options.JSON}, {"wrap", options.JSON}, {"msgpack_identity", options.Msgpack}, {"drop", options.JSON}} {
+		f := start(t, guests.WAT(test.guest), test.format)
+		var in []byte
+		for i := range 500 {
+			in = append(in, event(t, int64(i), map[string]any{"log": "GET / 200", "n": i, "f": 1.5, "m": map[string]any{"k": nil}})...)
+		}
+		if allocs := testing.AllocsPerRun(20, func() { f.Run(tag, in) }); allocs > 0 {
+			t.Errorf("%s: %v allocations for 500 records", test.guest, allocs)
+		}
+	}
+}
