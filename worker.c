@@ -10,6 +10,38 @@
 // and wasmtime below it.
 enum { WORKER_STACK_BYTES = 8 * 1024 * 1024 };
 
+// own_signals leaves a thread of the plugin the signals that it causes itself,
+// and those of Go's scheduler and profiler. The host's are for the host's
+// threads: its handlers would run on whatever stack a goroutine has.
+static void own_signals(sigset_t *set)
+{
+    static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+                               SIGABRT, SIGSYS, SIGURG, SIGPROF};
+
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        sigdelset(set, kept[i]);
+    }
+}
+
+static sigset_t loader_signals;
+
+// Go's threads inherit the mask of the thread that loads the library, on which
+// the Go runtime starts: after constructors with a priority, and before the
+// library's last ones.
+__attribute__((constructor(102))) static void before_go(void)
+{
+    sigset_t own;
+
+    own_signals(&own);
+    pthread_sigmask(SIG_SETMASK, &own, &loader_signals);
+}
+
+__attribute__((constructor)) static void after_go(void)
+{
+    pthread_sigmask(SIG_SETMASK, &loader_signals, NULL);
+}
+
 static void run(struct instance *inst, struct job *job)
 {
     switch (job->kind) {
@@ -62,19 +94,7 @@ int worker_start(struct instance *inst)
     sigset_t own, before;
     int error;
 
-    // The host's signals are for the host's threads. What is left are those
-    // that a thread sends itself by failing, and Go's own.
-    sigfillset(&own);
-    sigdelset(&own, SIGSEGV);
-    sigdelset(&own, SIGBUS);
-    sigdelset(&own, SIGFPE);
-    sigdelset(&own, SIGILL);
-    sigdelset(&own, SIGTRAP);
-    sigdelset(&own, SIGABRT);
-    sigdelset(&own, SIGSYS);
-    sigdelset(&own, SIGURG);
-    sigdelset(&own, SIGPROF);
-
+    own_signals(&own);
     pthread_mutex_init(&inst->lock, NULL);
     pthread_cond_init(&inst->work, NULL);
     pthread_cond_init(&inst->done, NULL);

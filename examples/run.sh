@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-lines=${LINES_SHOWN:-8}
+shown=${LINES_SHOWN:-3,8p}
 sample=examples/sample.ndjson
 out=$(mktemp)
 log=$(mktemp)
@@ -12,8 +12,8 @@ trap 'rm -f "$out" "$log"' EXIT
 
 fluent_bit=$(command -v "$(printf '%s' "${FLUENT_BIT:-fluent-bit}" | cut -d: -f1)" || true)
 
-echo "before: $sample"
-head -n "$lines" "$sample"
+echo "before: $sample, lines ${shown%p}"
+sed -n "$shown" "$sample"
 echo
 if [ -n "$fluent_bit" ]; then
     run="$fluent_bit -e build/flb-filter_wasmtime.so -c fluent-bit.conf"
@@ -26,6 +26,6 @@ if ! $run >"$out" 2>"$log"; then
     cat "$log" >&2
     exit 1
 fi
-grep '^{' "$out" | head -n "$lines"
+grep "^{" "$out" | sed -n "$shown"
 echo
 grep -h 'filter:wasmtime\|records in' "$log" "$out" || true

@@ -145,7 +145,6 @@ func (f *Filter) Close() {
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
 	f.begin(data)
 	err := f.events(tag)
-	f.items = f.items[:0]
 	f.chunk = nil
 
 	if err != nil {
@@ -166,6 +165,7 @@ func (f *Filter) begin(data []byte) {
 		f.out = nil
 	}
 	f.out = f.out[:0]
+	f.items = f.items[:0] // whatever a panic left of the last chunk
 	f.chunk = data
 	f.kept = 0
 	f.changed = false

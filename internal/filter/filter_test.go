@@ -476,6 +476,18 @@ func TestGuestOutputIsLogged(t *testing.T) {
 	}
 }
 
+// AssemblyScript says why it stops.
+func TestAbortMessage(t *testing.T) {
+	f := start(t, guests.WAT("assemblyscript_like"), options.JSON)
+	in := event(t, 1, map[string]any{"abort": true})
+	if _, modified := f.Run(tag, in); modified {
+		t.Error("modified")
+	}
+	if f.count(Error, "abort: bad record! in filter.ts:7:3") != 1 {
+		t.Error(f.logs)
+	}
+}
+
 func TestOutputLines(t *testing.T) {
 	var got []string
 	l := newLimiter(func(_ Level, line string) { got = append(got, line) })

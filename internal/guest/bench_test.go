@@ -1,8 +1,6 @@
 package guest
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -13,21 +11,8 @@ const identityText = `(module
   (func (export "free") (param i32))
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`
 
-func loadText(tb testing.TB, text string) *Module {
-	path := filepath.Join(tb.TempDir(), "guest.wat")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	m, err := Load(path, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(m.Close)
-	return m
-}
-
 func BenchmarkRun(b *testing.B) {
-	m := loadText(b, identityText)
+	m := load(b, identityText)
 	in, err := m.NewInstance(Config{Function: "filter"})
 	if err != nil {
 		b.Fatal(err)
