@@ -51,6 +51,7 @@ type Module struct {
 	imports     []item
 	allocator   allocator
 	initialize  bool // exports _initialize
+	collects    bool // has a garbage collector that frees what malloc gave
 	memory      *wasmtime.MemoryType
 	isGo        bool
 	sizeBytes   int64
@@ -171,6 +172,8 @@ func (m *Module) look() {
 		}
 		m.imports = append(m.imports, item{module: i.Module(), name: *name, typ: i.Type()})
 	}
+	// TinyGo, without or with its scheduler. Other modules lose nothing by it.
+	m.collects = m.export("malloc") != nil && m.export("calloc") != nil && m.export("realloc") != nil
 	m.initialize = m.exportsFunc("_initialize", "() -> ()")
 	if e := m.export("memory"); e != nil {
 		m.memory = e.typ.MemoryType()
@@ -237,10 +240,20 @@ func (m *Module) problems(function string) []string {
 		add("the module has a shared memory: build it without threads")
 	}
 
+	byHint := make(map[string][]string)
+	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if !provided(i) {
-			add("the module imports %s, which is not provided: %s", i, importHint(i))
+		if provided(i) {
+			continue
 		}
+		hint := importHint(i)
+		if byHint[hint] == nil {
+			hints = append(hints, hint)
+		}
+		byHint[hint] = append(byHint[hint], i.String())
+	}
+	for _, hint := range hints {
+		add("the module imports %s, which is not provided: %s", strings.Join(byHint[hint], ", "), hint)
 	}
 	if m.isGo && m.allocator == allocGrown {
 		add("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
@@ -296,7 +309,7 @@ func importHint(i item) string {
 	case i.module == "env" && i.typ.MemoryType() != nil:
 		return "link without --import-memory"
 	case i.module == "env":
-		return "link the code that defines it into the module (for C, link against wasi-libc instead of --allow-undefined)"
+		return "link the code that defines it into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
 		return "it is built by wasm-bindgen for JavaScript; build a plain cdylib with #[no_mangle] functions"
 	case i.module == "gojs" || i.module == "go":

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,9 +104,9 @@ func jsonOf(v any) any {
 		}
 		return v
 	case string:
-		return string([]rune(v)) // U+FFFD for each invalid byte
+		return jsonText(v)
 	case []byte:
-		return string([]rune(string(v)))
+		return jsonText(string(v))
 	case codec.RawExt:
 		s := ""
 		for _, c := range v.Data {
@@ -561,4 +562,29 @@ func checkRoundTrip(t *testing.T, after, before any) {
 			t.Errorf("%v is %v", before, after)
 		}
 	}
+}
+
+// jsonText is what JSON can hold of a string: U+FFFD for each invalid byte, and
+// the character for a pair of encoded surrogates.
+func jsonText(s string) string {
+	half := func(s string) rune { // of a surrogate encoded in three bytes, else 0
+		if len(s) < 3 || s[0] != 0xed || s[1] < 0xa0 || s[1] > 0xbf || s[2] < 0x80 || s[2] > 0xbf {
+			return 0
+		}
+		return 0xd000 + rune(s[1]-0x80)*64 + rune(s[2]-0x80)
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		if len(s) >= 6 {
+			if r := utf16.DecodeRune(half(s), half(s[3:])); r != utf8.RuneError {
+				b.WriteRune(r)
+				s = s[6:]
+				continue
+			}
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		b.WriteRune(r)
+		s = s[size:]
+	}
+	return b.String()
 }

@@ -40,7 +40,8 @@ var (
 //
 //   - A float always has a '.' or an exponent, and as few digits as give its
 //     exact value back. NaN and the infinities are null.
-//   - Bytes of a string that are not UTF-8 become U+FFFD, one for each byte.
+//   - Bytes of a string that are not UTF-8 become U+FFFD, one for each byte; but
+//     a surrogate pair that was encoded half by half becomes its character.
 //   - A bin is written as a string.
 //   - An ext, timestamps included, is a string of \xNN, one for each byte of
 //     its payload.
@@ -254,12 +255,28 @@ func appendEscaped(dst, s []byte) []byte {
 		default:
 			if c < 0x20 {
 				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
-			} else {
-				dst = utf8.AppendRune(dst, utf8.RuneError)
+				break
 			}
+			r, size := surrogates(s[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += size - 1
 		}
 		i++
 		start = i
 	}
 	return append(dst, s[start:]...)
+}
+
+// surrogates decodes a surrogate pair whose halves are each encoded as if they
+// were characters (CESU-8). That is how the JSON parser of Fluent Bit up to 3.2
+// stores "\ud83d\ude00" (src/flb_unescape.c, 3.2.10). Everything else is one byte that
+// stands for nothing.
+func surrogates(s []byte) (r rune, size int) {
+	if len(s) >= 6 && s[0] == 0xed && s[3] == 0xed &&
+		s[1]&0xf0 == 0xa0 && s[4]&0xf0 == 0xb0 && s[2]&0xc0 == 0x80 && s[5]&0xc0 == 0x80 {
+		high := rune(s[1]&0x0f)<<6 | rune(s[2]&0x3f)
+		low := rune(s[4]&0x0f)<<6 | rune(s[5]&0x3f)
+		return 0x10000 + high<<10 | low, 6
+	}
+	return utf8.RuneError, 1
 }
