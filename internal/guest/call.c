@@ -271,12 +271,47 @@ size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len, const
 
     *trap = NULL;
     *error = NULL;
-    for (size_t i = from; i < n; i++) {
-        if (!run_one(&x, tag, tag_len, in, &records[i], replies)) {
-            return i + 1;
+    flbwt_watch_enter(&guest->watch);
+    size_t i = from;
+    while (i < n) {
+        flbwt_record *r = &records[i++];
+
+        flbwt_watch_call(&guest->watch);
+        if (!run_one(&x, tag, tag_len, in, r, replies)) {
+            if (r->outcome == FLBWT_TRAPPED && atomic_load(&guest->watch.interrupted)) {
+                r->outcome = FLBWT_TIMED_OUT;
+            }
+            break;
+        }
+        if (memory_size(guest) > guest->recycle_size) {
+            guest->recycle = true;
+            break;
         }
     }
-    return n;
+    flbwt_watch_leave(&guest->watch);
+    return i;
+}
+
+static void trap_on_purpose(void *arg)
+{
+    const flbwt_guest *g = arg;
+    wasmtime_val_raw_t none;
+    void *trap = NULL;
+    void *error = wasmtime_func_call_unchecked(g->context, &g->function, &none, 0, &trap);
+
+    if (error != NULL) {
+        wasmtime_error_delete(error);
+    }
+    if (trap != NULL) {
+        wasm_trap_delete(trap);
+    }
+}
+
+void flbwt_learn_trap(void *context, const wasmtime_func_t *func)
+{
+    flbwt_guest g = {.context = context, .function = *func};
+
+    flbwt_watch_learn(trap_on_purpose, &g);
 }
 
 size_t flbwt_span_json(const uint8_t *p, size_t n)

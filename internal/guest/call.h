@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "watch.h"
+
 // wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
 // reach of another package's include path, so what is used is declared again:
 // include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h, wasm.h
@@ -36,6 +38,8 @@ typedef struct {
     char *data;
 } wasm_byte_vec_t;
 
+void wasmtime_module_image_range(const void *module, void **start, void **end);
+
 // How input gets a place in the guest's memory.
 enum flbwt_allocator {
     FLBWT_MALLOC = 0,  // malloc and free around each call
@@ -49,6 +53,7 @@ enum flbwt_outcome {
     FLBWT_REPLY,          // reply and reply_len are set
     FLBWT_DROP,           // NULL, or the empty string
     FLBWT_TRAPPED,        // the call trapped, or the guest exited
+    FLBWT_TIMED_OUT,      // the call took too long and was ended
     FLBWT_NO_MEMORY,      // the guest answered 0 because it has no memory left
     FLBWT_BAD_BUFFER,     // the allocator's buffer is not inside memory
     FLBWT_BAD_POINTER,    // the reply starts outside memory
@@ -96,6 +101,9 @@ typedef struct {
     uint64_t calls;
     // Memory that has grown from initial_size to max_size can't grow any more.
     uint64_t initial_size, max_size;
+    uint64_t recycle_size; // more memory than this: the guest is to be replaced
+    bool recycle;          // set by flbwt_run: it has more
+    flbwt_watch watch;
     flbwt_output out, err;
 } flbwt_guest;
 
@@ -103,7 +111,8 @@ typedef struct {
 // first record that it did not finish. Below n that is the one behind a record
 // that trapped: *trap or *error says why, is owned by the caller, and the guest
 // must not be used again. A guest that traps while it frees its input has
-// already answered: that record keeps its reply.
+// already answered: that record keeps its reply. Without *trap and *error,
+// guest->recycle is set: its memory has grown past recycle_size.
 size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len,
                  const uint8_t *in, flbwt_record *records, size_t from, size_t n,
                  flbwt_buffer *replies, void **trap, void **error);
@@ -124,6 +133,9 @@ void flbwt_take_memory(const void *external, wasmtime_memory_t *memory);
 // flbwt_capture_output sends the guest's stdout and stderr to guest->out and
 // guest->err. config is a wasi_config_t that no store has yet.
 void flbwt_capture_output(void *config, flbwt_guest *guest);
+
+// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog.
+void flbwt_learn_trap(void *context, const wasmtime_func_t *func);
 
 // flbwt_explain answers what a trap or error says, as text to be freed, and
 // deletes both. code is a wasmtime_trap_code_enum or -1; exit_status is set and

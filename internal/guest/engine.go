@@ -13,6 +13,7 @@ import "C"
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 )
@@ -43,7 +44,46 @@ func engineFor(stackBytes int64) *wasmtime.Engine {
 	e := wasmtime.NewEngineWithConfig(config)
 	if engines.bySize == nil {
 		engines.bySize = make(map[int64]*wasmtime.Engine)
+		learnTrap(e)
+		C.flbwt_signals_keep()
 	}
 	engines.bySize[stackBytes] = e
 	return e
 }
+
+// trapText is the module whose machine code a guest is sent to when it has to
+// stop (watch.c).
+const trapText = `(module (func (export "trap") unreachable))`
+
+// learnTrap finds an instruction that wasmtime knows to trap. What it is made of
+// is never freed.
+func learnTrap(engine *wasmtime.Engine) {
+	wasm, err := wasmtime.Wat2Wasm(trapText)
+	if err != nil {
+		panic(err) // the text is a constant
+	}
+	module, err := wasmtime.NewModule(engine, wasm)
+	if err != nil {
+		panic(err)
+	}
+	store := wasmtime.NewStore(engine)
+	instance, err := wasmtime.NewInstance(store, module, nil)
+	if err != nil {
+		panic(err)
+	}
+	external := instance.GetFunc(store, "trap").AsExtern()
+	var f C.wasmtime_func_t
+	C.flbwt_take_func(unsafe.Pointer(&external), &f)
+	C.flbwt_learn_trap(unsafe.Pointer(store.Context()), &f)
+	trapModule, trapStore = module, store
+}
+
+var (
+	trapModule *wasmtime.Module
+	trapStore  *wasmtime.Store
+)
+
+// WrapHostSignals keeps the host from taking wasmtime's signal handlers away
+// while a guest runs, when it handles SIGHUP or SIGCONT. For Fluent Bit's process
+// only; may be called again.
+func WrapHostSignals() { C.flbwt_signals_wrap() }

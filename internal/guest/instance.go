@@ -5,9 +5,12 @@ package guest
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
+	"time"
 	"unicode/utf16"
 	"unsafe"
 
@@ -16,11 +19,21 @@ import (
 
 // Config says how instances of a module are used.
 type Config struct {
-	Function        string
-	Msgpack         bool     // records and replies are MessagePack instead of JSON
-	AccessiblePaths []string // directories that the guest may read
-	HeapBytes       int64    // least region for a guest without allocator
-	MaxReplyBytes   uint32   // 0 means DefaultMaxReplyBytes
+	Function           string
+	Msgpack            bool          // records and replies are MessagePack instead of JSON
+	Dirs               []Dir         // what the guest may see of the file system
+	Env                []string      // NAME=value
+	HeapBytes          int64         // least region for a guest without allocator
+	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
+	Timeout            time.Duration // of the calls for one record; 0 means none
+	MemoryLimitBytes   int64         // of linear memory; 0 means what the module allows
+	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
+}
+
+// Dir is a directory that a guest may use, by the same path as the host.
+type Dir struct {
+	Path     string
+	Writable bool
 }
 
 // DefaultMaxReplyBytes bounds a reply: more than any record that Fluent Bit
@@ -38,11 +51,27 @@ const (
 	collectorPages = 16
 )
 
+// Limits that no option sets: more than any guest of use needs.
+const (
+	maxTableElements = 1 << 20
+	maxTables        = 16
+	maxMemories      = 4
+)
+
+// startTimeout is what _initialize and start functions may take, if the timeout
+// of a record is shorter. Large modules set up their heaps there. A variable for
+// the tests' sake.
+var startTimeout = 10 * time.Second
+
+// ErrRecycle says that an instance has grown and should be replaced. It still
+// works.
+var ErrRecycle = errors.New("the guest's memory has grown past recycle_memory")
+
 // Instance is one instance of a module, in a store of its own. It must not be
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
 	store *wasmtime.Store
-	c     *C.flbwt_guest // in C memory: wasmtime keeps pointers into it
+	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
 // NewInstance instantiates the module, runs its _initialize, and checks it
@@ -51,31 +80,75 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	if err := errProblems(m.problems(config.Function)); err != nil {
 		return nil, err
 	}
-	if config.MaxReplyBytes == 0 {
-		config.MaxReplyBytes = DefaultMaxReplyBytes
-	}
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
+	in.configure(m, config)
+	C.flbwt_watch_add(&in.c.watch)
 	if err := in.start(m, config); err != nil {
-		output := in.Output()
+		stdout, stderr := in.TakeOutput()
 		in.Close()
-		if output != "" {
-			err = fmt.Errorf("%w (the module wrote: %s)", err, strings.TrimSpace(output))
+		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
+			err = fmt.Errorf("%w (the module wrote: %q)", err, output)
 		}
 		return nil, err
 	}
+	in.c.watch.timeout_ns = C.uint64_t(config.Timeout)
 	return in, nil
+}
+
+// configure sets what can be known before there is an instance.
+func (in *Instance) configure(m *Module, config Config) {
+	c := in.c
+	c.context = unsafe.Pointer(in.store.Context())
+	c.allocator = C.int(m.allocator)
+	c.msgpack = C.bool(config.Msgpack)
+	c.min_region = C.uint64_t(config.HeapBytes)
+	c.max_reply = C.uint32_t(config.MaxReplyBytes)
+	if config.MaxReplyBytes == 0 {
+		c.max_reply = DefaultMaxReplyBytes
+	}
+	c.initial_size = C.uint64_t(m.memory.Minimum() * pageBytes)
+	c.max_size = maxPages * pageBytes
+	if bounded, most := m.memory.Maximum(); bounded {
+		c.max_size = C.uint64_t(most * pageBytes)
+	}
+	limit := int64(-1)
+	if config.MemoryLimitBytes > 0 {
+		limit = config.MemoryLimitBytes / pageBytes * pageBytes
+		c.max_size = min(c.max_size, C.uint64_t(limit))
+	}
+	in.store.Limiter(limit, maxTableElements, 1, maxTables, maxMemories)
+	c.recycle_size = math.MaxUint64
+	if config.RecycleMemoryBytes > 0 {
+		c.recycle_size = C.uint64_t(config.RecycleMemoryBytes)
+	}
+	c.watch.code, c.watch.code_end = m.code, m.codeEnd
+	if config.Timeout > 0 {
+		c.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
+	}
 }
 
 func (in *Instance) start(m *Module, config Config) error {
 	wasi := wasmtime.NewWasiConfig()
-	for _, dir := range config.AccessiblePaths {
-		if err := wasi.PreopenDir(dir, dir, wasmtime.DIR_READ, wasmtime.FILE_READ); err != nil {
-			return fmt.Errorf("can't give the directory %q to the module: %w", dir, err)
+	defer wasi.Close()
+	for _, dir := range config.Dirs {
+		dirPerms, filePerms := wasmtime.DIR_READ, wasmtime.FILE_READ
+		if dir.Writable {
+			dirPerms |= wasmtime.DIR_WRITE
+			filePerms |= wasmtime.FILE_WRITE
+		}
+		if err := wasi.PreopenDir(dir.Path, dir.Path, dirPerms, filePerms); err != nil {
+			return fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
 		}
 	}
+	var names, values []string
+	for _, e := range config.Env {
+		name, value, _ := strings.Cut(e, "=")
+		names, values = append(names, name), append(values, value)
+	}
+	wasi.SetEnv(names, values)
 	// wasmtime-go wraps neither of the custom streams; its WasiConfig is one
 	// pointer to the C object.
 	C.flbwt_capture_output(*(*unsafe.Pointer)(unsafe.Pointer(wasi)), in.c)
@@ -83,38 +156,27 @@ func (in *Instance) start(m *Module, config Config) error {
 
 	linker := wasmtime.NewLinker(m.engine)
 	defer linker.Close()
+	linker.AllowShadowing(true)
 	if err := linker.DefineWasi(); err != nil {
+		return err
+	}
+	if err := linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff); err != nil {
 		return err
 	}
 	if err := linker.FuncWrap("env", "abort", abort); err != nil {
 		return err
 	}
-	instance, err := linker.Instantiate(in.store, m.compiled)
+	instance, err := in.initialize(linker, m)
 	if err != nil {
-		return fmt.Errorf("can't instantiate the module: %w", err)
-	}
-	if m.initialize {
-		if _, err := instance.GetFunc(in.store, "_initialize").Call(in.store); err != nil {
-			return fmt.Errorf("_initialize failed: %w", err)
-		}
+		return err
 	}
 
 	c := in.c
-	c.context = unsafe.Pointer(in.store.Context())
-	c.allocator = C.int(m.allocator)
-	c.msgpack = C.bool(config.Msgpack)
-	c.max_reply = C.uint32_t(config.MaxReplyBytes)
-	c.min_region = C.uint64_t(config.HeapBytes)
 	memory := instance.GetExport(in.store, "memory").AsExtern()
 	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
-	c.initial_size = C.uint64_t(m.memory.Minimum() * pageBytes)
 	if m.collects {
 		// A module that can't have it does without.
 		_, _ = instance.GetExport(in.store, "memory").Memory().Grow(in.store, collectorPages)
-	}
-	c.max_size = maxPages * pageBytes
-	if bounded, most := m.memory.Maximum(); bounded {
-		c.max_size = C.uint64_t(most * pageBytes)
 	}
 	take := func(name string, to *C.wasmtime_func_t) {
 		external := instance.GetFunc(in.store, name).AsExtern()
@@ -132,11 +194,40 @@ func (in *Instance) start(m *Module, config Config) error {
 	return nil
 }
 
+// initialize runs the guest's code that goes before its first record: start
+// functions and _initialize, watched like a call.
+func (in *Instance) initialize(linker *wasmtime.Linker, m *Module) (*wasmtime.Instance, error) {
+	// The watchdog ends what runs on the thread that has entered.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	C.flbwt_watch_enter(&in.c.watch)
+	defer C.flbwt_watch_leave(&in.c.watch)
+
+	instance, err := linker.Instantiate(in.store, m.compiled)
+	if err != nil {
+		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err))
+	}
+	if m.initialize {
+		if _, err := instance.GetFunc(in.store, "_initialize").Call(in.store); err != nil {
+			return nil, fmt.Errorf("_initialize failed: %w", in.startError(err))
+		}
+	}
+	return instance, nil
+}
+
+func (in *Instance) startError(err error) error {
+	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
+		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
+	}
+	return err
+}
+
 // Close frees the instance. It may be called twice.
 func (in *Instance) Close() {
 	if in.c == nil {
 		return
 	}
+	C.flbwt_watch_remove(&in.c.watch)
 	in.store.Close()
 	C.free(unsafe.Pointer(in.c.out.buffer.data))
 	C.free(unsafe.Pointer(in.c.err.buffer.data))
@@ -147,12 +238,6 @@ func (in *Instance) Close() {
 // HasOutput says whether the guest wrote to stdout or stderr since Output.
 func (in *Instance) HasOutput() bool {
 	return in.c.out.buffer.len|in.c.err.buffer.len|C.size_t(in.c.out.lost|in.c.err.lost) != 0
-}
-
-// Output takes what the guest wrote to stdout and then what it wrote to stderr.
-func (in *Instance) Output() string {
-	stdout, stderr := in.TakeOutput()
-	return string(stdout) + string(stderr)
 }
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
@@ -211,6 +296,7 @@ const (
 	Reply
 	Drop
 	Trapped
+	TimedOut
 	NoMemory
 	BadBuffer
 	BadPointer
@@ -225,6 +311,7 @@ var outcomeTexts = [...]string{
 	Reply:         "the guest replied",
 	Drop:          "the guest dropped the record",
 	Trapped:       "the guest trapped",
+	TimedOut:      "the guest took longer than timeout",
 	NoMemory:      "the guest has no memory left for the record",
 	BadBuffer:     "the guest's allocator answered a buffer outside its memory",
 	BadPointer:    "the guest's reply is a pointer outside its memory",
@@ -293,7 +380,8 @@ const MaxBatchBytes = math.MaxInt32
 
 // Run calls the guest for b.Records[from:], in one crossing, and answers the
 // index of the first record that it did not finish. A *TrapError means that the
-// instance is gone, and that the records from next on wait for another one.
+// instance is gone, and that the records from next on wait for another one;
+// ErrRecycle, that they should.
 func (in *Instance) Run(tag []byte, b *Batch, from int) (next int, err error) {
 	n := C.flbwt_run(in.c,
 		(*C.uint8_t)(unsafe.SliceData(tag)), C.uint32_t(len(tag)),
@@ -302,7 +390,10 @@ func (in *Instance) Run(tag []byte, b *Batch, from int) (next int, err error) {
 		C.size_t(from), C.size_t(len(b.Records)), &b.replies, &b.trap, &b.failure)
 	next = int(n)
 	if b.trap != nil || b.failure != nil {
-		return next, newTrapError(b.trap, b.failure)
+		return next, in.trapError(b.trap, b.failure)
+	}
+	if in.c.recycle {
+		return next, ErrRecycle
 	}
 	return next, nil
 }
@@ -314,12 +405,14 @@ type TrapError struct {
 
 func (e *TrapError) Error() string { return e.Reason }
 
-func newTrapError(trap, failure unsafe.Pointer) *TrapError {
+func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 	var code, status C.int
 	var exited C.bool
 	message := C.flbwt_explain(trap, failure, &code, &exited, &status)
 	defer C.free(unsafe.Pointer(message))
 	switch {
+	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
+		return &TrapError{fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
 	case bool(exited):
 		return &TrapError{fmt.Sprintf("the guest exited with status %d", int(status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):

@@ -1,5 +1,8 @@
 package guest
 
+// #include "call.h"
+import "C"
+
 import (
 	"bytes"
 	"crypto/sha256"
@@ -10,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 )
@@ -47,6 +51,8 @@ type Module struct {
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
+	code        unsafe.Pointer // the machine code, owned by compiled
+	codeEnd     unsafe.Pointer
 	exports     []item
 	imports     []item
 	allocator   allocator
@@ -108,6 +114,8 @@ func Load(path string, stackBytes int64) (*Module, error) {
 		key: key, users: 1, compiled: compiled, engine: engine,
 		isGo: builtByGo(wasm), sizeBytes: int64(len(wasm)), compileTime: time.Since(start),
 	}
+	// The compiled module is one pointer to the C object.
+	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &m.code, &m.codeEnd)
 	m.look()
 	if modules.byKey == nil {
 		modules.byKey = make(map[moduleKey]*Module)

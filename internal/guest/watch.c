@@ -1,0 +1,455 @@
+#define _GNU_SOURCE
+#include "watch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
+}
+
+// The guest that runs on this thread. Initial-exec, so that a signal handler may
+// read it without calling the allocator.
+static __thread flbwt_watch *current __attribute__((tls_model("initial-exec")));
+static __thread char *stack_end __attribute__((tls_model("initial-exec")));
+
+// ---- Signals of the host ------------------------------------------------------
+//
+// Fluent Bit's handler for SIGHUP and SIGCONT calls signal() for SIGSEGV and
+// SIGFPE (flb_signal_init in src/fluent-bit.c, 1.9 to 5.1), over the handlers by
+// which wasmtime makes traps of faults. A guest that then faults would take the
+// process down, so wasmtime's handlers are put back before a batch. What is left
+// is a signal in the middle of a batch: it waits for the end of the batch.
+
+static const int fault_signals[] = {SIGSEGV, SIGFPE, SIGILL, SIGBUS};
+enum { FAULT_SIGNALS = sizeof(fault_signals) / sizeof(fault_signals[0]) };
+
+static struct sigaction kept[FAULT_SIGNALS];
+static atomic_bool handlers_kept;
+
+static const int host_signals[] = {SIGHUP, SIGCONT};
+enum { HOST_SIGNALS = sizeof(host_signals) / sizeof(host_signals[0]) };
+
+static struct sigaction host_actions[HOST_SIGNALS];
+static atomic_bool host_wrapped;
+static atomic_int guests_running;
+static atomic_int pending; // bits of host_signals that wait for guests to leave
+
+static void restore_handlers(void)
+{
+    if (!atomic_load_explicit(&handlers_kept, memory_order_acquire)) {
+        return;
+    }
+    for (int i = 0; i < FAULT_SIGNALS; i++) {
+        struct sigaction now;
+
+        sigaction(fault_signals[i], NULL, &now);
+        if (now.sa_sigaction != kept[i].sa_sigaction) {
+            sigaction(fault_signals[i], &kept[i], NULL);
+        }
+    }
+}
+
+void flbwt_signals_keep(void)
+{
+    if (atomic_load(&handlers_kept)) {
+        return;
+    }
+    for (int i = 0; i < FAULT_SIGNALS; i++) {
+        sigaction(fault_signals[i], NULL, &kept[i]);
+    }
+    atomic_store_explicit(&handlers_kept, true, memory_order_release);
+}
+
+static void on_host_signal(int sig, siginfo_t *info, void *context);
+
+// wrap puts on_host_signal in front of whatever handles the signal now.
+static void wrap(int i)
+{
+    struct sigaction now, own = {.sa_sigaction = on_host_signal};
+
+    sigaction(host_signals[i], NULL, &now);
+    if (now.sa_sigaction == on_host_signal || now.sa_handler == SIG_DFL ||
+        now.sa_handler == SIG_IGN) {
+        return;
+    }
+    host_actions[i] = now;
+    own.sa_flags = now.sa_flags | SA_SIGINFO;
+    own.sa_mask = now.sa_mask;
+    sigaction(host_signals[i], &own, NULL);
+}
+
+static void on_host_signal(int sig, siginfo_t *info, void *context)
+{
+    int error = errno;
+    int i = sig == host_signals[0] ? 0 : 1;
+
+    // From here on no guest starts. If one runs, the last to leave sends the
+    // signal again.
+    atomic_fetch_or(&pending, 1 << i);
+    if (atomic_load(&guests_running) == 0) {
+        struct sigaction *host = &host_actions[i];
+
+        if (host->sa_flags & SA_SIGINFO) {
+            host->sa_sigaction(sig, info, context);
+        }
+        else {
+            host->sa_handler(sig);
+        }
+        for (int k = 0; k < HOST_SIGNALS; k++) {
+            wrap(k);
+        }
+        restore_handlers();
+        atomic_fetch_and(&pending, ~(1 << i));
+    }
+    errno = error;
+}
+
+void flbwt_signals_wrap(void)
+{
+    for (int i = 0; i < HOST_SIGNALS; i++) {
+        wrap(i);
+    }
+    atomic_store(&host_wrapped, true);
+}
+
+// pass_gate counts this thread as running a guest, unless a signal waits.
+static void pass_gate(void)
+{
+    for (int waited = 0;; waited++) {
+        atomic_fetch_add(&guests_running, 1);
+        // A signal that nobody takes (every thread of the host may block it)
+        // must not hold up records for ever.
+        if (atomic_load(&pending) == 0 || waited == 1000) {
+            break;
+        }
+        atomic_fetch_sub(&guests_running, 1);
+
+        struct timespec pause = {.tv_nsec = 100000};
+        nanosleep(&pause, NULL);
+    }
+    if (atomic_load_explicit(&host_wrapped, memory_order_relaxed)) {
+        // The host may have installed its handlers anew, as after a reload.
+        for (int i = 0; i < HOST_SIGNALS; i++) {
+            wrap(i);
+        }
+    }
+    restore_handlers();
+}
+
+static void leave_gate(void)
+{
+    if (atomic_fetch_sub(&guests_running, 1) == 1) {
+        int waiting = atomic_load(&pending);
+
+        for (int i = 0; i < HOST_SIGNALS; i++) {
+            if (waiting & 1 << i) {
+                kill(getpid(), host_signals[i]);
+            }
+        }
+    }
+}
+
+// ---- Time ---------------------------------------------------------------------
+//
+// A guest that takes too long is ended by a signal to its thread, whose handler
+// lets it go on at an "unreachable" instruction of another module. wasmtime takes
+// that for a trap of the guest, leaves it, and answers the trap to the caller.
+// Unlike epochs or fuel this costs the guest nothing while it runs in time.
+//
+// wasmtime's way out needs to know where the guest was entered, and follows frame
+// pointers to there. Both are right while the thread executes a function of the
+// guest; not so in the few instructions by which host and guest hand over. Hence
+// the conditions in interrupt().
+
+enum {
+    // The CPU time that a thread must have spent in a call for it to be past the
+    // guest's entry.
+    PROBE_CPU_NS = 1000000,
+    // How often an overdue call is tried to be ended.
+    RETRY_NS = 2000000,
+    // The watchdog looks this often in the shortest timeout, within bounds.
+    LOOKS = 8,
+    LOOK_LEAST_NS = 1000000,
+    LOOK_MOST_NS = 100000000,
+    // It sleeps after as many looks at nothing.
+    IDLE_LOOKS = 20,
+};
+
+static int interrupt_signal;
+static void *trap_pc; // an "unreachable" in machine code
+
+static pthread_mutex_t watches_lock = PTHREAD_MUTEX_INITIALIZER;
+static flbwt_watch *watches; // guarded by watches_lock
+static bool watchdog_started; // guarded by watches_lock
+static atomic_bool watchdog_asleep;
+static sem_t watchdog_wake;
+
+#if defined(__x86_64__)
+static void **pc_of(ucontext_t *u) { return (void **) &u->uc_mcontext.gregs[REG_RIP]; }
+static char *sp_of(ucontext_t *u) { return (char *) u->uc_mcontext.gregs[REG_RSP]; }
+static char *fp_of(ucontext_t *u) { return (char *) u->uc_mcontext.gregs[REG_RBP]; }
+#elif defined(__aarch64__)
+static void **pc_of(ucontext_t *u) { return (void **) &u->uc_mcontext.pc; }
+static char *sp_of(ucontext_t *u) { return (char *) u->uc_mcontext.sp; }
+static char *fp_of(ucontext_t *u) { return (char *) u->uc_mcontext.regs[29]; }
+#else
+#error "the machine's registers are not known"
+#endif
+
+static bool in_guest(const flbwt_watch *w, const void *pc)
+{
+    return (uintptr_t) pc >= (uintptr_t) w->code && (uintptr_t) pc < (uintptr_t) w->code_end;
+}
+
+static void interrupt(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *u = context;
+    flbwt_watch *w = current;
+    uint64_t call;
+
+    (void) sig;
+    (void) info;
+    if (w == NULL) {
+        return;
+    }
+    call = atomic_load(&w->call);
+    if (call == 0 || call != atomic_load(&w->overdue) || !in_guest(w, *pc_of(u))) {
+        return; // not it, or in a function of the host: the next signal tries again
+    }
+
+    uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    if (w->probed != call) {
+        w->probed = call;
+        w->probed_cpu_ns = cpu_ns;
+        return;
+    }
+    if (cpu_ns - w->probed_cpu_ns < PROBE_CPU_NS) {
+        return;
+    }
+
+    // The frame that the frame pointer names must return into the guest's code:
+    // then it is one of the guest's, and not the one that entered it.
+    char *fp = fp_of(u);
+    if (fp < sp_of(u) || fp > stack_end - 2 * sizeof(void *) || (uintptr_t) fp % 16 != 0 ||
+        !in_guest(w, ((void **) fp)[1])) {
+        return;
+    }
+    atomic_store(&w->interrupted, true);
+    *pc_of(u) = trap_pc;
+}
+
+// look ends what is overdue and answers when to look again; *idle says whether
+// no guest ran.
+static uint64_t look(bool *idle)
+{
+    uint64_t now = clock_ns(CLOCK_MONOTONIC), next = LOOK_MOST_NS;
+
+    *idle = true;
+    pthread_mutex_lock(&watches_lock);
+    for (flbwt_watch *w = watches; w != NULL; w = w->next) {
+        uint64_t call = atomic_load(&w->call);
+        uint64_t period = w->timeout_ns / LOOKS;
+
+        if (w->timeout_ns == 0) {
+            continue;
+        }
+        if (period < next) {
+            next = period;
+        }
+        if (call == 0) {
+            continue;
+        }
+        *idle = false;
+        if (call != w->seen) {
+            w->seen = call;
+            w->seen_at_ns = now;
+        }
+        else if (now - w->seen_at_ns >= w->timeout_ns) {
+            atomic_store(&w->overdue, call);
+            syscall(SYS_tgkill, getpid(), atomic_load(&w->thread), interrupt_signal);
+            next = RETRY_NS;
+        }
+    }
+    pthread_mutex_unlock(&watches_lock);
+    return next < LOOK_LEAST_NS ? LOOK_LEAST_NS : next;
+}
+
+static void *watchdog(void *arg)
+{
+    int idle_looks = 0;
+
+    (void) arg;
+    for (;;) {
+        bool idle;
+        uint64_t ns = look(&idle);
+
+        idle_looks = idle ? idle_looks + 1 : 0;
+        if (idle_looks > IDLE_LOOKS) {
+            atomic_store(&watchdog_asleep, true);
+            look(&idle);
+            if (idle) {
+                while (sem_wait(&watchdog_wake) != 0) {
+                }
+            }
+            atomic_store(&watchdog_asleep, false);
+            idle_looks = 0;
+            continue;
+        }
+
+        struct timespec pause = {(time_t) (ns / 1000000000u), (long) (ns % 1000000000u)};
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+// start_watchdog is called with watches_lock held.
+static void start_watchdog(void)
+{
+    struct sigaction action = {.sa_sigaction = interrupt, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    struct sigaction taken;
+    pthread_t thread;
+    sigset_t all, before;
+
+    // The highest real-time signal that nobody handles. Where Go handles all of
+    // them, as in a program of Go's own, the highest.
+    interrupt_signal = SIGRTMAX;
+    for (int sig = SIGRTMAX; sig > SIGRTMIN; sig--) {
+        if (sigaction(sig, NULL, &taken) == 0 && taken.sa_handler == SIG_DFL) {
+            interrupt_signal = sig;
+            break;
+        }
+    }
+    sigfillset(&action.sa_mask);
+    sigaction(interrupt_signal, &action, NULL);
+
+    sem_init(&watchdog_wake, 0, 0);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, NULL, watchdog, NULL) == 0) {
+        pthread_detach(thread);
+        watchdog_started = true;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void flbwt_watch_add(flbwt_watch *w)
+{
+    pthread_mutex_lock(&watches_lock);
+    if (!watchdog_started && w->timeout_ns > 0) {
+        start_watchdog();
+    }
+    w->next = watches;
+    w->link = &watches;
+    if (watches != NULL) {
+        watches->link = &w->next;
+    }
+    watches = w;
+    pthread_mutex_unlock(&watches_lock);
+}
+
+void flbwt_watch_remove(flbwt_watch *w)
+{
+    pthread_mutex_lock(&watches_lock);
+    *w->link = w->next;
+    if (w->next != NULL) {
+        w->next->link = w->link;
+    }
+    pthread_mutex_unlock(&watches_lock);
+}
+
+// prepare_thread learns where this thread's stack ends, and lets the signal
+// through, once.
+static void prepare_thread(void)
+{
+    pthread_attr_t attr;
+    sigset_t own;
+    void *base;
+    size_t size;
+
+    if (pthread_getattr_np(pthread_self(), &attr) != 0) {
+        return; // stack_end stays NULL: no call is ended on this thread
+    }
+    if (pthread_attr_getstack(&attr, &base, &size) == 0) {
+        stack_end = (char *) base + size;
+    }
+    pthread_attr_destroy(&attr);
+    sigemptyset(&own);
+    sigaddset(&own, interrupt_signal);
+    pthread_sigmask(SIG_UNBLOCK, &own, NULL);
+}
+
+void flbwt_watch_enter(flbwt_watch *w)
+{
+    pass_gate();
+    if (w->timeout_ns == 0) {
+        return;
+    }
+    if (stack_end == NULL) {
+        prepare_thread();
+    }
+    atomic_store(&w->interrupted, false);
+    atomic_store(&w->thread, (int) syscall(SYS_gettid));
+    current = w;
+    flbwt_watch_call(w);
+    if (atomic_load_explicit(&watchdog_asleep, memory_order_seq_cst)) {
+        sem_post(&watchdog_wake);
+    }
+}
+
+void flbwt_watch_leave(flbwt_watch *w)
+{
+    atomic_store(&w->call, 0);
+    current = NULL;
+    leave_gate();
+}
+
+bool flbwt_watch_interrupted(flbwt_watch *w)
+{
+    return atomic_load(&w->interrupted);
+}
+
+bool flbwt_watch_overdue(flbwt_watch *w)
+{
+    uint64_t call = atomic_load(&w->call);
+
+    if (call == 0 || call != atomic_load(&w->overdue)) {
+        return false;
+    }
+    atomic_store(&w->interrupted, true);
+    return true;
+}
+
+static struct sigaction before_learning;
+
+static void learn_pc(int sig, siginfo_t *info, void *context)
+{
+    if (trap_pc == NULL) {
+        trap_pc = *pc_of(context);
+    }
+    before_learning.sa_sigaction(sig, info, context);
+}
+
+void flbwt_watch_learn(void (*trap)(void *), void *arg)
+{
+    struct sigaction action;
+
+    // wasmtime's handler is called from ours, on the same stack.
+    sigaction(SIGILL, NULL, &before_learning);
+    action = before_learning;
+    action.sa_sigaction = learn_pc;
+    sigaction(SIGILL, &action, NULL);
+    trap(arg);
+    sigaction(SIGILL, &before_learning, NULL);
+}

@@ -1,0 +1,62 @@
+// What keeps guests from harming the process by the time they take or by the
+// signals that their traps are made of.
+
+#ifndef FLBWT_WATCH_H
+#define FLBWT_WATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// flbwt_watch is the watchdog's view of one instance. The thread that runs the
+// guest writes call, the watchdog the rest, unless it says otherwise.
+typedef struct flbwt_watch {
+    struct flbwt_watch *next, **link;
+    uint64_t timeout_ns;          // of one call; 0: none
+    const void *code, *code_end;  // where the module's machine code is
+    atomic_uint_least64_t call;   // number of the call that runs; 0: none
+    atomic_int thread;            // kernel's id of the thread that runs it
+    atomic_uint_least64_t overdue; // number of the call that has to end
+    atomic_bool interrupted;      // set by the signal handler: the call was ended
+    uint64_t seen, seen_at_ns;    // the call that was seen last, and since when
+    uint64_t probed, probed_cpu_ns; // signal handler: overdue call, CPU time of its thread
+    uint64_t calls;               // the running thread: numbers given so far
+} flbwt_watch;
+
+// flbwt_watch_add begins to watch; before the first one flbwt_watch_stub must
+// have been called. flbwt_watch_remove ends it; the guest does not run then.
+void flbwt_watch_add(flbwt_watch *watch);
+void flbwt_watch_remove(flbwt_watch *watch);
+
+// flbwt_watch_enter says that this thread is about to run the guest, and waits
+// while a signal of the host is being handled. Then flbwt_watch_call goes before
+// each call that has timeout_ns of its own, and flbwt_watch_leave ends it.
+void flbwt_watch_enter(flbwt_watch *watch);
+void flbwt_watch_leave(flbwt_watch *watch);
+
+static inline void flbwt_watch_call(flbwt_watch *watch)
+{
+    atomic_store_explicit(&watch->call, ++watch->calls, memory_order_relaxed);
+}
+
+// flbwt_watch_interrupted says whether the last call was ended by the watchdog.
+// flbwt_watch_overdue says, on the thread of the guest, that the call that runs
+// has to end, and makes flbwt_watch_interrupted say so.
+bool flbwt_watch_interrupted(flbwt_watch *watch);
+bool flbwt_watch_overdue(flbwt_watch *watch);
+
+// flbwt_watch_learn calls trap, a function that makes a guest trap by
+// "unreachable", and keeps where in the machine code that happened.
+void flbwt_watch_learn(void (*trap)(void *), void *arg);
+
+// flbwt_signals_keep remembers the signal handlers of wasmtime, once it has
+// installed them: flbwt_watch_enter puts them back where the host has installed
+// its own since.
+void flbwt_signals_keep(void);
+
+// flbwt_signals_wrap puts a handler in front of the host's for SIGHUP and
+// SIGCONT, which install other handlers over wasmtime's: they are called only
+// while no guest runs.
+void flbwt_signals_wrap(void);
+
+#endif
