@@ -92,7 +92,9 @@ struct config_map_entry {
 
 enum {
     CONFIG_MAP_STR = 0,
+    CONFIG_MAP_INT = 2,
     CONFIG_MAP_SIZE = 5,
+    CONFIG_MAP_TIME = 6,
     CONFIG_MAP_CLIST = 30,
 
     CONFIG_MAP_STRIDE_1_8 = 96,

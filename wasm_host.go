@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
@@ -31,6 +32,7 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 	if err != nil {
 		return nil, err
 	}
+	guest.WrapHostSignals()
 	return &hosted{inst: inst, filter: f}, nil
 }
 

@@ -224,3 +224,42 @@ func AppendRecord(dst []byte, sec int64, nsec uint32, metadata, body []byte) []b
 	}
 	return append(dst, body...)
 }
+
+// AppendMarked appends the event with key and value added to it: to its metadata,
+// or to its body if it is Legacy. An event whose part to be added to is no map is
+// appended as it came.
+func AppendMarked(dst []byte, ev Event, key, value string) []byte {
+	if ev.Legacy {
+		body := appendPair(nil, ev.Body, key, value)
+		if body == nil {
+			return append(dst, ev.Raw...)
+		}
+		return AppendEvent(dst, ev.Header, body)
+	}
+	_, rest, err := mp.ReadArrayHeader(ev.Header)
+	if err != nil {
+		return append(dst, ev.Raw...)
+	}
+	metadata, err := mp.Skip(rest, MaxDepth)
+	if err != nil {
+		return append(dst, ev.Raw...)
+	}
+	time := clip(rest, metadata)
+	dst = mp.AppendArrayHeader(dst, 2)
+	dst = mp.AppendArrayHeader(dst, 2)
+	dst = append(dst, time...)
+	dst = appendPair(dst, metadata, key, value)
+	return append(dst, ev.Body...)
+}
+
+// appendPair appends the map m with one pair more; it is nil if m is no map.
+func appendPair(dst, m []byte, key, value string) []byte {
+	n, pairs, err := mp.ReadMapHeader(m)
+	if err != nil {
+		return nil
+	}
+	dst = mp.AppendMapHeader(dst, n+1)
+	dst = append(dst, pairs...)
+	dst = mp.AppendString(dst, key)
+	return mp.AppendString(dst, value)
+}

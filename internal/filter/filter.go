@@ -31,31 +31,18 @@ const (
 	keepBytes = 4 << 20
 )
 
-// Stats counts what became of records since the filter was made.
-type Stats struct {
-	Chunks   uint64 // chunks seen
-	Corrupt  uint64 // of these, passed through untouched because they can't be read
-	Records  uint64 // records read from the others (group markers don't count)
-	Returned uint64 // records that the guest returned
-	Dropped  uint64 // records that the guest dropped
-	Failed   uint64 // records passed through unchanged because something went wrong
-	Replaced uint64 // guest instances replaced after a trap
-}
-
-func (s *Stats) add(o Stats) {
-	s.Chunks += o.Chunks
-	s.Corrupt += o.Corrupt
-	s.Records += o.Records
-	s.Returned += o.Returned
-	s.Dropped += o.Dropped
-	s.Failed += o.Failed
-	s.Replaced += o.Replaced
-}
+// MarkKey is the key under which on_error mark leaves the reason: in the metadata
+// of an event, in the body of a legacy one.
+const MarkKey = "wasmtime_error"
 
 // Filter is one filter instance. It must not be used by two goroutines at once,
 // except for Stats.
 type Filter struct {
 	msgpack  bool
+	onError  options.OnError
+	limit    int64 // memory_limit
+	breaker  *breaker
+	recycled uint64 // records that the instance has had since it was made
 	module   *guest.Module
 	config   guest.Config
 	instance *guest.Instance // nil after a trap, until a record needs the next one
@@ -76,8 +63,9 @@ type Filter struct {
 
 // item is an event of the current batch. Its slices alias the chunk.
 type item struct {
-	raw, header, body []byte
-	record            int // index in the batch; -1: it passes as it came
+	event  chunk.Event
+	record int   // index in the batch; -1: no guest sees it
+	failed cause // with record -1: why not; none for a marker
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -90,14 +78,23 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	}
 	f := &Filter{
 		msgpack: o.EventFormat == options.Msgpack,
+		onError: o.OnError,
+		limit:   o.MemoryLimitBytes,
 		module:  module,
 		config: guest.Config{
-			Function:        o.FunctionName,
-			Msgpack:         o.EventFormat == options.Msgpack,
-			AccessiblePaths: o.AccessiblePaths,
-			HeapBytes:       o.WasmHeapBytes,
+			Function:           o.FunctionName,
+			Msgpack:            o.EventFormat == options.Msgpack,
+			Env:                o.Env,
+			HeapBytes:          o.WasmHeapBytes,
+			Timeout:            o.Timeout,
+			MemoryLimitBytes:   o.MemoryLimitBytes,
+			RecycleMemoryBytes: o.RecycleMemoryBytes,
 		},
 		log: newLimiter(log),
+	}
+	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, func(level Level, line string) { f.log.always(level, line) })
+	for _, p := range o.AccessiblePaths {
+		f.config.Dirs = append(f.config.Dirs, guest.Dir{Path: p.Dir, Writable: p.Writable})
 	}
 	f.instance, err = module.NewInstance(f.config)
 	if err != nil {
@@ -134,9 +131,7 @@ func (f *Filter) Close() {
 	if s.Failed+s.Corrupt > 0 {
 		level = Warn
 	}
-	f.log.always(level, fmt.Sprintf(
-		"%d records: %d returned, %d dropped by the guest, %d passed through unchanged after an error; %d of %d chunks unreadable and untouched",
-		s.Records, s.Returned, s.Dropped, s.Failed, s.Corrupt, s.Chunks))
+	f.log.always(level, s.String())
 }
 
 // Run filters one chunk of events with that tag. modified is false if the chunk
@@ -195,26 +190,20 @@ func (f *Filter) events(tag []byte) error {
 
 // stage adds an event to the batch.
 func (f *Filter) stage(event *chunk.Event) {
-	it := item{raw: event.Raw, header: event.Header, body: event.Body, record: -1}
+	it := item{event: *event, record: -1}
 	if event.Kind == chunk.Record {
 		f.count.Records++
-		if err := f.stageRecord(event); err != nil {
-			f.fail("record", func() string { return err.Error() })
-		} else {
+		it.failed = f.stageRecord(event)
+		if it.failed == none {
 			it.record = len(f.batch.Records) - 1
 		}
 	}
 	f.items = append(f.items, it)
 }
 
-var (
-	errNotMap   = errors.New("its body is not a map")
-	errTooLarge = errors.New("it is too large to be handed to a guest")
-)
-
-func (f *Filter) stageRecord(event *chunk.Event) error {
+func (f *Filter) stageRecord(event *chunk.Event) cause {
 	if !event.BodyIsMap() {
-		return errNotMap
+		return recordNotMap
 	}
 	from := len(f.batch.In)
 	in := f.batch.In
@@ -223,15 +212,15 @@ func (f *Filter) stageRecord(event *chunk.Event) error {
 	} else {
 		var err error
 		if in, _, err = transcode.AppendJSON(in, event.Body); err != nil {
-			return fmt.Errorf("it can't be written as JSON: %w", err)
+			return recordNotJSON
 		}
 	}
 	if len(in) > guest.MaxBatchBytes {
-		return errTooLarge
+		return recordTooLarge
 	}
 	f.batch.In = in
 	f.batch.Add(from, uint32(event.Sec), event.Nsec)
-	return nil
+	return none
 }
 
 // flush runs the batch and emits its events in order.
@@ -244,30 +233,74 @@ func (f *Filter) flush(tag []byte) {
 	f.batch.Reset()
 }
 
-// run calls the guest for every record of the batch: once, unless it traps.
+// run calls the guest for every record of the batch: in one crossing, unless it
+// has to be replaced on the way.
 func (f *Filter) run(tag []byte) {
-	for next := 0; next < len(f.batch.Records); {
+	records := f.batch.Records
+	for from := 0; from < len(records); {
+		to := len(records)
+		switch f.breaker.state() {
+		case open:
+			return // the records that are left are not run
+		case trial:
+			to = from + 1
+		}
 		if f.instance == nil && !f.replace() {
-			return // the records that are left were not run
+			f.breaker.stopped(1)
+			return
 		}
-		var err error
-		next, err = f.instance.Run(tag, &f.batch, next)
+		next, err := f.instance.Run(tag, &f.batch, from, to)
+		f.recycled += uint64(next - from)
 		f.logOutput()
-		if err != nil {
-			f.trapped(&f.batch.Records[next-1], err)
+		if next > from+1 || records[from].Outcome.Answered() {
+			f.breaker.answered()
 		}
+		switch {
+		case errors.Is(err, guest.ErrRecycle):
+			f.recycle()
+		case err != nil:
+			f.trapped(&records[next-1], err)
+		}
+		from = next
 	}
 }
 
 // trapped logs why the guest stopped at a record, and gives the instance up.
 func (f *Filter) trapped(r *guest.Record, err error) {
-	f.log.limited(Error, "trap", func() string {
-		if r.Outcome != guest.Trapped { // it had replied, and trapped in free
+	weight := 1
+	switch r.Outcome {
+	case guest.TimedOut:
+		weight = timeoutWeight
+		fallthrough
+	case guest.Trapped:
+		f.log.limited(Error, "trap", func() string {
+			return fmt.Sprintf("record %s: function %s: %v; the instance is replaced", f.fate(), f.config.Function, err)
+		})
+	default: // it had replied, and trapped when it freed its input
+		f.log.limited(Error, "trap in free", func() string {
 			return fmt.Sprintf("free: %v; the instance is replaced", err)
+		})
+	}
+	f.breaker.stopped(weight)
+	f.instance.Close()
+	f.instance = nil
+}
+
+// leastBetweenRecycles is how many records an instance should last: one that has
+// less gets more memory, so that replacing it never becomes all that is done.
+const leastBetweenRecycles = 1000
+
+// recycle gives up an instance whose memory has grown.
+func (f *Filter) recycle() {
+	if f.recycled < leastBetweenRecycles {
+		f.config.RecycleMemoryBytes *= 2
+		if f.config.RecycleMemoryBytes >= f.limit {
+			f.config.RecycleMemoryBytes = 0
 		}
-		return fmt.Sprintf("record passed through unchanged: function %s: %v; the instance is replaced",
-			f.config.Function, err)
-	})
+		f.log.always(Warn, fmt.Sprintf(
+			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", f.recycled))
+	}
+	f.count.Recycled++
 	f.instance.Close()
 	f.instance = nil
 }
@@ -281,6 +314,7 @@ func (f *Filter) replace() bool {
 		return false
 	}
 	f.instance = instance
+	f.recycled = 0
 	f.count.Replaced++
 	return true
 }
@@ -288,99 +322,141 @@ func (f *Filter) replace() bool {
 // emit decides what becomes of an event.
 func (f *Filter) emit(it *item) {
 	if it.record < 0 {
-		f.keep(it)
+		if it.failed == none {
+			f.keep(it)
+		} else {
+			f.fail(it, it.failed, nil)
+		}
 		return
 	}
 	r := &f.batch.Records[it.record]
 	switch r.Outcome {
 	case guest.Drop:
+		f.breaker.success()
 		f.change()
 		f.count.Dropped++
 	case guest.Reply:
-		if err := f.reply(it, f.batch.Input(r), f.batch.Reply(r)); err != nil {
-			f.fail("reply", func() string { return err.Error() })
-			f.keep(it)
+		if c, err := f.reply(it, f.batch.Input(r), f.batch.Reply(r)); c != none {
+			f.breaker.bad()
+			f.fail(it, c, err)
 			return
 		}
+		f.breaker.success()
 		f.count.Returned++
-	case guest.Trapped: // logged when it happened
-		f.count.Failed++
-		f.keep(it)
+	case guest.NotRun:
+		if f.breaker.state() == closed {
+			f.fail(it, notRun, nil)
+		} else {
+			f.fail(it, breakerOpen, nil)
+		}
+	case guest.Trapped, guest.TimedOut: // the breaker has counted them
+		f.fail(it, causeOf(r.Outcome), nil)
 	default:
-		f.fail(r.Outcome.String(), r.Outcome.String)
+		f.breaker.bad()
+		f.fail(it, causeOf(r.Outcome), nil)
+	}
+}
+
+// fail does to a record what the user wants of those that went wrong, counts it,
+// and logs it once in a while.
+func (f *Filter) fail(it *item, c cause, err error) {
+	f.count.Failed++
+	f.count.Causes[c]++
+	if !c.loggedElsewhere() {
+		f.log.limited(Error, c.String(), func() string {
+			if err != nil {
+				return fmt.Sprintf("record %s: %s: %v", f.fate(), c, err)
+			}
+			return fmt.Sprintf("record %s: %s", f.fate(), c)
+		})
+	}
+	switch f.onError {
+	case options.Drop:
+		f.change()
+	case options.Mark:
+		f.change()
+		f.out = chunk.AppendMarked(f.out, it.event, MarkKey, c.String())
+	default:
 		f.keep(it)
 	}
 }
 
-var (
-	errReplyNotMap = errors.New("the guest's reply is not a map")
-	errReplyDepth  = fmt.Errorf("the guest's reply nests deeper than %d, which Fluent Bit could not read", maxReplyDepth)
-)
+// fate says in the log what becomes of a record that failed.
+func (f *Filter) fate() string {
+	switch f.onError {
+	case options.Drop:
+		return "dropped (on_error drop)"
+	case options.Mark:
+		return "passed through, marked"
+	default:
+		return "passed through unchanged"
+	}
+}
 
-// reply emits the event with the guest's reply for a body. On an error nothing
-// has been emitted.
-func (f *Filter) reply(it *item, input, reply []byte) error {
+// reply emits the event with the guest's reply for a body. Unless the cause is
+// none, nothing has been emitted, and err may say more.
+func (f *Filter) reply(it *item, input, reply []byte) (c cause, err error) {
 	// A reply that repeats its input leaves the body as it was: exact even
 	// where JSON is not (bin, ext, NaN), and cheap for filters that mostly drop.
 	if bytes.HasPrefix(reply, input) {
 		f.keep(it)
-		return nil
+		return none, nil
 	}
 	changed := f.changed
 	f.change()
-	head := chunk.AppendEvent(f.out, it.header, nil)
-	out, err := f.appendBody(head, reply, maxReplyDepth)
-	if errors.Is(err, mp.ErrDepth) {
+	head := chunk.AppendEvent(f.out, it.event.Header, nil)
+	out, c, err := f.appendBody(head, reply, maxReplyDepth)
+	if c == replyTooDeep {
 		// What came nested deeper than that may be returned as deep.
-		out, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(it.body)))
+		out, c, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(it.event.Body)))
 	}
-	if err != nil {
+	if c != none {
 		if !changed {
 			f.changed = false
 			f.out = f.out[:0]
 		}
-		return err
+		return c, err
 	}
 	f.out = out
-	return nil
+	return none, nil
 }
 
-// appendBody appends the reply as a body; dst comes back as it was on an error.
-func (f *Filter) appendBody(dst, reply []byte, depth int) ([]byte, error) {
+// appendBody appends the reply as a body.
+func (f *Filter) appendBody(dst, reply []byte, depth int) (out []byte, c cause, err error) {
 	if f.msgpack {
 		if mp.KindOf(reply[0]) != mp.Map {
-			return dst, errReplyNotMap
+			return dst, replyNotMap, nil
 		}
 		rest, err := mp.Skip(reply, depth)
 		if err != nil {
-			return dst, replyError("MessagePack", err)
+			return dst, replyCause(err), err
 		}
-		return append(dst, reply[:len(reply)-len(rest)]...), nil
+		return append(dst, reply[:len(reply)-len(rest)]...), none, nil
 	}
 	if trimmed := bytes.TrimLeft(reply, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return dst, errReplyNotMap
+		return dst, replyNotMap, nil
 	}
-	out, _, err := transcode.AppendMsgpack(dst, reply, depth)
+	out, _, err = transcode.AppendMsgpack(dst, reply, depth)
 	if err != nil {
-		return dst, replyError("JSON", err)
+		return dst, replyCause(err), err
 	}
-	return out, nil
+	return out, none, nil
 }
 
-func replyError(format string, err error) error {
+func replyCause(err error) cause {
 	if errors.Is(err, mp.ErrDepth) {
-		return fmt.Errorf("%w: %w", errReplyDepth, err)
+		return replyTooDeep
 	}
-	return fmt.Errorf("the guest's reply is not valid %s: %w", format, err)
+	return replyInvalid
 }
 
 // keep emits an event as it came.
 func (f *Filter) keep(it *item) {
 	if !f.changed {
-		f.kept += len(it.raw)
+		f.kept += len(it.event.Raw)
 		return
 	}
-	f.out = append(f.out, it.raw...)
+	f.out = append(f.out, it.event.Raw...)
 }
 
 // change says that the next event will not be emitted as it came.
@@ -389,15 +465,6 @@ func (f *Filter) change() {
 		f.changed = true
 		f.out = append(f.out, f.chunk[:f.kept]...)
 	}
-}
-
-// fail counts a record that passes through unchanged because something went
-// wrong, and logs it once in a while.
-func (f *Filter) fail(cause string, reason func() string) {
-	f.count.Failed++
-	f.log.limited(Error, cause, func() string {
-		return "record passed through unchanged: " + reason()
-	})
 }
 
 // logOutput logs what the guest wrote to its standard streams.

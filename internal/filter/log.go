@@ -25,7 +25,7 @@ const (
 	logInterval = 10 * time.Second
 
 	// What a guest writes is cut to lines of this many bytes, and this many
-	// lines per batch.
+	// lines per logInterval.
 	maxLineBytes   = 1024
 	maxOutputLines = 100
 )
@@ -35,17 +35,22 @@ const (
 type limiter struct {
 	log    func(Level, string)
 	now    func() time.Time
-	causes map[string]*cause
+	causes map[string]*recent
+
+	outputSince time.Time // since when outputLines are counted
+	outputLines int
+	outputLost  int // lines left out since then
 }
 
-type cause struct {
+// recent is what has been said about a cause.
+type recent struct {
 	level   Level
 	last    time.Time
 	leftOut uint64
 }
 
 func newLimiter(log func(Level, string)) *limiter {
-	return &limiter{log: log, now: time.Now, causes: make(map[string]*cause)}
+	return &limiter{log: log, now: time.Now, causes: make(map[string]*recent)}
 }
 
 // always writes a line that comes once.
@@ -57,7 +62,7 @@ func (l *limiter) limited(level Level, name string, make func() string) {
 	now := l.now()
 	switch {
 	case c == nil:
-		c = &cause{level: level}
+		c = &recent{level: level}
 		l.causes[name] = c
 	case now.Sub(c.last) < logInterval:
 		c.leftOut++
@@ -80,6 +85,7 @@ func (l *limiter) close() {
 		}
 	}
 	clear(l.causes)
+	l.tellLost()
 }
 
 // lines writes what a guest wrote, line by line. It can't forge lines of the
@@ -89,15 +95,25 @@ func (l *limiter) lines(level Level, prefix string, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	n := 0
+	if now := l.now(); now.Sub(l.outputSince) >= logInterval {
+		l.tellLost()
+		l.outputSince = now
+		l.outputLines = 0
+	}
 	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-		if n++; n > maxOutputLines {
+		if l.outputLines++; l.outputLines > maxOutputLines {
+			l.outputLost++
 			continue
 		}
 		l.log(level, prefix+printable(bytes.TrimSuffix(line, []byte{'\r'})))
 	}
-	if n > maxOutputLines {
-		l.log(level, fmt.Sprintf("%s(%d more lines)", prefix, n-maxOutputLines))
+}
+
+// tellLost says how many lines of the guest have been left out.
+func (l *limiter) tellLost() {
+	if l.outputLost > 0 {
+		l.log(Warn, fmt.Sprintf("%d lines that the guest wrote were left out", l.outputLost))
+		l.outputLost = 0
 	}
 }
 

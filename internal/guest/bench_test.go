@@ -35,7 +35,7 @@ func BenchmarkRun(b *testing.B) {
 			batch.In = append(batch.In, record...)
 			batch.Add(from, 1, 2)
 		}
-		if _, err := in.Run(tag, &batch, 0); err != nil {
+		if _, err := in.Run(tag, &batch, 0, len(batch.Records)); err != nil {
 			b.Fatal(err)
 		}
 		if got := batch.Records[n-1].Outcome; got != Reply {

@@ -54,7 +54,7 @@ func reply(tb testing.TB, in *Instance, b *Batch, record, tag []byte) (Outcome, 
 	b.Reset()
 	b.In = append(b.In, record...)
 	b.Add(0, 1, 2)
-	if next, err := in.Run(tag, b, 0); next != 1 || err != nil {
+	if next, err := in.Run(tag, b, 0, len(b.Records)); next != 1 || err != nil {
 		tb.Fatalf("next %d, %v", next, err)
 	}
 	r := &b.Records[0]
@@ -257,7 +257,7 @@ func TestHammerInstances(t *testing.T) {
 					}
 					b.Add(from, 0, 0)
 				}
-				next, err := in.Run(nil, &b, 0)
+				next, err := in.Run(nil, &b, 0, len(b.Records))
 				in.Close()
 				if want := map[bool]int{true: 11, false: 20}[(round+g)%2 == 0]; next != want || (err != nil) != (want == 11) {
 					t.Errorf("next %d, %v", next, err)

@@ -320,6 +320,9 @@ var outcomeTexts = [...]string{
 	HostNoMemory:  "the host has no memory for the reply",
 }
 
+// Answered says that the guest has answered a record, whatever the answer is.
+func (o Outcome) Answered() bool { return o == Reply || o == Drop }
+
 func (o Outcome) String() string { return outcomeTexts[o] }
 
 // Record is a record of a batch. Its layout is flbwt_record's.
@@ -378,16 +381,16 @@ func (b *Batch) Close() {
 // MaxBatchBytes is the most that Batch.In may hold.
 const MaxBatchBytes = math.MaxInt32
 
-// Run calls the guest for b.Records[from:], in one crossing, and answers the
+// Run calls the guest for b.Records[from:to], in one crossing, and answers the
 // index of the first record that it did not finish. A *TrapError means that the
 // instance is gone, and that the records from next on wait for another one;
 // ErrRecycle, that they should.
-func (in *Instance) Run(tag []byte, b *Batch, from int) (next int, err error) {
+func (in *Instance) Run(tag []byte, b *Batch, from, to int) (next int, err error) {
 	n := C.flbwt_run(in.c,
 		(*C.uint8_t)(unsafe.SliceData(tag)), C.uint32_t(len(tag)),
 		(*C.uint8_t)(unsafe.SliceData(b.In)),
 		(*C.flbwt_record)(unsafe.Pointer(unsafe.SliceData(b.Records))),
-		C.size_t(from), C.size_t(len(b.Records)), &b.replies, &b.trap, &b.failure)
+		C.size_t(from), C.size_t(to), &b.replies, &b.trap, &b.failure)
 	next = int(n)
 	if b.trap != nil || b.failure != nil {
 		return next, in.trapError(b.trap, b.failure)

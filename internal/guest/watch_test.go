@@ -67,7 +67,7 @@ func TestTimeout(t *testing.T) {
 					b.In = append(b.In, record...)
 					b.Add(from, 0, 0)
 				}
-				next, err := in.Run(nil, &b, 0)
+				next, err := in.Run(nil, &b, 0, len(b.Records))
 				var trap *TrapError
 				if next != 2 || !errors.As(err, &trap) || !strings.Contains(trap.Reason, "timeout of 50ms") {
 					t.Errorf("next %d, %v", next, err)
@@ -98,7 +98,7 @@ func TestTimeoutIsPerRecord(t *testing.T) {
 			b.In = append(b.In, "{  }"...)
 			b.Add(from, 0, 0)
 		}
-		if next, err := in.Run(nil, &b, 0); next != 100 || err != nil {
+		if next, err := in.Run(nil, &b, 0, len(b.Records)); next != 100 || err != nil {
 			t.Fatalf("next %d, %v", next, err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestHammerTimeouts(t *testing.T) {
 				b.Reset()
 				b.In = append(b.In, "{ }"...)
 				b.Add(0, 0, 0)
-				if _, err := in.Run(nil, &b, 0); err == nil || b.Records[0].Outcome != TimedOut {
+				if _, err := in.Run(nil, &b, 0, len(b.Records)); err == nil || b.Records[0].Outcome != TimedOut {
 					t.Error(err, b.Records[0].Outcome)
 				}
 				in.Close()
@@ -160,7 +160,7 @@ func TestMemoryLimit(t *testing.T) {
 		b.Reset()
 		b.In = append(b.In, `{"a":1}`...)
 		b.Add(0, 0, 0)
-		if _, err := in.Run(nil, &b, 0); err != nil {
+		if _, err := in.Run(nil, &b, 0, len(b.Records)); err != nil {
 			t.Fatal(err)
 		}
 		outcomes[b.Records[0].Outcome]++
@@ -188,7 +188,7 @@ func TestRecycle(t *testing.T) {
 		b.In = append(b.In, `{"a":1}`...)
 		b.Add(from, 0, 0)
 	}
-	next, err := in.Run(nil, &b, 0)
+	next, err := in.Run(nil, &b, 0, len(b.Records))
 	if next != 3 || !errors.Is(err, ErrRecycle) || b.Records[2].Outcome != Reply {
 		t.Errorf("next %d, %v, %v", next, err, b.Records)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Type is the kind of value that an option takes.
@@ -20,6 +21,8 @@ const (
 	String Type = iota
 	Size        // bytes, with Fluent Bit's decimal suffixes: 8k, 1M, 2GB
 	List        // comma separated strings
+	Time        // 500ms, 1s, 2m, 1h; a bare number counts seconds
+	Int
 )
 
 // String is the type's name as the README and the command's help write it.
@@ -29,6 +32,10 @@ func (t Type) String() string {
 		return "size"
 	case List:
 		return "comma list"
+	case Time:
+		return "time"
+	case Int:
+		return "number"
 	default:
 		return "string"
 	}
@@ -57,7 +64,21 @@ var Table = []Option{
 	{Name: "event_format", Type: String, Default: "json",
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
-		Help: "Directories that the module may read, by the same names inside and outside; none unless set"},
+		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; none unless set"},
+	{Name: "env", Type: List,
+		Help: "Environment variables of the module, NAME=value; none unless set"},
+	{Name: "on_error", Type: String, Default: "passthrough",
+		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
+	{Name: "timeout", Type: Time, Default: "1s",
+		Help: "Longest that the module may take for one record; 0 for no limit"},
+	{Name: "memory_limit", Type: Size, Default: "256M",
+		Help: "Most memory of one module instance; to grow beyond fails inside the module"},
+	{Name: "recycle_memory", Type: Size, Default: "64M",
+		Help: "An instance whose memory has grown past this is replaced between two records; 0 for never"},
+	{Name: "breaker_failures", Type: Int, Default: "100",
+		Help: "So many failed records in a row, a timeout counting as 25, take the module out of the path for a while; 0 for never"},
+	{Name: "breaker_backoff", Type: Time, Default: "1s",
+		Help: "How long the module stays out of the path at first; doubled each time it fails again, up to 64 times as long"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
 		Help: "Least room for tag and record in a module that exports no allocator; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
@@ -80,15 +101,40 @@ func (f EventFormat) String() string {
 	return "json"
 }
 
+// OnError says what becomes of a record that a guest fails on.
+type OnError int
+
+// What may become of it.
+const (
+	Passthrough OnError = iota
+	Drop
+	Mark
+)
+
+// Path is a directory for the guest.
+type Path struct {
+	Dir      string // as the user wrote it
+	Writable bool
+}
+
 // Options are the checked values of one filter instance. They are not changed
 // after Parse.
 type Options struct {
 	WasmPath        string
 	FunctionName    string
 	EventFormat     EventFormat
-	AccessiblePaths []string // existing directories, as the user wrote them
-	WasmHeapBytes   int64
-	WasmStackBytes  int64
+	AccessiblePaths []Path   // existing directories
+	Env             []string // NAME=value
+	OnError         OnError
+
+	Timeout            time.Duration // 0: none
+	MemoryLimitBytes   int64
+	RecycleMemoryBytes int64 // 0: never
+	BreakerFailures    int   // 0: never
+	BreakerBackoff     time.Duration
+
+	WasmHeapBytes  int64
+	WasmStackBytes int64
 }
 
 // Error is a value that an option can't take, worded for the log of the host.
@@ -113,11 +159,20 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 	o := Options{
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
-		EventFormat:    p.eventFormat("event_format"),
-		WasmHeapBytes:  p.size("wasm_heap_size", 1_000_000_000),
-		WasmStackBytes: p.size("wasm_stack_size", MaxWasmStackBytes),
+		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
+		WasmHeapBytes:  p.size("wasm_heap_size", 0, 1_000_000_000),
+		WasmStackBytes: p.size("wasm_stack_size", 0, MaxWasmStackBytes),
+
+		AccessiblePaths: p.dirs("accessible_paths"),
+		Env:             p.env("env"),
+		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
+
+		Timeout:            p.time("timeout", 0, 10*time.Minute),
+		MemoryLimitBytes:   p.size("memory_limit", 64<<10, 4<<30),
+		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
+		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
+		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
 	}
-	o.AccessiblePaths = p.dirs("accessible_paths")
 	if p.err != nil {
 		return Options{}, p.err
 	}
@@ -158,44 +213,96 @@ func (p *parser) str(name, want string) string {
 	return v
 }
 
-func (p *parser) eventFormat(name string) EventFormat {
+// oneOf answers the index of the word that was set, in any case.
+func (p *parser) oneOf(name string, words ...string) int {
 	v := p.value(name)
-	switch strings.ToLower(v) {
-	case "json":
-		return JSON
-	case "msgpack":
-		return Msgpack
+	for i, w := range words {
+		if strings.EqualFold(v, w) {
+			return i
+		}
 	}
-	p.fail(name, v, "allowed are json and msgpack")
-	return JSON
+	p.fail(name, v, "allowed are "+strings.Join(words[:len(words)-1], ", ")+" and "+words[len(words)-1])
+	return 0
 }
 
-func (p *parser) size(name string, most int64) int64 {
+func (p *parser) size(name string, least, most int64) int64 {
 	v := p.value(name)
 	n, ok := parseSize(v)
-	if !ok || n > most {
-		p.fail(name, v, fmt.Sprintf("allowed are sizes such as 8192, 64k or 1M, from 0 to %d bytes", most))
+	if !ok || n < least || n > most {
+		p.fail(name, v, fmt.Sprintf("allowed are sizes such as 8192, 64k or 1M, from %d to %d bytes", least, most))
 		return 0
 	}
 	return n
 }
 
-func (p *parser) dirs(name string) []string {
+func (p *parser) number(name string, least, most int64) int64 {
 	v := p.value(name)
-	var dirs []string
-	for _, d := range strings.Split(v, ",") {
-		d = strings.TrimSpace(d)
-		if d == "" {
-			continue
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < least || n > most {
+		p.fail(name, v, fmt.Sprintf("allowed are whole numbers from %d to %d", least, most))
+		return 0
+	}
+	return n
+}
+
+func (p *parser) time(name string, least, most time.Duration) time.Duration {
+	v := p.value(name)
+	d, ok := parseTime(v)
+	if !ok || d < least || d > most {
+		p.fail(name, v, fmt.Sprintf("allowed are times such as 500ms, 1s or 2m, from %v to %v", least, most))
+		return 0
+	}
+	return d
+}
+
+// list answers the parts of a comma list that are not empty.
+func (p *parser) list(name string) []string {
+	var list []string
+	for part := range strings.SplitSeq(p.value(name), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
 		}
-		info, err := os.Stat(d)
+	}
+	return list
+}
+
+func (p *parser) dirs(name string) []Path {
+	var dirs []Path
+	for _, part := range p.list(name) {
+		dir, writable := strings.CutSuffix(part, ":rw")
+		info, err := os.Stat(dir)
 		if err != nil || !info.IsDir() {
-			p.fail(name, v, fmt.Sprintf("%q is not a directory that can be read", filepath.Clean(d)))
+			p.fail(name, p.value(name), fmt.Sprintf("%q is not a directory that can be read", filepath.Clean(dir)))
 			return nil
 		}
-		dirs = append(dirs, d)
+		dirs = append(dirs, Path{Dir: dir, Writable: writable})
 	}
 	return dirs
+}
+
+func (p *parser) env(name string) []string {
+	list := p.list(name)
+	for _, part := range list {
+		if i := strings.IndexByte(part, '='); i < 1 || strings.IndexByte(part, 0) >= 0 {
+			p.fail(name, p.value(name), fmt.Sprintf("%q is not of the form NAME=value", part))
+			return nil
+		}
+	}
+	return list
+}
+
+// parseTime reads a time: Go's units, and Fluent Bit's bare seconds and days
+// (flb_utils_time_to_seconds in src/flb_utils.c, 5.1.1).
+func parseTime(s string) (time.Duration, bool) {
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(n) * time.Second, true
+	}
+	if days, ok := strings.CutSuffix(strings.ToLower(s), "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 15)
+		return time.Duration(n) * 24 * time.Hour, err == nil
+	}
+	d, err := time.ParseDuration(strings.ToLower(s))
+	return d, err == nil && d >= 0
 }
 
 // parseSize reads a size as Fluent Bit's flb_utils_size_to_bytes does (decimal

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -18,7 +19,8 @@ var update = flag.Bool("update", false, "write the files that are made from the 
 // writes them.
 
 func TestConfigMap(t *testing.T) {
-	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST"}
+	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST",
+		Time: "CONFIG_MAP_TIME", Int: "CONFIG_MAP_INT"}
 	var b strings.Builder
 	b.WriteString("// The filter's options as config map entries. Made from internal/options by\n" +
 		"// go test ./internal/options -update\n\n")
@@ -79,14 +81,18 @@ func TestParse(t *testing.T) {
 	dir := t.TempDir()
 	got, err := Parse("wasmtime.0", set(map[string]string{
 		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
-		"accessible_paths": dir + " , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
+		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
+		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
+		"recycle_memory": "0", "breaker_failures": "3", "breaker_backoff": "2",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Options{
 		WasmPath: "/x.wasm", FunctionName: "f", EventFormat: Msgpack,
-		AccessiblePaths: []string{dir, "/"}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
+		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
+		Env: []string{"A=1", "B=x=y", "C="}, OnError: Mark, Timeout: 250 * time.Millisecond,
+		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -99,7 +105,11 @@ func TestParseDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As the built-in filter's, but for the paths: nothing is granted unasked.
-	want := Options{WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192}
+	want := Options{
+		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
+		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
+		BreakerFailures: 100, BreakerBackoff: time.Second,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -126,6 +136,19 @@ func TestParseErrors(t *testing.T) {
 		{"wasm_heap_size", "9223372036854775807G"},
 		{"wasm_stack_size", "4000001"},
 		{"wasm_stack_size", "8KBB"},
+		{"env", "A"},
+		{"env", "=b"},
+		{"on_error", "ignore"},
+		{"timeout", "-1s"},
+		{"timeout", "soon"},
+		{"timeout", "11m"},
+		{"timeout", "1 s"},
+		{"memory_limit", "0"},
+		{"memory_limit", "5G"},
+		{"recycle_memory", "x"},
+		{"breaker_failures", "-1"},
+		{"breaker_failures", "many"},
+		{"breaker_backoff", "0"},
 	} {
 		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
 		_, err := Parse("redact.3", set(values))

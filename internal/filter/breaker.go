@@ -1,0 +1,96 @@
+package filter
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// A record that timed out counts as so many failures: it has cost the
+	// pipeline a whole timeout.
+	timeoutWeight = 25
+
+	// The back-off is doubled so many times at most.
+	maxDoublings = 6
+)
+
+type breakerState int
+
+const (
+	closed breakerState = iota
+	open                // records pass by the guest
+	trial               // the next record decides
+)
+
+// breaker takes a guest that keeps failing out of the path for a while, so that
+// replacing instances and waiting for timeouts is not all that is done. It opens
+// after a number of failures in a row, lets one record through when the back-off
+// is over, and closes if the guest answers that.
+type breaker struct {
+	threshold int // 0: never opens
+	backoff   time.Duration
+	log       func(Level, string)
+	now       func() time.Time
+
+	stops     int // traps and timeouts in a row
+	useless   int // replies in a row that are no record
+	doublings int
+	until     time.Time // open until then; zero: closed
+}
+
+func newBreaker(threshold int, backoff time.Duration, log func(Level, string)) *breaker {
+	return &breaker{threshold: threshold, backoff: backoff, log: log, now: time.Now}
+}
+
+func (b *breaker) state() breakerState {
+	switch {
+	case b.until.IsZero():
+		return closed
+	case b.now().Before(b.until):
+		return open
+	default:
+		return trial
+	}
+}
+
+// stopped counts a record that the guest gave no answer to, or more of them.
+func (b *breaker) stopped(weight int) {
+	b.stops += weight
+	b.judge(b.stops)
+}
+
+// bad counts an answer of no use.
+func (b *breaker) bad() {
+	b.useless++
+	b.judge(b.useless)
+}
+
+func (b *breaker) judge(failures int) {
+	was := b.state()
+	if b.threshold == 0 || was == open || was == closed && failures < b.threshold {
+		return
+	}
+	wait := b.backoff << b.doublings
+	b.doublings = min(b.doublings+1, maxDoublings)
+	b.until = b.now().Add(wait)
+	if was == closed {
+		b.log(Error, fmt.Sprintf("the module keeps failing: it is left out for %v at first, and records follow on_error", wait))
+	}
+}
+
+// answered says that the guest has answered a record, whatever the answer is.
+func (b *breaker) answered() {
+	b.stops = 0
+	if b.until.IsZero() {
+		return
+	}
+	b.until = time.Time{}
+	b.useless = 0
+	b.log(Info, "the module answers again: it is back in the path")
+}
+
+// success says that an answer was of use.
+func (b *breaker) success() {
+	b.useless = 0
+	b.doublings = 0
+}

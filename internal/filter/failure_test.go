@@ -1,0 +1,222 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+)
+
+func startWith(t testing.TB, o options.Options, text string) *fixture {
+	t.Helper()
+	o.WasmPath, o.FunctionName = writeGuest(t, text), "filter"
+	fx := &fixture{}
+	f, err := New(o, func(level Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	fx.Filter = f
+	t.Cleanup(f.Close)
+	return fx
+}
+
+// on_error decides over each record that fails, and over no other.
+func TestOnError(t *testing.T) {
+	ok, bad := map[string]any{"a": 1}, map[string]any{"trap": true}
+	header := func(meta map[string]any) []any { return []any{1, meta} }
+	in := join(
+		encode(t, []any{header(map[string]any{}), ok}),
+		encode(t, []any{header(map[string]any{"m": "x"}), bad}),
+		encode(t, []any{header(map[string]any{}), ok}),
+		encode(t, []any{5, bad}), // legacy
+		encode(t, []any{5, "no map"}),
+	)
+	const reason = "the guest trapped"
+	event := func(meta map[any]any, body map[any]any) any { return []any{[]any{int64(1), meta}, body} }
+	gotOK, gotBad := map[any]any{"a": int64(1)}, map[any]any{"trap": true}
+	for _, test := range []struct {
+		onError options.OnError
+		want    []any
+	}{
+		{options.Drop, []any{event(map[any]any{}, gotOK), event(map[any]any{}, gotOK)}},
+		{options.Mark, []any{
+			event(map[any]any{}, gotOK),
+			event(map[any]any{"m": "x", MarkKey: reason}, gotBad),
+			event(map[any]any{}, gotOK),
+			[]any{int64(5), map[any]any{"trap": true, MarkKey: reason}},
+			[]any{int64(5), "no map"},
+		}},
+		{options.Passthrough, decode(t, in)},
+	} {
+		f := startWith(t, options.Options{OnError: test.onError}, guests.WAT("trap_when_told"))
+		out, modified := f.Run(tag, in)
+		if !modified {
+			out = in
+		}
+		if modified == (test.onError == options.Passthrough) {
+			t.Errorf("%v: modified %v", test.onError, modified)
+		}
+		if diff := cmp.Diff(test.want, decode(t, out)); diff != "" {
+			t.Errorf("on_error %v: %s", test.onError, diff)
+		}
+		if got := f.Stats(); got.Failed != 3 || got.Returned != 2 || got.Dropped != 0 {
+			t.Errorf("on_error %v: %+v", test.onError, got)
+		}
+	}
+}
+
+// A record that never ends costs its timeout, and the others go on.
+func TestTimeout(t *testing.T) {
+	f := startWith(t, options.Options{Timeout: 30 * time.Millisecond}, guests.WAT("infinite_loop"))
+	ok, bad := event(t, 1, map[string]any{"a": 1}), event(t, 1, map[string]any{"loop": true})
+	if _, modified := f.Run(tag, join(ok, bad, ok, bad, bad, ok)); modified {
+		t.Error("modified")
+	}
+	got := f.Stats()
+	if got.Failed != 3 || got.Returned != 3 || got.Replaced != 3 || !strings.Contains(got.String(), "3: the guest took longer than timeout") {
+		t.Error(got)
+	}
+	if f.count(Error, "timeout of 30ms") != 1 {
+		t.Error(f.logs)
+	}
+}
+
+// The breaker opens after failures in a row, lets one record through when its
+// time is over, and closes when that is answered.
+func TestBreaker(t *testing.T) {
+	f := startWith(t, options.Options{BreakerFailures: 3, BreakerBackoff: time.Second}, guests.WAT("trap_when_told"))
+	now := time.Unix(0, 0)
+	f.breaker.now = func() time.Time { return now }
+	ok, bad := event(t, 1, map[string]any{"a": 1}), event(t, 1, map[string]any{"trap": true})
+	run := func(events ...[]byte) (ran int) {
+		before := f.Stats()
+		f.Run(tag, join(events...))
+		after := f.Stats()
+		return len(events) - int(after.Causes[breakerOpen]-before.Causes[breakerOpen])
+	}
+	for i, step := range []struct {
+		wait   time.Duration
+		events [][]byte
+		ran    int // by the guest
+	}{
+		{0, [][]byte{bad, bad, ok, bad, bad, ok}, 6}, // never three in a row
+		{0, [][]byte{bad, bad, bad, ok, ok}, 3},
+		{time.Second - 1, [][]byte{ok}, 0},
+		{1, [][]byte{bad, ok}, 1},               // the trial fails: 2 s
+		{time.Second, [][]byte{ok, ok}, 0},      // not yet
+		{time.Second, [][]byte{ok, bad, ok}, 3}, // the trial succeeds
+		{0, [][]byte{bad, bad, bad, ok}, 3},     // opens anew, for the shortest time
+		{time.Second, [][]byte{ok}, 1},
+	} {
+		now = now.Add(step.wait)
+		if got := run(step.events...); got != step.ran {
+			t.Errorf("step %d: the guest had %d records, want %d", i, got, step.ran)
+		}
+	}
+	if opened, closed := f.count(Error, "keeps failing"), f.count(Info, "back in the path"); opened != 2 || closed != 2 {
+		t.Errorf("%d lines when it opened, %d when it closed: %v", opened, closed, f.logs)
+	}
+}
+
+// Replies of no use open the breaker too, also if each chunk has one record.
+func TestBreakerOnUselessReplies(t *testing.T) {
+	f := startWith(t, options.Options{BreakerFailures: 5, BreakerBackoff: time.Hour}, guests.WAT("not_a_map"))
+	for range 20 {
+		f.Run(tag, event(t, 1, map[string]any{"a": 1}))
+	}
+	if got := f.Stats(); got.Causes[replyNotMap] != 5 || got.Causes[breakerOpen] != 15 {
+		t.Error(got)
+	}
+}
+
+// A guest that times out is left out long before a chunk's worth of timeouts.
+func TestBreakerOnTimeouts(t *testing.T) {
+	f := startWith(t, options.Options{Timeout: 10 * time.Millisecond, BreakerFailures: 100, BreakerBackoff: time.Hour},
+		guests.WAT("infinite_loop"))
+	var in []byte
+	for range 1000 {
+		in = append(in, event(t, 1, map[string]any{"loop": true})...)
+	}
+	f.Run(tag, in)
+	if got := f.Stats(); got.Failed != 1000 || got.Causes[breakerOpen] != 996 {
+		t.Error(got)
+	}
+}
+
+// A guest that leaks is replaced in time, and loses nothing by it.
+func TestRecycle(t *testing.T) {
+	f := startWith(t, options.Options{MemoryLimitBytes: 256 << 20, RecycleMemoryBytes: 128 << 20}, guests.WAT("grow"))
+	var in []byte
+	for range 1500 {
+		in = append(in, event(t, 1, map[string]any{"a": 1})...)
+	}
+	for range 4 { // of a page a record: 6,000 pages, 375 MiB
+		if _, modified := f.Run(tag, in); modified {
+			t.Error("modified")
+		}
+	}
+	if got := f.Stats(); got.Returned != 6000 || got.Failed != 0 || got.Recycled < 2 || got.Replaced < got.Recycled-1 {
+		t.Error(got)
+	}
+}
+
+// recycle_memory below what the guest needs does not end in replacing it for
+// each record.
+func TestRecycleIsNoBusyLoop(t *testing.T) {
+	f := startWith(t, options.Options{MemoryLimitBytes: 64 << 20, RecycleMemoryBytes: 64 << 10}, guests.WAT("identity"))
+	var in []byte
+	for range 5000 {
+		in = append(in, event(t, 1, map[string]any{"a": 1})...)
+	}
+	f.Run(tag, in)
+	if got := f.Stats(); got.Returned != 5000 || got.Recycled > 12 {
+		t.Error(got)
+	}
+	if f.count(Warn, "recycle_memory is little") == 0 {
+		t.Error(f.logs)
+	}
+}
+
+// A guest sees the variables and directories that it was given, and no others.
+func TestNothingUnlessGranted(t *testing.T) {
+	t.Setenv("SECRET_OF_THE_HOST", "x")
+	const text = `(module
+  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $env (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 128) "{\"env\":0,\"args\":0,\"dirs\":0}\00")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (local $dirs i32)
+    (drop (call $env (i32.const 0) (i32.const 8)))
+    (i32.store8 (i32.const 135) (i32.add (i32.const 48) (i32.load (i32.const 0))))
+    (drop (call $args (i32.const 0) (i32.const 8)))
+    (i32.store8 (i32.const 144) (i32.add (i32.const 48) (i32.load (i32.const 0))))
+    (block $end (loop $l
+      (br_if $end (call $prestat (i32.add (local.get $dirs) (i32.const 3)) (i32.const 16)))
+      (local.set $dirs (i32.add (local.get $dirs) (i32.const 1)))
+      (br $l)))
+    (i32.store8 (i32.const 153) (i32.add (i32.const 48) (local.get $dirs)))
+    (i32.const 128)))`
+	for _, test := range []struct {
+		o    options.Options
+		want map[any]any
+	}{
+		{options.Options{}, map[any]any{"env": int64(0), "args": int64(0), "dirs": int64(0)}},
+		{options.Options{Env: []string{"A=1", "B="}, AccessiblePaths: []options.Path{{Dir: t.TempDir()}}},
+			map[any]any{"env": int64(2), "args": int64(0), "dirs": int64(1)}},
+	} {
+		f := startWith(t, test.o, text)
+		out, modified := f.Run(tag, event(t, 1, map[string]any{"x": 1}))
+		if !modified {
+			t.Fatal(f.logs)
+		}
+		if diff := cmp.Diff([]any{test.want}, bodies(t, out)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

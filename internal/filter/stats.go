@@ -1,0 +1,97 @@
+package filter
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+)
+
+// cause is why a record failed.
+type cause int
+
+// The causes. Those behind outcomes follow guest.Outcome from Trapped on.
+const (
+	none cause = iota
+	recordNotMap
+	recordNotJSON
+	recordTooLarge
+	replyNotMap
+	replyInvalid
+	replyTooDeep
+	notRun
+	breakerOpen
+	firstOutcome
+	numCauses = firstOutcome + cause(guest.HostNoMemory-guest.Trapped) + 1
+)
+
+var causeTexts = [firstOutcome]string{
+	recordNotMap:   "its body is not a map",
+	recordNotJSON:  "it nests too deep for JSON",
+	recordTooLarge: "it is too large to be handed to a guest",
+	replyNotMap:    "the guest's reply is not a map",
+	replyInvalid:   "the guest's reply can't be read",
+	replyTooDeep:   "the guest's reply nests deeper than Fluent Bit can read",
+	notRun:         "there is no instance of the module",
+	breakerOpen:    "the module is out of the path after many failures",
+}
+
+func causeOf(o guest.Outcome) cause { return firstOutcome + cause(o-guest.Trapped) }
+
+func (c cause) String() string {
+	if c < firstOutcome {
+		return causeTexts[c]
+	}
+	return (guest.Trapped + guest.Outcome(c-firstOutcome)).String()
+}
+
+// loggedElsewhere says of a cause that what led to it has a line in the log.
+func (c cause) loggedElsewhere() bool {
+	return c == notRun || c == breakerOpen || c == causeOf(guest.Trapped) || c == causeOf(guest.TimedOut)
+}
+
+// Stats counts what became of records since the filter was made.
+type Stats struct {
+	Chunks   uint64            // chunks seen
+	Corrupt  uint64            // of these, passed through untouched because they can't be read
+	Records  uint64            // records read from the others (group markers don't count)
+	Returned uint64            // records that the guest returned
+	Dropped  uint64            // records that the guest dropped
+	Failed   uint64            // records that something went wrong with
+	Causes   [numCauses]uint64 // of Failed
+	Replaced uint64            // guest instances made after the first one
+	Recycled uint64            // guest instances given up because of recycle_memory
+}
+
+func (s *Stats) add(o Stats) {
+	s.Chunks += o.Chunks
+	s.Corrupt += o.Corrupt
+	s.Records += o.Records
+	s.Returned += o.Returned
+	s.Dropped += o.Dropped
+	s.Failed += o.Failed
+	for c, n := range o.Causes {
+		s.Causes[c] += n
+	}
+	s.Replaced += o.Replaced
+	s.Recycled += o.Recycled
+}
+
+// String is the line that the log gets when the filter ends.
+func (s Stats) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d records: %d returned, %d dropped by the guest, %d failed", s.Records, s.Returned, s.Dropped, s.Failed)
+	separator := " ("
+	for c, n := range s.Causes {
+		if n > 0 {
+			fmt.Fprintf(&b, "%s%d: %s", separator, n, cause(c))
+			separator = "; "
+		}
+	}
+	if s.Failed > 0 {
+		b.WriteString(")")
+	}
+	fmt.Fprintf(&b, "; %d instances replaced, %d of them recycled; %d of %d chunks unreadable and untouched",
+		s.Replaced, s.Recycled, s.Corrupt, s.Chunks)
+	return b.String()
+}
