@@ -76,7 +76,9 @@ func FLBPluginInit(plugin unsafe.Pointer) C.int {
 // FLBPluginFlushCtx is never called, since no instance starts.
 //
 //export FLBPluginFlushCtx
-func FLBPluginFlushCtx(ctx, data unsafe.Pointer, size C.int, tag *C.char) C.int { return output.FLB_ERROR }
+func FLBPluginFlushCtx(ctx, data unsafe.Pointer, size C.int, tag *C.char) C.int {
+	return output.FLB_ERROR
+}
 
 // FLBPluginExit has nothing to free.
 //

@@ -87,13 +87,31 @@ static void wrap(int i)
     host_actions[i] = now;
     own.sa_flags = now.sa_flags | SA_SIGINFO;
     own.sa_mask = now.sa_mask;
+    for (int k = 0; k < HOST_SIGNALS; k++) {
+        sigaddset(&own.sa_mask, host_signals[k]);
+    }
     sigaction(host_signals[i], &own, NULL);
+}
+
+// send_to_main sends a signal to the main thread, on which signals of the
+// process arrive as a rule.
+static void send_to_main(int sig)
+{
+    syscall(SYS_tgkill, getpid(), getpid(), sig);
 }
 
 static void on_host_signal(int sig, siginfo_t *info, void *context)
 {
     int error = errno;
     int i = sig == host_signals[0] ? 0 : 1;
+
+    // Fluent Bit's handler calls localtime, which takes a lock. On the thread of
+    // its logger, which holds that lock now and then, it would wait for ever.
+    if (syscall(SYS_gettid) != getpid()) {
+        send_to_main(sig);
+        errno = error;
+        return;
+    }
 
     // From here on no guest starts. If one runs, the last to leave sends the
     // signal again.
@@ -155,7 +173,7 @@ static void leave_gate(void)
 
         for (int i = 0; i < HOST_SIGNALS; i++) {
             if (waiting & 1 << i) {
-                kill(getpid(), host_signals[i]);
+                send_to_main(host_signals[i]);
             }
         }
     }
