@@ -2,6 +2,7 @@
 #include "border.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,15 +315,16 @@ static int stop(void *context, struct flb_config *config)
     return 0;
 }
 
+static const char *refusal;
+
 // refuse stands where a host of unknown layout may look for cb_pre_run, cb_init
-// or, since it starts nothing, anything else.
+// or, since it starts nothing, anything else; and in a second copy of the plugin.
 static int refuse(struct flb_filter_instance *ins, struct flb_config *config, void *data)
 {
     (void) ins;
     (void) config;
     (void) data;
-    fprintf(stderr, "[filter:wasmtime] this program is not a Fluent Bit that the plugin knows "
-                    "(1.9 to 5.1): it does not export what those do\n");
+    fprintf(stderr, "[filter:wasmtime] %s\n", refusal);
     return -1;
 }
 
@@ -330,7 +332,7 @@ static void fill(union plugin *p, const char *name, start_function cb_init)
 {
     p->head.name = name;
     p->head.description = "WebAssembly filter on wasmtime";
-    if (layout == LAYOUT_UNKNOWN) {
+    if (refusal != NULL) {
         start_function *callbacks = (start_function *) (&p->head + 1);
 
         for (int i = 0; i < 5; i++) {
@@ -353,11 +355,60 @@ static void fill(union plugin *p, const char *name, start_function cb_init)
     }
 }
 
+struct objects {
+    char path[8][4096];
+    int count;
+};
+
+// collect keeps the paths of objects that may be copies of this one.
+static int collect(struct dl_phdr_info *info, size_t size, void *data)
+{
+    struct objects *o = data;
+
+    (void) size;
+    if (info->dlpi_name != NULL && strstr(info->dlpi_name, "wasm") != NULL &&
+        o->count < (int) (sizeof(o->path) / sizeof(o->path[0])) &&
+        strlen(info->dlpi_name) < sizeof(o->path[0])) {
+        strcpy(o->path[o->count++], info->dlpi_name);
+    }
+    return 0;
+}
+
+// loaded_before says whether another copy of this library is in the process: two
+// copies are two Go runtimes, which Go does not support. Links to one file are
+// one library.
+static bool loaded_before(void)
+{
+    static struct objects objects;
+
+    dl_iterate_phdr(collect, &objects);
+    for (int i = 0; i < objects.count; i++) {
+        void *other = dlopen(objects.path[i], RTLD_LAZY | RTLD_NOLOAD);
+        void *symbol = other != NULL ? dlsym(other, "filter_wasmtime_plugin") : NULL;
+
+        if (other != NULL) {
+            dlclose(other);
+        }
+        if (symbol != NULL && symbol != (void *) &filter_wasmtime_plugin) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // load runs before the host can look anything up.
 __attribute__((constructor)) static void load(void)
 {
     loaded_in = getpid();
     layout = probe();
+    if (layout == LAYOUT_UNKNOWN) {
+        refusal = "this program is not a Fluent Bit that the plugin knows (1.9 to 5.1): it does "
+                  "not export what those do";
+    }
+    else if (loaded_before()) {
+        refusal = "another copy of this plugin is loaded already: give -e once, or links to one "
+                  "file instead of copies";
+    }
 
     size_t stride = exported("flb_config_map_get_raw") ? CONFIG_MAP_STRIDE_5_0_3
                                                        : CONFIG_MAP_STRIDE_1_8;

@@ -1,0 +1,359 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+)
+
+// numbered are n lines of JSON.
+func numbered(n int) []string {
+	var lines []string
+	for i := range n {
+		lines = append(lines, fmt.Sprintf(`{"n":%d}`, i))
+	}
+	return lines
+}
+
+// numberedBodies are the records of numbered lines.
+func numberedBodies(n int) []any {
+	var all []any
+	for i := range n {
+		all = append(all, map[string]any{"n": oracle.Integer(fmt.Sprint(i))})
+	}
+	return all
+}
+
+func TestFiltersInARow(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		for _, yaml := range []bool{false, true} {
+			t.Run(fmt.Sprintf("yaml_%v", yaml), func(t *testing.T) {
+				if yaml {
+					needYAML(t, fb)
+				}
+				_, events := fb.finish(t, pipeline{
+					inputs: []plugin{tailInput(linesFile(t, numbered(30)...), "json")},
+					filters: []plugin{
+						filterOf(guest(t, "wrap")),
+						filterOf(guest(t, "spaced"), "alias", "again"),
+						{name: "modify", options: []string{"match", "*", "add", "seen yes"}},
+						filterOf(guest(t, "wrap"), "event_format", "json"),
+					},
+					yaml: yaml,
+				})
+				if len(events) != 30 {
+					t.Fatalf("%d events, want 30", len(events))
+				}
+				for i, e := range events {
+					outer := e.Body.(map[string]any)
+					inner, _ := outer["record"].(map[string]any)
+					if outer["tag"] != "app" || inner["seen"] != "yes" || inner["tag"] != "app" {
+						t.Fatalf("record %d is %v", i, outer)
+					}
+					if diff := cmp.Diff(numberedBodies(30)[i], inner["record"]); diff != "" {
+						t.Fatalf("record %d (-want +got):\n%s", i, diff)
+					}
+				}
+			})
+		}
+	})
+}
+
+// Instances have their own guests, options and state.
+func TestSeveralInstances(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		input := func(tag string) plugin {
+			return plugin{name: "dummy", options: []string{"tag", tag, "rate", "50", "samples", "10", "dummy", `{"a":1}`}}
+		}
+		running := func(match, name string, more ...string) plugin {
+			return plugin{name: "wasmtime", options: append([]string{
+				"match", match, "wasm_path", guest(t, name), "function_name", "filter"}, more...)}
+		}
+		run := fb.start(t, pipeline{
+			inputs: []plugin{input("one"), input("two"), input("three"), input("four")},
+			filters: []plugin{
+				running("one", "call_counter"), running("two", "call_counter"),
+				running("three", "drop"), running("four", "msgpack_identity", "event_format", "msgpack"),
+			},
+		})
+		run.untilEvents(30)
+		run.stop()
+		got := map[string]int{}
+		for _, body := range bodies(run.events()) {
+			got[fmt.Sprint(body)]++
+		}
+		want := map[string]int{"map[a:1]": 10}
+		for n := 1; n <= 10; n++ {
+			want[fmt.Sprintf("map[calls:%d]", n)] = 2
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("records (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Fluent Bit shows the options with their descriptions and defaults.
+func TestHelp(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		run := fb.exec(t, t.TempDir(), "-e", pluginPath, "-F", "wasmtime", "-h")
+		run.wait()
+		help := escapes.ReplaceAllString(run.log.String(), "")
+		words := strings.Join(strings.Fields(help), " ")
+		for _, o := range options.Table {
+			if !strings.Contains(words, o.Name+" "+strings.Join(strings.Fields(o.Help), " ")) {
+				t.Errorf("option %s with its description is missing", o.Name)
+			}
+			if o.Default == "" {
+				continue
+			}
+			_, rest, _ := strings.Cut(help, o.Name)
+			if before, _, _ := strings.Cut(rest, "default: "+o.Default); len(before) == len(rest) {
+				t.Errorf("option %s: no default %s", o.Name, o.Default)
+			}
+		}
+		if t.Failed() {
+			t.Log(help)
+		}
+	})
+}
+
+// logTries is how often a Fluent Bit that refuses its configuration is started:
+// 1.9 may end before its log thread has written why.
+const logTries = 10
+
+// Configurations that can't be right end Fluent Bit with a message that names
+// the filter, the option, the value and what is allowed.
+func TestRefusedOptions(t *testing.T) {
+	identity := guest(t, "identity")
+	for _, c := range []struct {
+		name    string
+		options []string
+		log     []string
+	}{
+		{"unknown", []string{"wasm_path", identity, "function_name", "filter", "wasm_pth", "x"},
+			[]string{"unknown configuration property 'wasm_pth'"}},
+		{"twice", []string{"wasm_path", identity, "function_name", "filter", "function_name", "filter"},
+			[]string{"'function_name' is set 2 times"}},
+		{"event_format", []string{"wasm_path", identity, "function_name", "filter", "event_format", "yaml"},
+			[]string{"wasmtime.0", "event_format", "yaml", "json", "msgpack"}},
+		{"size", []string{"wasm_path", identity, "function_name", "filter", "wasm_heap_size", "lots"},
+			[]string{"wasmtime.0", "wasm_heap_size", "lots", "allowed"}},
+		{"path", []string{"wasm_path", "/nowhere/guest.wasm", "function_name", "filter"},
+			[]string{"wasmtime.0", "wasm_path", "/nowhere/guest.wasm"}},
+		{"no path", []string{"function_name", "filter"}, []string{"wasmtime.0", "wasm_path", "not set"}},
+		{"function", []string{"wasm_path", identity, "function_name", "absent"},
+			[]string{"wasmtime.0", "function_name", "absent"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+				p := pipeline{
+					inputs:  []plugin{{name: "dummy"}},
+					filters: []plugin{{name: "wasmtime", options: append([]string{"match", "*"}, c.options...)}},
+				}
+				for range logTries {
+					run := fb.start(t, p)
+					if code := run.wait(); code <= 0 {
+						t.Fatalf("exit code = %d, want an error", code)
+					}
+					if run.logLine(c.log...) != "" {
+						return
+					}
+				}
+				t.Errorf("no log line with %q", c.log)
+			})
+		})
+	}
+}
+
+func TestTrapLosesNothing(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		run, events := fb.finish(t, pipeline{
+			inputs:  []plugin{tailInput(linesFile(t, numbered(300)...), "json")},
+			filters: []plugin{filterOf(guest(t, "trap_every_third"))},
+		})
+		if diff := cmp.Diff(numberedBodies(300), bodies(events)); diff != "" {
+			t.Errorf("records (-want +got):\n%s", diff)
+		}
+		if run.logLine("[error]", "wasmtime.0") == "" {
+			t.Error("the log says nothing of traps")
+		}
+		// 100 traps are not 100 lines.
+		if n := strings.Count(run.log.String(), "[error]"); n > 20 {
+			t.Errorf("%d errors in the log for 100 traps", n)
+		}
+	})
+}
+
+// Dropping everything, and every other record.
+func TestDrop(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		input := tailInput(linesFile(t, numbered(100)...), "json")
+		_, events := fb.finish(t, pipeline{inputs: []plugin{input}, filters: []plugin{filterOf(guest(t, "drop"))}})
+		if len(events) != 0 {
+			t.Errorf("%d events, want none", len(events))
+		}
+		_, events = fb.finish(t, pipeline{inputs: []plugin{input}, filters: []plugin{filterOf(guest(t, "drop_every_other"))}})
+		if len(events) != 50 {
+			t.Errorf("%d events, want 50", len(events))
+		}
+	})
+}
+
+// What guests print is in the log of Fluent Bit, unless log_level leaves it out.
+func TestGuestOutputAndLogLevel(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		input := tailInput(linesFile(t, numbered(3)...), "json")
+		for _, c := range []struct {
+			level   string
+			printed bool
+		}{{"info", true}, {"error", false}} {
+			run, events := fb.finish(t, pipeline{
+				inputs:  []plugin{input},
+				filters: []plugin{filterOf(guest(t, "wasi_print"), "log_level", c.level, "alias", "printing")},
+			})
+			if len(events) != 3 {
+				t.Errorf("%d events, want 3", len(events))
+			}
+			if line := run.logLine("hello from the guest"); (line != "") != c.printed {
+				t.Errorf("log_level %s: what the guest printed: %q", c.level, line)
+			}
+			if c.printed && run.logLine("printing", "hello from the guest") == "" {
+				t.Error("the line does not name the filter")
+			}
+			if c.level == "error" && run.logLine("[ info]", "printing") != "" {
+				t.Error("log_level error shows info")
+			}
+		}
+	})
+}
+
+// A version without the built-in wasm filter can use the plugin under its name.
+func TestNameOfTheBuiltIn(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if fb.has("Filters", "wasm") {
+			t.Skip("the built-in filter of that name comes first")
+		}
+		dir := t.TempDir()
+		f := filterOf(guest(t, "wrap"))
+		f.name = "wasm"
+		p := pipeline{inputs: []plugin{tailInput(linesFile(t, numbered(3)...), "json")}, filters: []plugin{f}}
+		run := fb.exec(t, dir, "-e", wasmPath, "-c", p.write(t, dir))
+		if code := run.wait(); code != 0 {
+			t.Fatalf("exit code = %d", code)
+		}
+		if n := len(run.events()); n != 3 {
+			t.Errorf("%d events, want 3", n)
+		}
+	})
+}
+
+// The plugin loaded by a plugins file instead of the command line.
+func TestPluginsFile(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		path := filepath.Join(t.TempDir(), "plugins.conf")
+		writeFile(t, path, "[PLUGINS]\n    Path "+pluginPath+"\n")
+		_, events := fb.finish(t, pipeline{
+			service: []string{"plugins_file", path},
+			inputs:  []plugin{tailInput(linesFile(t, numbered(3)...), "json")},
+			filters: []plugin{filterOf(guest(t, "wrap"))},
+			bare:    true,
+		})
+		if len(events) != 3 {
+			t.Errorf("%d events, want 3", len(events))
+		}
+	})
+}
+
+// SIGHUP and SIGCONT make Fluent Bit take the signals that traps are made of.
+func TestTrapsAfterSignals(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !strings.Contains(fb.help, "hot-reload") {
+			// There SIGHUP ends Fluent Bit, as SIGTERM does.
+			t.Skip("this Fluent Bit does not take its signals again")
+		}
+		run := fb.start(t, pipeline{
+			inputs: []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "200", "dummy", `{"n":1}`}}},
+			filters: []plugin{
+				filterOf(guest(t, "oob_store"), "breaker_failures", "0"),
+				filterOf(guest(t, "div_by_zero"), "breaker_failures", "0"),
+				filterOf(guest(t, "stack_overflow"), "breaker_failures", "0"),
+			},
+		})
+		n := 0
+		for range 5 {
+			n = len(run.untilEvents(n + 50))
+			for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGCONT} {
+				run.cmd.Process.Signal(s)
+			}
+		}
+		run.untilEvents(n + 50)
+		run.stop()
+	})
+}
+
+// After a hot reload the new configuration counts, in the same process.
+func TestHotReload(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !strings.Contains(fb.help, "hot-reload") {
+			t.Skip("this Fluent Bit has no hot reload")
+		}
+		dir := t.TempDir()
+		p := pipeline{
+			service: []string{"hot_reload", "on"},
+			inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
+			filters: []plugin{filterOf(guest(t, "call_counter"))},
+		}
+		run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
+		has := func(key string) func() bool {
+			return func() bool {
+				events, _ := oracle.Unpack(run.output())
+				return len(events) > 0 && events[len(events)-1].Body.(map[string]any)[key] != nil
+			}
+		}
+		for _, next := range []struct{ guest, key string }{{"wrap", "record"}, {"call_counter", "calls"}, {"wrap", "tag"}} {
+			run.untilEvents(1)
+			if err := os.Truncate(outPath(dir), 0); err != nil {
+				t.Fatal(err)
+			}
+			p.filters = []plugin{filterOf(guest(t, next.guest))}
+			p.write(t, dir)
+			run.cmd.Process.Signal(syscall.SIGHUP)
+			run.until("records of the guest "+next.guest, has(next.key))
+		}
+		run.stop()
+	})
+}
+
+// Daemon On forks after the plugin is loaded, which its runtime does not
+// survive. It must say so, and end and not hang.
+func TestDaemonIsRefused(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		for range logTries {
+			dir := t.TempDir()
+			log := filepath.Join(dir, "fluent-bit.log")
+			p := pipeline{
+				service: []string{"daemon", "on", "log_file", log},
+				inputs:  []plugin{{name: "dummy"}},
+				filters: []plugin{filterOf(guest(t, "identity"))},
+			}
+			t.Cleanup(func() { killMentioning(dir) })
+			run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
+			if code := run.wait(); code != 0 {
+				t.Fatalf("exit code of the process that goes to the background = %d", code)
+			}
+			poll(t, "the end of the daemon", func() bool { return len(mentioning(dir)) == 0 })
+			if b, err := os.ReadFile(log); err == nil && strings.Contains(string(b), "Daemon") {
+				return
+			}
+		}
+		t.Error("no error in the daemon's log")
+	})
+}

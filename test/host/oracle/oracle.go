@@ -1,0 +1,179 @@
+// Package oracle writes and reads chunks with a library codec, so that tests
+// don't repeat the mistakes of the project's own.
+package oracle
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/ugorji/go/codec"
+)
+
+var (
+	values = handle(false)
+	parts  = handle(true)
+)
+
+// handle makes a codec of the present msgpack format, with ext, bin and str.
+func handle(raw bool) *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.MapType = reflect.TypeOf(map[string]any(nil))
+	h.Canonical = true
+	h.Raw = raw
+	return h
+}
+
+// An Event is an event as it is on the wire.
+type Event struct {
+	// Header is msgpack, kept byte for byte: a timestamp, or an array of a
+	// timestamp and metadata.
+	Header string
+	// Body is the record. Numbers are of type Integer or float64.
+	Body any
+	// Keys are the keys of the record and of the maps in it, in their order.
+	Keys string
+}
+
+// An Integer is a whole number in whatever width and sign it was encoded.
+type Integer string
+
+// Timestamp is Fluent Bit's event time: ext type 0, seconds and nanoseconds.
+func Timestamp(sec, nsec uint32) any {
+	b := binary.BigEndian.AppendUint32(nil, sec)
+	return codec.RawExt{Tag: 0, Data: binary.BigEndian.AppendUint32(b, nsec)}
+}
+
+// Current is an event as since Fluent Bit 2.1.
+func Current(time any, metadata map[string]any, body any) any {
+	return []any{[]any{time, metadata}, body}
+}
+
+// Legacy is an event as up to Fluent Bit 2.0.
+func Legacy(time, body any) any { return []any{time, body} }
+
+// Pack encodes values one behind the other. It panics if it can't.
+func Pack(vs ...any) []byte {
+	var out []byte
+	for _, v := range vs {
+		var b []byte
+		if err := codec.NewEncoderBytes(&b, values).Encode(v); err != nil {
+			panic(err)
+		}
+		out = append(out, b...)
+	}
+	return out
+}
+
+// Unpack reads the events of a chunk. With an error it answers the events before
+// the one that it can't read.
+func Unpack(chunk []byte) ([]Event, error) {
+	var events []Event
+	for len(chunk) > 0 {
+		var both []codec.Raw
+		d := codec.NewDecoderBytes(chunk, parts)
+		if err := d.Decode(&both); err != nil {
+			return events, fmt.Errorf("event %d: %w", len(events), err)
+		}
+		if len(both) != 2 {
+			return events, fmt.Errorf("event %d has %d parts", len(events), len(both))
+		}
+		chunk = chunk[d.NumBytesRead():]
+		e := Event{Header: string(both[0])}
+		if err := Value(both[1], &e.Body); err != nil {
+			return events, fmt.Errorf("body of event %d: %w", len(events), err)
+		}
+		text, err := appendKeys(nil, both[1])
+		if err != nil {
+			return events, fmt.Errorf("keys of event %d: %w", len(events), err)
+		}
+		e.Keys = string(text)
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// Value decodes one msgpack value.
+func Value(b []byte, v *any) error {
+	err := codec.NewDecoderBytes(b, values).Decode(v)
+	*v = normal(*v)
+	return err
+}
+
+// pairs are the keys and values of a map, in turn.
+type pairs []codec.Raw
+
+// MapBySlice tells the codec to read maps into the type.
+func (pairs) MapBySlice() {}
+
+// appendKeys writes the keys of a value's maps as {"key""key"{"key"}}.
+func appendKeys(text []byte, v codec.Raw) ([]byte, error) {
+	if len(v) == 0 {
+		return text, nil // how the codec reads nil
+	}
+	var err error
+	switch first := v[0]; {
+	case first&0xf0 == 0x80, first == 0xde, first == 0xdf: // map
+		var both pairs
+		if err := codec.NewDecoderBytes(v, parts).Decode(&both); err != nil {
+			return nil, err
+		}
+		text = append(text, '{')
+		for i := 0; i+1 < len(both) && err == nil; i += 2 {
+			var key any
+			if err := Value(both[i], &key); err != nil {
+				return nil, err
+			}
+			text = fmt.Appendf(text, "%q", key)
+			text, err = appendKeys(text, both[i+1])
+		}
+		text = append(text, '}')
+	case first&0xf0 == 0x90, first == 0xdc, first == 0xdd: // array
+		var all []codec.Raw
+		if err := codec.NewDecoderBytes(v, parts).Decode(&all); err != nil {
+			return nil, err
+		}
+		for i := 0; i < len(all) && err == nil; i++ {
+			text, err = appendKeys(text, all[i])
+		}
+	}
+	return text, err
+}
+
+// normal makes values that differ only in the width of their encoding equal.
+// Floats stay floats: 418.0 is not 418.
+func normal(v any) any {
+	switch v := v.(type) {
+	case int64:
+		return Integer(strconv.FormatInt(v, 10))
+	case uint64:
+		return Integer(strconv.FormatUint(v, 10))
+	case float32:
+		return float64(v)
+	case []any:
+		for i := range v {
+			v[i] = normal(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = normal(v[k])
+		}
+	}
+	return v
+}
+
+// Diff says how two chunks differ, event by event: headers byte for byte,
+// bodies by type and value. It is "" if they don't.
+func Diff(want, got []byte) string {
+	w, err := Unpack(want)
+	if err != nil {
+		return fmt.Sprintf("the chunk that is wanted: %v", err)
+	}
+	g, err := Unpack(got)
+	if err != nil {
+		return fmt.Sprintf("%v in %x", err, got[:min(len(got), 64)])
+	}
+	return cmp.Diff(w, g)
+}

@@ -1,0 +1,45 @@
+package oracle
+
+import "testing"
+
+func TestUnpackWhatPackWrote(t *testing.T) {
+	chunk := Pack(
+		Legacy(Timestamp(1, 2), map[string]any{"a": 1}),
+		Current(1.5, map[string]any{"m": "x"}, map[string]any{"a": 1.0}),
+	)
+	events, err := Unpack(chunk)
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	if got := events[0].Header; got != "\xd7\x00\x00\x00\x00\x01\x00\x00\x00\x02" {
+		t.Errorf("header = %x", got)
+	}
+	// In another width, an integer is the same and a float is not.
+	if d := Diff([]byte("\x92\x01\x81\xa1a\x05"), []byte("\x92\x01\xdf\x00\x00\x00\x01\xa1a\xcd\x00\x05")); d != "" {
+		t.Error(d)
+	}
+	if Diff([]byte("\x92\x01\x81\xa1a\x05"), []byte("\x92\x01\x81\xa1a\xca\x40\xa0\x00\x00")) == "" {
+		t.Error("5 and 5.0 are the same")
+	}
+	for n := 1; n < len(chunk); n++ {
+		whole := 0
+		if n >= 15 {
+			whole = 1
+		}
+		events, err := Unpack(chunk[:n])
+		if len(events) != whole || (err == nil) != (n == 15) {
+			t.Errorf("the first %d bytes: %d events, %v", n, len(events), err)
+		}
+	}
+}
+
+func TestKeysAreInOrder(t *testing.T) {
+	chunk := []byte("\x92\x01\x82\xa1b\x92\x01\x81\xa1x\x80\xa1a\x02")
+	events, err := Unpack(chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"b"{"x"{}}"a"}`; events[0].Keys != want {
+		t.Errorf("keys = %s, want %s", events[0].Keys, want)
+	}
+}

@@ -1,0 +1,877 @@
+/*
+ * A stand-in for Fluent Bit. It loads a plugin's shared object, lays out the
+ * structures and exports the symbols of one family of versions (layout.h), and
+ * calls the plugin in the order and from the kinds of threads and stacks in
+ * which Fluent Bit calls it.
+ *
+ * It reads one command per line and answers with lines of its own: any number
+ * of "log LEVEL TEXT" and other details, then "ok ..." or "err TEXT". Texts and
+ * bytes are hexadecimal behind an x, so that "x" is the empty string.
+ */
+#define _GNU_SOURCE
+
+#include "layout.h"
+#include "memory.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+#define MAX_INSTANCES 16
+#define MAX_CHUNKS    1024
+#define MAX_THREADS   64
+
+/* Levels of include/fluent-bit/flb_log.h (v5.1.1). */
+#define LOG_ERROR 1
+#define LOG_INFO  3
+
+/* include/fluent-bit/flb_filter.h (v5.1.1) */
+#define FILTER_MODIFIED 1
+
+/* include/fluent-bit/flb_config_map.h (v5.1.1) */
+#define MAP_STR_PREFIX 1
+#define MAP_MULT       1
+
+/* struct flb_config is opaque to plugins. */
+static char config[64];
+
+static void *library;
+static struct filter_plugin plugin;
+static struct filter_instance *instances[MAX_INSTANCES];
+static int instance_count;
+
+struct bytes {
+    const char *data;
+    size_t size;
+};
+
+static struct bytes chunks[MAX_CHUNKS];
+static int chunk_count;
+
+static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void put_hex(const void *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *p = data;
+    size_t i;
+
+    putchar_unlocked('x');
+    for (i = 0; i < size; i++) {
+        putchar_unlocked(digits[p[i] >> 4]);
+        putchar_unlocked(digits[p[i] & 15]);
+    }
+}
+
+static void put_text(const char *s)
+{
+    if (s) {
+        put_hex(s, strlen(s));
+    }
+    else {
+        putchar_unlocked('-');
+    }
+}
+
+static void log_text(int level, const char *text)
+{
+    pthread_mutex_lock(&out_lock);
+    printf("log %i ", level);
+    put_text(text);
+    putchar('\n');
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+__attribute__((format(printf, 2, 3)))
+static void host_log(int level, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_text(level, text);
+}
+
+__attribute__((format(printf, 1, 2)))
+static void ok(const char *format, ...)
+{
+    va_list args;
+
+    pthread_mutex_lock(&out_lock);
+    fputs("ok ", stdout);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+__attribute__((format(printf, 1, 2)))
+static void fail(const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    pthread_mutex_lock(&out_lock);
+    fputs("err ", stdout);
+    put_text(text);
+    putchar('\n');
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+#if FAMILY != FAMILY_UNKNOWN
+
+const char *flb_filter_name(struct filter_instance *ins)
+{
+    return ins->alias ? ins->alias : ins->name;
+}
+
+/* Keys are compared without case (src/flb_kv.c, v5.1.1). */
+const char *flb_filter_get_property(const char *key, struct filter_instance *ins)
+{
+    struct property *p;
+
+    for (p = ins->properties; p; p = p->next) {
+        if (strcasecmp(p->key, key) == 0) {
+            return p->value;
+        }
+    }
+    return NULL;
+}
+
+void flb_filter_set_context(struct filter_instance *ins, void *context)
+{
+    ins->context = context;
+}
+
+__attribute__((format(printf, 4, 5)))
+void flb_log_print(int type, const char *file, int line, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+
+    (void) file;
+    (void) line;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_text(type, text);
+}
+
+#endif
+
+/*
+ * Symbols that mark a version. A plugin may look them up, and nothing else: the
+ * stubs end the host if they are called.
+ */
+#define MARKER(name)                                                    \
+    void name(void);                                             \
+    void name(void)                                                     \
+    {                                                                   \
+        host_log(LOG_ERROR, "the plugin called " #name);                \
+        abort();                                                        \
+    }
+
+#if FAMILY >= FAMILY_2_1
+MARKER(flb_log_event_decoder_init)  /* v2.1.0; not in v2.0.14 */
+#endif
+#if FAMILY >= FAMILY_2_2
+MARKER(flb_proxy_output_cb_init)    /* v2.2.0; not in v2.1.10 */
+MARKER(flb_log_worker_destroy)      /* v2.2.0; not in v2.1.10 */
+MARKER(flb_processor_create)        /* v2.2.3; not in v1.9.10 */
+#endif
+#if FAMILY >= FAMILY_3_2
+MARKER(flb_notification_enqueue)    /* v3.2.0; not in v3.1.10 */
+#endif
+#if FAMILY >= FAMILY_5_0_3
+MARKER(flb_config_map_get_raw)      /* v5.0.3; not in v5.0.2 */
+#endif
+
+static char *next_word(char **line)
+{
+    char *word = strsep(line, " ");
+
+    return word ? word : "";
+}
+
+static int next_int(char **line)
+{
+    return atoi(next_word(line));
+}
+
+static int hex_digit(int c)
+{
+    return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Decodes a word in place, with a NUL behind it, and answers its length. */
+static size_t unhex(char *word)
+{
+    size_t n = 0;
+    const char *p = word;
+
+    if (*p == 'x') {
+        for (p++; p[0] && p[1]; p += 2) {
+            word[n++] = (char) (hex_digit(p[0]) << 4 | hex_digit(p[1]));
+        }
+    }
+    word[n] = '\0';
+    return n;
+}
+
+static char *next_text(char **line)
+{
+    char *word = next_word(line);
+
+    unhex(word);
+    return word;
+}
+
+/*
+ * Copies bytes to the end of a page that may only be read, before a page that
+ * may not be touched: a plugin that writes into what it borrowed, or reads past
+ * its end, crashes.
+ */
+static const char *borrowed(const void *data, size_t size)
+{
+    size_t page = (size_t) sysconf(_SC_PAGESIZE);
+    size_t room = (size + page - 1) / page * page + page;
+    char *base = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *p;
+
+    if (base == MAP_FAILED) {
+        perror("mmap");
+        abort();
+    }
+    p = base + room - size;
+    memcpy(p, data, size);
+    mprotect(base, room, PROT_READ);
+    mprotect(base + room, page, PROT_NONE);
+    return p;
+}
+
+/* flb-filter_NAME.so holds filter_NAME_plugin (src/flb_plugin.c, v5.1.1). */
+static int symbol_of(const char *path, char *symbol, size_t room)
+{
+    const char *base = strrchr(path, '/');
+    size_t length;
+
+    base = base ? base + 1 : path;
+    length = strlen(base);
+    if (strncmp(base, "flb-", 4) != 0 || length < 7 || strcmp(base + length - 3, ".so") != 0) {
+        return -1;
+    }
+    snprintf(symbol, room, "%.*s_plugin", (int) (length - 7), base + 4);
+    return strncmp(symbol, "filter_", 7) == 0 ? 0 : -1;
+}
+
+static void load(char *line)
+{
+    char *path = next_text(&line);
+    char symbol[256];
+    void *registration;
+
+    if (symbol_of(path, symbol, sizeof(symbol)) != 0) {
+        fail("%s is not the name of a native filter", path);
+        return;
+    }
+    library = dlopen(path, RTLD_LAZY);
+    if (!library) {
+        fail("%s", dlerror());
+        return;
+    }
+    registration = dlsym(library, symbol);
+    if (!registration) {
+        fail("registration structure %s is missing", symbol);
+        return;
+    }
+    memcpy(&plugin, registration, sizeof(plugin));
+
+    pthread_mutex_lock(&out_lock);
+    fputs("ok name=", stdout);
+    put_text(plugin.name);
+    fputs(" description=", stdout);
+    put_text(plugin.description);
+    printf(" flags=%i map=%i", plugin.flags, plugin.config_map != NULL);
+#if FAMILY >= FAMILY_2_1
+    printf(" event_type=%i", plugin.event_type);
+#endif
+#if FAMILY >= FAMILY_2_2
+    printf(" pre_run=%i", plugin.cb_pre_run != NULL);
+#endif
+#if FAMILY >= FAMILY_3_2
+    printf(" notification=%i", plugin.cb_notification != NULL);
+#endif
+    printf(" init=%i filter=%i exit=%i\n",
+           plugin.cb_init != NULL, plugin.cb_filter != NULL, plugin.cb_exit != NULL);
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+static void unload(char *line)
+{
+    (void) line;
+    memset(&plugin, 0, sizeof(plugin));
+    instance_count = 0;
+    if (dlclose(library) != 0) {
+        fail("%s", dlerror());
+        return;
+    }
+    library = NULL;
+    ok("unloaded");
+}
+
+static void show_map(char *line)
+{
+    const struct config_map *m;
+
+    (void) line;
+    if (!plugin.config_map) {
+        fail("no config map");
+        return;
+    }
+    pthread_mutex_lock(&out_lock);
+    for (m = plugin.config_map; m->name; m++) {
+        printf("entry %i ", m->type);
+        put_text(m->name);
+        putchar(' ');
+        put_text(m->def_value);
+        printf(" %i %i %ju ", m->flags, m->set_property, (uintmax_t) m->offset);
+        put_text(m->desc);
+        putchar('\n');
+    }
+    puts("ok");
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+static void new_instance(char *line)
+{
+    struct filter_instance *ins = calloc(1, sizeof(*ins));
+
+    (void) line;
+    if (!ins || instance_count == MAX_INSTANCES || !plugin.name) {
+        fail("no instance");
+        free(ins);
+        return;
+    }
+    memset(ins->poison, 0xee, sizeof(ins->poison));
+#if FAMILY >= FAMILY_2_1
+    ins->event_type = plugin.event_type ? plugin.event_type : 1;
+    ins->log_suppress_interval = -1;
+#endif
+    ins->id = instance_count;
+    ins->log_level = -1;
+    snprintf(ins->name, sizeof(ins->name), "%s.%i", plugin.name, ins->id);
+    instances[instance_count] = ins;
+    ok("instance=%i", instance_count++);
+}
+
+static struct filter_instance *next_instance(char **line)
+{
+    int i = next_int(line);
+
+    if (i < 0 || i >= instance_count || !instances[i]) {
+        fprintf(stderr, "[host] no instance %i\n", i);
+        abort();
+    }
+    return instances[i];
+}
+
+static void set_property(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    char *key = next_text(&line);
+    char *value = next_text(&line);
+    struct property **p;
+
+    /* Properties of the host itself (src/flb_filter.c, v5.1.1). */
+    if (strcasecmp(key, "alias") == 0) {
+        ins->alias = strdup(value);
+    }
+    else if (strcasecmp(key, "log_level") == 0) {
+        ins->log_level = atoi(value);
+    }
+    else {
+        for (p = &ins->properties; *p; p = &(*p)->next) {
+        }
+        *p = calloc(1, sizeof(**p));
+        (*p)->key = strdup(key);
+        (*p)->value = strdup(value);
+    }
+    ok("set");
+}
+
+/* As src/flb_config_map.c (v5.1.1) checks: names without case, counts with it. */
+static int properties_are_known(struct filter_instance *ins)
+{
+    const struct config_map *m;
+    struct property *p;
+    struct property *q;
+    int count;
+
+    for (p = ins->properties; p; p = p->next) {
+        for (m = plugin.config_map; m->name; m++) {
+            if (m->type != MAP_STR_PREFIX && strcasecmp(m->name, p->key) == 0) {
+                break;
+            }
+        }
+        if (!m->name) {
+            host_log(LOG_ERROR, "[config] %s: unknown configuration property '%s'",
+                     plugin.name, p->key);
+            return 0;
+        }
+        count = 0;
+        for (q = ins->properties; q; q = q->next) {
+            count += strcmp(p->key, q->key) == 0;
+        }
+        if (count > 1 && (m->flags & MAP_MULT) == 0) {
+            host_log(LOG_ERROR, "[config] %s: configuration property '%s' is set %i times",
+                     plugin.name, p->key, count);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void init(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    int result = 0;
+
+    if (ins->log_level == -1) {
+        ins->log_level = LOG_INFO;
+    }
+    if (plugin.config_map && !properties_are_known(ins)) {
+        ok("ret=-1 by=host context=0");
+        return;
+    }
+#if FAMILY >= FAMILY_2_2
+    if (plugin.cb_pre_run) {
+        result = plugin.cb_pre_run(ins, config, NULL);
+    }
+#endif
+    if (result == 0 && plugin.cb_init) {
+        result = plugin.cb_init(ins, config, NULL);
+    }
+    ins->initialized = result == 0;
+    ok("ret=%i by=plugin context=%i", result, ins->context != NULL);
+}
+
+static void exit_instance(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    struct property *p;
+    struct property *next;
+    size_t i;
+    int result = 0;
+
+    if (plugin.cb_exit && ins->context) {
+        result = plugin.cb_exit(ins->context, config);
+    }
+    for (i = 0; i < sizeof(ins->poison); i++) {
+        if (ins->poison[i] != 0xee) {
+            fail("the plugin wrote into the filter instance, %zu bytes behind alias", i);
+            return;
+        }
+    }
+    for (p = ins->properties; p; p = next) {
+        next = p->next;
+        free(p->key);
+        free(p->value);
+        free(p);
+    }
+    instances[ins->id] = NULL;
+    free(ins->alias);
+    free(ins);
+    ok("ret=%i", result);
+}
+
+static void add_chunk(char *line)
+{
+    char *word = next_word(&line);
+    size_t size = unhex(word);
+
+    if (chunk_count == MAX_CHUNKS) {
+        fail("too many chunks");
+        return;
+    }
+    chunks[chunk_count].data = borrowed(word, size);
+    chunks[chunk_count].size = size;
+    ok("chunk=%i", chunk_count++);
+}
+
+/* One call of cb_filter and what came of it. The caller frees out. */
+struct call {
+    struct filter_instance *ins;
+    struct bytes chunk;
+    struct bytes tag;
+    int rounds;
+    int verdict;
+    void *out;
+    size_t out_bytes;
+    int stable;                     /* all rounds ended alike */
+    pthread_barrier_t *barrier;
+};
+
+static void call_filter(struct call *c)
+{
+    c->out = NULL;
+    c->out_bytes = 0;
+    c->verdict = plugin.cb_filter(c->chunk.data, c->chunk.size,
+                                  c->tag.data, (int) c->tag.size,
+                                  &c->out, &c->out_bytes,
+                                  c->ins, NULL, c->ins->context, config);
+}
+
+static void put_call(const char *word, struct call *c)
+{
+    pthread_mutex_lock(&out_lock);
+    printf("%s verdict=%i size=%zu buffer=%i stable=%i out=",
+           word, c->verdict, c->out_bytes, c->out != NULL, c->stable);
+    put_hex(c->out, c->out && c->verdict == FILTER_MODIFIED ? c->out_bytes : 0);
+    putchar('\n');
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+    /* The host frees a buffer only if it takes it over. */
+    if (c->verdict == FILTER_MODIFIED) {
+        free(c->out);
+    }
+}
+
+static int next_call(char **line, struct call *c)
+{
+    char *tag;
+    int chunk;
+
+    memset(c, 0, sizeof(*c));
+    c->ins = next_instance(line);
+    tag = next_word(line);
+    c->tag.size = unhex(tag);
+    c->tag.data = borrowed(tag, c->tag.size);
+    chunk = next_int(line);
+    if (chunk < 0 || chunk >= chunk_count || !c->ins->initialized) {
+        fail("no chunk %i, or instance not initialized", chunk);
+        return -1;
+    }
+    c->chunk = chunks[chunk];
+    c->stable = 1;
+    return 0;
+}
+
+static void filter(char *line)
+{
+    struct call c;
+
+    if (next_call(&line, &c) == 0) {
+        call_filter(&c);
+        put_call("ok", &c);
+    }
+}
+
+static void *storm_thread(void *arg)
+{
+    struct call *c = arg;
+    struct call last;
+    int i;
+
+    pthread_barrier_wait(c->barrier);
+    for (i = 0; i < c->rounds; i++) {
+        last = *c;
+        call_filter(c);
+        if (i > 0) {
+            if (c->verdict != last.verdict || c->out_bytes != last.out_bytes ||
+                (c->out_bytes > 0 && memcmp(c->out, last.out, c->out_bytes) != 0)) {
+                c->stable = 0;
+            }
+            free(last.out);
+        }
+    }
+    return NULL;
+}
+
+/* storm ROUNDS [INSTANCE TAG CHUNK]...: one thread each, all at once. */
+static void storm(char *line)
+{
+    static struct call calls[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
+    pthread_barrier_t barrier;
+    int rounds = next_int(&line);
+    int n = 0;
+    int i;
+
+    while (line && *line && n < MAX_THREADS) {
+        if (next_call(&line, &calls[n]) != 0) {
+            return;
+        }
+        calls[n].rounds = rounds;
+        calls[n].barrier = &barrier;
+        n++;
+    }
+    pthread_barrier_init(&barrier, NULL, (unsigned) n);
+    for (i = 0; i < n; i++) {
+        pthread_create(&threads[i], NULL, storm_thread, &calls[i]);
+    }
+    for (i = 0; i < n; i++) {
+        pthread_join(threads[i], NULL);
+        put_call("call", &calls[i]);
+    }
+    pthread_barrier_destroy(&barrier);
+    ok("threads=%i", n);
+}
+
+#define CANARY_BYTES (64 * 1024)
+#define CANARY_FILL  0xca
+#define STACK_FILL   0xc5
+
+static ucontext_t main_context;
+static struct call coroutine_call;
+
+static void coroutine_main(void)
+{
+    call_filter(&coroutine_call);
+}
+
+/*
+ * coroutine STACK INSTANCE TAG CHUNK: cb_filter on a stack from malloc, as in
+ * Fluent Bit's coroutines (24 KiB; 64 KiB from v5.1.0). There is no guard page
+ * below such a stack, so what lies there is checked afterwards.
+ */
+static void coroutine(char *line)
+{
+    size_t stack_bytes = (size_t) next_int(&line);
+    ucontext_t context;
+    unsigned char *area;
+    unsigned char *stack;
+    size_t untouched = 0;
+    size_t hit = 0;
+    size_t i;
+
+    if (next_call(&line, &coroutine_call) != 0) {
+        return;
+    }
+    area = malloc(CANARY_BYTES + stack_bytes);
+    stack = area + CANARY_BYTES;
+    memset(area, CANARY_FILL, CANARY_BYTES);
+    memset(stack, STACK_FILL, stack_bytes);
+
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack;
+    context.uc_stack.ss_size = stack_bytes;
+    context.uc_link = &main_context;
+    makecontext(&context, coroutine_main, 0);
+    swapcontext(&main_context, &context);
+
+    for (i = 0; i < CANARY_BYTES; i++) {
+        hit += area[i] != CANARY_FILL;
+    }
+    while (untouched < stack_bytes && stack[untouched] == STACK_FILL) {
+        untouched++;
+    }
+    free(area);
+    if (hit > 0) {
+        fail("the plugin overran a stack of %zu bytes: %zu bytes below it were written",
+             stack_bytes, hit);
+        free(coroutine_call.out);
+        return;
+    }
+    host_log(LOG_INFO, "[host] %zu of %zu bytes of the coroutine's stack were used",
+             stack_bytes - untouched, stack_bytes);
+    put_call("ok", &coroutine_call);
+}
+
+/*
+ * Goes on as a child process, as with Daemon On: of the threads that a plugin
+ * has started by now, none is there any more. The parent waits and ends as the
+ * child does.
+ */
+static void fork_host(char *line)
+{
+    pid_t child;
+    int status;
+
+    (void) line;
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        ok("forked");
+        return;
+    }
+    waitpid(child, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static void take_signals(void);
+
+/* As src/fluent-bit.c (v5.1.1): each SIGHUP and SIGCONT takes all of them again. */
+static void on_signal(int number)
+{
+    static const char text[] = "[host] caught a fatal signal\n";
+    ssize_t ignored;
+
+    take_signals();
+    if (number == SIGSEGV || number == SIGFPE) {
+        ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+        (void) ignored;
+        abort();
+    }
+}
+
+static void take_signals(void)
+{
+    signal(SIGHUP, on_signal);
+    signal(SIGCONT, on_signal);
+    signal(SIGSEGV, on_signal);
+    signal(SIGFPE, on_signal);
+}
+
+static void signals(char *line)
+{
+    (void) line;
+    take_signals();
+    ok("taken");
+}
+
+static void raise_signal(char *line)
+{
+    kill(getpid(), next_int(&line));
+    ok("raised");
+}
+
+static char *output_property(char *key, void *output_instance)
+{
+    (void) key;
+    (void) output_instance;
+    return NULL;
+}
+
+/*
+ * proxy PATH: registers and initializes an output as src/flb_plugin_proxy.c and
+ * src/proxy/go/go.c (v5.1.1) do, and answers what the calls returned.
+ */
+static void proxy(char *line)
+{
+    static const char *const required[] = {"FLBPluginRegister", "FLBPluginInit", "FLBPluginFlushCtx"};
+    struct { struct proxy_def def; unsigned char guard[64]; } d;
+    struct proxy_api api = {.output_get_property = output_property};
+    struct proxy_context context = {0};
+    struct proxy_output output = {.api = &api, .output_instance = config, .context = &context};
+    void *handle = dlopen(next_text(&line), RTLD_LAZY);
+    int (*cb_register)(struct proxy_def *);
+    int (*cb_init)(struct proxy_output *);
+    int (*cb_exit)(void);
+    int registered;
+    int initialized;
+    size_t i;
+
+    if (!handle) {
+        fail("%s", dlerror());
+        return;
+    }
+    for (i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
+        if (!dlsym(handle, required[i])) {
+            fail("%s is missing", required[i]);
+            return;
+        }
+    }
+    cb_register = dlsym(handle, "FLBPluginRegister");
+    cb_init = dlsym(handle, "FLBPluginInit");
+    cb_exit = dlsym(handle, "FLBPluginExit");
+
+    memset(&d, 0, sizeof(d));
+    memset(d.guard, 0xee, sizeof(d.guard));
+    registered = cb_register(&d.def);
+    for (i = 0; i < sizeof(d.guard); i++) {
+        if (d.guard[i] != 0xee) {
+            fail("FLBPluginRegister wrote behind its structure");
+            return;
+        }
+    }
+    output.name = d.def.name;
+    initialized = cb_init(&output);
+    if (cb_exit) {
+        cb_exit();
+    }
+    pthread_mutex_lock(&out_lock);
+    printf("ok registered=%i type=%i proxy=%i init=%i name=",
+           registered, d.def.type, d.def.proxy, initialized);
+    put_text(d.def.name);
+    fputs(" description=", stdout);
+    put_text(d.def.description);
+    putchar('\n');
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+static void memory(char *line)
+{
+    (void) line;
+    ok("bytes=%zu blocks=%zu", atomic_load(&memory_live_bytes), atomic_load(&memory_live_blocks));
+}
+
+static const struct {
+    const char *word;
+    void (*run)(char *line);
+} commands[] = {
+    {"load", load},
+    {"map", show_map},
+    {"new", new_instance},
+    {"set", set_property},
+    {"init", init},
+    {"chunk", add_chunk},
+    {"filter", filter},
+    {"storm", storm},
+    {"coroutine", coroutine},
+    {"exit", exit_instance},
+    {"unload", unload},
+    {"fork", fork_host},
+    {"signals", signals},
+    {"raise", raise_signal},
+    {"proxy", proxy},
+    {"memory", memory},
+};
+
+int main(void)
+{
+    char *line = NULL;
+    char *rest;
+    char *word;
+    size_t room = 0;
+    size_t i;
+    ssize_t n;
+
+    while ((n = getline(&line, &room, stdin)) > 0) {
+        line[n - 1] = '\0';
+        rest = line;
+        word = next_word(&rest);
+        if (strcmp(word, "quit") == 0) {
+            ok("bye");
+            return 0;
+        }
+        for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+            if (strcmp(word, commands[i].word) == 0) {
+                commands[i].run(rest);
+                break;
+            }
+        }
+        if (i == sizeof(commands) / sizeof(commands[0])) {
+            fail("no command %s", word);
+        }
+    }
+    return 0;
+}
