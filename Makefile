@@ -30,6 +30,8 @@ run: build ## filters sample logs: in Fluent Bit if it is installed, else withou
 
 test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
 	$(GO) test ./...
+	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
+		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
 race: build ## runs the tests with the race detector
 	$(GO) test -race ./...
