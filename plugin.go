@@ -24,10 +24,10 @@ import (
 //
 //export flbwtStart
 func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
-	defer logPanic(inst, "start")
+	defer logPanic(errorLog(inst), "start")
 	h, err := newHosted(inst)
 	if err != nil {
-		logLine(inst, levelError, err.Error())
+		errorLog(inst)(err.Error())
 		return 0
 	}
 	return C.uintptr_t(cgo.NewHandle(h))
@@ -41,7 +41,7 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	size C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
 	h := cgo.Handle(handle).Value().(*hosted)
 	result = C.FLB_FILTER_NOTOUCH
-	defer logPanic(h.inst, "filter")
+	defer logPanic(errorLog(h.inst), "filter")
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
@@ -51,7 +51,7 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 func flbwtStop(handle C.uintptr_t) {
 	h := cgo.Handle(handle).Value().(*hosted)
 	defer cgo.Handle(handle).Delete()
-	defer logPanic(h.inst, "exit")
+	defer logPanic(errorLog(h.inst), "exit")
 	h.filter.Close()
 }
 

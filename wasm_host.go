@@ -4,8 +4,6 @@ package main
 import "C"
 
 import (
-	"fmt"
-	"runtime/debug"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
@@ -19,8 +17,6 @@ type hosted struct {
 	inst   *C.struct_instance
 	filter *filter.Filter
 }
-
-const levelError = filter.Error
 
 // newHosted reads the instance's properties and starts its guest.
 func newHosted(inst *C.struct_instance) (*hosted, error) {
@@ -52,11 +48,7 @@ func logLine(inst *C.struct_instance, level filter.Level, line string) {
 	C.border_log(inst, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 
-// logPanic keeps a mistake of this plugin from taking the host down. It is
-// deferred by every function that C calls; what that function answers has been
-// set before.
-func logPanic(inst *C.struct_instance, doing string) {
-	if r := recover(); r != nil {
-		logLine(inst, levelError, fmt.Sprintf("%s: panic: %v\n%s", doing, r, debug.Stack()))
-	}
+// errorLog answers the function that logs an instance's errors.
+func errorLog(inst *C.struct_instance) func(string) {
+	return func(line string) { logLine(inst, filter.Error, line) }
 }

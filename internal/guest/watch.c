@@ -23,6 +23,7 @@ static uint64_t clock_ns(clockid_t id)
 // read it without calling the allocator.
 static __thread flbwt_watch *current __attribute__((tls_model("initial-exec")));
 static __thread char *stack_end __attribute__((tls_model("initial-exec")));
+static __thread int thread_id __attribute__((tls_model("initial-exec")));
 
 // ---- Signals of the host ------------------------------------------------------
 //
@@ -32,7 +33,7 @@ static __thread char *stack_end __attribute__((tls_model("initial-exec")));
 // process down, so wasmtime's handlers are put back before a batch. What is left
 // is a signal in the middle of a batch: it waits for the end of the batch.
 
-static const int fault_signals[] = {SIGSEGV, SIGFPE, SIGILL, SIGBUS};
+static const int fault_signals[] = {SIGSEGV, SIGFPE};
 enum { FAULT_SIGNALS = sizeof(fault_signals) / sizeof(fault_signals[0]) };
 
 static struct sigaction kept[FAULT_SIGNALS];
@@ -107,7 +108,7 @@ static void on_host_signal(int sig, siginfo_t *info, void *context)
 
     // Fluent Bit's handler calls localtime, which takes a lock. On the thread of
     // its logger, which holds that lock now and then, it would wait for ever.
-    if (syscall(SYS_gettid) != getpid()) {
+    if (syscall(SYS_gettid) != getpid()) { // not thread_id: any thread of the host
         send_to_main(sig);
         errno = error;
         return;
@@ -396,6 +397,7 @@ static void prepare_thread(void)
     void *base;
     size_t size;
 
+    thread_id = (int) syscall(SYS_gettid);
     if (pthread_getattr_np(pthread_self(), &attr) != 0) {
         return; // stack_end stays NULL: no call is ended on this thread
     }
@@ -414,11 +416,11 @@ void flbwt_watch_enter(flbwt_watch *w)
     if (w->timeout_ns == 0) {
         return;
     }
-    if (stack_end == NULL) {
+    if (thread_id == 0) {
         prepare_thread();
     }
     atomic_store(&w->interrupted, false);
-    atomic_store(&w->thread, (int) syscall(SYS_gettid));
+    atomic_store(&w->thread, thread_id);
     current = w;
     flbwt_watch_call(w);
     if (atomic_load_explicit(&watchdog_asleep, memory_order_seq_cst)) {

@@ -85,10 +85,10 @@ func TestTimeout(t *testing.T) {
 // Calls that stay in time are never cut off, however many there are in a batch
 // that takes longer as a whole.
 func TestTimeoutIsPerRecord(t *testing.T) {
-	in := instantiate(t, strings.Replace(endlessText(
+	in := instantiate(t, endlessText(
 		`(global.set $x (i64.const 0))
 		 (loop $l (global.set $x (i64.add (global.get $x) (i64.const 1))) (br_if $l (i64.lt_u (global.get $x) (i64.const 2000000))))`),
-		"", "", 0), Config{Timeout: 500 * time.Millisecond})
+		Config{Timeout: 500 * time.Millisecond})
 	var b Batch
 	defer b.Close()
 	for start := time.Now(); time.Since(start) < 1500*time.Millisecond; {

@@ -175,11 +175,6 @@ func poll(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func (p *process) untilLog(parts ...string) {
-	p.t.Helper()
-	p.until("a log line with "+strings.Join(parts, ", "), func() bool { return p.logLine(parts...) != "" })
-}
-
 // logLine answers the first line of the log that holds all the parts.
 func (p *process) logLine(parts ...string) string {
 lines:
