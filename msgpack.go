@@ -25,7 +25,7 @@ func (h *hosted) runChunk(tag, data []byte, out *unsafe.Pointer, outSize *C.size
 	if len(result) > 0 {
 		p := C.border_alloc(C.size_t(len(result)))
 		if p == nil {
-			errorLog(h.inst)("no memory for the filtered chunk: it passes through unchanged")
+			h.errorLog("no memory for the filtered chunk: it passes through unchanged")
 			return C.FLB_FILTER_NOTOUCH
 		}
 		copy(unsafe.Slice((*byte)(p), len(result)), result)

@@ -41,7 +41,7 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	size C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
 	h := cgo.Handle(handle).Value().(*hosted)
 	result = C.FLB_FILTER_NOTOUCH
-	defer logPanic(errorLog(h.inst), "filter")
+	defer logPanic(h.errorLog, "filter")
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
@@ -51,7 +51,7 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 func flbwtStop(handle C.uintptr_t) {
 	h := cgo.Handle(handle).Value().(*hosted)
 	defer cgo.Handle(handle).Delete()
-	defer logPanic(errorLog(h.inst), "exit")
+	defer logPanic(h.errorLog, "exit")
 	h.filter.Close()
 }
 

@@ -14,8 +14,8 @@ import (
 // hosted is a filter instance of the host with its guest. All of it runs on the
 // instance's worker thread.
 type hosted struct {
-	inst   *C.struct_instance
-	filter *filter.Filter
+	filter   *filter.Filter
+	errorLog func(line string)
 }
 
 // newHosted reads the instance's properties and starts its guest.
@@ -29,7 +29,7 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 		return nil, err
 	}
 	guest.WrapHostSignals()
-	return &hosted{inst: inst, filter: f}, nil
+	return &hosted{filter: f, errorLog: errorLog(inst)}, nil
 }
 
 // property answers what the user set for an option.
