@@ -25,7 +25,7 @@ const (
 // breaker takes a guest that keeps failing out of the path for a while, so that
 // replacing instances and waiting for timeouts is not all that is done. It opens
 // after a number of failures in a row, lets one record through when the back-off
-// is over, and closes if the guest answers that.
+// is over, and closes if the guest's answer to that is of use.
 type breaker struct {
 	threshold int // 0: never opens
 	backoff   time.Duration
@@ -79,13 +79,13 @@ func (b *breaker) judge(failures int) {
 }
 
 // answered says that the guest has answered a record, whatever the answer is.
-func (b *breaker) answered() {
-	b.stops = 0
-	if b.until.IsZero() {
-		return
-	}
+func (b *breaker) answered() { b.stops = 0 }
+
+// close ends the time without the guest: its answer to a trial was of use.
+func (b *breaker) close() {
 	b.until = time.Time{}
-	b.useless = 0
+	b.stops = 0
+	b.success()
 	b.log(Info, "the module answers again: it is back in the path")
 }
 

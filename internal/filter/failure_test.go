@@ -220,3 +220,30 @@ func TestNothingUnlessGranted(t *testing.T) {
 		}
 	}
 }
+
+// A trial is one record, also of a guest that fails without a trap, and only an
+// answer of use ends the time without it.
+func TestBreakerTrial(t *testing.T) {
+	for _, guest := range []string{"oob_pointer", "malloc_null", "malloc_oob", "not_a_map", "bad_json", "oob_store"} {
+		f := startWith(t, options.Options{BreakerFailures: 3, BreakerBackoff: time.Second}, guests.WAT(guest))
+		now := time.Unix(0, 0)
+		f.breaker.now = func() time.Time { return now }
+		var in []byte
+		for range 400 {
+			in = append(in, event(t, 1, map[string]any{"a": 1})...)
+		}
+		f.Run(tag, in)
+		for doublings := range 3 {
+			now = now.Add(time.Second << doublings)
+			before := f.Stats()
+			f.Run(tag, in)
+			after := f.Stats()
+			if got := after.Causes[breakerOpen] - before.Causes[breakerOpen]; got != 399 {
+				t.Errorf("%s: %d of 400 records passed by the guest in trial %d, want 399", guest, got, doublings)
+			}
+		}
+		if opened, closed := f.count(Error, "keeps failing"), f.count(Info, "back in the path"); opened != 1 || closed != 0 {
+			t.Errorf("%s: %d lines when it opened, %d when it closed", guest, opened, closed)
+		}
+	}
+}

@@ -145,7 +145,7 @@ func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
 	if err != nil {
 		// What the guest made of the events before the damage is forgotten: a
 		// chunk that can't be read to its end is not this filter's to change.
-		f.count = Stats{Corrupt: 1, Replaced: f.count.Replaced}
+		f.count = Stats{Corrupt: 1, Replaced: f.count.Replaced, Recycled: f.count.Recycled}
 		f.changed = false
 	}
 	f.count.Chunks = 1
@@ -239,7 +239,8 @@ func (f *Filter) run(tag []byte) {
 	records := f.batch.Records
 	for from := 0; from < len(records); {
 		to := len(records)
-		switch f.breaker.state() {
+		state := f.breaker.state()
+		switch state {
 		case open:
 			return // the records that are left are not run
 		case trial:
@@ -252,7 +253,12 @@ func (f *Filter) run(tag []byte) {
 		next, err := f.instance.Run(tag, &f.batch, from, to)
 		f.recycled += uint64(next - from)
 		f.logOutput()
-		if next > from+1 || records[from].Outcome.Answered() {
+		switch {
+		case state == trial && f.useful(&records[from]):
+			f.breaker.close()
+		case state == trial && err == nil: // else trapped says so
+			f.breaker.stopped(1)
+		case next > from+1 || records[from].Outcome.Answered():
 			f.breaker.answered()
 		}
 		switch {
@@ -263,6 +269,20 @@ func (f *Filter) run(tag []byte) {
 		}
 		from = next
 	}
+}
+
+// useful says whether the guest has answered a record in a way that emit will
+// take.
+func (f *Filter) useful(r *guest.Record) bool {
+	if r.Outcome != guest.Reply {
+		return r.Outcome == guest.Drop
+	}
+	reply := f.batch.Reply(r)
+	if bytes.HasPrefix(reply, f.batch.Input(r)) {
+		return true
+	}
+	_, c, _ := f.appendBody(nil, reply, maxReplyDepth)
+	return c == none
 }
 
 // trapped logs why the guest stopped at a record, and gives the instance up.

@@ -231,24 +231,6 @@ func TestDrop(t *testing.T) {
 	}
 }
 
-// An answer of NULL by a guest whose memory is full is no drop.
-func TestNullWithoutMemoryIsAnError(t *testing.T) {
-	text := strings.Replace(guests.WAT("leak_to_limit"), `(memory (export "memory") 32)`, `(memory (export "memory") 32 34)`, 1)
-	if !strings.Contains(text, "32 34") {
-		t.Skip("the guest declares another memory")
-	}
-	f := start(t, text, options.JSON)
-	in := event(t, 1, map[string]any{"a": 1})
-	for range 5 {
-		if out, modified := f.Run(tag, in); modified {
-			t.Fatalf("modified: %v", decode(t, out))
-		}
-	}
-	if got := f.Stats(); got.Failed != 3 || got.Dropped != 0 {
-		t.Errorf("%+v", got)
-	}
-}
-
 // What stands around the body stays as it came, byte for byte.
 func TestHeadersAreKept(t *testing.T) {
 	body := []byte{0x81, 0xa1, 'x', 0x01}

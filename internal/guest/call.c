@@ -166,6 +166,19 @@ static bool reserve(flbwt_buffer *b, size_t more)
     return true;
 }
 
+// json_length answers the length of the reply at p[0..n): up to its NUL, or that
+// of the value if there is no NUL in the first probe bytes; 0 if it has no end.
+static size_t json_length(const uint8_t *p, size_t n, size_t probe)
+{
+    const uint8_t *nul = memchr(p, 0, probe < n ? probe : n);
+    size_t len = nul == NULL ? flbwt_span_json(p, n) : 0;
+
+    if (nul == NULL && len == 0) { // not the start of JSON, but perhaps a string
+        nul = memchr(p, 0, n);
+    }
+    return nul != NULL ? (size_t) (nul - p) : len;
+}
+
 // take_reply copies the reply at the guest's address at behind the replies.
 static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_record *r,
                                      flbwt_buffer *replies)
@@ -190,16 +203,8 @@ static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_re
 
     // One byte more than is allowed, to tell "too large" from "has no end".
     size_t window = rest <= g->max_reply ? rest : (size_t) g->max_reply + 1;
-    size_t len = 0;
-    if (g->msgpack) {
-        len = flbwt_span_msgpack(p, window);
-    }
-    else {
-        size_t probe = (size_t) r->in_len * 2 + NUL_PROBE_BYTES;
-        const uint8_t *nul = memchr(p, 0, probe < window ? probe : window);
-
-        len = nul != NULL ? (size_t) (nul - p) : flbwt_span_json(p, window);
-    }
+    size_t len = g->msgpack ? flbwt_span_msgpack(p, window)
+                            : json_length(p, window, (size_t) r->in_len * 2 + NUL_PROBE_BYTES);
     if (len == 0) {
         return window < rest ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
     }
@@ -369,9 +374,9 @@ static uint64_t big_endian(const uint8_t *p, size_t n)
     return v;
 }
 
-// head reads the lead byte and the length field of a value at p: how many bytes
-// the value takes without its children, and how many children it has. False if
-// the length field is not in p[0..n) or the lead byte means nothing.
+// msgpack_head reads the lead byte and the length field of a value at p: how many
+// bytes the value takes without its children, and how many children it has. False
+// if the length field is not in p[0..n).
 static bool msgpack_head(const uint8_t *p, size_t n, uint64_t *bytes, uint64_t *children)
 {
     uint8_t c = p[0];
@@ -397,42 +402,43 @@ static bool msgpack_head(const uint8_t *p, size_t n, uint64_t *bytes, uint64_t *
     // Lead bytes 0xc0 to 0xdf: bytes of a length field, bytes that follow in
     // any case, and how many children one of the length stands for.
     static const struct {
-        uint8_t length, fixed, children, valid;
+        uint8_t length, fixed, children;
     } table[32] = {
-        [0x00] = {0, 0, 0, 1},  // nil
-        [0x02] = {0, 0, 0, 1},  // false
-        [0x03] = {0, 0, 0, 1},  // true
-        [0x04] = {1, 0, 0, 1},  // bin 8
-        [0x05] = {2, 0, 0, 1},  // bin 16
-        [0x06] = {4, 0, 0, 1},  // bin 32
-        [0x07] = {1, 1, 0, 1},  // ext 8
-        [0x08] = {2, 1, 0, 1},  // ext 16
-        [0x09] = {4, 1, 0, 1},  // ext 32
-        [0x0a] = {0, 4, 0, 1},  // float 32
-        [0x0b] = {0, 8, 0, 1},  // float 64
-        [0x0c] = {0, 1, 0, 1},  // uint 8
-        [0x0d] = {0, 2, 0, 1},  // uint 16
-        [0x0e] = {0, 4, 0, 1},  // uint 32
-        [0x0f] = {0, 8, 0, 1},  // uint 64
-        [0x10] = {0, 1, 0, 1},  // int 8
-        [0x11] = {0, 2, 0, 1},  // int 16
-        [0x12] = {0, 4, 0, 1},  // int 32
-        [0x13] = {0, 8, 0, 1},  // int 64
-        [0x14] = {0, 2, 0, 1},  // fixext 1
-        [0x15] = {0, 3, 0, 1},  // fixext 2
-        [0x16] = {0, 5, 0, 1},  // fixext 4
-        [0x17] = {0, 9, 0, 1},  // fixext 8
-        [0x18] = {0, 17, 0, 1}, // fixext 16
-        [0x19] = {1, 0, 0, 1},  // str 8
-        [0x1a] = {2, 0, 0, 1},  // str 16
-        [0x1b] = {4, 0, 0, 1},  // str 32
-        [0x1c] = {2, 0, 1, 1},  // array 16
-        [0x1d] = {4, 0, 1, 1},  // array 32
-        [0x1e] = {2, 0, 2, 1},  // map 16
-        [0x1f] = {4, 0, 2, 1},  // map 32
+        [0x00] = {0, 0, 0},  // nil
+        [0x01] = {0, 0, 0},  // nothing: who reads the value refuses it
+        [0x02] = {0, 0, 0},  // false
+        [0x03] = {0, 0, 0},  // true
+        [0x04] = {1, 0, 0},  // bin 8
+        [0x05] = {2, 0, 0},  // bin 16
+        [0x06] = {4, 0, 0},  // bin 32
+        [0x07] = {1, 1, 0},  // ext 8
+        [0x08] = {2, 1, 0},  // ext 16
+        [0x09] = {4, 1, 0},  // ext 32
+        [0x0a] = {0, 4, 0},  // float 32
+        [0x0b] = {0, 8, 0},  // float 64
+        [0x0c] = {0, 1, 0},  // uint 8
+        [0x0d] = {0, 2, 0},  // uint 16
+        [0x0e] = {0, 4, 0},  // uint 32
+        [0x0f] = {0, 8, 0},  // uint 64
+        [0x10] = {0, 1, 0},  // int 8
+        [0x11] = {0, 2, 0},  // int 16
+        [0x12] = {0, 4, 0},  // int 32
+        [0x13] = {0, 8, 0},  // int 64
+        [0x14] = {0, 2, 0},  // fixext 1
+        [0x15] = {0, 3, 0},  // fixext 2
+        [0x16] = {0, 5, 0},  // fixext 4
+        [0x17] = {0, 9, 0},  // fixext 8
+        [0x18] = {0, 17, 0}, // fixext 16
+        [0x19] = {1, 0, 0},  // str 8
+        [0x1a] = {2, 0, 0},  // str 16
+        [0x1b] = {4, 0, 0},  // str 32
+        [0x1c] = {2, 0, 1},  // array 16
+        [0x1d] = {4, 0, 1},  // array 32
+        [0x1e] = {2, 0, 2},  // map 16
+        [0x1f] = {4, 0, 2},  // map 32
     };
     uint8_t i = c - 0xc0;
-    if (!table[i].valid || (size_t) 1 + table[i].length > n) {
+    if ((size_t) 1 + table[i].length > n) {
         return false;
     }
     uint64_t length = big_endian(p + 1, table[i].length);

@@ -122,7 +122,7 @@ size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len,
 // the value does not end in p. It only finds where the value ends.
 size_t flbwt_span_json(const uint8_t *p, size_t n);
 
-// flbwt_span_msgpack is the same for one MessagePack value.
+// flbwt_span_msgpack is the same for one MessagePack value, valid or not.
 size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
 
 // flbwt_take_func and flbwt_take_memory copy the item out of a wasmtime_extern_t

@@ -96,7 +96,9 @@ func FuzzReplyMsgpack(f *testing.F) {
 				t.Errorf("%v, want a drop", outcome)
 			}
 		case err != nil:
-			if outcome != Unterminated {
+			// A byte that starts no value is for the reader to refuse.
+			_, refused := msgp.Skip(got)
+			if outcome != Unterminated && (refused == nil || !bytes.Contains(got, []byte{0xc1})) {
 				t.Errorf("%v (% x), msgp says %v", outcome, got, err)
 			}
 		case outcome != Reply || !bytes.Equal(got, memory[:len(memory)-len(rest)]):

@@ -82,28 +82,6 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// Calls that stay in time are never cut off, however many there are in a batch
-// that takes longer as a whole.
-func TestTimeoutIsPerRecord(t *testing.T) {
-	in := instantiate(t, endlessText(
-		`(global.set $x (i64.const 0))
-		 (loop $l (global.set $x (i64.add (global.get $x) (i64.const 1))) (br_if $l (i64.lt_u (global.get $x) (i64.const 2000000))))`),
-		Config{Timeout: 500 * time.Millisecond})
-	var b Batch
-	defer b.Close()
-	for start := time.Now(); time.Since(start) < 1500*time.Millisecond; {
-		b.Reset()
-		for range 100 {
-			from := len(b.In)
-			b.In = append(b.In, "{  }"...)
-			b.Add(from, 0, 0)
-		}
-		if next, err := in.Run(nil, &b, 0, len(b.Records)); next != 100 || err != nil {
-			t.Fatalf("next %d, %v", next, err)
-		}
-	}
-}
-
 func TestTimeoutAtStart(t *testing.T) {
 	defer func(d time.Duration) { startTimeout = d }(startTimeout)
 	startTimeout = busyTimeout
