@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 GOFLAGS_BUILD := -trimpath -ldflags='-s -w'
 
-.PHONY: help build run test race lint fuzz bench examples verify-examples clean
+.PHONY: help build run test race lint fuzz soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -48,6 +48,14 @@ fuzz: ## runs every fuzz target for FUZZTIME
 			$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
 		done; \
 	done
+
+# -v, since go test hides what a package that passes prints: here, the figures.
+SOAK ?= 3m
+SOAK_RELOADS ?= 200
+SOAK_RECORDS ?= 10000000
+soak: build ## hostile guests, reloads and a leak: SOAK=3m per Fluent Bit, SOAK_RELOADS=200
+	SOAK=$(SOAK) SOAK_RELOADS=$(SOAK_RELOADS) SOAK_RECORDS=$(SOAK_RECORDS) \
+		$(GO) test -count=1 -timeout 3h -v ./test/soak
 
 bench: ## runs the benchmarks
 	$(GO) test -run '^$$' -bench . ./internal/...

@@ -24,11 +24,11 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 	if err != nil {
 		return nil, err
 	}
+	guest.WrapHostSignals()
 	f, err := filter.New(o, func(level filter.Level, line string) { logLine(inst, level, line) })
 	if err != nil {
 		return nil, err
 	}
-	guest.WrapHostSignals()
 	return &hosted{filter: f, errorLog: errorLog(inst)}, nil
 }
 

@@ -38,6 +38,9 @@ func engineFor(stackBytes int64) *wasmtime.Engine {
 	if e := engines.bySize[stackBytes]; e != nil {
 		return e
 	}
+	// The handlers that wasmtime installs now must be the ones that are kept.
+	C.flbwt_signals_hold()
+	defer C.flbwt_signals_release()
 	config := wasmtime.NewConfig()
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
@@ -84,6 +87,7 @@ var (
 )
 
 // WrapHostSignals keeps the host from taking wasmtime's signal handlers away
-// while a guest runs, when it handles SIGHUP or SIGCONT. For Fluent Bit's process
-// only; may be called again.
+// while a guest runs or an engine starts, when it handles SIGHUP or SIGCONT. For
+// Fluent Bit's process only, before the first module is loaded; may be called
+// again.
 func WrapHostSignals() { C.flbwt_signals_wrap() }

@@ -180,6 +180,16 @@ static void leave_gate(void)
     }
 }
 
+void flbwt_signals_hold(void)
+{
+    pass_gate();
+}
+
+void flbwt_signals_release(void)
+{
+    leave_gate();
+}
+
 // ---- Time ---------------------------------------------------------------------
 //
 // A guest that takes too long is ended by a signal to its thread, whose handler

@@ -54,6 +54,11 @@ void flbwt_watch_learn(void (*trap)(void *), void *arg);
 // its own since.
 void flbwt_signals_keep(void);
 
+// Between flbwt_signals_hold and flbwt_signals_release no signal of the host is
+// handled that has been wrapped.
+void flbwt_signals_hold(void);
+void flbwt_signals_release(void);
+
 // flbwt_signals_wrap puts a handler in front of the host's for SIGHUP and
 // SIGCONT, which install other handlers over wasmtime's: they are called only
 // while no guest runs.

@@ -1,0 +1,253 @@
+package soak
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// deadline bounds each wait, from the last progress on. pollEvery is how often
+// files are looked at, which tell nobody that they have grown.
+const (
+	deadline  = 60 * time.Second
+	pollEvery = 10 * time.Millisecond
+)
+
+// A process is a running Fluent Bit.
+type process struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	dir     string
+	logPath string
+	done    chan struct{} // closed when it has ended
+
+	logAt   int64 // of the log: what starts has seen
+	started int
+}
+
+// start runs a Fluent Bit with a configuration in dir, and ends it with the test.
+func (fb fluentBit) start(t *testing.T, dir, config string, args ...string) *process {
+	t.Helper()
+	path := filepath.Join(dir, "fluent-bit.conf")
+	writeFile(t, path, config)
+	p := &process{t: t, dir: dir, logPath: filepath.Join(dir, "fluent-bit.log"), done: make(chan struct{})}
+	log, err := os.Create(p.logPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command(fb.path, append(args, "-c", path)...)
+	p.cmd.Dir = dir
+	p.cmd.Stdout = log
+	p.cmd.Stderr = log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", p.cmd, clip(p.log()))
+		}
+	})
+	return p
+}
+
+func (p *process) log() string {
+	b, err := os.ReadFile(p.logPath)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return escapes.ReplaceAllString(string(b), "")
+}
+
+// startLine is in the log once for each start of a pipeline.
+const startLine = "[fluent bit] version="
+
+// starts answers how often Fluent Bit has started a pipeline: once, and once more
+// with each reload.
+func (p *process) starts() int {
+	p.t.Helper()
+	f, err := os.Open(p.logPath)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := readFrom(f, p.logAt)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	p.logAt += int64(len(b))
+	p.started += bytes.Count(b, []byte(startLine))
+	return p.started
+}
+
+// ended tells whether the process is gone.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// until polls for a condition. It fails the test at the deadline, and at once if
+// the process ends.
+func (p *process) until(what string, condition func() bool) {
+	p.t.Helper()
+	p.often(pollEvery, what, condition)
+}
+
+// often is until at another pace.
+func (p *process) often(every time.Duration, what string, condition func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for end := time.Now().Add(deadline); !condition(); <-tick.C {
+		if p.ended() {
+			p.t.Fatalf("Fluent Bit ended (%v) before: %s", p.cmd.ProcessState, what)
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("not within %v: %s", deadline, what)
+		}
+	}
+}
+
+// signal sends a signal to a process that must be alive.
+func (p *process) signal(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatalf("%v: %v (%v)", sig, err, p.cmd.ProcessState)
+	}
+}
+
+// stop ends the process by SIGTERM, which it must answer with exit code 0.
+func (p *process) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(deadline):
+		p.t.Fatalf("Fluent Bit did not end within %v of SIGTERM", deadline)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		p.t.Errorf("exit code after SIGTERM = %d, want 0 (%v)", code, p.cmd.ProcessState)
+	}
+}
+
+// A size is what a process uses of the machine.
+type size struct {
+	rssKB, threads, files int
+}
+
+func (s size) String() string {
+	return fmt.Sprintf("%.1f MB resident, %d threads, %d descriptors", float64(s.rssKB)/1000, s.threads, s.files)
+}
+
+// sizeOf reads it for a process, or for "self".
+func sizeOf(t *testing.T, pid string) size {
+	t.Helper()
+	status, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s size
+	for line := range strings.Lines(string(status)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) < 2:
+		case fields[0] == "VmRSS:":
+			s.rssKB, _ = strconv.Atoi(fields[1])
+		case fields[0] == "Threads:":
+			s.threads, _ = strconv.Atoi(fields[1])
+		}
+	}
+	files, err := os.ReadDir("/proc/" + pid + "/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.files = len(files)
+	if s.rssKB == 0 || s.threads == 0 {
+		t.Fatalf("/proc/%s/status: %s", pid, status)
+	}
+	return s
+}
+
+func (p *process) size() size {
+	p.t.Helper()
+	return sizeOf(p.t, strconv.Itoa(p.cmd.Process.Pid))
+}
+
+// dial connects to the process as soon as it listens.
+func (p *process) dial(port string) net.Conn {
+	p.t.Helper()
+	var conn net.Conn
+	p.until("a connection to port "+port, func() bool {
+		var err error
+		conn, err = net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", port), time.Second)
+		return err == nil
+	})
+	p.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// freePort answers a port of the loopback interface on which nothing listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// readFrom reads a file from an offset to its end.
+func readFrom(f *os.File, at int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() <= at {
+		return nil, err
+	}
+	b := make([]byte, info.Size()-at)
+	n, err := f.ReadAt(b, at)
+	if errors.Is(err, os.ErrClosed) || n == 0 {
+		return nil, err
+	}
+	return b[:n], nil
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clip shortens a log in the middle.
+func clip(s string) string {
+	const half = 6000
+	if len(s) > 2*half {
+		return s[:half] + "\n...\n" + s[len(s)-half:]
+	}
+	return s
+}
