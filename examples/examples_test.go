@@ -1,0 +1,61 @@
+// Package examples_test runs the example guests as their READMEs say.
+package examples_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/command"
+)
+
+// Each example makes its expected.ndjson, which was written by hand, of its
+// input.ndjson. The command takes the module and function from the example's own
+// configuration.
+func TestExamples(t *testing.T) {
+	// Paths in configurations count from the root of the project.
+	t.Chdir("..")
+	configs, err := filepath.Glob("examples/*/fluent-bit.conf")
+	if err != nil || len(configs) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, config := range configs {
+		dir := filepath.Dir(config)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := command.Main([]string{"run", "--config", config, "--tag", "app.web",
+				"--time", "2023-11-14T22:13:20.123456789Z", filepath.Join(dir, "input.ndjson")},
+				strings.NewReader(""), &stdout, &stderr)
+			if code != 0 {
+				t.Fatalf("exit code %d: %s", code, &stderr)
+			}
+			want, err := os.ReadFile(filepath.Join(dir, "expected.ndjson"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(values(t, want), values(t, stdout.Bytes())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// values are the JSON values of a text, numbers as they are written.
+func values(t *testing.T, text []byte) []any {
+	t.Helper()
+	var list []any
+	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
+		d.UseNumber()
+		var v any
+		if err := d.Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, v)
+	}
+	return list
+}
