@@ -42,7 +42,7 @@ type Filter struct {
 	onError  options.OnError
 	limit    int64 // memory_limit
 	breaker  *breaker
-	recycled uint64 // records that the instance has had since it was made
+	age      int // records that the instance has had
 	module   *guest.Module
 	config   guest.Config
 	instance *guest.Instance // nil after a trap, until a record needs the next one
@@ -251,21 +251,26 @@ func (f *Filter) run(tag []byte) {
 			return
 		}
 		next, err := f.instance.Run(tag, &f.batch, from, to)
-		f.recycled += uint64(next - from)
+		f.age += next - from
 		f.logOutput()
+		last := &records[next-1]
+		trapped := err != nil && !errors.Is(err, guest.ErrRecycle)
 		switch {
-		case state == trial && f.useful(&records[from]):
+		case state == trial && f.useful(last):
 			f.breaker.close()
-		case state == trial && err == nil: // else trapped says so
+		case state == trial && !trapped && last.Outcome != guest.NoMemory:
 			f.breaker.stopped(1)
-		case next > from+1 || records[from].Outcome.Answered():
+		case next > from+1 || last.Outcome.Answered():
 			f.breaker.answered()
 		}
 		switch {
-		case errors.Is(err, guest.ErrRecycle):
-			f.recycle()
+		case trapped:
+			f.trapped(last, err)
+		case err != nil && last.Outcome == guest.NoMemory:
+			f.breaker.stopped(1)
+			f.discard()
 		case err != nil:
-			f.trapped(&records[next-1], err)
+			f.recycle()
 		}
 		from = next
 	}
@@ -302,8 +307,7 @@ func (f *Filter) trapped(r *guest.Record, err error) {
 		})
 	}
 	f.breaker.stopped(weight)
-	f.instance.Close()
-	f.instance = nil
+	f.discard()
 }
 
 // leastBetweenRecycles is how many records an instance should last: one that has
@@ -312,15 +316,20 @@ const leastBetweenRecycles = 1000
 
 // recycle gives up an instance whose memory has grown.
 func (f *Filter) recycle() {
-	if f.recycled < leastBetweenRecycles {
+	if f.age < leastBetweenRecycles {
 		f.config.RecycleMemoryBytes *= 2
 		if f.config.RecycleMemoryBytes >= f.limit {
 			f.config.RecycleMemoryBytes = 0
 		}
 		f.log.always(Warn, fmt.Sprintf(
-			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", f.recycled))
+			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", f.age))
 	}
 	f.count.Recycled++
+	f.discard()
+}
+
+// discard gives the instance up; the next record gets another one.
+func (f *Filter) discard() {
 	f.instance.Close()
 	f.instance = nil
 }
@@ -334,7 +343,7 @@ func (f *Filter) replace() bool {
 		return false
 	}
 	f.instance = instance
-	f.recycled = 0
+	f.age = 0
 	f.count.Replaced++
 	return true
 }
@@ -369,7 +378,7 @@ func (f *Filter) emit(it *item) {
 		} else {
 			f.fail(it, breakerOpen, nil)
 		}
-	case guest.Trapped, guest.TimedOut: // the breaker has counted them
+	case guest.Trapped, guest.TimedOut, guest.NoMemory: // the breaker has counted them
 		f.fail(it, causeOf(r.Outcome), nil)
 	default:
 		f.breaker.bad()

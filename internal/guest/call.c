@@ -288,7 +288,7 @@ size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len, const
             }
             break;
         }
-        if (memory_size(guest) > guest->recycle_size) {
+        if (r->outcome == FLBWT_NO_MEMORY || memory_size(guest) > guest->recycle_size) {
             guest->recycle = true;
             break;
         }

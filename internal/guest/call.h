@@ -102,7 +102,7 @@ typedef struct {
     // Memory that has grown from initial_size to max_size can't grow any more.
     uint64_t initial_size, max_size;
     uint64_t recycle_size; // more memory than this: the guest is to be replaced
-    bool recycle;          // set by flbwt_run: it has more
+    bool recycle;          // set by flbwt_run: it has more, or not enough
     flbwt_watch watch;
     flbwt_output out, err;
 } flbwt_guest;
@@ -112,7 +112,7 @@ typedef struct {
 // that trapped: *trap or *error says why, is owned by the caller, and the guest
 // must not be used again. A guest that traps while it frees its input has
 // already answered: that record keeps its reply. Without *trap and *error,
-// guest->recycle is set: its memory has grown past recycle_size.
+// guest->recycle is set: its memory has grown past recycle_size, or is used up.
 size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len,
                  const uint8_t *in, flbwt_record *records, size_t from, size_t n,
                  flbwt_buffer *replies, void **trap, void **error);

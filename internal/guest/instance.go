@@ -63,9 +63,10 @@ const (
 // the tests' sake.
 var startTimeout = 10 * time.Second
 
-// ErrRecycle says that an instance has grown and should be replaced. It still
-// works.
-var ErrRecycle = errors.New("the guest's memory has grown past recycle_memory")
+// ErrRecycle says that an instance should be replaced, though it still works: its
+// memory has grown past the limit for that, or it had none left for the last
+// record that was run, whose outcome then is NoMemory.
+var ErrRecycle = errors.New("the guest's memory has grown")
 
 // Instance is one instance of a module, in a store of its own. It must not be
 // used by two goroutines at once. After a *TrapError it must be closed.
@@ -365,11 +366,21 @@ func (b *Batch) Reply(r *Record) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(b.replies.data)), int(b.replies.len))[r.reply : r.reply+r.replyLen]
 }
 
+// Buffers beyond this are not kept for the next batch.
+const keepBytes = 4 << 20
+
 // Reset forgets records and replies, and keeps the memory for the next ones.
 func (b *Batch) Reset() {
 	b.In = b.In[:0]
+	if cap(b.In) > keepBytes {
+		b.In = nil
+	}
 	b.Records = b.Records[:0]
 	b.replies.len = 0
+	if b.replies.cap > keepBytes {
+		C.free(unsafe.Pointer(b.replies.data))
+		b.replies = C.flbwt_buffer{}
+	}
 }
 
 // Close frees the batch's C memory.

@@ -138,8 +138,9 @@ func TestMemoryLimit(t *testing.T) {
 		b.Reset()
 		b.In = append(b.In, `{"a":1}`...)
 		b.Add(0, 0, 0)
-		if _, err := in.Run(nil, &b, 0, len(b.Records)); err != nil {
-			t.Fatal(err)
+		_, err := in.Run(nil, &b, 0, len(b.Records))
+		if full := b.Records[0].Outcome == NoMemory; errors.Is(err, ErrRecycle) != full {
+			t.Fatal(err, b.Records[0].Outcome)
 		}
 		outcomes[b.Records[0].Outcome]++
 	}
