@@ -92,7 +92,7 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		},
 		log: newLimiter(log),
 	}
-	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, func(level Level, line string) { f.log.always(level, line) })
+	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
 	for _, p := range o.AccessiblePaths {
 		f.config.Dirs = append(f.config.Dirs, guest.Dir{Path: p.Dir, Writable: p.Writable})
 	}

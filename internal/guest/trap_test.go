@@ -47,28 +47,37 @@ func TestTraps(t *testing.T) {
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (if (i32.gt_u (local.get 5) (i32.const 2)) (then `+test.body+`))
     (local.get 4)))`)
-			for range 3 {
-				in, err := m.NewInstance(Config{Function: "filter"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				var b Batch
-				for _, record := range []string{"{}", "{ }", "{}"} {
-					from := len(b.In)
-					b.In = append(b.In, record...)
-					b.Add(from, 0, 0)
-				}
-				next, err := in.Run(nil, &b, 0, len(b.Records))
-				var trap *TrapError
-				if next != 2 || !errors.As(err, &trap) || !strings.Contains(trap.Reason, test.want) {
-					t.Errorf("next %d, %v, want %q", next, err, test.want)
-				}
-				if b.Records[0].Outcome != Reply || b.Records[1].Outcome != Trapped || b.Records[2].Outcome != NotRun {
-					t.Errorf("%v", b.Records)
-				}
-				in.Close()
-				b.Close()
-			}
+			stopsAtSecond(t, m, Config{}, Trapped, test.want)
 		})
+	}
+}
+
+// stopsAtSecond runs a guest that stops at records of more than two bytes: the
+// second of three. It does so over and over, in new instances, for a reason that
+// says want.
+func stopsAtSecond(t *testing.T, m *Module, config Config, outcome Outcome, want string) {
+	t.Helper()
+	config.Function = "filter"
+	for range 3 {
+		in, err := m.NewInstance(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b Batch
+		for _, record := range []string{"{}", "{ }", "{}"} {
+			from := len(b.In)
+			b.In = append(b.In, record...)
+			b.Add(from, 0, 0)
+		}
+		next, err := in.Run(nil, &b, 0, len(b.Records))
+		var trap *TrapError
+		if next != 2 || !errors.As(err, &trap) || !strings.Contains(trap.Reason, want) {
+			t.Errorf("next %d, %v, want %q", next, err, want)
+		}
+		if b.Records[0].Outcome != Reply || b.Records[1].Outcome != outcome || b.Records[2].Outcome != NotRun {
+			t.Errorf("%v", b.Records)
+		}
+		in.Close()
+		b.Close()
 	}
 }

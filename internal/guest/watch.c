@@ -94,6 +94,13 @@ static void wrap(int i)
     sigaction(host_signals[i], &own, NULL);
 }
 
+static void wrap_all(void)
+{
+    for (int i = 0; i < HOST_SIGNALS; i++) {
+        wrap(i);
+    }
+}
+
 // send_to_main sends a signal to the main thread, on which signals of the
 // process arrive as a rule.
 static void send_to_main(int sig)
@@ -126,9 +133,7 @@ static void on_host_signal(int sig, siginfo_t *info, void *context)
         else {
             host->sa_handler(sig);
         }
-        for (int k = 0; k < HOST_SIGNALS; k++) {
-            wrap(k);
-        }
+        wrap_all();
         restore_handlers();
         atomic_fetch_and(&pending, ~(1 << i));
     }
@@ -137,14 +142,13 @@ static void on_host_signal(int sig, siginfo_t *info, void *context)
 
 void flbwt_signals_wrap(void)
 {
-    for (int i = 0; i < HOST_SIGNALS; i++) {
-        wrap(i);
-    }
+    wrap_all();
     atomic_store(&host_wrapped, true);
 }
 
-// pass_gate counts this thread as running a guest, unless a signal waits.
-static void pass_gate(void)
+// A thread that holds the signals counts as running a guest; it waits while one
+// of them waits.
+void flbwt_signals_hold(void)
 {
     for (int waited = 0;; waited++) {
         atomic_fetch_add(&guests_running, 1);
@@ -160,14 +164,12 @@ static void pass_gate(void)
     }
     if (atomic_load_explicit(&host_wrapped, memory_order_relaxed)) {
         // The host may have installed its handlers anew, as after a reload.
-        for (int i = 0; i < HOST_SIGNALS; i++) {
-            wrap(i);
-        }
+        wrap_all();
     }
     restore_handlers();
 }
 
-static void leave_gate(void)
+void flbwt_signals_release(void)
 {
     if (atomic_fetch_sub(&guests_running, 1) == 1) {
         int waiting = atomic_load(&pending);
@@ -178,16 +180,6 @@ static void leave_gate(void)
             }
         }
     }
-}
-
-void flbwt_signals_hold(void)
-{
-    pass_gate();
-}
-
-void flbwt_signals_release(void)
-{
-    leave_gate();
 }
 
 // ---- Time ---------------------------------------------------------------------
@@ -422,7 +414,7 @@ static void prepare_thread(void)
 
 void flbwt_watch_enter(flbwt_watch *w)
 {
-    pass_gate();
+    flbwt_signals_hold();
     if (w->timeout_ns == 0) {
         return;
     }
@@ -442,7 +434,7 @@ void flbwt_watch_leave(flbwt_watch *w)
 {
     atomic_store(&w->call, 0);
     current = NULL;
-    leave_gate();
+    flbwt_signals_release();
 }
 
 bool flbwt_watch_interrupted(flbwt_watch *w)

@@ -56,28 +56,7 @@ func TestTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := load(t, endlessText(body))
-			for range 3 {
-				in, err := m.NewInstance(Config{Function: "filter", Timeout: busyTimeout})
-				if err != nil {
-					t.Fatal(err)
-				}
-				var b Batch
-				for _, record := range []string{"{}", "{ }", "{}"} {
-					from := len(b.In)
-					b.In = append(b.In, record...)
-					b.Add(from, 0, 0)
-				}
-				next, err := in.Run(nil, &b, 0, len(b.Records))
-				var trap *TrapError
-				if next != 2 || !errors.As(err, &trap) || !strings.Contains(trap.Reason, "timeout of 50ms") {
-					t.Errorf("next %d, %v", next, err)
-				}
-				if b.Records[0].Outcome != Reply || b.Records[1].Outcome != TimedOut || b.Records[2].Outcome != NotRun {
-					t.Errorf("%v", b.Records)
-				}
-				in.Close()
-				b.Close()
-			}
+			stopsAtSecond(t, m, Config{Timeout: busyTimeout}, TimedOut, "timeout of 50ms")
 		})
 	}
 }

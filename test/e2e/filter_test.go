@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
 )
 
@@ -105,7 +106,7 @@ func TestHelp(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		run := fb.exec(t, t.TempDir(), "-e", pluginPath, "-F", "wasmtime", "-h")
 		run.wait()
-		help := escapes.ReplaceAllString(run.log.String(), "")
+		help := fluentbit.Plain(run.log.String())
 		words := strings.Join(strings.Fields(help), " ")
 		for _, o := range options.Table {
 			if !strings.Contains(words, o.Name+" "+strings.Join(strings.Fields(o.Help), " ")) {

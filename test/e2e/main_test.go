@@ -12,11 +12,10 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
 // A fluentBit is a Fluent Bit to test with.
@@ -59,59 +58,22 @@ func prepare() error {
 	if os.Getenv("E2E_FULL") == "1" {
 		acceptCount = 150_000
 	}
-	var paths []string
-	if list := os.Getenv("FLUENT_BIT"); list != "" {
-		paths = filepath.SplitList(list)
-	} else if path, err := exec.LookPath("fluent-bit"); err == nil {
-		paths = []string{path}
+	found, err := fluentbit.Find()
+	if err != nil {
+		return err
 	}
-	for _, path := range paths {
-		fb, err := newFluentBit(path)
-		if err != nil {
-			return err
-		}
-		fluentBits = append(fluentBits, fb)
+	for _, b := range found {
+		fluentBits = append(fluentBits, fluentBit{path: b.Path, version: b.Version, help: b.Help})
 	}
 	if len(fluentBits) == 0 {
 		return nil
 	}
 
-	dir := os.Getenv("FLB_WASMTIME_SO_DIR")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "build")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
+	if pluginPath, err = fluentbit.Plugin("flb-filter_wasmtime.so"); err != nil {
 		return err
 	}
-	pluginPath = filepath.Join(dir, "flb-filter_wasmtime.so")
-	wasmPath = filepath.Join(dir, "flb-filter_wasm.so")
-	for _, path := range []string{pluginPath, wasmPath} {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("%w: run make build, or set FLB_WASMTIME_SO_DIR", err)
-		}
-	}
-	return nil
-}
-
-var (
-	versionNumber = regexp.MustCompile(`v(\d+\.\d+\.\d+)`)
-	escapes       = regexp.MustCompile("\x1b\\[[0-9;]*m")
-)
-
-func newFluentBit(path string) (fluentBit, error) {
-	fb := fluentBit{path: path, version: filepath.Base(path)}
-	out, err := exec.Command(path, "--version").Output()
-	if err != nil {
-		return fb, fmt.Errorf("%s --version: %w", path, err)
-	}
-	if m := versionNumber.FindSubmatch(out); m != nil {
-		fb.version = string(m[1])
-	}
-	// The exit code of -h is not the same in all versions.
-	out, _ = exec.Command(path, "-h").CombinedOutput()
-	fb.help = escapes.ReplaceAllString(string(out), "")
-	return fb, nil
+	wasmPath, err = fluentbit.Plugin("flb-filter_wasm.so")
+	return err
 }
 
 // has tells whether the help lists a plugin in a section such as "Inputs".

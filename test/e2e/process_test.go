@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
 )
 
@@ -29,26 +29,8 @@ type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	dir  string
-	log  syncBuffer
+	log  fluentbit.Buffer
 	done chan struct{} // closed when it has ended
-}
-
-// syncBuffer is a buffer that a process writes while a test reads it.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // start runs a pipeline, and ends it with the test.
@@ -232,12 +214,7 @@ func bodies(events []oracle.Event) []any {
 // freePort answers a port of the loopback interface on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	port, err := fluentbit.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

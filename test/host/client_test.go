@@ -2,7 +2,6 @@ package host
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
 // replyTimeout bounds each command. A plugin that hangs fails the test.
@@ -47,7 +48,7 @@ type process struct {
 	lines  chan string   // what the host answers, without its log
 	logged chan struct{} // told of new log lines
 	ended  chan struct{} // closed when the host is gone
-	stderr syncBuffer
+	stderr fluentbit.Buffer
 	chunks map[string]int
 
 	mu   sync.Mutex
@@ -66,24 +67,6 @@ func (r reply) num(field string) int {
 		panic(fmt.Sprintf("the host answered no number %s: %v", field, r.fields))
 	}
 	return n
-}
-
-// syncBuffer is a buffer that a process writes while a test reads it.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // start runs a host, and ends it with the test.

@@ -16,13 +16,12 @@ package soak
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
 // A fluentBit is a Fluent Bit to test with.
@@ -54,35 +53,20 @@ func prepare() error {
 	if err := readEnv(); err != nil {
 		return err
 	}
-	var paths []string
-	if list := os.Getenv("FLUENT_BIT"); list != "" {
-		paths = filepath.SplitList(list)
-	} else if path, err := exec.LookPath("fluent-bit"); err == nil {
-		paths = []string{path}
+	found, err := fluentbit.Find()
+	if err != nil {
+		return err
 	}
-	for _, path := range paths {
-		fb, err := newFluentBit(path)
-		if err != nil {
-			return err
-		}
-		fluentBits = append(fluentBits, fb)
+	for _, b := range found {
+		fluentBits = append(fluentBits, fluentBit{path: b.Path, version: b.Version,
+			reloads: strings.Contains(b.Help, "--enable-hot-reload")})
 	}
 	if len(fluentBits) == 0 {
 		return nil
 	}
 
-	dir := os.Getenv("FLB_WASMTIME_SO_DIR")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "build")
-	}
-	var err error
-	if pluginPath, err = filepath.Abs(filepath.Join(dir, "flb-filter_wasmtime.so")); err != nil {
-		return err
-	}
-	if _, err := os.Stat(pluginPath); err != nil {
-		return fmt.Errorf("%w: run make build, or set FLB_WASMTIME_SO_DIR", err)
-	}
-	return nil
+	pluginPath, err = fluentbit.Plugin("flb-filter_wasmtime.so")
+	return err
 }
 
 func readEnv() (err error) {
@@ -98,26 +82,6 @@ func readEnv() (err error) {
 	read("SOAK_RECORDS", func(v string) (e error) { soakRecords, e = strconv.Atoi(v); return e })
 	read("SOAK_SEED", func(v string) (e error) { soakSeed, e = strconv.ParseUint(v, 10, 64); return e })
 	return err
-}
-
-var (
-	versionNumber = regexp.MustCompile(`v(\d+\.\d+\.\d+)`)
-	escapes       = regexp.MustCompile("\x1b\\[[0-9;]*m")
-)
-
-func newFluentBit(path string) (fluentBit, error) {
-	fb := fluentBit{path: path, version: filepath.Base(path)}
-	out, err := exec.Command(path, "--version").Output()
-	if err != nil {
-		return fb, fmt.Errorf("%s --version: %w", path, err)
-	}
-	if m := versionNumber.FindSubmatch(out); m != nil {
-		fb.version = string(m[1])
-	}
-	// The exit code of -h is not the same in all versions.
-	out, _ = exec.Command(path, "-h").CombinedOutput()
-	fb.reloads = strings.Contains(string(out), "--enable-hot-reload")
-	return fb, nil
 }
 
 // eachFluentBit runs a test once for each Fluent Bit.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
 // deadline bounds each wait, from the last progress on. pollEvery is how often
@@ -72,7 +74,7 @@ func (p *process) log() string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return escapes.ReplaceAllString(string(b), "")
+	return fluentbit.Plain(string(b))
 }
 
 // startLine is in the log once for each start of a pipeline.
@@ -210,12 +212,7 @@ func (p *process) dial(port string) net.Conn {
 // freePort answers a port of the loopback interface on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	port, err := fluentbit.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
