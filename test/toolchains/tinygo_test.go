@@ -1,0 +1,3 @@
+package toolchains_test
+
+var tinygoRows = []row{}
