@@ -81,12 +81,7 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	if err := errProblems(m.problems(config.Function)); err != nil {
 		return nil, err
 	}
-	in := &Instance{
-		store: wasmtime.NewStore(m.engine),
-		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
-	}
-	in.configure(m, config)
-	C.flbwt_watch_add(&in.c.watch)
+	in := newInstance(m, config)
 	if err := in.start(m, config); err != nil {
 		stdout, stderr := in.TakeOutput()
 		in.Close()
@@ -97,6 +92,17 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	}
 	in.c.watch.timeout_ns = C.uint64_t(config.Timeout)
 	return in, nil
+}
+
+// newInstance answers one that has a store, and is watched, but nothing in it yet.
+func newInstance(m *Module, config Config) *Instance {
+	in := &Instance{
+		store: wasmtime.NewStore(m.engine),
+		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
+	}
+	in.configure(m, config)
+	C.flbwt_watch_add(&in.c.watch)
+	return in
 }
 
 // configure sets what can be known before there is an instance.
@@ -131,7 +137,8 @@ func (in *Instance) configure(m *Module, config Config) {
 	}
 }
 
-func (in *Instance) start(m *Module, config Config) error {
+// linker answers what the module's imports are taken from; the caller closes it.
+func (in *Instance) linker(m *Module, config Config) (*wasmtime.Linker, error) {
 	wasi := wasmtime.NewWasiConfig()
 	defer wasi.Close()
 	for _, dir := range config.Dirs {
@@ -141,7 +148,7 @@ func (in *Instance) start(m *Module, config Config) error {
 			filePerms |= wasmtime.FILE_WRITE
 		}
 		if err := wasi.PreopenDir(dir.Path, dir.Path, dirPerms, filePerms); err != nil {
-			return fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
+			return nil, fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
 		}
 	}
 	var names, values []string
@@ -156,17 +163,30 @@ func (in *Instance) start(m *Module, config Config) error {
 	in.store.SetWasi(wasi)
 
 	linker := wasmtime.NewLinker(m.engine)
-	defer linker.Close()
 	linker.AllowShadowing(true)
-	if err := linker.DefineWasi(); err != nil {
+	err := linker.DefineWasi()
+	if err == nil {
+		err = linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff)
+	}
+	if err == nil {
+		err = linker.FuncWrap("env", "abort", abort)
+	}
+	if err == nil {
+		err = in.defineLibc(linker, m)
+	}
+	if err != nil {
+		linker.Close()
+		return nil, err
+	}
+	return linker, nil
+}
+
+func (in *Instance) start(m *Module, config Config) error {
+	linker, err := in.linker(m, config)
+	if err != nil {
 		return err
 	}
-	if err := linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff); err != nil {
-		return err
-	}
-	if err := linker.FuncWrap("env", "abort", abort); err != nil {
-		return err
-	}
+	defer linker.Close()
 	instance, err := in.initialize(linker, m)
 	if err != nil {
 		return err

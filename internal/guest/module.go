@@ -29,6 +29,7 @@ const (
 	allocMalloc allocator = iota
 	allocPinned
 	allocGrown
+	allocHeap
 )
 
 func (a allocator) String() string {
@@ -37,6 +38,8 @@ func (a allocator) String() string {
 		return "malloc and free, exported by the module, around each call"
 	case allocPinned:
 		return "one buffer by __new and __pin, kept (AssemblyScript)"
+	case allocHeap:
+		return "one block of the heap that the host keeps in the module's memory for env.malloc"
 	default:
 		return "none exported: the host grows the module's memory for the input"
 	}
@@ -191,6 +194,8 @@ func (m *Module) look() {
 		m.allocator = allocMalloc
 	case m.exportsFunc("__new", "(i32, i32) -> i32") && m.exportsFunc("__pin", "(i32) -> i32"):
 		m.allocator = allocPinned
+	case m.importsHeap():
+		m.allocator = allocHeap
 	default:
 		m.allocator = allocGrown
 	}
@@ -298,14 +303,14 @@ const wasiModule = "wasi_snapshot_preview1"
 
 // provided says whether the host gives an import.
 func provided(i item) bool {
-	return i.module == wasiModule && i.typ.FuncType() != nil || isAbort(i)
+	return i.module == wasiModule && i.typ.FuncType() != nil || isAbort(i) || isLibc(i)
 }
 
 func (m *Module) importsWASI() bool {
 	return slices.ContainsFunc(m.imports, func(i item) bool { return i.module == wasiModule })
 }
 
-// isAbort is AssemblyScript's only import: env.abort(message, file, line, column).
+// isAbort is what AssemblyScript imports: env.abort(message, file, line, column).
 func isAbort(i item) bool {
 	return i.module == "env" && i.name == "abort" && typeString(i.typ) == "func (i32, i32, i32, i32) -> ()"
 }
@@ -316,8 +321,10 @@ func importHint(i item) string {
 		return "it is built for an outdated WASI; build it for wasm32-wasip1 (wasi_snapshot_preview1)"
 	case i.module == "env" && i.typ.MemoryType() != nil:
 		return "link without --import-memory"
-	case i.module == "env":
-		return "link the code that defines it into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
+	case libcTypes(i) != nil:
+		return "its type must be " + strings.Join(libcTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
+	case i.module == libcModule:
+		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
 		return "it is built by wasm-bindgen for JavaScript; build a plain cdylib with #[no_mangle] functions"
 	case i.module == "gojs" || i.module == "go":
