@@ -273,7 +273,8 @@ static bool run_one(const crossing *x, const uint8_t *tag, uint32_t tag_len, con
 
     if (g->allocator == FLBWT_MALLOC) {
         args[0].i32 = (int32_t) at;
-        return call(x, &g->release, args, 1);
+        args[1].i32 = (int32_t) need; // for those that ask
+        return call(x, &g->release, args, 2);
     }
     if (g->allocator == FLBWT_GROWN) {
         // An allocator that takes the region over must find it as memory.grow

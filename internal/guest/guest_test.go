@@ -30,7 +30,7 @@ func load(tb testing.TB, text string) *Module {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	m, err := Load(path, 0)
+	m, err := Load(Source{Path: path})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestModulesAreShared(t *testing.T) {
 	loaded := make([]*Module, 16)
 	for i := range loaded {
 		wg.Go(func() {
-			m, err := Load(filepath.Join(dir, []string{"a.wat", "b.wat"}[i%2]), 0)
+			m, err := Load(Source{Path: filepath.Join(dir, []string{"a.wat", "b.wat"}[i%2])})
 			if err != nil {
 				t.Error(err)
 			}
@@ -286,7 +286,7 @@ func TestInspect(t *testing.T) {
 	}{
 		{"identity", "filter", "malloc and free", "nothing", ""},
 		{"identity", "", "malloc and free", "nothing", ""},
-		{"identity_noalloc", "filter", "none exported", "nothing", ""},
+		{"identity_noalloc", "filter", "the host grows", "nothing", ""},
 		{"assemblyscript_like", "filter", "__new and __pin", "nothing", ""},
 		{"needs_initialize", "filter", "malloc", "_initialize", ""},
 		{"wrong_signature", "", "", "nothing", "no function can be called"},
@@ -295,7 +295,7 @@ func TestInspect(t *testing.T) {
 		{"memory64", "filter", "", "nothing", "64-bit memory"},
 		{"no_memory", "filter", "", "nothing", "no memory"},
 	} {
-		r, err := Inspect(path(test.guest), test.function)
+		r, err := Inspect(Source{Path: path(test.guest)}, Config{Function: test.function})
 		if err != nil {
 			t.Errorf("%s: %v", test.guest, err)
 			continue
