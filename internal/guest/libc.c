@@ -760,7 +760,8 @@ static void parse(call *c, uint32_t end_to, int base, int bits, bool is_signed)
             i++;
         }
         if (AT(i) == '-' || AT(i) == '+') {
-            negative = AT(i++) == '-';
+            negative = AT(i) == '-';
+            i++;
         }
         if ((base == 0 || base == 16) && AT(i) == '0' && lower(AT(i + 1)) == 'x' &&
             digit_value(AT(i + 2)) < 16) {
