@@ -743,12 +743,40 @@ func TestHeapStaysInItsPages(t *testing.T) {
 		if i%50 == 10 {
 			own = append(own, grow())
 		}
-		const n = 5000
+		n := uint32(5000)
+		if i%50 == 10 {
+			n = 2 << 20
+		}
 		at := l.must("malloc", n)
+		if uint64(at)+uint64(n) > uint64(len(l.data())) {
+			t.Fatalf("block %d at %#x is not inside memory", i, at)
+		}
 		for _, page := range own {
 			if at < page+pageBytes && page < at+n {
 				t.Fatalf("block %d at %#x is in the guest's page at %#x", i, at, page)
 			}
+		}
+	}
+}
+
+// A header may say that a block is larger than memory: it is none then.
+func TestHeapForgedHeader(t *testing.T) {
+	l := newLibc(t, "2", Config{})
+	const class = 107 // of 4 GiB
+	for _, state := range []uint32{0x55534544, 0x46524545} {
+		at := l.must("malloc", 100)
+		forge := func() {
+			binary.LittleEndian.PutUint32(l.data()[at-16:], class)
+			binary.LittleEndian.PutUint32(l.data()[at-12:], (at^state)*0x9e3779b1+class)
+		}
+		forge()
+		if got := l.must("realloc", at, uint32(3<<30)); got != 0 {
+			t.Errorf("realloc: %#x", got)
+		}
+		forge()
+		l.must("free", at)
+		if got := l.must("malloc", uint32(math.MaxUint32-100)); got != 0 {
+			t.Errorf("malloc: %#x", got)
 		}
 	}
 }
@@ -770,7 +798,7 @@ func TestHeapLimits(t *testing.T) {
 	n := 1
 	for ; l.must("malloc", 60_000) != 0; n++ {
 	}
-	if n < 6 {
+	if n < 6 || len(l.data()) != 10*pageBytes {
 		t.Errorf("%d blocks of 60,000 bytes, with %d pages", n, len(l.data())/pageBytes)
 	}
 	for _, huge := range []int{1 << 20, math.MaxInt32, -1, -16, -17} {
