@@ -100,7 +100,7 @@ typedef struct {
     uint64_t lost; // bytes that found no room
 } flbwt_output;
 
-// flbwt_heap is the heap that the host keeps in the guest's memory (libc.c).
+// flbwt_heap is the heap that the host keeps in the guest's memory (heap.c).
 // Everything that can be told from outside the guest's memory is here.
 enum { FLBWT_HEAP_CLASSES = 108 };
 

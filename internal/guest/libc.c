@@ -23,8 +23,6 @@ void *wasmtime_trap_new(const char *message, size_t len);
 _Static_assert(sizeof(wasmtime_extern_t) == 32, "wasmtime_extern_t");
 
 enum {
-    PAGE_BYTES = 65536,
-    HEAP_STEP_MOST = 1 << 20,
     // The most that a width, or a number's precision, counts.
     FIELD_MOST = 4096,
     // A long double of 4,933 digits with as many behind the point as are given.
@@ -168,147 +166,10 @@ static bool put(call *c, uint64_t at, const void *value, uint64_t n)
     return p != NULL;
 }
 
-// ---- Heap -----------------------------------------------------------------------
+// ---- Memory and strings ---------------------------------------------------------
 //
-// A block is a header and, at the address that the guest knows, as many bytes as
-// its class has. The guest can write to headers: each is checked for what it says
-// about itself before anything is done by it, and a guest that forges one gets
-// blocks that overlap its own data, and nothing else. What the host keeps is of a
-// fixed size.
-
-typedef struct {
-    uint32_t class;
-    uint32_t check; // of address, class and state
-    uint32_t next;  // free blocks: the next one of the class
-    uint32_t unused;
-} header;
-
-_Static_assert(sizeof(header) == 16, "blocks are aligned to 16");
-
-enum { USED = 0x55534544, FREE = 0x46524545 };
-
-static uint32_t check_of(uint64_t at, uint32_t class, uint32_t state)
-{
-    return ((uint32_t) at ^ state) * 0x9e3779b1u + class;
-}
-
-// Classes are 16, 32, 48 and 64 bytes, and then four for each doubling.
-static uint32_t class_of(uint64_t n)
-{
-    uint32_t above = n == 0 ? 0 : (uint32_t) ((n - 1) / 16); // whole units of 16 but one
-
-    if (above < 4) {
-        return above;
-    }
-    uint32_t shift = 29 - (uint32_t) __builtin_clz(above);
-    return shift * 4 + 4 + (above >> shift & 3);
-}
-
-static uint64_t class_bytes(uint32_t class)
-{
-    if (class < 4) {
-        return (class + 1) * 16;
-    }
-    return (uint64_t) (class % 4 + 5) << (class / 4 - 1) << 4;
-}
-
-// load reads the header of a block. False: there is no block of that state.
-static bool load(const flbwt_guest *g, uint64_t at, uint32_t state, header *h)
-{
-    uint64_t size = memory_size(g);
-
-    if (at % sizeof(*h) != 0 || at < g->heap.low + sizeof(*h) || at > size) {
-        return false;
-    }
-    memcpy(h, memory_at(g, at - sizeof(*h)), sizeof(*h));
-    return h->class < FLBWT_HEAP_CLASSES && h->check == check_of(at, h->class, state) &&
-           class_bytes(h->class) <= size - at;
-}
-
-static void store(const flbwt_guest *g, uint64_t at, uint32_t class, uint32_t state, uint32_t next)
-{
-    header h = {class, check_of(at, class, state), next, 0};
-
-    memcpy(memory_at(g, at - sizeof(h)), &h, sizeof(h));
-}
-
-// pop takes a free block of a class; 0: there is none. A list that the guest has
-// damaged ends there.
-static uint64_t pop(flbwt_guest *g, uint32_t class)
-{
-    uint64_t at = g->heap.free[class];
-    header h;
-
-    if (at == 0 || !load(g, at, FREE, &h) || h.class != class) {
-        g->heap.free[class] = 0;
-        return 0;
-    }
-    g->heap.free[class] = h.next;
-    store(g, at, class, USED, 0);
-    return at;
-}
-
-// grow makes room for need bytes at heap.top.
-static bool grow(flbwt_guest *g, uint64_t need)
-{
-    flbwt_heap *h = &g->heap;
-    // The guest's own pages may stand behind the heap's.
-    uint64_t left = memory_size(g) == h->end ? h->end - h->top : 0;
-    uint64_t least = need - left, from;
-
-    if (h->step < PAGE_BYTES) {
-        h->step = PAGE_BYTES;
-    }
-    if ((least >= h->step || !flbwt_memory_grow(g, h->step, &from)) &&
-        !flbwt_memory_grow(g, least, &from)) {
-        return false;
-    }
-    if (h->low == 0) {
-        h->low = from;
-    }
-    if (from != h->end) {
-        h->top = from;
-    }
-    h->end = memory_size(g);
-    if (h->step < HEAP_STEP_MOST) {
-        h->step *= 2;
-    }
-    return true;
-}
-
-uint32_t flbwt_heap_alloc(flbwt_guest *g, uint64_t n)
-{
-    uint64_t at = 0;
-
-    if (n < UINT32_MAX) {
-        uint32_t class = class_of(n);
-        uint64_t need = sizeof(header) + class_bytes(class);
-
-        at = pop(g, class);
-        if (at == 0 && (g->heap.end - g->heap.top >= need || grow(g, need))) {
-            at = g->heap.top + sizeof(header);
-            g->heap.top += need;
-            store(g, at, class, USED, 0);
-        }
-        while (at == 0 && ++class < FLBWT_HEAP_CLASSES) {
-            at = pop(g, class);
-        }
-    }
-    if (at == 0) {
-        g->heap.failed = true;
-    }
-    return (uint32_t) at;
-}
-
-void flbwt_heap_free(flbwt_guest *g, uint32_t at)
-{
-    header h;
-
-    if (load(g, at, USED, &h)) {
-        store(g, at, h.class, FREE, g->heap.free[h.class]);
-        g->heap.free[h.class] = at;
-    }
-}
+// Where C leaves overlapping operands undefined, they are moved: nothing else is
+// safe for the host.
 
 static void do_malloc(call *c)
 {
@@ -333,29 +194,7 @@ static void do_calloc(call *c)
 
 static void do_realloc(call *c)
 {
-    uint32_t old = param(c, 0), n = param(c, 1), at;
-    header h;
-
-    if (old == 0) {
-        answer(c, flbwt_heap_alloc(c->guest, n));
-        return;
-    }
-    if (!load(c->guest, old, USED, &h)) {
-        answer(c, 0);
-        return;
-    }
-    uint64_t had = class_bytes(h.class);
-    if (n <= had) {
-        answer(c, old);
-        return;
-    }
-    at = flbwt_heap_alloc(c->guest, n);
-    if (at != 0) {
-        // Of a forged header the new block is as likely a part as not.
-        memmove(memory_at(c->guest, at), memory_at(c->guest, old), had);
-        flbwt_heap_free(c->guest, old);
-    }
-    answer(c, at);
+    answer(c, flbwt_heap_realloc(c->guest, param(c, 0), param(c, 1)));
 }
 
 static void do_strdup(call *c)
@@ -371,11 +210,6 @@ static void do_strdup(call *c)
     }
     answer(c, at);
 }
-
-// ---- Memory and strings ---------------------------------------------------------
-//
-// Where C leaves overlapping operands undefined, they are moved: nothing else is
-// safe for the host.
 
 static void do_memcpy(call *c)
 {
@@ -760,7 +594,8 @@ static void parse(call *c, uint32_t end_to, int base, int bits, bool is_signed)
             i++;
         }
         if (AT(i) == '-' || AT(i) == '+') {
-            negative = AT(i++) == '-';
+            negative = AT(i) == '-';
+            i++;
         }
         if ((base == 0 || base == 16) && AT(i) == '0' && lower(AT(i + 1)) == 'x' &&
             digit_value(AT(i + 2)) < 16) {
@@ -1252,78 +1087,38 @@ static void do_clock_gettime(call *c)
 
 // Name, types, what it does. The first part is WAMR's table, with its types; the
 // second is what else compilers and programs expect beside it.
-#define FUNCTIONS(X)                                      \
-    X(printf, "ii:i", do_printf)                          \
-    X(sprintf, "iii:i", do_sprintf)                       \
-    X(snprintf, "iiii:i", do_snprintf)                    \
-    X(vprintf, "ii:i", do_printf)                         \
-    X(vsprintf, "iii:i", do_sprintf)                      \
-    X(vsnprintf, "iiii:i", do_snprintf)                   \
-    X(puts, "i:i", do_puts)                               \
-    X(putchar, "i:i", do_putchar)                         \
-    X(memcmp, "iii:i", do_memcmp)                         \
-    X(memcpy, "iii:i", do_memcpy)                         \
-    X(memmove, "iii:i", do_memcpy)                        \
-    X(memset, "iii:i", do_memset)                         \
-    X(strchr, "ii:i", do_strchr)                          \
-    X(strcmp, "ii:i", do_strcmp)                          \
-    X(strcpy, "ii:i", do_strcpy)                          \
-    X(strlen, "i:i", do_strlen)                           \
-    X(strncmp, "iii:i", do_strncmp)                       \
-    X(strncpy, "iii:i", do_strncpy)                       \
-    X(malloc, "i:i", do_malloc)                           \
-    X(realloc, "ii:i", do_realloc)                        \
-    X(calloc, "ii:i", do_calloc)                          \
-    X(strdup, "i:i", do_strdup)                           \
-    X(_strdup, "i:i", do_strdup)                          \
-    X(free, "i:", do_free)                                \
-    X(atoi, "i:i", do_atoi)                               \
-    X(exit, "i:", do_exit)                                \
-    X(strtol, "iii:i", do_strtol)                         \
-    X(strtoul, "iii:i", do_strtoul)                       \
-    X(memchr, "iii:i", do_memchr)                         \
-    X(strncasecmp, "iii:i", do_strncasecmp)               \
-    X(strspn, "ii:i", do_strspn)                          \
-    X(strcspn, "ii:i", do_strcspn)                        \
-    X(strstr, "ii:i", do_strstr)                          \
-    X(isupper, "i:i", do_isupper)                         \
-    X(isalpha, "i:i", do_isalpha)                         \
-    X(isspace, "i:i", do_isspace)                         \
-    X(isgraph, "i:i", do_isgraph)                         \
-    X(isprint, "i:i", do_isprint)                         \
-    X(isdigit, "i:i", do_isdigit)                         \
-    X(isxdigit, "i:i", do_isxdigit)                       \
-    X(tolower, "i:i", do_tolower)                         \
-    X(toupper, "i:i", do_toupper)                         \
-    X(isalnum, "i:i", do_isalnum)                         \
-    X(emscripten_memcpy_big, "iii:i", do_memcpy)          \
-    X(abort, "i: :", do_abort)                            \
-    X(abortStackOverflow, "i:", do_abort)                 \
-    X(nullFunc_X, "i:", do_abort)                         \
-    X(__cxa_allocate_exception, "i:i", do_malloc)         \
-    X(__cxa_begin_catch, "i: i:i", do_nothing)            \
-    X(__cxa_throw, "iii:", do_throw)                      \
-    X(clock_gettime, "ii:i", do_clock_gettime)            \
-    X(clock, ":I", do_clock)                              \
-                                                          \
-    X(atof, "i:F", do_atof)                               \
-    X(atol, "i:i", do_atoi)                               \
-    X(atoll, "i:I", do_atoll)                             \
-    X(strtod, "ii:F", do_strtod)                          \
-    X(strtoll, "iii:I", do_strtoll)                       \
-    X(strtoull, "iii:I", do_strtoull)                     \
-    X(strcat, "ii:i", do_strcat)                          \
-    X(strncat, "iii:i", do_strncat)                       \
-    X(strrchr, "ii:i", do_strrchr)                        \
-    X(strpbrk, "ii:i", do_strpbrk)                        \
-    X(strnlen, "ii:i", do_strnlen)                        \
-    X(strcasecmp, "ii:i", do_strcasecmp)                  \
-    X(stpcpy, "ii:i", do_stpcpy)                          \
-    X(bcmp, "iii:i", do_memcmp)                           \
-    X(islower, "i:i", do_islower)                         \
-    X(isblank, "i:i", do_isblank)                         \
-    X(ispunct, "i:i", do_ispunct)                         \
-    X(iscntrl, "i:i", do_iscntrl)
+#define FUNCTIONS(X)                                                                            \
+    X(printf, "ii:i", do_printf) X(sprintf, "iii:i", do_sprintf)                                \
+    X(snprintf, "iiii:i", do_snprintf) X(vprintf, "ii:i", do_printf)                            \
+    X(vsprintf, "iii:i", do_sprintf) X(vsnprintf, "iiii:i", do_snprintf)                        \
+    X(puts, "i:i", do_puts) X(putchar, "i:i", do_putchar) X(memcmp, "iii:i", do_memcmp)         \
+    X(memcpy, "iii:i", do_memcpy) X(memmove, "iii:i", do_memcpy) X(memset, "iii:i", do_memset)  \
+    X(strchr, "ii:i", do_strchr) X(strcmp, "ii:i", do_strcmp) X(strcpy, "ii:i", do_strcpy)      \
+    X(strlen, "i:i", do_strlen) X(strncmp, "iii:i", do_strncmp)                                 \
+    X(strncpy, "iii:i", do_strncpy) X(malloc, "i:i", do_malloc) X(realloc, "ii:i", do_realloc)  \
+    X(calloc, "ii:i", do_calloc) X(strdup, "i:i", do_strdup) X(_strdup, "i:i", do_strdup)       \
+    X(free, "i:", do_free) X(atoi, "i:i", do_atoi) X(exit, "i:", do_exit)                       \
+    X(strtol, "iii:i", do_strtol) X(strtoul, "iii:i", do_strtoul)                               \
+    X(memchr, "iii:i", do_memchr) X(strncasecmp, "iii:i", do_strncasecmp)                       \
+    X(strspn, "ii:i", do_strspn) X(strcspn, "ii:i", do_strcspn) X(strstr, "ii:i", do_strstr)    \
+    X(isupper, "i:i", do_isupper) X(isalpha, "i:i", do_isalpha) X(isspace, "i:i", do_isspace)   \
+    X(isgraph, "i:i", do_isgraph) X(isprint, "i:i", do_isprint) X(isdigit, "i:i", do_isdigit)   \
+    X(isxdigit, "i:i", do_isxdigit) X(tolower, "i:i", do_tolower)                               \
+    X(toupper, "i:i", do_toupper) X(isalnum, "i:i", do_isalnum)                                 \
+    X(emscripten_memcpy_big, "iii:i", do_memcpy) X(abort, "i: :", do_abort)                     \
+    X(abortStackOverflow, "i:", do_abort) X(nullFunc_X, "i:", do_abort)                         \
+    X(__cxa_allocate_exception, "i:i", do_malloc) X(__cxa_begin_catch, "i: i:i", do_nothing)    \
+    X(__cxa_throw, "iii:", do_throw) X(clock_gettime, "ii:i", do_clock_gettime)                 \
+    X(clock, ":I", do_clock)                                                                    \
+                                                                                                \
+    X(atof, "i:F", do_atof) X(atol, "i:i", do_atoi) X(atoll, "i:I", do_atoll)                   \
+    X(strtod, "ii:F", do_strtod) X(strtoll, "iii:I", do_strtoll)                                \
+    X(strtoull, "iii:I", do_strtoull) X(strcat, "ii:i", do_strcat)                              \
+    X(strncat, "iii:i", do_strncat) X(strrchr, "ii:i", do_strrchr)                              \
+    X(strpbrk, "ii:i", do_strpbrk) X(strnlen, "ii:i", do_strnlen)                               \
+    X(strcasecmp, "ii:i", do_strcasecmp) X(stpcpy, "ii:i", do_stpcpy)                           \
+    X(bcmp, "iii:i", do_memcmp) X(islower, "i:i", do_islower) X(isblank, "i:i", do_isblank)     \
+    X(ispunct, "i:i", do_ispunct) X(iscntrl, "i:i", do_iscntrl)
 
 #define HOST_FUNCTION(name, types, act)                                              \
     static void *host_##name(void *guest, void *caller, wasmtime_val_raw_t *v, size_t n) \

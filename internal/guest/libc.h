@@ -25,9 +25,10 @@ void *flbwt_libc_define(void *linker, size_t i, const void *type, flbwt_guest *g
 
 // flbwt_heap_alloc answers the address of at least n bytes, aligned to 16, in
 // pages that the host has added to the guest's memory; 0 if there is no room.
-// Memory may have moved then. flbwt_heap_free takes such an address back, and
-// ignores any other.
+// Memory may have moved then. flbwt_heap_realloc answers 0 for an address that is
+// none of a block, and flbwt_heap_free ignores it.
 uint32_t flbwt_heap_alloc(flbwt_guest *guest, uint64_t n);
+uint32_t flbwt_heap_realloc(flbwt_guest *guest, uint32_t at, uint64_t n);
 void flbwt_heap_free(flbwt_guest *guest, uint32_t at);
 
 #endif
