@@ -272,7 +272,7 @@ func (in *Instance) startError(err error) error {
 	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
 		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
 	}
-	return err
+	return errors.New(lastLine(err.Error()))
 }
 
 // Close frees the instance. It may be called twice.
