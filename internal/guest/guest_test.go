@@ -308,3 +308,35 @@ func TestInspect(t *testing.T) {
 		}
 	}
 }
+
+// Filters of one module replace their instances at any time, each on its thread.
+func TestInstancesAtOnce(t *testing.T) {
+	const text = `(module
+  (import "env" "malloc" (func (param i32) (result i32)))
+  (import "env" "snprintf" (func (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1 8)
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`
+	for i := range 20 {
+		// Another module each time: what is made lazily is made at the first use.
+		m := load(t, text+strings.Repeat("\n", i))
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for range 8 {
+			wg.Go(func() {
+				<-start
+				for range 4 {
+					in, err := m.NewInstance(Config{Function: "filter"})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					in.Close()
+					_, _ = m.Summary(Config{}), m.Warnings(Config{})
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+	}
+}

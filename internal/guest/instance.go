@@ -119,10 +119,10 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.MaxReplyBytes == 0 {
 		c.max_reply = DefaultMaxReplyBytes
 	}
-	c.initial_size = C.uint64_t(m.memory.Minimum() * pageBytes)
+	c.initial_size = C.uint64_t(m.memory.pages * pageBytes)
 	c.max_size = maxPages * pageBytes
-	if bounded, most := m.memory.Maximum(); bounded {
-		c.max_size = C.uint64_t(most * pageBytes)
+	if m.memory.bounded {
+		c.max_size = C.uint64_t(m.memory.mostPages * pageBytes)
 	}
 	limit := int64(-1)
 	if config.MemoryLimitBytes > 0 {

@@ -60,7 +60,7 @@ func libcTypes(i item) []string {
 	return libcFunctions()[i.name].types
 }
 
-func isLibc(i item) bool { return slices.Contains(libcTypes(i), typeString(i.typ)) }
+func isLibc(i item) bool { return slices.Contains(libcTypes(i), i.typ) }
 
 // importsHeap says whether the module has blocks of the host's heap in its
 // memory. Compilers make calloc of malloc and memset.
@@ -70,6 +70,21 @@ func (m *Module) importsHeap() bool {
 	})
 }
 
+// libcFuncType makes the type that libcType has worded.
+func libcFuncType(words string) *wasmtime.FuncType {
+	kinds := map[string]wasmtime.ValKind{"i32": wasmtime.KindI32, "i64": wasmtime.KindI64, "f64": wasmtime.KindF64}
+	list := func(words string) (types []*wasmtime.ValType) {
+		for word := range strings.SplitSeq(strings.Trim(words, "()"), ", ") {
+			if word != "" {
+				types = append(types, wasmtime.NewValType(kinds[word]))
+			}
+		}
+		return types
+	}
+	params, results, _ := strings.Cut(strings.TrimPrefix(words, "func "), " -> ")
+	return wasmtime.NewFuncType(list(params), list(results))
+}
+
 // defineLibc gives the linker what the module imports of it, for this instance.
 func (in *Instance) defineLibc(linker *wasmtime.Linker, m *Module) error {
 	for _, i := range m.imports {
@@ -77,7 +92,7 @@ func (in *Instance) defineLibc(linker *wasmtime.Linker, m *Module) error {
 			continue
 		}
 		// Linker and FuncType are a pointer to the C object, first of all.
-		typ := i.typ.FuncType()
+		typ := libcFuncType(i.typ)
 		failure := C.flbwt_libc_define(*(*unsafe.Pointer)(unsafe.Pointer(linker)),
 			C.size_t(libcFunctions()[i.name].index), *(*unsafe.Pointer)(unsafe.Pointer(typ)), in.c)
 		runtime.KeepAlive(linker)

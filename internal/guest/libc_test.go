@@ -73,7 +73,7 @@ func newLibcOf(tb testing.TB, m *Module, config Config) *libc {
 		tb.Fatal(err)
 	}
 	defer linker.Close()
-	instance, err := in.initialize(linker, m)
+	instance, err := in.initialize(linker, m, plan{})
 	if err != nil {
 		tb.Fatal(err)
 	}

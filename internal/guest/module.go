@@ -32,17 +32,19 @@ type Module struct {
 	codeEnd   unsafe.Pointer
 	exports   []item
 	imports   []item
-	memory    *wasmtime.MemoryType
+	memory    *memoryType // nil: there is none
 	traits    traits
 	sizeBytes int64
 	origin    string // how its code was come by
 	loadTime  time.Duration
 }
 
-// item is an import or export; module is "" for exports.
+// item is an import or export; module is "" for exports. Its type is text: the type
+// objects of wasmtime's C API are not safe for use by several threads, not even to
+// be read.
 type item struct {
 	module, name string
-	typ          *wasmtime.ExternType
+	typ          string // as typeString writes it
 }
 
 func (i item) String() string {
@@ -50,7 +52,17 @@ func (i item) String() string {
 	if i.module != "" {
 		name = i.module + "." + i.name
 	}
-	return name + ": " + typeString(i.typ)
+	return name + ": " + i.typ
+}
+
+func (i item) isFunc() bool { return strings.HasPrefix(i.typ, "func ") }
+
+// memoryType is what the export "memory" is.
+type memoryType struct {
+	pages          uint64
+	bounded        bool
+	mostPages      uint64 // if it is bounded
+	is64, isShared bool
 }
 
 type moduleKey struct {
@@ -103,8 +115,10 @@ func Load(s Source) (*Module, error) {
 		return nil, err
 	}
 	m.loadTime = time.Since(start)
-	// The compiled module is one pointer to the C object.
-	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(m.compiled)), &m.code, &m.codeEnd)
+	if m.code, m.codeEnd, err = codePages(m.compiled); err != nil {
+		m.compiled.Close()
+		return nil, err
+	}
 	m.look()
 	if modules.byKey == nil {
 		modules.byKey = make(map[moduleKey]*Module)
@@ -164,6 +178,28 @@ func (m *Module) compile(s Source, content []byte) error {
 	return nil
 }
 
+// codePages finds the part of a module's memory that is executable.
+func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
+	// The compiled module is one pointer to the C object.
+	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &start, &end)
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return nil, nil, fmt.Errorf("can't find the module's code: %w", err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to uintptr
+		var mode string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.Contains(mode, "x") {
+			continue
+		}
+		if offset := from - uintptr(start); from >= uintptr(start) && from < uintptr(end) {
+			return unsafe.Add(start, offset), unsafe.Add(start, min(to, uintptr(end))-uintptr(start)), nil
+		}
+	}
+	// A module without functions has no code.
+	return start, start, nil
+}
+
 func notCompiled(path string, err error) error {
 	return fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
 }
@@ -217,20 +253,21 @@ func toBinary(path string, content []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }
 
-// look reads the module's imports and exports.
+// look reads the module's imports and exports. Nothing asks wasmtime for them later.
 func (m *Module) look() {
 	for _, e := range m.compiled.Exports() {
-		m.exports = append(m.exports, item{name: e.Name(), typ: e.Type()})
+		m.exports = append(m.exports, item{name: e.Name(), typ: typeString(e.Type())})
+		if t := e.Type().MemoryType(); t != nil && e.Name() == "memory" {
+			m.memory = &memoryType{pages: t.Minimum(), is64: t.Is64(), isShared: t.IsShared()}
+			m.memory.bounded, m.memory.mostPages = t.Maximum()
+		}
 	}
 	for _, i := range m.compiled.Imports() {
 		name := i.Name()
 		if name == nil {
 			name = new(string)
 		}
-		m.imports = append(m.imports, item{module: i.Module(), name: *name, typ: i.Type()})
-	}
-	if e := m.export("memory"); e != nil {
-		m.memory = e.typ.MemoryType()
+		m.imports = append(m.imports, item{module: i.Module(), name: *name, typ: typeString(i.Type())})
 	}
 }
 

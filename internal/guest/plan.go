@@ -173,7 +173,7 @@ func (m *Module) export(name string) *item {
 
 func (m *Module) exportsFunc(name, signature string) bool {
 	e := m.export(name)
-	return e != nil && typeString(e.typ) == "func "+signature
+	return e != nil && e.typ == "func "+signature
 }
 
 // filterSignature is the type of the function that is called for each record.
@@ -202,15 +202,15 @@ func (m *Module) problems(function string) []string {
 		add("function %q is not exported: %s", function, m.functionHint())
 	case !m.exportsFunc(function, filterSignature):
 		add("function %q has the type %q: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
-			function, typeString(e.typ), "func "+filterSignature)
+			function, e.typ, "func "+filterSignature)
 	}
 
 	switch {
 	case m.memory == nil:
 		add("the module exports no memory named \"memory\": link it with --export-memory")
-	case m.memory.Is64():
+	case m.memory.is64:
 		add("the module has a 64-bit memory: build it for wasm32")
-	case m.memory.IsShared():
+	case m.memory.isShared:
 		add("the module has a shared memory: build it without threads")
 	}
 
@@ -253,12 +253,12 @@ var wasiChanged = []string{"fd_filestat_get", "fd_seek", "path_filestat_get", "p
 
 // provided says whether the host gives an import.
 func provided(i item) bool {
-	return i.module == wasiModule && i.typ.FuncType() != nil || isUnchanged(i) || isAbort(i) || isLibc(i)
+	return i.module == wasiModule && i.isFunc() || isUnchanged(i) || isAbort(i) || isLibc(i)
 }
 
 // isUnchanged says whether an import of the older WASI is the same in the newer.
 func isUnchanged(i item) bool {
-	return i.module == wasiUnstable && i.typ.FuncType() != nil && !slices.Contains(wasiChanged, i.name)
+	return i.module == wasiUnstable && i.isFunc() && !slices.Contains(wasiChanged, i.name)
 }
 
 func (m *Module) importsWASI() bool {
@@ -267,14 +267,14 @@ func (m *Module) importsWASI() bool {
 
 // isAbort is what AssemblyScript imports: env.abort(message, file, line, column).
 func isAbort(i item) bool {
-	return i.module == "env" && i.name == "abort" && typeString(i.typ) == "func (i32, i32, i32, i32) -> ()"
+	return i.module == "env" && i.name == "abort" && i.typ == "func (i32, i32, i32, i32) -> ()"
 }
 
 func importHint(i item) string {
 	switch {
 	case i.module == wasiUnstable:
 		return "this function of an outdated WASI has changed since; build the module for wasm32-wasip1 (wasi_snapshot_preview1)"
-	case i.module == "env" && i.typ.MemoryType() != nil:
+	case i.module == "env" && strings.HasPrefix(i.typ, "memory "):
 		return "link without --import-memory"
 	case libcTypes(i) != nil:
 		return "its type must be " + strings.Join(libcTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
