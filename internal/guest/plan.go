@@ -42,7 +42,7 @@ func (m *Module) plan(config Config) plan {
 	p.chooseInit(m, config.Init)
 	p.chooseAllocator(m, config.Allocator)
 	p.problems = append(m.problems(config.Function), p.problems...)
-	if m.traits.TinyGoExport && m.export("_initialize") == nil {
+	if m.traits.TinyGoExport && m.export("_start") != nil && m.export("_initialize") == nil {
 		p.problem("the module is built by TinyGo as a command, where functions with //go:wasmexport can't be called: build it with -buildmode=c-shared")
 	}
 	return p
@@ -296,9 +296,13 @@ type traits struct {
 }
 
 func traitsOf(wasm []byte) traits {
+	// In custom sections that the Go toolchain adds, stripped or not. TinyGo adds
+	// neither.
+	isGo := bytes.Contains(wasm, []byte("go:buildid")) || bytes.Contains(wasm, []byte("Go cmd/compile"))
 	return traits{
-		// In custom sections that the Go toolchain adds, stripped or not. TinyGo
-		// adds neither.
-		Go: bytes.Contains(wasm, []byte("go:buildid")) || bytes.Contains(wasm, []byte("Go cmd/compile")),
+		Go: isGo,
+		// What its runtime says when such a function is called at the wrong time
+		// (src/runtime/runtime_wasmentry.go, 0.34).
+		TinyGoExport: !isGo && bytes.Contains(wasm, []byte("//go:wasmexport function ")),
 	}
 }
