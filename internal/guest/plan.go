@@ -3,6 +3,7 @@ package guest
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -118,7 +119,10 @@ func (p *plan) chooseAllocator(m *Module, word string) {
 		p.allocator = allocHeap
 	default:
 		p.allocator = allocGrown
-		if m.traits.Go {
+		switch {
+		case m.traits.ScriptHeap && (m.traits.Script || slices.ContainsFunc(m.imports, isAbort)):
+			p.problem("the module is built by AssemblyScript, whose allocator takes all of the memory for its own, and does not export it: build it with --exportRuntime (or set allocator host, if the function makes no objects)")
+		case m.traits.Go:
 			p.problem("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
 		}
 	}
@@ -293,7 +297,16 @@ func importHint(i item) string {
 type traits struct {
 	Go           bool `json:"go,omitempty"`            // built by Go, not TinyGo
 	TinyGoExport bool `json:"tinygo_export,omitempty"` // has TinyGo's //go:wasmexport
+	Script       bool `json:"script,omitempty"`        // has constant strings of AssemblyScript
+	ScriptHeap   bool `json:"script_heap,omitempty"`   // asks for the size of its memory, as AssemblyScript's allocators do
 }
+
+// scriptText is a short constant string of AssemblyScript, in a data segment: the
+// class of strings, a length in bytes, and text in UTF-16.
+var scriptText = regexp.MustCompile(`\x02\x00{3}[\x04-\x7e]\x00{3}([ -~]\x00){2}`)
+
+// memorySize is the instruction memory.size, or by chance something else.
+var memorySize = []byte{0x3f, 0x00}
 
 func traitsOf(wasm []byte) traits {
 	// In custom sections that the Go toolchain adds, stripped or not. TinyGo adds
@@ -303,6 +316,8 @@ func traitsOf(wasm []byte) traits {
 		Go: isGo,
 		// What its runtime says when such a function is called at the wrong time
 		// (src/runtime/runtime_wasmentry.go, 0.34).
+		Script:       scriptText.Match(wasm),
+		ScriptHeap:   bytes.Contains(wasm, memorySize),
 		TinyGoExport: !isGo && bytes.Contains(wasm, []byte("//go:wasmexport function ")),
 	}
 }
