@@ -10,8 +10,7 @@ const (
 var cRows = []row{
 	{File: "c/static.wasm", Language: clangC, Target: "wasm32", Form: "library", Allocator: staticArrays},
 	{File: "c/mvp.wasm", Language: clangC, Target: "wasm32, mvp", Form: "library", Allocator: staticArrays},
-	{File: "c/simd.wasm", Language: clangC, Target: "wasm32, simd128 and bulk-memory", Form: "library", Allocator: staticArrays},
-	{File: "c/bleeding_edge.wasm", Language: clangC, Target: "wasm32, bleeding-edge", Form: "library", Allocator: staticArrays},
+	{File: "c/bleeding_edge.wasm", Language: clangC, Target: "wasm32, bleeding-edge: simd128, bulk-memory", Form: "library", Allocator: staticArrays},
 	{File: "c/own_malloc.wasm", Language: clangC, Target: "wasm32", Form: "library", Allocator: "its own, exported"},
 	{File: "c/own_malloc_hidden.wasm", Language: clangC, Target: "wasm32", Form: "library", Allocator: "its own, not exported"},
 	{File: "c/own_malloc_named.wasm", Language: clangC, Target: "wasm32", Form: "library", Allocator: "its own, exported by other names",
