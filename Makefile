@@ -67,8 +67,9 @@ bench: ## runs the benchmarks
 examples: ## builds the example guests whose toolchain is there
 	$(MAKE) -C examples
 
-verify-examples: ## rebuilds the example guests and compares them with the committed ones
+verify-examples: ## rebuilds the examples' and tests' guests and compares them with the committed ones
 	$(MAKE) -C examples verify
+	$(MAKE) -C test/toolchains verify
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

@@ -13,7 +13,8 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var function string
+	var source guest.Source
+	var config guest.Config
 	cmd := &cobra.Command{
 		Use:   "check [--function-name NAME] FILE",
 		Short: "Say what the plugin would say of a module at start",
@@ -23,7 +24,8 @@ what there is to say about it.
 The exit code is 0 if the plugin would start, and 1 if it would not.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			report, err := guest.Inspect(args[0], function)
+			source.Path = args[0]
+			report, err := guest.Inspect(source, config)
 			if err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), "flb-wasmtime:", err)
 				return errFailed
@@ -37,7 +39,12 @@ The exit code is 0 if the plugin would start, and 1 if it would not.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&function, "function-name", "", "Function that is to be called for each record; none means to say which ones could be")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&config.Function, "function-name", "", "Function that is to be called for each record; none means to say which ones could be")
+	flags.StringVar(&config.Init, "init-function", "auto", "As the option of the filter")
+	flags.StringVar(&config.Allocator, "allocator", "auto", "As the option of the filter")
+	flags.BoolVar(&source.AllowPrecompiled, "allow-precompiled", false, "As the option of the filter: run machine code that flb-wasmtime compile has made")
 	return cmd
 }
 
@@ -55,7 +62,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	}
 	row("module", r.Path)
 	row("size", fmt.Sprintf("%d bytes", r.SizeBytes))
-	row("compiled in", r.CompileTime.Round(100*time.Microsecond).String())
+	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
 	if r.Function != "" {
 		row("function", exported(r, r.Function))
 	} else {
@@ -66,8 +73,8 @@ func writeReport(w io.Writer, r guest.Report) error {
 		row("candidates", candidates...)
 	}
 	row("ABI", abi(r))
-	row("allocator", r.Allocator)
-	row("initialisation", r.Init)
+	row("input", r.Allocator)
+	row("called first", r.Init)
 	row("exports", r.Exports...)
 	row("imports", r.Imports...)
 	row("warnings", r.Warnings...)

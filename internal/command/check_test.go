@@ -2,6 +2,8 @@ package command
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -19,13 +21,13 @@ func TestCheck(t *testing.T) {
 		want  []string // parts of the report, in order; one blank stands for many
 	}{
 		{"good", "identity", []string{"--function-name", "filter"}, 0, []string{
-			"size ", " bytes\n", "compiled in ", "function filter: func (i32, i32, i32, i32, i32, i32) -> i32\n",
-			"ABI as Fluent Bit's wasm filter", "allocator malloc and free", "initialisation nothing\n",
+			"size ", " bytes\n", "code compiled in ", "function filter: func (i32, i32, i32, i32, i32, i32) -> i32\n",
+			"ABI as Fluent Bit's wasm filter", "input malloc and free", "called first nothing\n",
 			"exports memory: memory", "malloc: func (i32) -> i32\n", "imports none\n", "problems none\n", "result the plugin would start\n"}},
 		{"no function asked for", "wasi_print", nil, 0, []string{
 			"candidates filter: func ", "imports wasi_snapshot_preview1.fd_write: func ", "problems none\n",
 			"result the plugin would start with one of the candidates as function_name\n"}},
-		{"initialisation", "needs_initialize", nil, 0, []string{"initialisation _initialize\n"}},
+		{"initialisation", "needs_initialize", nil, 0, []string{"called first _initialize\n"}},
 		{"warnings", "start_traps", nil, 0, []string{"warnings the module is a command", "problems none\n"}},
 		{"no such function", "identity", []string{"--function-name", "go_filter"}, 1, []string{
 			"function go_filter: not exported\n", "ABI none that is known\n", "problems function \"go_filter\" is not exported", "filter\n",
@@ -93,5 +95,38 @@ func TestWriteVersion(t *testing.T) {
 	got := runMain("", "version")
 	if got.code != 0 || !regexp.MustCompile(`(?m)^go1\S* \w+/\w+\nFluent Bit 1\.9 – 5\.1$`).MatchString(got.stdout) {
 		t.Errorf("exit code %d, output %q", got.code, got.stdout)
+	}
+}
+
+func TestCompile(t *testing.T) {
+	path := guestFile(t, "wrap")
+	out := filepath.Join(t.TempDir(), "out.cwasm")
+	if got := runMain("", "compile", "-o", out, "--cpu", "baseline", path); got.code != 0 || got.stderr != "" ||
+		!strings.HasPrefix(got.stdout, out+": ") || !strings.Contains(got.stdout, "CPU baseline, wasmtime ") {
+		t.Fatalf("%+v", got)
+	}
+	args := []string{"run", "--wasm-path", out, "--function-name", "filter", "--tag", "t", "--time", "1970-01-01T00:00:09Z", "--quiet"}
+	got := runMain(`{"a":1}`+"\n", args...)
+	if got.code != 2 || !strings.Contains(got.stderr, "allow_precompiled") {
+		t.Errorf("%+v", got)
+	}
+	got = runMain(`{"a":1}`+"\n", append(args, "--allow-precompiled", "on")...)
+	if want := `{"tag":"t","sec":9,"record":{"a":1}}` + "\n"; got.code != 0 || got.stdout != want {
+		t.Errorf("%+v, want %s", got, want)
+	}
+	if got := runMain("", "check", "--allow-precompiled", out); got.code != 0 || !strings.Contains(got.stdout, "precompiled, loaded in") {
+		t.Errorf("%+v", got)
+	}
+	// Without -o the file stands beside the module.
+	if got := runMain("", "compile", path); got.code != 0 || !strings.HasPrefix(got.stdout, strings.TrimSuffix(path, filepath.Ext(path))+".cwasm: ") {
+		t.Errorf("%+v", got)
+	}
+	for _, args := range [][]string{{"--target", "pdp11"}, {"--cpu", "z80"}, {"--cpu", "sse42,z80"}} {
+		if got := runMain("", append([]string{"compile", "-o", out + "2", path}, args...)...); got.code != 2 || !strings.Contains(got.stderr, args[len(args)-1]) && !strings.Contains(got.stderr, "z80") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	if _, err := os.Stat(out + "2"); err == nil {
+		t.Error("a file has been written")
 	}
 }

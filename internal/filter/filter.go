@@ -72,7 +72,14 @@ type item struct {
 // log takes lines for Fluent Bit's log, without the instance's name; it is
 // called on the goroutine that calls New, Run or Close.
 func New(o options.Options, log func(Level, string)) (*Filter, error) {
-	module, err := guest.Load(o.WasmPath, o.WasmStackBytes)
+	limiter := newLimiter(log)
+	module, err := guest.Load(guest.Source{
+		Path:             o.WasmPath,
+		StackBytes:       o.WasmStackBytes,
+		AllowPrecompiled: o.AllowPrecompiled,
+		CacheDir:         o.CacheDir,
+		Warn:             func(line string) { limiter.always(Warn, line) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("option wasm_path: %w", err)
 	}
@@ -83,6 +90,8 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		module:  module,
 		config: guest.Config{
 			Function:           o.FunctionName,
+			Init:               o.InitFunction,
+			Allocator:          o.Allocator,
 			Msgpack:            o.EventFormat == options.Msgpack,
 			Env:                o.Env,
 			HeapBytes:          o.WasmHeapBytes,
@@ -90,7 +99,7 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 			MemoryLimitBytes:   o.MemoryLimitBytes,
 			RecycleMemoryBytes: o.RecycleMemoryBytes,
 		},
-		log: newLimiter(log),
+		log: limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
 	for _, p := range o.AccessiblePaths {
@@ -102,8 +111,8 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		return nil, fmt.Errorf("module %s: %w", o.WasmPath, err)
 	}
 	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
-		o.WasmPath, o.FunctionName, o.EventFormat, module.Summary()))
-	for _, w := range module.Warnings() {
+		o.WasmPath, o.FunctionName, o.EventFormat, module.Summary(f.config)))
+	for _, w := range module.Warnings(f.config) {
 		f.log.always(Warn, w)
 	}
 	f.logOutput()

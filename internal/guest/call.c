@@ -1,4 +1,5 @@
 #include "call.h"
+#include "libc.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +14,6 @@ enum { OUTPUT_LIMIT_BYTES = 64 * 1024 };
 // own and may be followed by anything.
 enum { NUL_PROBE_BYTES = 4096 };
 
-typedef struct {
-    uint8_t kind;
-    union {
-        wasmtime_func_t func;
-        wasmtime_memory_t memory;
-        void *other[3];
-    } of;
-} wasmtime_extern_t;
-
 _Static_assert(sizeof(wasmtime_func_t) == 16, "wasmtime_func_t");
 _Static_assert(sizeof(wasmtime_memory_t) == 24, "wasmtime_memory_t");
 _Static_assert(sizeof(wasmtime_val_raw_t) == 16, "wasmtime_val_raw_t");
@@ -30,8 +22,6 @@ _Static_assert(offsetof(wasmtime_extern_t, of) == 8, "wasmtime_extern_t");
 
 void *wasmtime_func_call_unchecked(void *context, const wasmtime_func_t *func,
                                    wasmtime_val_raw_t *args_and_results, size_t len, void **trap);
-uint8_t *wasmtime_memory_data(const void *context, const wasmtime_memory_t *memory);
-size_t wasmtime_memory_data_size(const void *context, const wasmtime_memory_t *memory);
 void *wasmtime_memory_grow(void *context, const wasmtime_memory_t *memory, uint64_t delta,
                            uint64_t *prev_size);
 void wasmtime_error_delete(void *error);
@@ -69,9 +59,8 @@ static uint64_t memory_size(const flbwt_guest *g)
     return wasmtime_memory_data_size(g->context, &g->memory);
 }
 
-static bool grow_region(flbwt_guest *g, uint64_t need)
+bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
 {
-    uint64_t bytes = need > g->min_region ? need : g->min_region;
     uint64_t previous_pages;
     void *error = wasmtime_memory_grow(g->context, &g->memory,
                                        (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
@@ -80,7 +69,15 @@ static bool grow_region(flbwt_guest *g, uint64_t need)
         wasmtime_error_delete(error);
         return false;
     }
-    g->region = previous_pages * PAGE_BYTES;
+    *from = previous_pages * PAGE_BYTES;
+    return true;
+}
+
+static bool grow_region(flbwt_guest *g, uint64_t need)
+{
+    if (!flbwt_memory_grow(g, need > g->min_region ? need : g->min_region, &g->region)) {
+        return false;
+    }
     g->known_size = memory_size(g);
     g->region_len = g->known_size - g->region;
     return true;
@@ -126,6 +123,23 @@ static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
             }
             g->region = (uint32_t) args[0].i32;
             g->region_len = need * 2;
+        }
+        *at = g->region;
+        break;
+
+    case FLBWT_HEAP:
+        if (g->region_len < need) {
+            flbwt_heap_free(g, (uint32_t) g->region);
+            g->region_len = need * 2;
+            g->region = flbwt_heap_alloc(g, g->region_len);
+            if (g->region == 0) {
+                g->region_len = need;
+                g->region = flbwt_heap_alloc(g, g->region_len);
+            }
+            if (g->region == 0) {
+                g->region_len = 0;
+                return FLBWT_NO_MEMORY;
+            }
         }
         *at = g->region;
         break;
@@ -189,7 +203,7 @@ static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_re
         // What a leaky guest answers when malloc has failed is no wish to drop.
         bool exhausted = size >= g->max_size && size > g->initial_size;
 
-        return exhausted ? FLBWT_NO_MEMORY : FLBWT_DROP;
+        return exhausted || g->heap.failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
     }
     if (at >= size) {
         return FLBWT_BAD_POINTER;
@@ -248,6 +262,7 @@ static bool run_one(const crossing *x, const uint8_t *tag, uint32_t tag_len, con
         {.i32 = (int32_t) r->nsec}, {.i32 = (int32_t) at},      {.i32 = (int32_t) r->in_len},
     };
     g->calls++;
+    g->heap.failed = false;
     if (!call(x, &g->function, args, 6)) {
         r->outcome = FLBWT_TRAPPED;
         return false;
@@ -258,7 +273,8 @@ static bool run_one(const crossing *x, const uint8_t *tag, uint32_t tag_len, con
 
     if (g->allocator == FLBWT_MALLOC) {
         args[0].i32 = (int32_t) at;
-        return call(x, &g->release, args, 1);
+        args[1].i32 = (int32_t) need; // for those that ask
+        return call(x, &g->release, args, 2);
     }
     if (g->allocator == FLBWT_GROWN) {
         // An allocator that takes the region over must find it as memory.grow
@@ -481,9 +497,8 @@ void flbwt_take_memory(const void *external, wasmtime_memory_t *memory)
     *memory = ((const wasmtime_extern_t *) external)->of.memory;
 }
 
-static ptrdiff_t capture(void *data, const unsigned char *bytes, size_t n)
+void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
 {
-    flbwt_output *o = data;
     size_t room = OUTPUT_LIMIT_BYTES - o->buffer.len;
     size_t taken = n < room ? n : room;
 
@@ -495,6 +510,11 @@ static ptrdiff_t capture(void *data, const unsigned char *bytes, size_t n)
         o->buffer.len += taken;
     }
     o->lost += n - taken;
+}
+
+static ptrdiff_t capture(void *data, const unsigned char *bytes, size_t n)
+{
+    flbwt_write(data, bytes, n);
     return (ptrdiff_t) n;
 }
 

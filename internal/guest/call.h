@@ -29,9 +29,22 @@ typedef struct {
 
 typedef union {
     int32_t i32;
+    int64_t i64;
+    double f64;
     uint8_t v128[16];
     void *funcref;
 } wasmtime_val_raw_t;
+
+typedef struct {
+    uint8_t kind;
+    union {
+        wasmtime_func_t func;
+        wasmtime_memory_t memory;
+        void *other[3];
+    } of;
+} wasmtime_extern_t;
+
+enum { WASMTIME_EXTERN_MEMORY = 3 };
 
 typedef struct {
     size_t size;
@@ -39,12 +52,15 @@ typedef struct {
 } wasm_byte_vec_t;
 
 void wasmtime_module_image_range(const void *module, void **start, void **end);
+uint8_t *wasmtime_memory_data(const void *context, const wasmtime_memory_t *memory);
+size_t wasmtime_memory_data_size(const void *context, const wasmtime_memory_t *memory);
 
 // How input gets a place in the guest's memory.
 enum flbwt_allocator {
     FLBWT_MALLOC = 0,  // malloc and free around each call
     FLBWT_PINNED = 1,  // AssemblyScript: one __new'd and __pin'ned buffer, kept
     FLBWT_GROWN = 2,   // no allocator: pages grown by the host
+    FLBWT_HEAP = 3,    // a block of the heap behind env.malloc, kept
 };
 
 // What became of a record. The Go side names these in outcome.go.
@@ -84,6 +100,18 @@ typedef struct {
     uint64_t lost; // bytes that found no room
 } flbwt_output;
 
+// flbwt_heap is the heap that the host keeps in the guest's memory (heap.c).
+// Everything that can be told from outside the guest's memory is here.
+enum { FLBWT_HEAP_CLASSES = 108 };
+
+typedef struct {
+    uint64_t low;      // where its first page starts
+    uint64_t top, end; // what no block has been cut from yet
+    uint64_t step;     // bytes to grow by at least
+    uint32_t free[FLBWT_HEAP_CLASSES]; // the first free block of each class; 0: none
+    bool failed; // an allocation has failed since the call began
+} flbwt_heap;
+
 // flbwt_guest is one instance, as call.c sees it. It lives in C memory, next to
 // a store that no two threads use at once.
 typedef struct {
@@ -95,7 +123,7 @@ typedef struct {
     bool msgpack;
     uint32_t max_reply;
     uint64_t min_region; // least bytes to grow for FLBWT_GROWN
-    // FLBWT_PINNED and FLBWT_GROWN: the region that is kept.
+    // All but FLBWT_MALLOC: the region that is kept.
     uint64_t region, region_len;
     uint64_t known_size; // FLBWT_GROWN: memory size after the last growth
     uint64_t calls;
@@ -103,6 +131,7 @@ typedef struct {
     uint64_t initial_size, max_size;
     uint64_t recycle_size; // more memory than this: the guest is to be replaced
     bool recycle;          // set by flbwt_run: it has more, or not enough
+    flbwt_heap heap;
     flbwt_watch watch;
     flbwt_output out, err;
 } flbwt_guest;
@@ -125,6 +154,10 @@ size_t flbwt_span_json(const uint8_t *p, size_t n);
 // flbwt_span_msgpack is the same for one MessagePack value, valid or not.
 size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
 
+// flbwt_memory_grow adds pages for that many bytes and answers the address of the
+// first. False: the module or the store does not allow it.
+bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
+
 // flbwt_take_func and flbwt_take_memory copy the item out of a wasmtime_extern_t
 // that is known to be one.
 void flbwt_take_func(const void *external, wasmtime_func_t *func);
@@ -133,6 +166,9 @@ void flbwt_take_memory(const void *external, wasmtime_memory_t *memory);
 // flbwt_capture_output sends the guest's stdout and stderr to guest->out and
 // guest->err. config is a wasi_config_t that no store has yet.
 void flbwt_capture_output(void *config, flbwt_guest *guest);
+
+// flbwt_write appends to what the guest wrote, as far as there is room.
+void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 
 // flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog.
 void flbwt_learn_trap(void *context, const wasmtime_func_t *func);

@@ -41,10 +41,7 @@ func engineFor(stackBytes int64) *wasmtime.Engine {
 	// The handlers that wasmtime installs now must be the ones that are kept.
 	C.flbwt_signals_hold()
 	defer C.flbwt_signals_release()
-	config := wasmtime.NewConfig()
-	config.SetMaxWasmStack(int(stackBytes))
-	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
-	e := wasmtime.NewEngineWithConfig(config)
+	e := wasmtime.NewEngineWithConfig(engineConfig(stackBytes))
 	if engines.bySize == nil {
 		engines.bySize = make(map[int64]*wasmtime.Engine)
 		learnTrap(e)
@@ -52,6 +49,15 @@ func engineFor(stackBytes int64) *wasmtime.Engine {
 	}
 	engines.bySize[stackBytes] = e
 	return e
+}
+
+// engineConfig answers the settings of every engine. Code that is compiled with
+// others can't be run.
+func engineConfig(stackBytes int64) *wasmtime.Config {
+	config := wasmtime.NewConfig()
+	config.SetMaxWasmStack(int(stackBytes))
+	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
+	return config
 }
 
 // trapText is the module whose machine code a guest is sent to when it has to

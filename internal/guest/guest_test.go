@@ -30,7 +30,7 @@ func load(tb testing.TB, text string) *Module {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	m, err := Load(path, 0)
+	m, err := Load(Source{Path: path})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestModulesAreShared(t *testing.T) {
 	loaded := make([]*Module, 16)
 	for i := range loaded {
 		wg.Go(func() {
-			m, err := Load(filepath.Join(dir, []string{"a.wat", "b.wat"}[i%2]), 0)
+			m, err := Load(Source{Path: filepath.Join(dir, []string{"a.wat", "b.wat"}[i%2])})
 			if err != nil {
 				t.Error(err)
 			}
@@ -286,7 +286,7 @@ func TestInspect(t *testing.T) {
 	}{
 		{"identity", "filter", "malloc and free", "nothing", ""},
 		{"identity", "", "malloc and free", "nothing", ""},
-		{"identity_noalloc", "filter", "none exported", "nothing", ""},
+		{"identity_noalloc", "filter", "the host grows", "nothing", ""},
 		{"assemblyscript_like", "filter", "__new and __pin", "nothing", ""},
 		{"needs_initialize", "filter", "malloc", "_initialize", ""},
 		{"wrong_signature", "", "", "nothing", "no function can be called"},
@@ -295,7 +295,7 @@ func TestInspect(t *testing.T) {
 		{"memory64", "filter", "", "nothing", "64-bit memory"},
 		{"no_memory", "filter", "", "nothing", "no memory"},
 	} {
-		r, err := Inspect(path(test.guest), test.function)
+		r, err := Inspect(Source{Path: path(test.guest)}, Config{Function: test.function})
 		if err != nil {
 			t.Errorf("%s: %v", test.guest, err)
 			continue
@@ -306,5 +306,37 @@ func TestInspect(t *testing.T) {
 		if got := strings.Join(r.Problems, "; "); !strings.Contains(got, test.problem) || (got == "") != (test.problem == "") {
 			t.Errorf("%s: problems %q, want %q", test.guest, got, test.problem)
 		}
+	}
+}
+
+// Filters of one module replace their instances at any time, each on its thread.
+func TestInstancesAtOnce(t *testing.T) {
+	const text = `(module
+  (import "env" "malloc" (func (param i32) (result i32)))
+  (import "env" "snprintf" (func (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1 8)
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`
+	for i := range 20 {
+		// Another module each time: what is made lazily is made at the first use.
+		m := load(t, text+strings.Repeat("\n", i))
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for range 8 {
+			wg.Go(func() {
+				<-start
+				for range 4 {
+					in, err := m.NewInstance(Config{Function: "filter"})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					in.Close()
+					_, _ = m.Summary(Config{}), m.Warnings(Config{})
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
 	}
 }

@@ -20,6 +20,8 @@ import (
 // Config says how instances of a module are used.
 type Config struct {
 	Function           string
+	Init               string        // called once; "" or auto, none, or an exported function
+	Allocator          string        // gives input its place; "" or auto, host, or "ALLOC,FREE", exported
 	Msgpack            bool          // records and replies are MessagePack instead of JSON
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
@@ -75,19 +77,16 @@ type Instance struct {
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
-// NewInstance instantiates the module, runs its _initialize, and checks it
-// against the guest ABI.
+// NewInstance checks the module against the guest ABI, instantiates it, and runs
+// what it has to run before its first record.
 func (m *Module) NewInstance(config Config) (*Instance, error) {
-	if err := errProblems(m.problems(config.Function)); err != nil {
+	p := m.plan(config)
+	if err := errProblems(p.problems); err != nil {
 		return nil, err
 	}
-	in := &Instance{
-		store: wasmtime.NewStore(m.engine),
-		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
-	}
-	in.configure(m, config)
-	C.flbwt_watch_add(&in.c.watch)
-	if err := in.start(m, config); err != nil {
+	in := newInstance(m, config)
+	in.c.allocator = C.int(p.allocator)
+	if err := in.start(m, config, p); err != nil {
 		stdout, stderr := in.TakeOutput()
 		in.Close()
 		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
@@ -99,21 +98,31 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	return in, nil
 }
 
+// newInstance answers one that has a store, and is watched, but nothing in it yet.
+func newInstance(m *Module, config Config) *Instance {
+	in := &Instance{
+		store: wasmtime.NewStore(m.engine),
+		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
+	}
+	in.configure(m, config)
+	C.flbwt_watch_add(&in.c.watch)
+	return in
+}
+
 // configure sets what can be known before there is an instance.
 func (in *Instance) configure(m *Module, config Config) {
 	c := in.c
 	c.context = unsafe.Pointer(in.store.Context())
-	c.allocator = C.int(m.allocator)
 	c.msgpack = C.bool(config.Msgpack)
 	c.min_region = C.uint64_t(config.HeapBytes)
 	c.max_reply = C.uint32_t(config.MaxReplyBytes)
 	if config.MaxReplyBytes == 0 {
 		c.max_reply = DefaultMaxReplyBytes
 	}
-	c.initial_size = C.uint64_t(m.memory.Minimum() * pageBytes)
+	c.initial_size = C.uint64_t(m.memory.pages * pageBytes)
 	c.max_size = maxPages * pageBytes
-	if bounded, most := m.memory.Maximum(); bounded {
-		c.max_size = C.uint64_t(most * pageBytes)
+	if m.memory.bounded {
+		c.max_size = C.uint64_t(m.memory.mostPages * pageBytes)
 	}
 	limit := int64(-1)
 	if config.MemoryLimitBytes > 0 {
@@ -131,7 +140,8 @@ func (in *Instance) configure(m *Module, config Config) {
 	}
 }
 
-func (in *Instance) start(m *Module, config Config) error {
+// linker answers what the module's imports are taken from; the caller closes it.
+func (in *Instance) linker(m *Module, config Config) (*wasmtime.Linker, error) {
 	wasi := wasmtime.NewWasiConfig()
 	defer wasi.Close()
 	for _, dir := range config.Dirs {
@@ -141,7 +151,7 @@ func (in *Instance) start(m *Module, config Config) error {
 			filePerms |= wasmtime.FILE_WRITE
 		}
 		if err := wasi.PreopenDir(dir.Path, dir.Path, dirPerms, filePerms); err != nil {
-			return fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
+			return nil, fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
 		}
 	}
 	var names, values []string
@@ -156,18 +166,50 @@ func (in *Instance) start(m *Module, config Config) error {
 	in.store.SetWasi(wasi)
 
 	linker := wasmtime.NewLinker(m.engine)
-	defer linker.Close()
 	linker.AllowShadowing(true)
-	if err := linker.DefineWasi(); err != nil {
+	err := linker.DefineWasi()
+	if err == nil {
+		err = linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff)
+	}
+	if err == nil {
+		err = linker.FuncWrap("env", "abort", abort)
+	}
+	if err == nil {
+		err = in.defineUnstable(linker, m)
+	}
+	if err == nil {
+		err = in.defineLibc(linker, m)
+	}
+	if err != nil {
+		linker.Close()
+		return nil, err
+	}
+	return linker, nil
+}
+
+// defineUnstable gives what the module imports of the older WASI from the newer.
+func (in *Instance) defineUnstable(linker *wasmtime.Linker, m *Module) error {
+	for _, i := range m.imports {
+		if !isUnchanged(i) {
+			continue
+		}
+		// What the newer one has not is missed when the module is instantiated.
+		if f := linker.Get(in.store, wasiModule, i.name); f != nil {
+			if err := linker.Define(in.store, wasiUnstable, i.name, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (in *Instance) start(m *Module, config Config, p plan) error {
+	linker, err := in.linker(m, config)
+	if err != nil {
 		return err
 	}
-	if err := linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff); err != nil {
-		return err
-	}
-	if err := linker.FuncWrap("env", "abort", abort); err != nil {
-		return err
-	}
-	instance, err := in.initialize(linker, m)
+	defer linker.Close()
+	instance, err := in.initialize(linker, m, p)
 	if err != nil {
 		return err
 	}
@@ -175,7 +217,7 @@ func (in *Instance) start(m *Module, config Config) error {
 	c := in.c
 	memory := instance.GetExport(in.store, "memory").AsExtern()
 	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
-	if m.collects {
+	if m.collects() {
 		// A module that can't have it does without.
 		_, _ = instance.GetExport(in.store, "memory").Memory().Grow(in.store, collectorPages)
 	}
@@ -184,10 +226,10 @@ func (in *Instance) start(m *Module, config Config) error {
 		C.flbwt_take_func(unsafe.Pointer(&external), to)
 	}
 	take(config.Function, &c.function)
-	switch m.allocator {
+	switch p.allocator {
 	case allocMalloc:
-		take("malloc", &c.alloc)
-		take("free", &c.release)
+		take(p.alloc, &c.alloc)
+		take(p.free, &c.release)
 	case allocPinned:
 		take("__new", &c.alloc)
 		take("__pin", &c.pin)
@@ -196,8 +238,8 @@ func (in *Instance) start(m *Module, config Config) error {
 }
 
 // initialize runs the guest's code that goes before its first record: start
-// functions and _initialize, watched like a call.
-func (in *Instance) initialize(linker *wasmtime.Linker, m *Module) (*wasmtime.Instance, error) {
+// functions and what the plan says, watched like a call.
+func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*wasmtime.Instance, error) {
 	// The watchdog ends what runs on the thread that has entered.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -208,19 +250,29 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module) (*wasmtime.In
 	if err != nil {
 		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err))
 	}
-	if m.initialize {
-		if _, err := instance.GetFunc(in.store, "_initialize").Call(in.store); err != nil {
-			return nil, fmt.Errorf("_initialize failed: %w", in.startError(err))
+	for _, name := range p.init {
+		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !exitedWell(err) {
+			return nil, fmt.Errorf("%s failed: %w", name, in.startError(err))
 		}
 	}
 	return instance, nil
+}
+
+// exitedWell says whether a call ended by proc_exit(0), as _start may.
+func exitedWell(err error) bool {
+	var e *wasmtime.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	status, ok := e.ExitStatus()
+	return ok && status == 0
 }
 
 func (in *Instance) startError(err error) error {
 	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
 		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
 	}
-	return err
+	return errors.New(lastLine(err.Error()))
 }
 
 // Close frees the instance. It may be called twice.

@@ -4,12 +4,10 @@ package guest
 import "C"
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,27 +19,6 @@ import (
 // maxModuleBytes bounds what is read of a wasm_path.
 const maxModuleBytes = 256 << 20
 
-// allocator is how input gets a place in a guest's memory. The numbers are
-// enum flbwt_allocator of call.h.
-type allocator int
-
-const (
-	allocMalloc allocator = iota
-	allocPinned
-	allocGrown
-)
-
-func (a allocator) String() string {
-	switch a {
-	case allocMalloc:
-		return "malloc and free, exported by the module, around each call"
-	case allocPinned:
-		return "one buffer by __new and __pin, kept (AssemblyScript)"
-	default:
-		return "none exported: the host grows the module's memory for the input"
-	}
-}
-
 // Module is a compiled module with what its exports say about the guest ABI.
 // It is shared by every instance and filter that uses the same file content,
 // and is safe for use by several goroutines.
@@ -51,23 +28,23 @@ type Module struct {
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
-	code        unsafe.Pointer // the machine code, owned by compiled
-	codeEnd     unsafe.Pointer
-	exports     []item
-	imports     []item
-	allocator   allocator
-	initialize  bool // exports _initialize
-	collects    bool // has a garbage collector that frees what malloc gave
-	memory      *wasmtime.MemoryType
-	isGo        bool
-	sizeBytes   int64
-	compileTime time.Duration
+	code      unsafe.Pointer // the machine code, owned by compiled
+	codeEnd   unsafe.Pointer
+	exports   []item
+	imports   []item
+	memory    *memoryType // nil: there is none
+	traits    traits
+	sizeBytes int64
+	origin    string // how its code was come by
+	loadTime  time.Duration
 }
 
-// item is an import or export; module is "" for exports.
+// item is an import or export; module is "" for exports. Its type is text: the type
+// objects of wasmtime's C API are not safe for use by several threads, not even to
+// be read.
 type item struct {
 	module, name string
-	typ          *wasmtime.ExternType
+	typ          string // as typeString writes it
 }
 
 func (i item) String() string {
@@ -75,7 +52,17 @@ func (i item) String() string {
 	if i.module != "" {
 		name = i.module + "." + i.name
 	}
-	return name + ": " + typeString(i.typ)
+	return name + ": " + i.typ
+}
+
+func (i item) isFunc() bool { return strings.HasPrefix(i.typ, "func ") }
+
+// memoryType is what the export "memory" is.
+type memoryType struct {
+	pages          uint64
+	bounded        bool
+	mostPages      uint64 // if it is bounded
+	is64, isShared bool
 }
 
 type moduleKey struct {
@@ -88,15 +75,27 @@ var modules struct {
 	byKey map[moduleKey]*Module
 }
 
-// Load compiles the module at path, binary or text, unless this process has
-// its content compiled already. The caller closes it.
-func Load(path string, stackBytes int64) (*Module, error) {
-	wasm, err := read(path)
+// Source says where a module is, and how its code is come by.
+type Source struct {
+	Path             string
+	StackBytes       int64        // native stack; 0 means the least, which is the default
+	AllowPrecompiled bool         // the file may hold machine code, made by Compile
+	CacheDir         string       // of code that was compiled before; "" for none
+	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
+}
+
+// Load compiles a module, binary or text, unless its code is at hand: in this
+// process, in the cache, or in the file itself. The caller closes it.
+func Load(s Source) (*Module, error) {
+	content, err := read(s.Path)
 	if err != nil {
 		return nil, err
 	}
-	engine := engineFor(stackBytes)
-	key := moduleKey{sha256.Sum256(wasm), engine}
+	if isPrecompiled(content) && !s.AllowPrecompiled {
+		return nil, fmt.Errorf("%s is machine code, which runs without a check: if you trust where it comes from, set allow_precompiled on; else give the .wasm file", s.Path)
+	}
+	engine := engineFor(s.StackBytes)
+	key := moduleKey{sha256.Sum256(content), engine}
 
 	// Held while compiling, so that filters that start at once compile once.
 	modules.Lock()
@@ -105,23 +104,104 @@ func Load(path string, stackBytes int64) (*Module, error) {
 		m.users++
 		return m, nil
 	}
+	m := &Module{key: key, users: 1, engine: engine}
 	start := time.Now()
-	compiled, err := wasmtime.NewModule(engine, wasm)
+	if isPrecompiled(content) {
+		err = m.precompiled(s.Path, content)
+	} else {
+		err = m.compile(s, content)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
+		return nil, err
 	}
-	m := &Module{
-		key: key, users: 1, compiled: compiled, engine: engine,
-		isGo: builtByGo(wasm), sizeBytes: int64(len(wasm)), compileTime: time.Since(start),
+	m.loadTime = time.Since(start)
+	if m.code, m.codeEnd, err = codePages(m.compiled); err != nil {
+		m.compiled.Close()
+		return nil, err
 	}
-	// The compiled module is one pointer to the C object.
-	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &m.code, &m.codeEnd)
 	m.look()
 	if modules.byKey == nil {
 		modules.byKey = make(map[moduleKey]*Module)
 	}
 	modules.byKey[key] = m
 	return m, nil
+}
+
+func (m *Module) precompiled(path string, file []byte) error {
+	h, compiled, err := deserialize(m.engine, file)
+	if err != nil {
+		return fmt.Errorf("%s can't be run: %w", path, err)
+	}
+	m.origin = "precompiled, loaded"
+	m.compiled, m.traits, m.sizeBytes = compiled, h.Traits, h.Bytes
+	return nil
+}
+
+// compile takes the code from the cache, or compiles and leaves it there. What is
+// wrong with the cache is only said.
+func (m *Module) compile(s Source, content []byte) error {
+	wasm, err := toBinary(s.Path, content)
+	if err != nil {
+		return err
+	}
+	m.traits, m.sizeBytes = traitsOf(wasm), int64(len(wasm))
+	warn := func(text string, err error) {
+		if s.Warn != nil {
+			s.Warn(fmt.Sprintf("cache_dir: %s: %v", text, err))
+		}
+	}
+	var c *cache
+	if s.CacheDir != "" {
+		if c, err = openCache(s.CacheDir, m.engine, wasm); err != nil {
+			warn("not used", err)
+		} else {
+			defer c.close()
+			m.compiled, err = c.load(m.engine, wasm)
+			if err != nil {
+				warn("compiled again", err)
+			}
+			if m.compiled != nil {
+				m.origin = "taken from the cache"
+				return nil
+			}
+		}
+	}
+	m.origin = "compiled"
+	if m.compiled, err = wasmtime.NewModule(m.engine, wasm); err != nil {
+		return notCompiled(s.Path, err)
+	}
+	if c != nil {
+		if err := c.store(m.compiled, wasm); err != nil {
+			warn("the code was not kept", err)
+		}
+	}
+	return nil
+}
+
+// codePages finds the part of a module's memory that is executable.
+func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
+	// The compiled module is one pointer to the C object.
+	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &start, &end)
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return nil, nil, fmt.Errorf("can't find the module's code: %w", err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to uintptr
+		var mode string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.Contains(mode, "x") {
+			continue
+		}
+		if offset := from - uintptr(start); from >= uintptr(start) && from < uintptr(end) {
+			return unsafe.Add(start, offset), unsafe.Add(start, min(to, uintptr(end))-uintptr(start)), nil
+		}
+	}
+	// A module without functions has no code.
+	return start, start, nil
+}
+
+func notCompiled(path string, err error) error {
+	return fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
 }
 
 // Close gives up one use of the module; the last one frees it. Instances must
@@ -150,13 +230,18 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't read the module: %w", err)
 	}
+	return content, nil
+}
+
+// toBinary answers the binary module that a file holds, which may be text.
+func toBinary(path string, content []byte) ([]byte, error) {
 	switch {
 	case len(content) >= 8 && string(content[:8]) == "\x00asm\x01\x00\x00\x00":
 		return content, nil
 	case len(content) >= 8 && string(content[:8]) == "\x00asm\x0d\x00\x01\x00":
 		return nil, fmt.Errorf("%s is a WebAssembly component: build a core module (for Rust, target wasm32-unknown-unknown or wasm32-wasip1)", path)
 	case len(content) >= 4 && string(content[:4]) == "\x00aot":
-		return nil, fmt.Errorf("%s is compiled ahead of time for the built-in filter (flb-wamrc): give the .wasm file it was made from", path)
+		return nil, fmt.Errorf("%s is compiled ahead of time for the built-in filter (flb-wamrc): give the .wasm file it was made from, or what flb-wasmtime compile makes of that", path)
 	case strings.HasPrefix(strings.TrimLeft(string(content[:min(len(content), 4096)]), " \t\r\n"), "("),
 		strings.HasSuffix(path, ".wat"):
 		wasm, err := wasmtime.Wat2Wasm(string(content))
@@ -168,169 +253,22 @@ func read(path string) ([]byte, error) {
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }
 
-// look reads the module's imports and exports.
+// look reads the module's imports and exports. Nothing asks wasmtime for them later.
 func (m *Module) look() {
 	for _, e := range m.compiled.Exports() {
-		m.exports = append(m.exports, item{name: e.Name(), typ: e.Type()})
+		m.exports = append(m.exports, item{name: e.Name(), typ: typeString(e.Type())})
+		if t := e.Type().MemoryType(); t != nil && e.Name() == "memory" {
+			m.memory = &memoryType{pages: t.Minimum(), is64: t.Is64(), isShared: t.IsShared()}
+			m.memory.bounded, m.memory.mostPages = t.Maximum()
+		}
 	}
 	for _, i := range m.compiled.Imports() {
 		name := i.Name()
 		if name == nil {
 			name = new(string)
 		}
-		m.imports = append(m.imports, item{module: i.Module(), name: *name, typ: i.Type()})
+		m.imports = append(m.imports, item{module: i.Module(), name: *name, typ: typeString(i.Type())})
 	}
-	// TinyGo, without or with its scheduler. Other modules lose nothing by it.
-	m.collects = m.export("malloc") != nil && m.export("calloc") != nil && m.export("realloc") != nil
-	m.initialize = m.exportsFunc("_initialize", "() -> ()")
-	if e := m.export("memory"); e != nil {
-		m.memory = e.typ.MemoryType()
-	}
-	switch {
-	case m.exportsFunc("malloc", "(i32) -> i32") && m.exportsFunc("free", "(i32) -> ()"):
-		m.allocator = allocMalloc
-	case m.exportsFunc("__new", "(i32, i32) -> i32") && m.exportsFunc("__pin", "(i32) -> i32"):
-		m.allocator = allocPinned
-	default:
-		m.allocator = allocGrown
-	}
-}
-
-func (m *Module) export(name string) *item {
-	i := slices.IndexFunc(m.exports, func(e item) bool { return e.name == name })
-	if i < 0 {
-		return nil
-	}
-	return &m.exports[i]
-}
-
-func (m *Module) exportsFunc(name, signature string) bool {
-	e := m.export(name)
-	return e != nil && typeString(e.typ) == "func "+signature
-}
-
-// filterSignature is the type of the function that is called for each record.
-const filterSignature = "(i32, i32, i32, i32, i32, i32) -> i32"
-
-// candidates lists the exported functions that could be called for records.
-func (m *Module) candidates() []string {
-	var names []string
-	for _, e := range m.exports {
-		if m.exportsFunc(e.name, filterSignature) {
-			names = append(names, e.name)
-		}
-	}
-	return names
-}
-
-// problems says why the module can't be used with that function, each with
-// what to do about it.
-func (m *Module) problems(function string) []string {
-	var list []string
-	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-
-	switch e := m.export(function); {
-	case function == "":
-		add("no function can be called for records: %s", m.functionHint())
-	case e == nil:
-		add("function %q is not exported: %s", function, m.functionHint())
-	case !m.exportsFunc(function, filterSignature):
-		add("function %q has the type %q: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
-			function, typeString(e.typ), "func "+filterSignature)
-	}
-
-	switch {
-	case m.memory == nil:
-		add("the module exports no memory named \"memory\": link it with --export-memory")
-	case m.memory.Is64():
-		add("the module has a 64-bit memory: build it for wasm32")
-	case m.memory.IsShared():
-		add("the module has a shared memory: build it without threads")
-	}
-
-	byHint := make(map[string][]string)
-	var hints []string // in the order of the imports
-	for _, i := range m.imports {
-		if provided(i) {
-			continue
-		}
-		hint := importHint(i)
-		if byHint[hint] == nil {
-			hints = append(hints, hint)
-		}
-		byHint[hint] = append(byHint[hint], i.String())
-	}
-	for _, hint := range hints {
-		add("the module imports %s, which is not provided: %s", strings.Join(byHint[hint], ", "), hint)
-	}
-	if m.isGo && m.allocator == allocGrown {
-		add("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
-	}
-	return list
-}
-
-func (m *Module) functionHint() string {
-	if names := m.candidates(); len(names) > 0 {
-		return "set function_name to one of " + strings.Join(names, ", ")
-	}
-	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle]?"
-}
-
-// Warnings says what may surprise the user of the module.
-func (m *Module) Warnings() []string {
-	var list []string
-	if m.export("_start") != nil && !m.initialize {
-		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; what it sets up is not there")
-	}
-	if m.allocator == allocGrown && m.importsWASI() {
-		list = append(list, "the module exports no malloc and free: input is put into pages that the host grows, which its own allocator may take for its own; export malloc and free (for C, -Wl,--export=malloc -Wl,--export=free)")
-	}
-	for _, name := range []string{"malloc", "free"} {
-		if m.export(name) != nil && m.allocator != allocMalloc {
-			list = append(list, fmt.Sprintf("%s is exported, but not used: malloc must be func (i32) -> i32 and free func (i32) -> ()", name))
-		}
-	}
-	return list
-}
-
-// wasiModule is the only version of WASI that core modules of today import.
-const wasiModule = "wasi_snapshot_preview1"
-
-// provided says whether the host gives an import.
-func provided(i item) bool {
-	return i.module == wasiModule && i.typ.FuncType() != nil || isAbort(i)
-}
-
-func (m *Module) importsWASI() bool {
-	return slices.ContainsFunc(m.imports, func(i item) bool { return i.module == wasiModule })
-}
-
-// isAbort is AssemblyScript's only import: env.abort(message, file, line, column).
-func isAbort(i item) bool {
-	return i.module == "env" && i.name == "abort" && typeString(i.typ) == "func (i32, i32, i32, i32) -> ()"
-}
-
-func importHint(i item) string {
-	switch {
-	case i.module == "wasi_unstable":
-		return "it is built for an outdated WASI; build it for wasm32-wasip1 (wasi_snapshot_preview1)"
-	case i.module == "env" && i.typ.MemoryType() != nil:
-		return "link without --import-memory"
-	case i.module == "env":
-		return "link the code that defines it into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
-	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
-		return "it is built by wasm-bindgen for JavaScript; build a plain cdylib with #[no_mangle] functions"
-	case i.module == "gojs" || i.module == "go":
-		return "it is built by Go for JavaScript; build with GOOS=wasip1 -buildmode=c-shared"
-	default:
-		return "only functions of " + wasiModule + " are"
-	}
-}
-
-// builtByGo recognises what the Go toolchain links by the custom sections that
-// it adds, stripped or not. TinyGo adds neither.
-func builtByGo(wasm []byte) bool {
-	return bytes.Contains(wasm, []byte("go:buildid")) || bytes.Contains(wasm, []byte("Go cmd/compile"))
 }
 
 // errProblems turns problems into one error.
@@ -377,8 +315,9 @@ func results(types []*wasmtime.ValType) string {
 	return valTypes(types)
 }
 
-// Summary says in a few words what has been loaded.
-func (m *Module) Summary() string {
-	return fmt.Sprintf("%d bytes compiled in %s; input: %s",
-		m.sizeBytes, m.compileTime.Round(time.Millisecond/10), m.allocator)
+// Summary says in a few words what has been loaded, and how it is used.
+func (m *Module) Summary(config Config) string {
+	p := m.plan(config)
+	return fmt.Sprintf("%d bytes %s in %s; called first: %s; input: %s",
+		m.sizeBytes, m.origin, m.loadTime.Round(time.Millisecond/10), p.initText(), p.allocatorText())
 }

@@ -7,53 +7,51 @@ import (
 
 // Report is what a look at a module finds, before anything of it runs.
 type Report struct {
-	Path        string
-	SizeBytes   int64 // of the binary module
-	CompileTime time.Duration
-	Exports     []string // "name: type", in the module's order
-	Imports     []string // "module.name: type"
-	Function    string   // the function that was asked for; "" for none
-	Candidates  []string // exported functions that could be asked for
-	Allocator   string   // how input reaches the guest, in words
-	Init        string   // what is called once after instantiation, in words
-	Warnings    []string
-	Problems    []string // why the plugin refuses the module; empty if it does not
+	Path       string
+	SizeBytes  int64  // of the binary module
+	Origin     string // how its machine code was come by, in words
+	LoadTime   time.Duration
+	Exports    []string // "name: type", in the module's order
+	Imports    []string // "module.name: type"
+	Function   string   // the function that was asked for; "" for none
+	Candidates []string // exported functions that could be asked for
+	Allocator  string   // how input reaches the guest, in words
+	Init       string   // what is called once before the first record, in words
+	Warnings   []string
+	Problems   []string // why the plugin refuses the module; empty if it does not
 }
 
-// Inspect compiles the module at path and says what the plugin would say at
-// start. With function == "" the filter function is not judged. An error means
-// that there is no module to speak of.
-func Inspect(path, function string) (Report, error) {
-	m, err := Load(path, 0)
+// Inspect loads a module and says what the plugin would say at start. With
+// config.Function == "" the filter function is not judged. An error means that
+// there is no module to speak of.
+func Inspect(source Source, config Config) (Report, error) {
+	m, err := Load(source)
 	if err != nil {
 		return Report{}, err
 	}
 	defer m.Close()
 	r := Report{
-		Path:        path,
-		SizeBytes:   m.sizeBytes,
-		CompileTime: m.compileTime,
-		Exports:     itemStrings(m.exports),
-		Imports:     itemStrings(m.imports),
-		Function:    function,
-		Candidates:  m.candidates(),
-		Allocator:   m.allocator.String(),
-		Init:        "nothing",
-		Warnings:    m.Warnings(),
+		Path:       source.Path,
+		SizeBytes:  m.sizeBytes,
+		Origin:     m.origin,
+		LoadTime:   m.loadTime,
+		Exports:    itemStrings(m.exports),
+		Imports:    itemStrings(m.imports),
+		Function:   config.Function,
+		Candidates: m.candidates(),
+		Warnings:   m.Warnings(config),
 	}
-	if m.initialize {
-		r.Init = "_initialize"
+	if config.Function == "" && len(r.Candidates) > 0 {
+		config.Function = r.Candidates[0]
 	}
-	if function == "" && len(r.Candidates) > 0 {
-		function = r.Candidates[0]
-	}
-	r.Problems = m.problems(function)
+	p := m.plan(config)
+	r.Allocator, r.Init, r.Problems = p.allocatorText(), p.initText(), p.problems
 	if len(r.Problems) > 0 {
 		return r, nil
 	}
 
 	// What is left can only be known by trying: start functions, _initialize.
-	instance, err := m.NewInstance(Config{Function: function})
+	instance, err := m.NewInstance(config)
 	if err != nil {
 		r.Problems = append(r.Problems, fmt.Sprintf("it does not start: %v", err))
 		return r, nil

@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -62,11 +63,21 @@ static void restore_handlers(void)
     }
 }
 
+static void on_fault(int sig, siginfo_t *info, void *context);
+static struct sigaction wasmtime_fault;
+
 void flbwt_signals_keep(void)
 {
+    struct sigaction own;
+
     if (atomic_load(&handlers_kept)) {
         return;
     }
+    // wasmtime's handler is called from ours, on the same stack.
+    sigaction(SIGSEGV, NULL, &wasmtime_fault);
+    own = wasmtime_fault;
+    own.sa_sigaction = on_fault;
+    sigaction(SIGSEGV, &own, NULL);
     for (int i = 0; i < FAULT_SIGNALS; i++) {
         sigaction(fault_signals[i], NULL, &kept[i]);
     }
@@ -193,6 +204,11 @@ void flbwt_signals_release(void)
 // pointers to there. Both are right while the thread executes a function of the
 // guest; not so in the few instructions by which host and guest hand over. Hence
 // the conditions in interrupt().
+//
+// A guest may spend its time in functions of the host (memory.fill, WASI), where it
+// can't be ended. Then its machine code is made not executable: to return to it is a
+// fault, at a place where the guest can be ended. Other guests of the module that
+// meet the closed code wait until it is open again.
 
 enum {
     // The CPU time that a thread must have spent in a call for it to be past the
@@ -234,6 +250,93 @@ static bool in_guest(const flbwt_watch *w, const void *pc)
     return (uintptr_t) pc >= (uintptr_t) w->code && (uintptr_t) pc < (uintptr_t) w->code_end;
 }
 
+// in_frame says whether the frame that the frame pointer names returns into the
+// guest's code: then it is one of the guest's, and not the one that entered it.
+static bool in_frame(const flbwt_watch *w, ucontext_t *u)
+{
+    char *fp = fp_of(u);
+
+    return fp >= sp_of(u) && fp <= stack_end - 2 * sizeof(void *) && (uintptr_t) fp % 16 == 0 &&
+           in_guest(w, ((void **) fp)[1]);
+}
+
+static void end(flbwt_watch *w, ucontext_t *u)
+{
+    atomic_store(&w->interrupted, true);
+    *pc_of(u) = trap_pc;
+}
+
+// The guest whose module's code is closed; NULL if all code is open.
+static _Atomic(flbwt_watch *) closed;
+
+// How long another guest waits for closed code.
+enum { CLOSED_NS = 5000000, CLOSED_LOOK_NS = 50000 };
+
+static size_t code_bytes(const flbwt_watch *w)
+{
+    return (size_t) ((const char *) w->code_end - (const char *) w->code);
+}
+
+// close_code closes the code of the guest on this thread, which is in a function of
+// the host; again, if another thread has opened it. If the code of another guest is
+// closed, the next signal tries again.
+static void close_code(flbwt_watch *w)
+{
+    flbwt_watch *by = NULL;
+
+    if (atomic_load(&handlers_kept) && code_bytes(w) > 0 &&
+        (atomic_compare_exchange_strong(&closed, &by, w) || by == w)) {
+        mprotect((void *) w->code, code_bytes(w), PROT_READ);
+    }
+}
+
+// open_code opens what the guest on this thread has closed.
+static void open_code(flbwt_watch *w)
+{
+    mprotect((void *) w->code, code_bytes(w), PROT_READ | PROT_EXEC);
+    atomic_compare_exchange_strong(&closed, &w, NULL);
+}
+
+#if defined(__x86_64__)
+// What has just returned was popped from the stack.
+static bool has_returned(ucontext_t *u) { return ((void **) sp_of(u))[-1] == *pc_of(u); }
+#else
+static bool has_returned(ucontext_t *u) { return (void *) u->uc_mcontext.regs[30] == *pc_of(u); }
+#endif
+
+// on_fault handles faults by closed code, and leaves the others to wasmtime.
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *u = context;
+    flbwt_watch *w = current, *by;
+    int error = errno;
+
+    if (w == NULL || info->si_addr != *pc_of(u) || !in_guest(w, info->si_addr)) {
+        wasmtime_fault.sa_sigaction(sig, info, context);
+        return;
+    }
+    by = atomic_load(&closed);
+    if (by == w) {
+        open_code(w);
+        if (has_returned(u) && in_frame(w, u)) {
+            end(w, u);
+        }
+    }
+    else {
+        // by may be gone any moment, and may have closed other code than this: in
+        // any case the code is open in the end.
+        struct timespec pause = {.tv_nsec = CLOSED_LOOK_NS};
+
+        for (int waited = 0; by != NULL && atomic_load(&closed) == by && waited < CLOSED_NS;
+             waited += CLOSED_LOOK_NS) {
+            nanosleep(&pause, NULL);
+        }
+        mprotect((void *) w->code, code_bytes(w), PROT_READ | PROT_EXEC);
+        atomic_compare_exchange_strong(&closed, &by, NULL);
+    }
+    errno = error;
+}
+
 static void interrupt(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *u = context;
@@ -246,8 +349,15 @@ static void interrupt(int sig, siginfo_t *info, void *context)
         return;
     }
     call = atomic_load(&w->call);
-    if (call == 0 || call != atomic_load(&w->overdue) || !in_guest(w, *pc_of(u))) {
-        return; // not it, or in a function of the host: the next signal tries again
+    if (call == 0 || call != atomic_load(&w->overdue)) {
+        return;
+    }
+    if (!in_guest(w, *pc_of(u))) {
+        int error = errno;
+
+        close_code(w);
+        errno = error;
+        return;
     }
 
     uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -256,19 +366,9 @@ static void interrupt(int sig, siginfo_t *info, void *context)
         w->probed_cpu_ns = cpu_ns;
         return;
     }
-    if (cpu_ns - w->probed_cpu_ns < PROBE_CPU_NS) {
-        return;
+    if (cpu_ns - w->probed_cpu_ns >= PROBE_CPU_NS && in_frame(w, u)) {
+        end(w, u);
     }
-
-    // The frame that the frame pointer names must return into the guest's code:
-    // then it is one of the guest's, and not the one that entered it.
-    char *fp = fp_of(u);
-    if (fp < sp_of(u) || fp > stack_end - 2 * sizeof(void *) || (uintptr_t) fp % 16 != 0 ||
-        !in_guest(w, ((void **) fp)[1])) {
-        return;
-    }
-    atomic_store(&w->interrupted, true);
-    *pc_of(u) = trap_pc;
 }
 
 // look ends what is overdue and answers when to look again; *idle says whether
@@ -433,6 +533,9 @@ void flbwt_watch_enter(flbwt_watch *w)
 void flbwt_watch_leave(flbwt_watch *w)
 {
     atomic_store(&w->call, 0);
+    if (atomic_load(&closed) == w) { // it was left without a return to its code
+        open_code(w);
+    }
     current = NULL;
     flbwt_signals_release();
 }

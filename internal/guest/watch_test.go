@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,9 +124,9 @@ func TestMemoryLimit(t *testing.T) {
 		}
 		outcomes[b.Records[0].Outcome]++
 	}
-	grown := int(40 - m.memory.Minimum())
+	grown := int(40 - m.memory.pages)
 	if outcomes[Reply] != grown || outcomes[NoMemory] != 60-grown {
-		t.Errorf("%v, the guest starts with %d pages", outcomes, m.memory.Minimum())
+		t.Errorf("%v, the guest starts with %d pages", outcomes, m.memory.pages)
 	}
 	if _, err := m.NewInstance(Config{Function: "filter", MemoryLimitBytes: pageBytes}); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("a limit below what the module starts with: %v", err)
@@ -134,7 +135,7 @@ func TestMemoryLimit(t *testing.T) {
 
 func TestRecycle(t *testing.T) {
 	m := load(t, guests.WAT("grow"))
-	in, err := m.NewInstance(Config{Function: "filter", RecycleMemoryBytes: int64(m.memory.Minimum()+2) * pageBytes})
+	in, err := m.NewInstance(Config{Function: "filter", RecycleMemoryBytes: int64(m.memory.pages+2) * pageBytes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,5 +150,79 @@ func TestRecycle(t *testing.T) {
 	next, err := in.Run(nil, &b, 0, len(b.Records))
 	if next != 3 || !errors.Is(err, ErrRecycle) || b.Records[2].Outcome != Reply {
 		t.Errorf("next %d, %v, %v", next, err, b.Records)
+	}
+}
+
+// Guests that spend their time in functions of the host are ended, too, while
+// others of the same module go on.
+func TestTimeoutInHost(t *testing.T) {
+	for _, test := range []struct{ name, imports, body string }{
+		{"memory.fill", "", `(memory.fill (i32.const 65536) (i32.const 1) (i32.const 33554432))`},
+		{"memory.copy", "", `(memory.copy (i32.const 65536) (i32.const 131072) (i32.const 33554432))`},
+		{"memory.fill of little", "", `(memory.fill (i32.const 65536) (i32.const 1) (i32.const 4096))`},
+		{"memory.grow", "", `(drop (memory.grow (i32.const 0)))`},
+		{"much of random_get", `(import "wasi_snapshot_preview1" "random_get" (func $f (param i32 i32) (result i32)))`,
+			`(drop (call $f (i32.const 65536) (i32.const 16777216)))`},
+		{"random_get", `(import "wasi_snapshot_preview1" "random_get" (func $f (param i32 i32) (result i32)))`,
+			`(drop (call $f (i32.const 65536) (i32.const 4096)))`},
+		{"clock_time_get", `(import "wasi_snapshot_preview1" "clock_time_get" (func $f (param i32 i64 i32) (result i32)))`,
+			`(drop (call $f (i32.const 0) (i64.const 0) (i32.const 65536)))`},
+		{"sched_yield", `(import "wasi_snapshot_preview1" "sched_yield" (func $f (result i32)))`, `(drop (call $f))`},
+		{"poll_oneoff", `(import "wasi_snapshot_preview1" "poll_oneoff" (func $f (param i32 i32 i32 i32) (result i32)))`,
+			`(drop (call $f (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))`},
+		{"fd_write", `(import "wasi_snapshot_preview1" "fd_write" (func $f (param i32 i32 i32 i32) (result i32)))`,
+			`(i32.store (i32.const 4) (i32.const 33554432)) (drop (call $f (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 65536)))`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			// "loop" stands for the record {"loop":1}, by its length.
+			m := load(t, `(module `+test.imports+`
+  (memory (export "memory") 600)
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "free") (param i32))
+  (func $work (param $forever i32) (loop $l `+test.body+` (br_if $l (local.get $forever))))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (call $work (i32.gt_u (local.get 5) (i32.const 2)))
+    (local.get 4)))`)
+			var wg sync.WaitGroup
+			var hanging atomic.Int32
+			hanging.Store(2)
+			for range 2 {
+				wg.Go(func() {
+					defer hanging.Add(-1)
+					for range 3 {
+						in, err := m.NewInstance(Config{Function: "filter", Timeout: 10 * time.Millisecond})
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						b := Batch{In: []byte(`{"loop":1}`)}
+						b.Add(0, 1, 2)
+						if _, err := in.Run(nil, &b, 0, 1); err == nil || b.Records[0].Outcome != TimedOut {
+							t.Errorf("%v, %v", b.Records[0].Outcome, err)
+						}
+						in.Close()
+						b.Close()
+					}
+				})
+			}
+			wg.Go(func() {
+				in, err := m.NewInstance(Config{Function: "filter", Timeout: time.Minute})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer in.Close()
+				var b Batch
+				defer b.Close()
+				for hanging.Load() > 0 {
+					if outcome, got := reply(t, in, &b, []byte("{}"), nil); outcome != Reply || string(got) != "{}" {
+						t.Errorf("%v, %q", outcome, got)
+						return
+					}
+					in.TakeOutput()
+				}
+			})
+			wg.Wait()
+		})
 	}
 }

@@ -23,6 +23,7 @@ const (
 	List        // comma separated strings
 	Time        // 500ms, 1s, 2m, 1h; a bare number counts seconds
 	Int
+	Bool // on, yes, true; off, no, false
 )
 
 // String is the type's name as the README and the command's help write it.
@@ -36,6 +37,8 @@ func (t Type) String() string {
 		return "time"
 	case Int:
 		return "number"
+	case Bool:
+		return "on or off"
 	default:
 		return "string"
 	}
@@ -58,7 +61,7 @@ const MaxWasmStackBytes = 4_000_000
 // documented. Names are snake_case; the host compares them without case.
 var Table = []Option{
 	{Name: "wasm_path", Type: String, Required: true,
-		Help: "Path of the WebAssembly module to run: binary (.wasm) or text (.wat)"},
+		Help: "Path of the WebAssembly module to run: binary (.wasm), text (.wat), or compiled (.cwasm, with allow_precompiled)"},
 	{Name: "function_name", Type: String, Required: true,
 		Help: "Name of the exported function that is called for each record"},
 	{Name: "event_format", Type: String, Default: "json",
@@ -79,6 +82,14 @@ var Table = []Option{
 		Help: "So many failed records in a row, a timeout counting as 25, take the module out of the path for a while; 0 for never"},
 	{Name: "breaker_backoff", Type: Time, Default: "1s",
 		Help: "How long the module stays out of the path at first; doubled each time it fails again, up to 64 times as long"},
+	{Name: "init_function", Type: String, Default: "auto",
+		Help: "Exported function to call once before the first record: auto (_initialize if there is one; for Go, else _start), none, or a name; _start runs main"},
+	{Name: "allocator", Type: String, Default: "auto",
+		Help: "What gives a record its place in the memory of the module: auto, host (pages that the host adds), or two exported functions ALLOCATE,FREE"},
+	{Name: "cache_dir", Type: String,
+		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; none unless set"},
+	{Name: "allow_precompiled", Type: Bool, Default: "off",
+		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
 		Help: "Least room for tag and record in a module that exports no allocator; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
@@ -133,6 +144,11 @@ type Options struct {
 	BreakerFailures    int   // 0: never
 	BreakerBackoff     time.Duration
 
+	InitFunction     string // auto, none, or a name
+	Allocator        string // auto, host, or NAME,NAME
+	CacheDir         string // "": none
+	AllowPrecompiled bool
+
 	WasmHeapBytes  int64
 	WasmStackBytes int64
 }
@@ -172,6 +188,11 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
+
+		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
+		Allocator:        p.allocator("allocator"),
+		CacheDir:         p.value("cache_dir"),
+		AllowPrecompiled: p.bool("allow_precompiled"),
 	}
 	if p.err != nil {
 		return Options{}, p.err
@@ -223,6 +244,32 @@ func (p *parser) oneOf(name string, words ...string) int {
 	}
 	p.fail(name, v, "allowed are "+strings.Join(words[:len(words)-1], ", ")+" and "+words[len(words)-1])
 	return 0
+}
+
+// bool knows the words of flb_utils_bool (src/flb_utils.c, 5.1.1).
+func (p *parser) bool(name string) bool {
+	switch v := p.value(name); strings.ToLower(v) {
+	case "on", "yes", "true":
+		return true
+	case "off", "no", "false":
+		return false
+	default:
+		p.fail(name, v, "allowed are on and off")
+		return false
+	}
+}
+
+func (p *parser) allocator(name string) string {
+	v := p.value(name)
+	parts := strings.Split(v, ",")
+	if v != "auto" && v != "host" && len(parts) != 2 {
+		p.fail(name, v, "allowed are auto, host, and the names of two functions that the module exports: ALLOCATE,FREE")
+		return ""
+	}
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return strings.Join(parts, ",")
 }
 
 func (p *parser) size(name string, least, most int64) int64 {

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the files that are made from the 
 
 func TestConfigMap(t *testing.T) {
 	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST",
-		Time: "CONFIG_MAP_TIME", Int: "CONFIG_MAP_INT"}
+		Time: "CONFIG_MAP_TIME", Int: "CONFIG_MAP_INT", Bool: "CONFIG_MAP_BOOL"}
 	var b strings.Builder
 	b.WriteString("// The filter's options as config map entries. Made from internal/options by\n" +
 		"// go test ./internal/options -update\n\n")
@@ -84,6 +84,7 @@ func TestParse(t *testing.T) {
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
 		"recycle_memory": "0", "breaker_failures": "3", "breaker_backoff": "2",
+		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "allow_precompiled": "On",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +94,7 @@ func TestParse(t *testing.T) {
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
 		Env: []string{"A=1", "B=x=y", "C="}, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
+		InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -108,7 +110,7 @@ func TestParseDefaults(t *testing.T) {
 	want := Options{
 		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
-		BreakerFailures: 100, BreakerBackoff: time.Second,
+		BreakerFailures: 100, BreakerBackoff: time.Second, InitFunction: "auto", Allocator: "auto",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	module "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
@@ -134,6 +135,10 @@ const logTries = 10
 // the filter, the option, the value and what is allowed.
 func TestRefusedOptions(t *testing.T) {
 	identity := guest(t, "identity")
+	compiled := filepath.Join(t.TempDir(), "identity.cwasm")
+	if _, err := module.Compile(identity, compiled, module.CompileConfig{}); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name    string
 		options []string
@@ -149,6 +154,10 @@ func TestRefusedOptions(t *testing.T) {
 			[]string{"wasmtime.0", "wasm_heap_size", "lots", "allowed"}},
 		{"path", []string{"wasm_path", "/nowhere/guest.wasm", "function_name", "filter"},
 			[]string{"wasmtime.0", "wasm_path", "/nowhere/guest.wasm"}},
+		{"machine code", []string{"wasm_path", compiled, "function_name", "filter"},
+			[]string{"wasmtime.0", compiled, "allow_precompiled"}},
+		{"init_function", []string{"wasm_path", identity, "function_name", "filter", "init_function", "absent"},
+			[]string{"wasmtime.0", "init_function", "absent"}},
 		{"no path", []string{"function_name", "filter"}, []string{"wasmtime.0", "wasm_path", "not set"}},
 		{"function", []string{"wasm_path", identity, "function_name", "absent"},
 			[]string{"wasmtime.0", "function_name", "absent"}},

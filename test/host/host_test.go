@@ -59,7 +59,7 @@ func TestConfigMapIsTheOptionTable(t *testing.T) {
 	type entry struct{ Name, Type, Default, Flags, Help string }
 	// Types of include/fluent-bit/flb_config_map.h (v1.8.15, v5.1.1).
 	types := map[options.Type]string{
-		options.String: "0", options.Int: "2", options.Size: "5", options.Time: "6", options.List: "30",
+		options.String: "0", options.Int: "2", options.Bool: "3", options.Size: "5", options.Time: "6", options.List: "30",
 	}
 	var want []entry
 	for _, o := range options.Table {

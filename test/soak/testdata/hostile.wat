@@ -9,7 +9,8 @@
 ;;   e  exits with status 3            f  replies well, and traps in free
 ;;   x  scribbles over its input,      g  grows by 1 MiB and replies well
 ;;      then as u                      w  prints two lines and replies well
-;;   l  loops for ever
+;;   l  loops for ever; in odd seconds
+;;      in a function of the host
 (module
   (import "wasi_snapshot_preview1" "fd_write"
     (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -47,7 +48,12 @@
         (memory.fill (local.get $record) (i32.const 0x21) (local.get $record_len))
         (unreachable)))
     (if (i32.eq (local.get $do) (i32.const 0x6c)) ;; l
-      (then (loop $forever (br $forever))))
+      (then
+        (if (i32.and (local.get $sec) (i32.const 1))
+          (then (loop $forever
+            (memory.fill (i32.const 65536) (i32.const 0x21) (i32.const 524288))
+            (br $forever))))
+        (loop $forever (br $forever))))
     (if (i32.eq (local.get $do) (i32.const 0x70)) ;; p
       (then (return (i32.const 0xfffffff0))))
     (if (i32.eq (local.get $do) (i32.const 0x6d)) ;; m

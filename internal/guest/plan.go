@@ -1,0 +1,323 @@
+package guest
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// allocator is how input gets a place in a guest's memory. The numbers are
+// enum flbwt_allocator of call.h.
+type allocator int
+
+const (
+	allocMalloc allocator = iota
+	allocPinned
+	allocGrown
+	allocHeap
+)
+
+// What Config.Init and Config.Allocator take beside names.
+const (
+	wordAuto = "auto"
+	wordNone = "none"
+	wordHost = "host"
+)
+
+// plan is how a module is used: as it asks for by what it is, unless the user says
+// otherwise.
+type plan struct {
+	init      []string // functions that are called once, in this order
+	allocator allocator
+	alloc     string // with allocMalloc
+	free      string
+	problems  []string
+}
+
+// plan finds out how the module is to be used. Its problems say why it can't be,
+// each with what to do about it.
+func (m *Module) plan(config Config) plan {
+	p := plan{}
+	p.chooseInit(m, config.Init)
+	p.chooseAllocator(m, config.Allocator)
+	p.problems = append(m.problems(config.Function), p.problems...)
+	if m.traits.TinyGoExport && m.export("_start") != nil && m.export("_initialize") == nil {
+		p.problem("the module is built by TinyGo as a command, where functions with //go:wasmexport can't be called: build it with -buildmode=c-shared")
+	}
+	return p
+}
+
+func (p *plan) problem(format string, args ...any) {
+	p.problems = append(p.problems, fmt.Sprintf(format, args...))
+}
+
+const noParams = "() -> ()"
+
+// chooseInit decides what is called before the first record. Not _start: modules of
+// TinyGo work without, as in the built-in filter, and are slower after it.
+func (p *plan) chooseInit(m *Module, word string) {
+	add := func(name string) {
+		if m.exportsFunc(name, noParams) {
+			p.init = append(p.init, name)
+		}
+	}
+	switch word {
+	case "", wordAuto:
+	case wordNone:
+		return
+	default:
+		if add(word); p.init == nil {
+			p.problem("init_function %q is not an exported function of the type func %s", word, noParams)
+		}
+		return
+	}
+	switch {
+	case m.exportsFunc("_initialize", noParams):
+		add("_initialize")
+	case m.traits.Go:
+		// The Go runtime starts in main, and ends it by proc_exit; exports go on
+		// working.
+		add("_start")
+	}
+	// As WAMR does (execute_post_instantiate_functions in wasm_runtime.c, 2.4.1).
+	add("__post_instantiate")
+	if !m.importsWASI() && m.export("_initialize") == nil {
+		add("__wasm_call_ctors")
+	}
+}
+
+func (p *plan) initText() string {
+	if len(p.init) == 0 {
+		return "nothing"
+	}
+	return strings.Join(p.init, ", ")
+}
+
+const (
+	allocType     = "(i32) -> i32"
+	freeType      = "(i32) -> ()"
+	freeSizedType = "(i32, i32) -> ()"
+)
+
+func (p *plan) chooseAllocator(m *Module, word string) {
+	switch {
+	case word == wordHost:
+		p.allocator = allocGrown
+	case word != "" && word != wordAuto:
+		p.alloc, p.free, _ = strings.Cut(word, ",")
+		p.allocator = allocMalloc
+		if !m.exportsFunc(p.alloc, allocType) || !m.exportsFunc(p.free, freeType) && !m.exportsFunc(p.free, freeSizedType) {
+			p.problem("allocator %q does not name two exported functions of the types func %s and func %s or func %s", word, allocType, freeType, freeSizedType)
+		}
+	case m.exportsFunc("malloc", allocType) && m.exportsFunc("free", freeType):
+		p.allocator, p.alloc, p.free = allocMalloc, "malloc", "free"
+	case m.exportsFunc("__new", "(i32, i32) -> i32") && m.exportsFunc("__pin", allocType):
+		p.allocator = allocPinned
+	case m.importsHeap():
+		p.allocator = allocHeap
+	default:
+		p.allocator = allocGrown
+		switch {
+		case m.traits.ScriptHeap && (m.traits.Script || slices.ContainsFunc(m.imports, isAbort)):
+			p.problem("the module is built by AssemblyScript, whose allocator takes all of the memory for its own, and does not export it: build it with --exportRuntime (or set allocator host, if the function makes no objects)")
+		case m.traits.Go:
+			p.problem("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
+		}
+	}
+}
+
+func (p *plan) allocatorText() string {
+	switch p.allocator {
+	case allocMalloc:
+		return fmt.Sprintf("%s and %s, exported by the module, around each call", p.alloc, p.free)
+	case allocPinned:
+		return "one buffer by __new and __pin, kept (AssemblyScript)"
+	case allocHeap:
+		return "one block of the heap that the host keeps in the module's memory for env.malloc"
+	default:
+		return "the host grows the module's memory for it"
+	}
+}
+
+// collects says whether the module has a garbage collector that may free what its
+// malloc gave: TinyGo's, without or with its scheduler. Other modules lose nothing
+// by it.
+func (m *Module) collects() bool {
+	return m.export("malloc") != nil && m.export("calloc") != nil && m.export("realloc") != nil
+}
+
+// Warnings says what may surprise the user of the module.
+func (m *Module) Warnings(config Config) []string {
+	var list []string
+	p := m.plan(config)
+	auto := config.Init == "" || config.Init == wordAuto
+	if auto && m.export("_start") != nil && len(p.init) == 0 {
+		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; if the function needs what main or constructors set up, set init_function _start")
+	}
+	if p.allocator == allocGrown && config.Allocator != wordHost && m.importsWASI() {
+		list = append(list, "the module exports no malloc and free: input is put into pages that the host grows, which its own allocator may take for its own; export malloc and free (for C, -Wl,--export=malloc -Wl,--export=free)")
+	}
+	for _, name := range []string{"malloc", "free"} {
+		if m.export(name) != nil && p.alloc != name && p.free != name {
+			list = append(list, fmt.Sprintf("%s is exported, but not used: malloc must be func %s and free func %s", name, allocType, freeType))
+		}
+	}
+	return list
+}
+
+func (m *Module) export(name string) *item {
+	i := slices.IndexFunc(m.exports, func(e item) bool { return e.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &m.exports[i]
+}
+
+func (m *Module) exportsFunc(name, signature string) bool {
+	e := m.export(name)
+	return e != nil && e.typ == "func "+signature
+}
+
+// filterSignature is the type of the function that is called for each record.
+const filterSignature = "(i32, i32, i32, i32, i32, i32) -> i32"
+
+// candidates lists the exported functions that could be called for records.
+func (m *Module) candidates() []string {
+	var names []string
+	for _, e := range m.exports {
+		if m.exportsFunc(e.name, filterSignature) {
+			names = append(names, e.name)
+		}
+	}
+	return names
+}
+
+// problems says why no plan could use the module with that function.
+func (m *Module) problems(function string) []string {
+	var list []string
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+
+	switch e := m.export(function); {
+	case function == "":
+		add("no function can be called for records: %s", m.functionHint())
+	case e == nil:
+		add("function %q is not exported: %s", function, m.functionHint())
+	case !m.exportsFunc(function, filterSignature):
+		add("function %q has the type %q: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
+			function, e.typ, "func "+filterSignature)
+	}
+
+	switch {
+	case m.memory == nil:
+		add("the module exports no memory named \"memory\": link it with --export-memory")
+	case m.memory.is64:
+		add("the module has a 64-bit memory: build it for wasm32")
+	case m.memory.isShared:
+		add("the module has a shared memory: build it without threads")
+	}
+
+	byHint := make(map[string][]string)
+	var hints []string // in the order of the imports
+	for _, i := range m.imports {
+		if provided(i) {
+			continue
+		}
+		hint := importHint(i)
+		if byHint[hint] == nil {
+			hints = append(hints, hint)
+		}
+		byHint[hint] = append(byHint[hint], i.String())
+	}
+	for _, hint := range hints {
+		add("the module imports %s, which is not provided: %s", strings.Join(byHint[hint], ", "), hint)
+	}
+	return list
+}
+
+func (m *Module) functionHint() string {
+	if names := m.candidates(); len(names) > 0 {
+		return "set function_name to one of " + strings.Join(names, ", ")
+	}
+	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle]?"
+}
+
+const (
+	// wasiModule is the version of WASI that core modules of today import.
+	wasiModule = "wasi_snapshot_preview1"
+
+	// wasiUnstable is the one before, of compilers up to 2020.
+	wasiUnstable = "wasi_unstable"
+)
+
+// wasiChanged are the functions that the two versions have in common by name only
+// (phases/old/snapshot_0 and phases/snapshot in the WASI repository).
+var wasiChanged = []string{"fd_filestat_get", "fd_seek", "path_filestat_get", "poll_oneoff"}
+
+// provided says whether the host gives an import.
+func provided(i item) bool {
+	return i.module == wasiModule && i.isFunc() || isUnchanged(i) || isAbort(i) || isLibc(i)
+}
+
+// isUnchanged says whether an import of the older WASI is the same in the newer.
+func isUnchanged(i item) bool {
+	return i.module == wasiUnstable && i.isFunc() && !slices.Contains(wasiChanged, i.name)
+}
+
+func (m *Module) importsWASI() bool {
+	return slices.ContainsFunc(m.imports, func(i item) bool { return i.module == wasiModule || i.module == wasiUnstable })
+}
+
+// isAbort is what AssemblyScript imports: env.abort(message, file, line, column).
+func isAbort(i item) bool {
+	return i.module == "env" && i.name == "abort" && i.typ == "func (i32, i32, i32, i32) -> ()"
+}
+
+func importHint(i item) string {
+	switch {
+	case i.module == wasiUnstable:
+		return "this function of an outdated WASI has changed since; build the module for wasm32-wasip1 (wasi_snapshot_preview1)"
+	case i.module == "env" && strings.HasPrefix(i.typ, "memory "):
+		return "link without --import-memory"
+	case libcTypes(i) != nil:
+		return "its type must be " + strings.Join(libcTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
+	case i.module == libcModule:
+		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
+	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
+		return "it is built by wasm-bindgen for JavaScript; build a plain cdylib with #[no_mangle] functions"
+	case i.module == "gojs" || i.module == "go":
+		return "it is built by Go for JavaScript; build with GOOS=wasip1 -buildmode=c-shared"
+	default:
+		return "only functions of " + wasiModule + " are"
+	}
+}
+
+// traits are what only the bytes of a module tell of it.
+type traits struct {
+	Go           bool `json:"go,omitempty"`            // built by Go, not TinyGo
+	TinyGoExport bool `json:"tinygo_export,omitempty"` // has TinyGo's //go:wasmexport
+	Script       bool `json:"script,omitempty"`        // has constant strings of AssemblyScript
+	ScriptHeap   bool `json:"script_heap,omitempty"`   // asks for the size of its memory, as AssemblyScript's allocators do
+}
+
+// scriptText is a short constant string of AssemblyScript, in a data segment: the
+// class of strings, a length in bytes, and text in UTF-16.
+var scriptText = regexp.MustCompile(`\x02\x00{3}[\x04-\x7e]\x00{3}([ -~]\x00){2}`)
+
+// memorySize is the instruction memory.size, or by chance something else.
+var memorySize = []byte{0x3f, 0x00}
+
+func traitsOf(wasm []byte) traits {
+	// In custom sections that the Go toolchain adds, stripped or not. TinyGo adds
+	// neither.
+	isGo := bytes.Contains(wasm, []byte("go:buildid")) || bytes.Contains(wasm, []byte("Go cmd/compile"))
+	return traits{
+		Go: isGo,
+		// What its runtime says when such a function is called at the wrong time
+		// (src/runtime/runtime_wasmentry.go, 0.34).
+		Script:       scriptText.Match(wasm),
+		ScriptHeap:   bytes.Contains(wasm, memorySize),
+		TinyGoExport: !isGo && bytes.Contains(wasm, []byte("//go:wasmexport function ")),
+	}
+}

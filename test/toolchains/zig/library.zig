@@ -1,0 +1,3 @@
+comptime {
+    _ = @import("probe.zig");
+}

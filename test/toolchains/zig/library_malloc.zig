@@ -1,0 +1,4 @@
+comptime {
+    _ = @import("probe.zig");
+    _ = @import("malloc.zig");
+}

@@ -1,0 +1,6 @@
+pub const main_counts = true;
+pub const main = @import("main.zig").main;
+
+comptime {
+    _ = @import("malloc.zig");
+}
