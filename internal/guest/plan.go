@@ -285,7 +285,7 @@ func importHint(i item) string {
 	case i.module == libcModule:
 		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
-		return "it is built by wasm-bindgen for JavaScript; build a plain cdylib with #[no_mangle] functions"
+		return "wasm-bindgen would be there in a browser only; leave it out (a crate such as chrono brings it with its default features), or build for wasm32-wasip1"
 	case i.module == "gojs" || i.module == "go":
 		return "it is built by Go for JavaScript; build with GOOS=wasip1 -buildmode=c-shared"
 	default:
