@@ -24,8 +24,7 @@ var goRows = []row{
 		Build:     buildGo("reactor_nomalloc", "-buildmode=c-shared", "-tags=nomalloc"),
 	},
 	{
-		// Needs init_function auto.
-		File: "go/command.wasm", Language: goVersion, Target: "wasip1", Form: "command",
+		File: "go/command.wasm", Language: goVersion, Target: "wasip1", Form: "command, main is run",
 		Allocator: "Go's, by exported malloc and free",
 		Build:     buildGo("command"),
 	},

@@ -13,7 +13,6 @@ var tinygoRows = []row{
 		Form: "reactor", Allocator: "a collector's, by exported malloc and free",
 	},
 	{
-		// Needs the detection of //go:wasmexport in commands.
 		File: "tinygo/command_wasmexport.wat", Language: "stand-in for TinyGo 0.34 or later", Target: "wasip1",
 		Form: "command", Allocator: "a collector's, by exported malloc and free",
 		Refused: "-buildmode=c-shared",

@@ -1,0 +1,3 @@
+module geo
+
+go 1.24

@@ -1,0 +1,3 @@
+module unnest
+
+go 1.21
