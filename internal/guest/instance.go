@@ -483,10 +483,15 @@ func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 		return &TrapError{fmt.Sprintf("the guest exited with status %d", int(status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
 		return &TrapError{trapReasons[code]}
+	case strings.Contains(C.GoString(message), invalidExit):
+		return &TrapError{"the guest exited with a status above 125"}
 	default:
 		return &TrapError{lastLine(C.GoString(message))}
 	}
 }
+
+// invalidExit is what wasmtime 44 says of proc_exit with such a status.
+const invalidExit = "exit with invalid exit status"
 
 // trapReasons words wasmtime_trap_code_enum (include/wasmtime/trap.h, v44.0.0)
 // as far as modules without references and threads can cause them.

@@ -120,8 +120,8 @@ func (p *plan) chooseAllocator(m *Module, word string) {
 	default:
 		p.allocator = allocGrown
 		switch {
-		case m.traits.ScriptHeap && (m.traits.Script || slices.ContainsFunc(m.imports, isAbort)):
-			p.problem("the module is built by AssemblyScript, whose allocator takes all of the memory for its own, and does not export it: build it with --exportRuntime (or set allocator host, if the function makes no objects)")
+		case m.traits.ScriptHeap:
+			p.problem("the module is built by AssemblyScript, whose allocator takes all of the memory for its own, and does not export it: build it with --exportRuntime")
 		case m.traits.Go:
 			p.problem("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
 		}
@@ -240,7 +240,7 @@ func (m *Module) functionHint() string {
 	if names := m.candidates(); len(names) > 0 {
 		return "set function_name to one of " + strings.Join(names, ", ")
 	}
-	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle]?"
+	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle], for Zig with -rdynamic?"
 }
 
 const (
@@ -285,7 +285,7 @@ func importHint(i item) string {
 	case i.module == libcModule:
 		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
-		return "it is built by wasm-bindgen for JavaScript; build a plain cdylib with #[no_mangle] functions"
+		return "wasm-bindgen would be there in a browser only; leave it out (a crate such as chrono brings it with its default features), or build for wasm32-wasip1"
 	case i.module == "gojs" || i.module == "go":
 		return "it is built by Go for JavaScript; build with GOOS=wasip1 -buildmode=c-shared"
 	default:
@@ -297,16 +297,25 @@ func importHint(i item) string {
 type traits struct {
 	Go           bool `json:"go,omitempty"`            // built by Go, not TinyGo
 	TinyGoExport bool `json:"tinygo_export,omitempty"` // has TinyGo's //go:wasmexport
-	Script       bool `json:"script,omitempty"`        // has constant strings of AssemblyScript
-	ScriptHeap   bool `json:"script_heap,omitempty"`   // asks for the size of its memory, as AssemblyScript's allocators do
+	ScriptHeap   bool `json:"script_heap,omitempty"`   // has an allocator of AssemblyScript
 }
 
-// scriptText is a short constant string of AssemblyScript, in a data segment: the
-// class of strings, a length in bytes, and text in UTF-16.
-var scriptText = regexp.MustCompile(`\x02\x00{3}[\x04-\x7e]\x00{3}([ -~]\x00){2}`)
+// The allocators of AssemblyScript take all memory up to memory.size for their own
+// at their first use, which may be in the middle of the records. They are known by
+// their code, in every optimisation of asc 0.18 to 0.28.
+var (
+	// memory.size << 16, + 15, & ~15: maybeGrowMemory of std/assembly/rt/stub.ts.
+	scriptStub = regexp.MustCompile(`(?s)\x3f\x00(\x22.{1,2}|\x21.{1,2}\x20.{1,2})?\x41\x10\x74\x41\x0f\x6a\x41(\x70|\x0f\x41\x7f\x73)\x71`)
 
-// memorySize is the instruction memory.size, or by chance something else.
-var memorySize = []byte{0x3f, 0x00}
+	// memory.size, and loads and stores of the tail (offset 1568) and the heads of
+	// lists (96): std/assembly/rt/tlsf.ts.
+	scriptTLSF = [][]byte{{0x3f, 0x00}, {0x36, 0x02, 0xa0, 0x0c}, {0x28, 0x02, 0xa0, 0x0c}, {0x36, 0x02, 0x60}, {0x28, 0x02, 0x60}}
+)
+
+func hasScriptHeap(wasm []byte) bool {
+	return scriptStub.Match(wasm) ||
+		!slices.ContainsFunc(scriptTLSF, func(code []byte) bool { return !bytes.Contains(wasm, code) })
+}
 
 func traitsOf(wasm []byte) traits {
 	// In custom sections that the Go toolchain adds, stripped or not. TinyGo adds
@@ -316,8 +325,7 @@ func traitsOf(wasm []byte) traits {
 		Go: isGo,
 		// What its runtime says when such a function is called at the wrong time
 		// (src/runtime/runtime_wasmentry.go, 0.34).
-		Script:       scriptText.Match(wasm),
-		ScriptHeap:   bytes.Contains(wasm, memorySize),
+		ScriptHeap:   hasScriptHeap(wasm),
 		TinyGoExport: !isGo && bytes.Contains(wasm, []byte("//go:wasmexport function ")),
 	}
 }

@@ -81,3 +81,16 @@ func stopsAtSecond(t *testing.T, m *Module, config Config, outcome Outcome, want
 		b.Close()
 	}
 }
+
+func TestExitStatusAboveWASIs(t *testing.T) {
+	in := instantiate(t, `(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (call $exit (i32.const 255)) (local.get 4)))`, Config{})
+	b := Batch{In: []byte("{}")}
+	defer b.Close()
+	b.Add(0, 1, 2)
+	if _, err := in.Run(nil, &b, 0, 1); err == nil || err.Error() != "the guest exited with a status above 125" {
+		t.Error(err)
+	}
+}

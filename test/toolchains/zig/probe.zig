@@ -8,8 +8,7 @@ pub const allocator = if (builtin.link_libc) std.heap.c_allocator else std.heap.
 const window = 8;
 const kept_max = 512;
 
-/// main counts for one call: see main.zig. Zig has nothing that
-/// runs before main.
+/// main counts for one call: see main.zig. Zig has nothing that runs before it.
 pub var count: u32 = if (@hasDecl(@import("root"), "main_counts")) 0 -% @as(u32, 1) else 0;
 var ring = [window]?[]u8{ null, null, null, null, null, null, null, null };
 var reply: []u8 = &.{};
