@@ -42,7 +42,7 @@ func open(path string) *table {
 	defer f.Close()
 	t, err := read(f)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v: what was read up to there is used\n", path, err)
+		fmt.Fprintf(os.Stderr, "%s: %v: what can be read is used\n", path, err)
 	}
 	return t
 }
