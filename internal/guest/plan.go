@@ -43,8 +43,13 @@ func (m *Module) plan(config Config) plan {
 	p.chooseInit(m, config.Init)
 	p.chooseAllocator(m, config.Allocator)
 	p.problems = append(m.problems(config.Function), p.problems...)
-	if m.traits.TinyGoExport && m.export("_start") != nil && m.export("_initialize") == nil {
-		p.problem("the module is built by TinyGo as a command, where functions with //go:wasmexport can't be called: build it with -buildmode=c-shared")
+	if m.traits.TinyGoExport {
+		switch {
+		case m.export("_start") != nil && m.export("_initialize") == nil:
+			p.problem("the module is built by TinyGo as a command, where functions with //go:wasmexport can't be called: build it with -buildmode=c-shared")
+		case p.allocator == allocGrown && config.Allocator != wordHost:
+			p.problem("the module is built by TinyGo and exports no malloc and free, so its collector may write over its input: build it with -target=wasip1, or export the two by //go:wasmexport")
+		}
 	}
 	return p
 }
@@ -322,10 +327,11 @@ func traitsOf(wasm []byte) traits {
 	// neither.
 	isGo := bytes.Contains(wasm, []byte("go:buildid")) || bytes.Contains(wasm, []byte("Go cmd/compile"))
 	return traits{
-		Go: isGo,
-		// What its runtime says when such a function is called at the wrong time
-		// (src/runtime/runtime_wasmentry.go, 0.34).
-		ScriptHeap:   hasScriptHeap(wasm),
-		TinyGoExport: !isGo && bytes.Contains(wasm, []byte("//go:wasmexport function ")),
+		Go:         isGo,
+		ScriptHeap: hasScriptHeap(wasm),
+		// What its runtime says when such a function is called at the wrong time, and
+		// with -panic=trap what its wrappers are called (src/runtime/
+		// runtime_wasmentry.go and compiler/symbol.go, 0.34).
+		TinyGoExport: !isGo && (bytes.Contains(wasm, []byte("//go:wasmexport function ")) || bytes.Contains(wasm, []byte("#wasmexport"))),
 	}
 }

@@ -171,3 +171,26 @@ func TestOlderWASI(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTinyGoExports(t *testing.T) {
+	const says = `(data (i32.const 4096) "//go:wasmexport function called before runtime initialization")`
+	const named = `(@custom "name2" "probe#wasmexport")`
+	const heap = `(func (export "malloc") (param i32) (result i32) (i32.const 8)) (func (export "free") (param i32))`
+	for _, test := range []struct {
+		name, fields string
+		exports      []string
+		problem      string
+	}{
+		{"command", says + heap, []string{"_start"}, "-buildmode=c-shared"},
+		{"command, -panic=trap", heap + named, []string{"_start"}, "-buildmode=c-shared"},
+		{"reactor", says + heap, []string{"_initialize"}, ""},
+		{"no malloc", says, []string{"_initialize"}, "-target=wasip1"},
+		{"older command", heap, []string{"_start"}, ""},
+	} {
+		text := strings.TrimSuffix(strings.TrimSpace(initModule("", test.exports...)), ")") + test.fields + ")"
+		got := strings.Join(load(t, text).plan(Config{Function: "filter"}).problems, "; ")
+		if !strings.Contains(got, test.problem) || (got == "") != (test.problem == "") {
+			t.Errorf("%s: %q, want %q", test.name, got, test.problem)
+		}
+	}
+}
