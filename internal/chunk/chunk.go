@@ -77,6 +77,35 @@ func (e Event) BodyIsMap() bool {
 // no deeper than MaxDepth. The error is ErrTruncated, or wraps ErrFormat; what
 // follows then can't be found, and rest is b.
 func Next(b []byte) (ev Event, rest []byte, err error) {
+	ev, body, err := NextHeader(b)
+	if err != nil {
+		return Event{}, b, err
+	}
+	return ev.SkipBody(b, body)
+}
+
+// SkipBody is the second half of Next: it goes over the body that NextHeader(b)
+// has found, and checks it.
+func (ev Event) SkipBody(b, body []byte) (Event, []byte, error) {
+	rest, err := mp.Skip(body, MaxDepth)
+	if err != nil {
+		return Event{}, b, describe(err)
+	}
+	return ev.WithBody(b, body, rest), rest, nil
+}
+
+// WithBody is SkipBody for who has gone over the body by other means, and has
+// found it good: rest is what follows it.
+func (ev Event) WithBody(b, body, rest []byte) Event {
+	ev.Raw = clip(b, rest)
+	ev.Body = clip(body, rest)
+	return ev
+}
+
+// NextHeader is the first half of Next: of the event, Raw and Body are not known
+// yet. body is what follows the header, nothing if the
+// chunk ends there. On an error body is b.
+func NextHeader(b []byte) (ev Event, body []byte, err error) {
 	count, rest, err := mp.ReadArrayHeader(b)
 	if err == mp.ErrKind || err == nil && count != 2 {
 		return Event{}, b, errElements
@@ -114,13 +143,7 @@ func Next(b []byte) (ev Event, rest []byte, err error) {
 			return Event{}, b, describe(err)
 		}
 	}
-	body := rest
-	if rest, err = mp.Skip(body, MaxDepth); err != nil {
-		return Event{}, b, describe(err)
-	}
-	ev.Raw = clip(b, rest)
-	ev.Header = clip(header, body)
-	ev.Body = clip(body, rest)
+	ev.Header = clip(header, rest)
 	return ev, rest, nil
 }
 

@@ -179,7 +179,7 @@ func (f *Filter) begin(data []byte) {
 
 func (f *Filter) events(tag []byte) error {
 	for rest := f.chunk; len(rest) > 0; {
-		event, next, err := chunk.Next(rest)
+		next, err := f.stage(rest)
 		if err != nil {
 			f.log.limited(Error, "corrupt chunk", func() string {
 				return fmt.Sprintf("chunk of %d bytes passed through untouched: it can't be read from byte %d on: %v",
@@ -187,7 +187,6 @@ func (f *Filter) events(tag []byte) error {
 			})
 			return err
 		}
-		f.stage(&event)
 		rest = next
 		if len(f.batch.In) >= batchBytes || len(f.items) >= batchRecords {
 			f.flush(tag)
@@ -197,39 +196,52 @@ func (f *Filter) events(tag []byte) error {
 	return nil
 }
 
-// stage adds an event to the batch.
-func (f *Filter) stage(event *chunk.Event) {
-	it := item{event: *event, record: -1}
+// stage adds the first event of b to the batch and answers what follows it.
+func (f *Filter) stage(b []byte) (rest []byte, err error) {
+	it := item{record: -1}
+	event, body, err := chunk.NextHeader(b)
+	if err != nil {
+		return b, err
+	}
+	if event.Kind == chunk.Record && !f.msgpack && len(body) > 0 && mp.KindOf(body[0]) == mp.Map {
+		// To write a body as JSON is to check it.
+		from := len(f.batch.In)
+		if in, rest, err := transcode.AppendJSON(f.batch.In, body); err == nil {
+			it.event = event.WithBody(b, body, rest)
+			f.count.Records++
+			it.record, it.failed = f.add(in, from, &it.event)
+			f.items = append(f.items, it)
+			return rest, nil
+		}
+	}
+	if it.event, rest, err = event.SkipBody(b, body); err != nil {
+		return b, err
+	}
 	if event.Kind == chunk.Record {
 		f.count.Records++
-		it.failed = f.stageRecord(event)
-		if it.failed == none {
-			it.record = len(f.batch.Records) - 1
+		switch {
+		case !it.event.BodyIsMap():
+			it.failed = recordNotMap
+		case !f.msgpack: // it could not be written as JSON
+			it.failed = recordNotJSON
+		default:
+			from := len(f.batch.In)
+			it.record, it.failed = f.add(append(f.batch.In, it.event.Body...), from, &it.event)
 		}
 	}
 	f.items = append(f.items, it)
+	return rest, nil
 }
 
-func (f *Filter) stageRecord(event *chunk.Event) cause {
-	if !event.BodyIsMap() {
-		return recordNotMap
-	}
-	from := len(f.batch.In)
-	in := f.batch.In
-	if f.msgpack {
-		in = append(in, event.Body...)
-	} else {
-		var err error
-		if in, _, err = transcode.AppendJSON(in, event.Body); err != nil {
-			return recordNotJSON
-		}
-	}
+// add makes a record of the batch of in[from:], what the guest is to be given; in
+// is the batch's input with it.
+func (f *Filter) add(in []byte, from int, event *chunk.Event) (record int, failed cause) {
 	if len(in) > guest.MaxBatchBytes {
-		return recordTooLarge
+		return -1, recordTooLarge
 	}
 	f.batch.In = in
 	f.batch.Add(from, uint32(event.Sec), event.Nsec)
-	return none
+	return len(f.batch.Records) - 1, none
 }
 
 // flush runs the batch and emits its events in order.
