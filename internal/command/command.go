@@ -33,7 +33,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(newRun(), newCheck(), newCompile(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newBench(), newCompile(), newVersion())
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // defaultChunkRecords is about what Fluent Bit's tail hands on at a time, 32 KiB,
@@ -65,11 +64,7 @@ be run.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	for _, o := range options.Table {
-		v := &optionValue{option: o}
-		f.filter[o.Name] = v
-		flags.Var(v, strings.TrimPrefix(flagName(o.Name), "--"), o.Help)
-	}
+	f.filter.add(flags)
 	flags.StringVar(&f.config, "config", "", "Take the filters of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
 	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+defaultTag+")")
 	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
@@ -210,6 +212,20 @@ func (v *optionValue) String() string {
 
 // flagName is the flag of an option.
 func flagName(option string) string { return "--" + strings.ReplaceAll(option, "_", "-") }
+
+// add makes the flags, but for the options that come by another way.
+func (f filterFlags) add(flags *pflag.FlagSet, except ...string) {
+	for _, o := range options.Table {
+		v := &optionValue{option: o}
+		f[o.Name] = v
+		if !slices.Contains(except, o.Name) {
+			flags.Var(v, strings.TrimPrefix(flagName(o.Name), "--"), o.Help)
+		}
+	}
+}
+
+// set gives an option a value, as its flag would.
+func (f filterFlags) set(option, text string) { _ = f[option].Set(text) }
 
 // spec makes the one filter that the flags stand for.
 func (f filterFlags) spec(level filter.Level) (spec, error) {

@@ -73,13 +73,9 @@ type item struct {
 // called on the goroutine that calls New, Run or Close.
 func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	limiter := newLimiter(log)
-	module, err := guest.Load(guest.Source{
-		Path:             o.WasmPath,
-		StackBytes:       o.WasmStackBytes,
-		AllowPrecompiled: o.AllowPrecompiled,
-		CacheDir:         o.CacheDir,
-		Warn:             func(line string) { limiter.always(Warn, line) },
-	})
+	source := Source(o)
+	source.Warn = func(line string) { limiter.always(Warn, line) }
+	module, err := guest.Load(source)
 	if err != nil {
 		return nil, fmt.Errorf("option wasm_path: %w", err)
 	}
@@ -88,23 +84,10 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		onError: o.OnError,
 		limit:   o.MemoryLimitBytes,
 		module:  module,
-		config: guest.Config{
-			Function:           o.FunctionName,
-			Init:               o.InitFunction,
-			Allocator:          o.Allocator,
-			Msgpack:            o.EventFormat == options.Msgpack,
-			Env:                o.Env,
-			HeapBytes:          o.WasmHeapBytes,
-			Timeout:            o.Timeout,
-			MemoryLimitBytes:   o.MemoryLimitBytes,
-			RecycleMemoryBytes: o.RecycleMemoryBytes,
-		},
-		log: limiter,
+		config:  config(o),
+		log:     limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
-	for _, p := range o.AccessiblePaths {
-		f.config.Dirs = append(f.config.Dirs, guest.Dir{Path: p.Dir, Writable: p.Writable})
-	}
 	f.instance, err = module.NewInstance(f.config)
 	if err != nil {
 		module.Close()
@@ -119,12 +102,50 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	return f, nil
 }
 
+// Source is where the module of a filter with these options comes from.
+func Source(o options.Options) guest.Source {
+	return guest.Source{
+		Path:             o.WasmPath,
+		StackBytes:       o.WasmStackBytes,
+		AllowPrecompiled: o.AllowPrecompiled,
+		CacheDir:         o.CacheDir,
+	}
+}
+
+// config is how the options want instances to be.
+func config(o options.Options) guest.Config {
+	c := guest.Config{
+		Function:           o.FunctionName,
+		Init:               o.InitFunction,
+		Allocator:          o.Allocator,
+		Msgpack:            o.EventFormat == options.Msgpack,
+		Env:                o.Env,
+		HeapBytes:          o.WasmHeapBytes,
+		Timeout:            o.Timeout,
+		MemoryLimitBytes:   o.MemoryLimitBytes,
+		RecycleMemoryBytes: o.RecycleMemoryBytes,
+	}
+	for _, p := range o.AccessiblePaths {
+		c.Dirs = append(c.Dirs, guest.Dir{Path: p.Dir, Writable: p.Writable})
+	}
+	return c
+}
+
 // Stats answers the counts of all finished chunks. It may be called from any
 // goroutine.
 func (f *Filter) Stats() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.total
+}
+
+// MemoryBytes answers the linear memory of the instance; 0 if there is none, after
+// a trap.
+func (f *Filter) MemoryBytes() uint64 {
+	if f.instance == nil {
+		return 0
+	}
+	return f.instance.MemoryBytes()
 }
 
 // Close frees the guest and logs what has been counted.

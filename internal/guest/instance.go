@@ -288,6 +288,11 @@ func (in *Instance) Close() {
 	in.c = nil
 }
 
+// MemoryBytes answers the size of the guest's linear memory.
+func (in *Instance) MemoryBytes() uint64 {
+	return uint64(C.wasmtime_memory_data_size(in.c.context, &in.c.memory))
+}
+
 // HasOutput says whether the guest wrote to stdout or stderr since Output.
 func (in *Instance) HasOutput() bool {
 	return in.c.out.buffer.len|in.c.err.buffer.len|C.size_t(in.c.out.lost|in.c.err.lost) != 0

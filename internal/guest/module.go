@@ -91,6 +91,10 @@ func Load(s Source) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
+	return loadContent(s, content)
+}
+
+func loadContent(s Source, content []byte) (_ *Module, err error) {
 	if isPrecompiled(content) && !s.AllowPrecompiled {
 		return nil, fmt.Errorf("%s is machine code, which runs without a check: if you trust where it comes from, set allow_precompiled on; else give the .wasm file", s.Path)
 	}

@@ -188,8 +188,8 @@ func (m *Module) exportsFunc(name, signature string) bool {
 // filterSignature is the type of the function that is called for each record.
 const filterSignature = "(i32, i32, i32, i32, i32, i32) -> i32"
 
-// candidates lists the exported functions that could be called for records.
-func (m *Module) candidates() []string {
+// Candidates lists the exported functions that could be called for records.
+func (m *Module) Candidates() []string {
 	var names []string
 	for _, e := range m.exports {
 		if m.exportsFunc(e.name, filterSignature) {
@@ -242,7 +242,7 @@ func (m *Module) problems(function string) []string {
 }
 
 func (m *Module) functionHint() string {
-	if names := m.candidates(); len(names) > 0 {
+	if names := m.Candidates(); len(names) > 0 {
 		return "set function_name to one of " + strings.Join(names, ", ")
 	}
 	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle], for Zig with -rdynamic?"

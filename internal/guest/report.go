@@ -38,7 +38,7 @@ func Inspect(source Source, config Config) (Report, error) {
 		Exports:    itemStrings(m.exports),
 		Imports:    itemStrings(m.imports),
 		Function:   config.Function,
-		Candidates: m.candidates(),
+		Candidates: m.Candidates(),
 		Warnings:   m.Warnings(config),
 	}
 	if config.Function == "" && len(r.Candidates) > 0 {

@@ -13,9 +13,9 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v44"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/records"
 )
 
 // generated writes n generated records to a file, one on a line.

@@ -30,8 +30,8 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/records"
 )
 
 // row is a way to build the probe.

@@ -1,4 +1,5 @@
-// Package records makes log records for tests that need many of them.
+// Package records makes log records, for tests and measurements that need many
+// of them.
 package records
 
 import (

@@ -1,0 +1,74 @@
+package filter
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+)
+
+// heapText answers the record, in a block of the heap that the host keeps.
+const heapText = `(module
+  (import "env" "malloc" (func (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`
+
+// What is measured in steps is what Run does, and the reference guest answers
+// what the guest has answered, however input reaches them.
+func TestSplitterDoesWhatRunDoes(t *testing.T) {
+	var chunk []byte
+	for i := range 600 { // more than a batch
+		chunk = append(chunk, event(t, int64(i), map[string]any{"n": i, "text": "some words"})...)
+	}
+	for _, test := range []struct {
+		name, text string
+		format     options.EventFormat
+	}{
+		{"malloc", guests.WAT("identity"), options.JSON},
+		{"malloc, replies of its own", guests.WAT("wrap"), options.JSON},
+		{"malloc, msgpack", guests.WAT("msgpack_identity"), options.Msgpack},
+		{"pinned", guests.WAT("assemblyscript_like"), options.JSON},
+		{"grown", guests.WAT("identity_noalloc"), options.JSON},
+		{"heap", heapText, options.JSON},
+		{"drops", guests.WAT("drop_every_other"), options.JSON},
+		{"traps", guests.WAT("trap_every_third"), options.JSON},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := options.Options{
+				WasmPath: writeGuest(t, test.text), FunctionName: "filter", EventFormat: test.format, Timeout: time.Minute,
+			}
+			s, err := NewSplitter(o, func(Level, string) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			fx := start(t, test.text, test.format)
+			for range 2 {
+				want, modified := fx.Run(tag, chunk)
+				s.Run(tag, chunk)
+				if s.filter.changed != modified || !bytes.Equal(s.filter.out, want) {
+					t.Fatalf("it makes %d bytes (modified %t) of the chunk, Run %d (modified %t)",
+						len(s.filter.out), s.filter.changed, len(want), modified)
+				}
+			}
+			for i, r := range s.batch.Records {
+				drops := r.Sec == 0
+				if !r.Outcome.Answered() || drops != (r.Outcome.String() == "the guest dropped the record") {
+					t.Fatalf("record %d: %s, asked with %d", i, r.Outcome, r.Sec)
+				}
+			}
+			if p := s.Parts(); len(s.batch.Records) == 0 || p.Transcoding <= 0 || p.Crossing <= 0 || p.Guest < 0 {
+				t.Errorf("%d records, %+v", len(s.batch.Records), p)
+			}
+		})
+	}
+}
+
+func TestPartsAreNotNegative(t *testing.T) {
+	s := Splitter{transcoding: 5, called: 2, crossing: 3}
+	if got, want := s.Parts(), (Parts{Transcoding: 5, Crossing: 2}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
