@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"gojson"
 )
 
 var (
@@ -69,13 +71,13 @@ func geo(tag string, sec, nsec uint32, record string) *byte {
 // address finds the client's address in a record that has no key geo yet.
 func address(record string) (found netip.Addr, ok bool) {
 	done := false
-	end := members(record, 0, 128, func(key, value string) {
-		switch text(key) {
+	end := gojson.Members(record, 0, 128, func(key, value string) {
+		switch gojson.Text(key) {
 		case "geo":
 			done = true
 		case "client_ip", "remote_addr":
 			if !found.IsValid() && value[0] == '"' {
-				found = parse(text(value))
+				found = parse(gojson.Text(value))
 			}
 		}
 	})

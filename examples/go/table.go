@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gojson"
 )
 
 // table finds the longest network that holds an address. What it answers is
@@ -55,7 +57,7 @@ func (t *table) add(fields []string) error {
 	for i, name := range []string{`"country":`, `"city":`} {
 		if field := fields[1+i]; field != "" {
 			entry = append(entry, name...)
-			entry = append(appendQuoted(entry, field), ',')
+			entry = append(gojson.AppendQuoted(entry, field), ',')
 		}
 	}
 	if fields[3] != "" {

@@ -5,6 +5,8 @@ package main
 import (
 	"time"
 	"unsafe"
+
+	"gojson"
 )
 
 // The host reads the reply after hello has returned: here it stays reachable.
@@ -16,8 +18,8 @@ var reply []byte
 //go:wasmexport hello
 func hello(tag string, sec, nsec uint32, record string) *byte {
 	reply = append(reply[:0], '{')
-	end := members(record, 0, 128, func(key, value string) {
-		switch text(key) {
+	end := gojson.Members(record, 0, 128, func(key, value string) {
+		switch gojson.Text(key) {
 		case "time", "tag", "original": // set below
 			return
 		}
@@ -30,11 +32,11 @@ func hello(tag string, sec, nsec uint32, record string) *byte {
 		return unsafe.StringData(record)
 	}
 	reply = append(reply, `"time":`...)
-	reply = appendQuoted(reply, time.Unix(int64(sec), int64(nsec)).UTC().String())
+	reply = gojson.AppendQuoted(reply, time.Unix(int64(sec), int64(nsec)).UTC().String())
 	reply = append(reply, `,"tag":`...)
-	reply = appendQuoted(reply, tag)
+	reply = gojson.AppendQuoted(reply, tag)
 	reply = append(reply, `,"original":`...)
-	reply = appendQuoted(reply, record)
+	reply = gojson.AppendQuoted(reply, record)
 	reply = append(reply, "}\x00"...)
 	return &reply[0]
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"unsafe"
+
+	"gojson"
 )
 
 var (
@@ -34,14 +36,14 @@ func main() {}
 func merge(record string) bool {
 	nested, from := "", ""
 	known := map[string]bool{} // the record's own keys
-	end := members(record, 0, 128, func(key, value string) {
-		name := text(key)
+	end := gojson.Members(record, 0, 128, func(key, value string) {
+		name := gojson.Text(key)
 		known[name] = true
 		if value[0] != '"' || name != "log" && (name != "message" || from == "log") {
 			return
 		}
-		inner := strings.TrimSpace(text(value))
-		if members(inner, 0, maxDepth, nil) == len(inner) && inner != "" {
+		inner := strings.TrimSpace(gojson.Text(value))
+		if gojson.Members(inner, 0, gojson.MaxDepth, nil) == len(inner) && inner != "" {
 			nested, from = inner, name
 		}
 	})
@@ -61,19 +63,19 @@ func merge(record string) bool {
 		reply = append(reply, ':')
 		reply = append(reply, value...)
 	}
-	members(record, 0, 128, func(key, value string) {
-		if keep || text(key) != from {
+	gojson.Members(record, 0, 128, func(key, value string) {
+		if keep || gojson.Text(key) != from {
 			add(key, value)
 		}
 	})
 	var quoted []byte
-	members(nested, 0, maxDepth, func(key, value string) {
-		name := prefix + text(key)
+	gojson.Members(nested, 0, gojson.MaxDepth, func(key, value string) {
+		name := prefix + gojson.Text(key)
 		if known[name] {
 			return
 		}
 		if prefix != "" {
-			quoted = appendQuoted(quoted[:0], name)
+			quoted = gojson.AppendQuoted(quoted[:0], name)
 			key = string(quoted)
 		}
 		add(key, value)

@@ -1,4 +1,7 @@
-package main
+// Package gojson reads JSON for the guests in Go and TinyGo without making anything
+// of it: keys and values stay the text that they are in the record, so what a guest
+// does not touch keeps its bytes.
+package gojson
 
 import (
 	"strconv"
@@ -7,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is what Fluent Bit can read.
-const maxDepth = 31
+// MaxDepth is what Fluent Bit can read.
+const MaxDepth = 31
 
-// members calls each for every key of the JSON object at s[i:] with its value,
+// Members calls each for every key of the JSON object at s[i:] with its value,
 // both as they are written, and answers where the object ends; -1 if there is
 // none that is valid.
-func members(s string, i, depth int, each func(key, value string)) int {
+func Members(s string, i, depth int, each func(key, value string)) int {
 	if i >= len(s) || s[i] != '{' || depth == 0 {
 		return -1
 	}
@@ -54,7 +57,7 @@ func skipValue(s string, i, depth int) int {
 	}
 	switch s[i] {
 	case '{':
-		return members(s, i, depth, nil)
+		return Members(s, i, depth, nil)
 	case '[':
 		return skipArray(s, i, depth)
 	case '"':
@@ -182,8 +185,8 @@ func hex4(s string, i int) (rune, bool) {
 	return v, true
 }
 
-// text is what a valid JSON string, in its quotes, says.
-func text(quoted string) string {
+// Text is what a valid JSON string, in its quotes, says.
+func Text(quoted string) string {
 	s := quoted[1 : len(quoted)-1]
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -219,8 +222,8 @@ func text(quoted string) string {
 	return string(b)
 }
 
-// appendQuoted appends text as a JSON string.
-func appendQuoted(b []byte, text string) []byte {
+// AppendQuoted appends text as a JSON string.
+func AppendQuoted(b []byte, text string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
