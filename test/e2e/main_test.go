@@ -12,7 +12,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
@@ -78,14 +77,7 @@ func prepare() error {
 
 // has tells whether the help lists a plugin in a section such as "Inputs".
 func (fb fluentBit) has(section, plugin string) bool {
-	_, rest, _ := strings.Cut(fb.help, "\n"+section+"\n")
-	list, _, _ := strings.Cut(rest, "\n\n")
-	for _, line := range strings.Split(list, "\n") {
-		if words := strings.Fields(line); len(words) > 0 && words[0] == plugin {
-			return true
-		}
-	}
-	return false
+	return fluentbit.Binary{Help: fb.help}.Has(section, plugin)
 }
 
 // eachFluentBit runs a test once for each Fluent Bit.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -58,6 +59,18 @@ func look(path string) (Binary, error) {
 	out, _ = exec.Command(path, "-h").CombinedOutput()
 	b.Help = Plain(string(out))
 	return b, nil
+}
+
+// Has tells whether the help lists a plugin in a section such as "Inputs".
+func (b Binary) Has(section, plugin string) bool {
+	_, rest, _ := strings.Cut(b.Help, "\n"+section+"\n")
+	list, _, _ := strings.Cut(rest, "\n\n")
+	for _, line := range strings.Split(list, "\n") {
+		if words := strings.Fields(line); len(words) > 0 && words[0] == plugin {
+			return true
+		}
+	}
+	return false
 }
 
 // Plain is a text of Fluent Bit without its colours.

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+)
+
+// The columns of the table: who does the job.
+const (
+	here = iota
+	interpreter
+	aot
+	native
+	lua
+	columns
+)
+
+var columnTitles = [columns]string{
+	"here", "built-in wasm, interpreted", "built-in wasm, .aot", "native", "lua",
+}
+
+// fewer is by how much fewer records a filter gets that takes milliseconds.
+const fewer = 10
+
+// A row is a job that filters do.
+type row struct {
+	title   string
+	heavy   bool // has a scale of its own in the chart
+	keeps   func(record map[string]any) bool
+	made    func(body map[string]any) bool // tells whether a filter has done the job
+	filters [columns]filter
+}
+
+// A filter is one of a configuration. One without a name stands for none.
+type filter struct {
+	name    string
+	options []string // in pairs
+	fewer   bool
+}
+
+// work is what runs need: the plugin, the records and the modules.
+type work struct {
+	dir, plugin  string
+	wamrc        string // its version; "" if there is none
+	full, tenth  input
+	averageBytes int
+	rows         []row
+}
+
+// An input is a file of records, one on a line.
+type input struct {
+	path    string
+	records int
+	kept    []int // by row: how many of them are not dropped
+}
+
+//go:embed testdata
+var testdata embed.FS
+
+// newWork writes records and modules into dir.
+func newWork(dir, root string, n int) (*work, error) {
+	if os.Getenv("FLB_WASMTIME_SO_DIR") == "" {
+		os.Setenv("FLB_WASMTIME_SO_DIR", filepath.Join(root, "build"))
+	}
+	plugin, err := fluentbit.Plugin("flb-filter_wasmtime.so")
+	if err != nil {
+		return nil, err
+	}
+	w := &work{dir: dir, plugin: plugin}
+	parsers := "[PARSER]\n    Name json\n    Format json\n"
+	if err := os.WriteFile(w.path("parsers.conf"), []byte(parsers), 0o666); err != nil {
+		return nil, err
+	}
+	if err := w.makeRows(root); err != nil {
+		return nil, err
+	}
+	size := 0
+	if w.full, size, err = w.makeInput("full.log", n); err != nil {
+		return nil, err
+	}
+	w.averageBytes = size / n
+	w.tenth, _, err = w.makeInput("tenth.log", n/fewer)
+	return w, err
+}
+
+func (w *work) path(name string) string { return filepath.Join(w.dir, name) }
+
+// input is what a filter reads.
+func (w *work) input(f filter) input {
+	if f.fewer {
+		return w.tenth
+	}
+	return w.full
+}
+
+// makeInput writes n records, and counts what each row keeps of them.
+func (w *work) makeInput(name string, n int) (input, int, error) {
+	in := input{path: w.path(name), records: n, kept: make([]int, len(w.rows))}
+	file, err := os.Create(in.path)
+	if err != nil {
+		return in, 0, err
+	}
+	defer file.Close()
+	buffered := bufio.NewWriter(file)
+	size := 0
+	for text := range records.Generate(n, 1) {
+		var record map[string]any
+		if err := json.Unmarshal(text, &record); err != nil {
+			return in, 0, err
+		}
+		for i, r := range w.rows {
+			if r.keeps(record) {
+				in.kept[i]++
+			}
+		}
+		size += len(text)
+		buffered.Write(text)
+		buffered.WriteByte('\n')
+	}
+	return in, size, buffered.Flush()
+}
+
+// A module is a guest in the forms that filters load.
+type module struct{ wasm, aot, function string }
+
+// module writes a module, from a text or a binary.
+func (w *work) module(name, function string, code []byte) (module, error) {
+	if strings.HasSuffix(name, ".wat") {
+		// The built-in filter reads no text.
+		var err error
+		if code, err = wasmtime.Wat2Wasm(string(code)); err != nil {
+			return module{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	m := module{wasm: w.path(strings.TrimSuffix(name, filepath.Ext(name)) + ".wasm"), function: function}
+	if err := os.WriteFile(m.wasm, code, 0o666); err != nil {
+		return m, err
+	}
+	if wamrc := os.Getenv("FLB_WAMRC"); wamrc != "" {
+		m.aot = strings.TrimSuffix(m.wasm, ".wasm") + ".aot"
+		if out, err := exec.Command(wamrc, "-o", m.aot, m.wasm).CombinedOutput(); err != nil {
+			return m, fmt.Errorf("%s %s: %w\n%s", wamrc, m.wasm, err, out)
+		}
+	}
+	return m, nil
+}
+
+// guest is a module in this project's filter.
+func (m module) guest(format string) filter {
+	return filter{name: "wasmtime", options: []string{
+		"wasm_path", m.wasm, "function_name", m.function, "event_format", format}}
+}
+
+// guests is a module in the wasm filters, for records as JSON. In MessagePack the
+// built-in has no column: it cuts a reply at its first zero byte, and there is one
+// in every record of these.
+func (m module) guests() [columns]filter {
+	builtIn := func(path string) filter {
+		if path == "" {
+			return filter{}
+		}
+		return filter{name: "wasm", options: []string{"wasm_path", path, "function_name", m.function}}
+	}
+	return [columns]filter{here: m.guest("json"), interpreter: builtIn(m.wasm), aot: builtIn(m.aot)}
+}
+
+func (w *work) makeRows(root string) error {
+	if wamrc := os.Getenv("FLB_WAMRC"); wamrc != "" {
+		out, err := exec.Command(wamrc, "--version").Output()
+		if err != nil {
+			return fmt.Errorf("FLB_WAMRC: %s --version: %w", wamrc, err)
+		}
+		w.wamrc = strings.TrimSpace(string(out))
+	}
+
+	var modules [8]module
+	for i, m := range []struct {
+		name, function string
+		read           func() ([]byte, error)
+	}{
+		{"wrap.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("wrap")), nil }},
+		{"add_json.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/add_json.wat") }},
+		{"add_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/add_msgpack.wat") }},
+		{"drop_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/drop_msgpack.wat") }},
+		{"identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("identity")), nil }},
+		{"msgpack_identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("msgpack_identity")), nil }},
+		{"enrich.wasm", "enrich", func() ([]byte, error) { return os.ReadFile(filepath.Join(root, "examples/rust/enrich.wasm")) }},
+		{"hello.wasm", "hello", func() ([]byte, error) { return os.ReadFile(filepath.Join(root, "examples/hello-rust/hello.wasm")) }},
+	} {
+		code, err := m.read()
+		if err != nil {
+			return err
+		}
+		if modules[i], err = w.module(m.name, m.function, code); err != nil {
+			return err
+		}
+	}
+	wrap, addJSON, addMsgpack, drop := modules[0], modules[1], modules[2], modules[3]
+	identity, msgpackIdentity, enrich, hello := modules[4], modules[5], modules[6], modules[7]
+
+	script, err := testdata.ReadFile("testdata/filters.lua")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(w.path("filters.lua"), script, 0o666); err != nil {
+		return err
+	}
+	luaFilter := func(function string) filter {
+		return filter{name: "lua", options: []string{"script", w.path("filters.lua"), "call", function}}
+	}
+
+	all := func(map[string]any) bool { return true }
+	notDebug := func(record map[string]any) bool { return record["level"] != "debug" }
+	has := func(key string, value any) func(map[string]any) bool {
+		return func(body map[string]any) bool { return body["seq"] != nil && body[key] == value }
+	}
+	w.rows = []row{
+		{title: "wraps the record in new JSON", keeps: all,
+			made: func(body map[string]any) bool {
+				record, _ := body["record"].(map[string]any)
+				return body["tag"] == "app" && body["sec"] != nil && record["seq"] != nil && len(body) == 3
+			},
+			filters: wrap.guests()},
+		{title: "adds a key, JSON; `modify` Add", keeps: all, made: has("k", "v"), filters: addJSON.guests()},
+		{title: "adds a key, MessagePack; `record_modifier` Record", keeps: all, made: has("k", "v"),
+			filters: [columns]filter{here: addMsgpack.guest("msgpack")}},
+		{title: "drops level debug, MessagePack; `grep` Exclude", keeps: notDebug, made: notDebug,
+			filters: [columns]filter{here: drop.guest("msgpack")}},
+		{title: "returns the record, JSON", keeps: all, made: has("k", nil), filters: identity.guests()},
+		{title: "returns the record, MessagePack", keeps: all, made: has("k", nil),
+			filters: [columns]filter{here: msgpackIdentity.guest("msgpack")}},
+		{title: "`examples/rust`: adds three keys, drops two levels",
+			keeps:   func(record map[string]any) bool { return record["level"] != "debug" && record["level"] != "trace" },
+			made:    func(body map[string]any) bool { return body["severity_number"] != nil && body["tag"] == "app" },
+			filters: enrich.guests()},
+		{title: "`examples/hello-rust`: parses and prints by serde_json", heavy: true, keeps: all,
+			made: func(body map[string]any) bool {
+				original, _ := body["original"].(string)
+				return body["lang"] == "Rust" && json.Valid([]byte(original))
+			},
+			filters: hello.guests()},
+	}
+	w.rows[1].filters[native] = filter{name: "modify", options: []string{"add", "k v"}}
+	w.rows[1].filters[lua] = luaFilter("add")
+	w.rows[2].filters[native] = filter{name: "record_modifier", options: []string{"record", "k v"}}
+	w.rows[2].filters[lua] = luaFilter("add")
+	w.rows[3].filters[native] = filter{name: "grep", options: []string{"exclude", "level ^debug$"}}
+	w.rows[3].filters[lua] = luaFilter("drop")
+	w.rows[4].filters[lua] = luaFilter("keep")
+	w.rows[7].filters[interpreter].fewer = true
+	return nil
+}
