@@ -61,8 +61,12 @@ soak: build ## hostile guests, reloads and a leak: SOAK=3m per Fluent Bit, SOAK_
 	SOAK=$(SOAK) SOAK_RELOADS=$(SOAK_RELOADS) SOAK_RECORDS=$(SOAK_RECORDS) \
 		$(GO) test -count=1 -timeout 3h -v ./test/soak
 
-bench: ## runs the benchmarks
+# BENCH_SVG and BENCH_MARKDOWN name files for the chart and the table.
+BENCH_ROUNDS ?= 5
+bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	$(GO) test -run '^$$' -bench . ./internal/...
+	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
+		$(if $(BENCH_MARKDOWN),-markdown $(BENCH_MARKDOWN))
 
 examples: ## builds the example guests whose toolchain is there
 	$(MAKE) -C examples

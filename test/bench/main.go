@@ -84,7 +84,7 @@ func bench(o options, out io.Writer) error {
 		rep := report{environment: w.environment(fb, root, o)}
 		rep.rows, rep.notes, err = w.measure(fb, rows, o.rounds, os.Stderr)
 		if err != nil {
-			return fmt.Errorf("Fluent Bit %s: %w", fb.Version, err)
+			return fmt.Errorf("in Fluent Bit %s: %w", fb.Version, err)
 		}
 		rep.environment = append(rep.environment, "load average at the end: "+loadAverage())
 		fmt.Fprintf(out, "\n%s", rep.text())
