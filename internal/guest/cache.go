@@ -41,7 +41,7 @@ type cache struct {
 // openCache opens the directory, which is made if only its last part is not there,
 // for the code of one module. It is an error if the directory is not the user's
 // alone.
-func openCache(dir string, engine *wasmtime.Engine, wasm []byte) (*cache, error) {
+func openCache(dir string, wasm []byte) (*cache, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func openCache(dir string, engine *wasmtime.Engine, wasm []byte) (*cache, error)
 		root.Close()
 		return nil, err
 	}
-	c.name, err = entryName(engine, wasm)
+	c.name, err = entryName(wasm)
 	if err != nil {
 		root.Close()
 		return nil, err
@@ -88,7 +88,7 @@ var fingerprint = sync.OnceValues(func() ([sha256.Size]byte, error) {
 
 // entryName is the name of a module's entry. Engines differ in the size of stacks
 // only, which code does not depend on.
-func entryName(engine *wasmtime.Engine, wasm []byte) (string, error) {
+func entryName(wasm []byte) (string, error) {
 	print, err := fingerprint()
 	if err != nil {
 		return "", err

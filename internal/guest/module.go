@@ -156,7 +156,7 @@ func (m *Module) compile(s Source, content []byte) error {
 	}
 	var c *cache
 	if s.CacheDir != "" {
-		if c, err = openCache(s.CacheDir, m.engine, wasm); err != nil {
+		if c, err = openCache(s.CacheDir, wasm); err != nil {
 			warn("not used", err)
 		} else {
 			defer c.close()
