@@ -2,10 +2,8 @@
 //
 // host.c   the symbols that Fluent Bit looks up, in the layout of the host that
 //          loads the object, and the callbacks behind them
-// worker.c the thread of each filter instance, on which Go and the guest run
-//
-// Go is entered on the plugin's own threads only: the threads of the host may
-// be coroutines with a stack of 24 KiB.
+// worker.c where Go and the guest run: on the thread that calls, or, if that is a
+//          coroutine with a stack of 24 KiB, on the thread of the instance
 
 #ifndef FLBWT_BORDER_H
 #define FLBWT_BORDER_H
@@ -28,6 +26,10 @@ enum { FLB_FILTER_MODIFIED = 1, FLB_FILTER_NOTOUCH = 2 };
 
 struct job;
 
+// direct_function answers what a filter callback does, or 0: then Go has to go on.
+typedef int (*direct_function)(void *lane, const void *tag, int tag_len, const void *data,
+                               size_t size, void **out, size_t *out_size);
+
 // instance is one filter instance. Its address is the host's context.
 struct instance {
     struct flb_filter_instance *ins;
@@ -35,12 +37,20 @@ struct instance {
     int log_level;
     uintptr_t handle;   // the Go side; 0 until it has started
 
+    // What filters chunks without Go while *ready, and its first argument: lane.h of
+    // internal/guest. NULL if there is no such thing.
+    direct_function direct;
+    void *lane;
+    const bool *ready;
+    size_t stack_bytes; // native stack that the guest may use
+    pthread_mutex_t running; // held by the thread that runs a job
+
     pthread_t thread;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; // guards first, last and finished of jobs
     pthread_cond_t work; // a job has been added
     pthread_cond_t done; // a job has been finished
     struct job *first, *last;
-    struct job *current; // only the worker looks at it
+    struct job *current; // what runs; guarded by running
 };
 
 // log_line is a line that the Go side wrote, for the calling thread to print:

@@ -11,8 +11,8 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
-// hosted is a filter instance of the host with its guest. All of it runs on the
-// instance's worker thread.
+// hosted is a filter instance of the host with its guest. One thread at a
+// time runs it (worker.c).
 type hosted struct {
 	filter   *filter.Filter
 	errorLog func(line string)
@@ -29,6 +29,11 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 	if err != nil {
 		return nil, err
 	}
+	function, lane, ready := f.Direct()
+	inst.direct = C.direct_function(function)
+	inst.lane = lane
+	inst.ready = (*C.bool)(ready)
+	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
 	return &hosted{filter: f, errorLog: errorLog(inst)}, nil
 }
 

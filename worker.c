@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "border.h"
 
 #include <errno.h>
@@ -10,6 +11,10 @@
 // and wasmtime below it.
 enum { WORKER_STACK_BYTES = 8 * 1024 * 1024 };
 
+// What a caller's own stack must have left beyond the guest's share for Go's C
+// calls and wasmtime.
+enum { STACK_ROOM_BYTES = 512 * 1024 };
+
 // own_signals leaves a thread of the plugin the signals that it causes itself,
 // and those of Go's scheduler and profiler. The host's are for the host's
 // threads: its handlers would run on whatever stack a goroutine has.
@@ -21,6 +26,13 @@ static void own_signals(sigset_t *set)
     sigfillset(set);
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         sigdelset(set, kept[i]);
+    }
+}
+
+static void allow_real_time(sigset_t *set)
+{
+    for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
+        sigdelset(set, sig);
     }
 }
 
@@ -44,14 +56,24 @@ __attribute__((constructor)) static void after_go(void)
 
 static void run(struct instance *inst, struct job *job)
 {
+    bool begun;
+
     switch (job->kind) {
     case JOB_START:
         inst->handle = flbwtStart(inst);
         job->result = inst->handle != 0 ? 0 : -1;
         break;
     case JOB_FILTER:
-        job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len,
-                                  (void *) job->data, job->size, &job->out, &job->out_size);
+        begun = inst->direct != NULL && *inst->ready;
+        if (begun) {
+            job->result = inst->direct(inst->lane, job->tag, job->tag_len, job->data, job->size,
+                                       &job->out, &job->out_size);
+        }
+        if (!begun || job->result == 0) {
+            job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len,
+                                      (void *) job->data, job->size, begun, &job->out,
+                                      &job->out_size);
+        }
         break;
     case JOB_STOP:
         if (inst->handle != 0) {
@@ -59,6 +81,57 @@ static void run(struct instance *inst, struct job *job)
         }
         break;
     }
+}
+
+// exclusively runs a job while no other thread runs one of the instance.
+static void exclusively(struct instance *inst, struct job *job)
+{
+    pthread_mutex_lock(&inst->running);
+    inst->current = job;
+    run(inst, job);
+    inst->current = NULL;
+    pthread_mutex_unlock(&inst->running);
+}
+
+// What this thread's stack spans; an empty range until it has been asked for.
+static __thread char *stack_low, *stack_high;
+
+// stack_left answers how much of its stack this thread has left: 0 if it runs on
+// another one, as a coroutine of Fluent Bit does.
+static size_t stack_left(void)
+{
+    char *here = __builtin_frame_address(0);
+
+    if (stack_high == NULL) {
+        pthread_attr_t attr;
+        void *low;
+        size_t size;
+
+        stack_low = stack_high = (char *) &stack_low; // no stack: nothing is left of it
+        if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+            if (pthread_attr_getstack(&attr, &low, &size) == 0) {
+                stack_low = low;
+                stack_high = stack_low + size;
+            }
+            pthread_attr_destroy(&attr);
+        }
+    }
+    return here > stack_low && here < stack_high ? (size_t) (here - stack_low) : 0;
+}
+
+// call_here does the job on the thread of the caller, on which Go then runs: with
+// the signals of a thread of the plugin, but for the real-time ones, of which the
+// watchdog of guests has one.
+static void call_here(struct instance *inst, struct job *job)
+{
+    sigset_t own, before;
+
+    own_signals(&own);
+    allow_real_time(&own);
+    pthread_sigmask(SIG_BLOCK, &own, &before);
+    exclusively(inst, job);
+    allow_real_time(&before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void *worker_main(void *arg)
@@ -75,9 +148,7 @@ static void *worker_main(void *arg)
         inst->first = job->next;
         pthread_mutex_unlock(&inst->lock);
 
-        inst->current = job;
-        run(inst, job);
-        inst->current = NULL;
+        exclusively(inst, job);
         stopped = job->kind == JOB_STOP;
 
         pthread_mutex_lock(&inst->lock);
@@ -96,6 +167,7 @@ int worker_start(struct instance *inst)
 
     own_signals(&own);
     pthread_mutex_init(&inst->lock, NULL);
+    pthread_mutex_init(&inst->running, NULL);
     pthread_cond_init(&inst->work, NULL);
     pthread_cond_init(&inst->done, NULL);
     pthread_attr_init(&attr);
@@ -114,6 +186,10 @@ void worker_call(struct instance *inst, struct job *job)
     job->lines_end = &job->lines;
     job->next = NULL;
 
+    if (job->kind == JOB_FILTER && stack_left() >= inst->stack_bytes + STACK_ROOM_BYTES) {
+        call_here(inst, job);
+        return;
+    }
     pthread_mutex_lock(&inst->lock);
     if (inst->first == NULL) {
         inst->first = job;
@@ -132,6 +208,7 @@ void worker_call(struct instance *inst, struct job *job)
         pthread_join(inst->thread, NULL);
         pthread_cond_destroy(&inst->done);
         pthread_cond_destroy(&inst->work);
+        pthread_mutex_destroy(&inst->running);
         pthread_mutex_destroy(&inst->lock);
     }
 }

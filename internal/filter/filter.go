@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
+	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
@@ -16,20 +18,13 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 )
 
-const (
-	// A batch crosses into the guest when it holds this much, so that what is
-	// staged stays in a core's cache however large the chunk is.
-	batchBytes   = 64 << 10
-	batchRecords = 512
+// maxReplyDepth bounds the nesting of a reply. Fluent Bit can't read an event that
+// nests more than 32 containers (MSGPACK_EMBED_STACK_SIZE, 32 in msgpack-c of 1.9, 64
+// in 5.1), and the event's own array is one of them. lane.c knows it as REPLY_DEPTH.
+const maxReplyDepth = 31
 
-	// maxReplyDepth bounds the nesting of a reply. Fluent Bit can't read an
-	// event that nests more than 32 containers (MSGPACK_EMBED_STACK_SIZE, 32 in
-	// msgpack-c of 1.9, 64 in 5.1), and the event's own array is one of them.
-	maxReplyDepth = 31
-
-	// Buffers beyond this are given back when a chunk does not need them.
-	keepBytes = 4 << 20
-)
+// Buffers beyond this are given back when a chunk does not need them.
+const keepBytes = 4 << 20
 
 // MarkKey is the key under which on_error mark leaves the reason: in the metadata
 // of an event, in the body of a legacy one.
@@ -42,36 +37,48 @@ type Filter struct {
 	onError  options.OnError
 	limit    int64 // memory_limit
 	breaker  *breaker
-	age      int // records that the instance has had
+	born     uint64 // records that the lane had been given when the instance was new
 	module   *guest.Module
 	config   guest.Config
+	lane     *guest.Lane
 	instance *guest.Instance // nil after a trap, until a record needs the next one
 	log      *limiter
 
 	mu    sync.Mutex
-	total Stats // guarded by mu: of all finished chunks
+	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
-	batch   guest.Batch
-	items   []item
-	chunk   []byte
-	kept    int  // while !changed: how much of the chunk has been emitted as it came
-	changed bool // out differs from the chunk so far
-	out     []byte
-	count   Stats // of the current chunk
-}
-
-// item is an event of the current batch. Its slices alias the chunk.
-type item struct {
-	event  chunk.Event
-	record int   // index in the batch; -1: no guest sees it
-	failed cause // with record -1: why not; none for a marker
+	staged  []byte       // a record that the lane does not make itself
+	event   []byte       // an event that takes another's place
+	count   Stats        // of the current chunk, but for what the lane counts
+	settled guest.Counts // of the lane, what the breaker knows of
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
 // log takes lines for Fluent Bit's log, without the instance's name; it is
 // called on the goroutine that calls New, Run or Close.
 func New(o options.Options, log func(Level, string)) (*Filter, error) {
+	f, err := newFilter(o, log)
+	if err != nil {
+		return nil, err
+	}
+	f.introduce(o)
+	return f, nil
+}
+
+// introduce logs what has been started.
+func (f *Filter) introduce(o options.Options) {
+	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
+		o.WasmPath, o.FunctionName, o.EventFormat, f.module.Summary(f.config)))
+	for _, w := range f.module.Warnings(f.config) {
+		f.log.always(Warn, w)
+	}
+	f.logOutput()
+}
+
+// newFilter is New without a word in the log.
+
+func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 	limiter := newLimiter(log)
 	source := Source(o)
 	source.Warn = func(line string) { limiter.always(Warn, line) }
@@ -93,12 +100,9 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		module.Close()
 		return nil, fmt.Errorf("module %s: %w", o.WasmPath, err)
 	}
-	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
-		o.WasmPath, o.FunctionName, o.EventFormat, module.Summary(f.config)))
-	for _, w := range module.Warnings(f.config) {
-		f.log.always(Warn, w)
-	}
-	f.logOutput()
+	f.lane = guest.NewLane()
+	f.lane.Attach(f.instance)
+	f.lane.SetReady(true)
 	return f, nil
 }
 
@@ -132,11 +136,15 @@ func config(o options.Options) guest.Config {
 }
 
 // Stats answers the counts of all finished chunks. It may be called from any
-// goroutine.
+// goroutine, until Close.
 func (f *Filter) Stats() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.total
+	s := f.total
+	if f.lane != nil {
+		s.addLane(f.lane.Totals())
+	}
+	return s
 }
 
 // MemoryBytes answers the linear memory of the instance; 0 if there is none, after
@@ -148,194 +156,260 @@ func (f *Filter) MemoryBytes() uint64 {
 	return f.instance.MemoryBytes()
 }
 
+// Direct is guest.Lane.Direct: while it is ready, C may filter chunks without Run. If
+// it can't go to a chunk's end, Resume does.
+func (f *Filter) Direct() (function, lane, ready unsafe.Pointer) { return f.lane.Direct() }
+
 // Close frees the guest and logs what has been counted.
 func (f *Filter) Close() {
-	if f.instance != nil {
-		f.instance.Close()
-	}
-	f.module.Close()
-	f.batch.Close()
-	f.log.close()
-	s := f.Stats()
+	f.stop()
+	logStats(f.log, f.Stats())
+}
+
+func logStats(log *limiter, s Stats) {
 	level := Info
 	if s.Failed+s.Corrupt > 0 {
 		level = Warn
 	}
-	f.log.always(level, s.String())
+	log.always(level, s.String())
+}
+
+// stop is Close without the last line.
+func (f *Filter) stop() {
+	if f.instance != nil {
+		f.instance.Close()
+	}
+	f.module.Close()
+	f.log.close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.total.addLane(f.lane.Totals())
+	f.lane.Close()
+	f.lane = nil
 }
 
 // Run filters one chunk of events with that tag. modified is false if the chunk
 // is to stay as it is; else out, which may be empty, takes its place. out is
 // valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
-	f.begin(data)
-	err := f.events(tag)
-	f.chunk = nil
+	f.lane.Begin(len(data))
+	return f.finish(f.process(tag, data, false) != nil)
+}
 
-	if err != nil {
-		// What the guest made of the events before the damage is forgotten: a
-		// chunk that can't be read to its end is not this filter's to change.
+// Resume is Run for a chunk with which the lane was begun by Direct, and has stopped.
+func (f *Filter) Resume(tag, data []byte) (out []byte, modified bool) {
+	return f.finish(f.process(tag, data, true) != nil)
+}
+
+// finish ends a chunk that process has gone through. What the guest made of the events
+// of one that is to be forgotten is: a chunk that can't be read to its end is not this
+// filter's to change.
+func (f *Filter) finish(forget bool) (out []byte, modified bool) {
+	f.lane.Finish(forget)
+	if forget {
 		f.count = Stats{Corrupt: 1, Replaced: f.count.Replaced, Recycled: f.count.Recycled}
-		f.changed = false
 	}
-	f.count.Chunks = 1
 	f.mu.Lock()
 	f.total.add(f.count)
 	f.mu.Unlock()
-	return f.out, f.changed
-}
-
-func (f *Filter) begin(data []byte) {
-	if cap(f.out) > keepBytes && cap(f.out) > 4*len(data) {
-		f.out = nil
+	f.lane.SetReady(f.instance != nil && f.breaker.state() == closed)
+	if forget || !f.lane.Changed() {
+		return nil, false
 	}
-	f.out = f.out[:0]
-	f.items = f.items[:0] // whatever a panic left of the last chunk
-	f.chunk = data
-	f.kept = 0
-	f.changed = false
-	f.count = Stats{}
-	f.batch.Reset()
+	return f.lane.Out(), true
 }
 
-func (f *Filter) events(tag []byte) error {
-	for rest := f.chunk; len(rest) > 0; {
-		next, err := f.stage(rest)
+// process goes through a chunk. stopped says that the lane has, at some event. An error
+// means that the chunk can't be read, and has been logged.
+func (f *Filter) process(tag, data []byte, stopped bool) error {
+	f.count = Stats{}
+	f.settled = guest.Counts{}
+	state := f.breaker.state()
+	for {
+		stop := f.lane.Stop()
+		if !stopped {
+			if f.lane.At() >= len(data) {
+				return nil
+			}
+			if state = f.breaker.state(); state == open {
+				if err := f.pass(data, breakerOpen); err != nil {
+					return err
+				}
+				continue
+			}
+			if f.instance == nil && !f.replace() {
+				f.breaker.stopped(1)
+				if err := f.pass(data, notRun); err != nil {
+					return err
+				}
+				continue
+			}
+			most := uint64(math.MaxUint64)
+			if state == trial {
+				most = 1
+			}
+			stop = f.lane.Run(tag, data, most)
+		}
+		stopped = false
+		f.logOutput()
+		f.settle(state)
+		if stop == guest.StopEvent {
+			var err error
+			if stop, err = f.odd(tag, data); err != nil {
+				return err
+			}
+			f.logOutput()
+			f.settle(state)
+		}
+		var err error
+		switch stop {
+		case guest.StopRecord:
+			err = f.record(data, state)
+		case guest.StopGuest:
+			f.retire(guest.Reply, f.lane.Err())
+		}
 		if err != nil {
-			f.log.limited(Error, "corrupt chunk", func() string {
-				return fmt.Sprintf("chunk of %d bytes passed through untouched: it can't be read from byte %d on: %v",
-					len(f.chunk), len(f.chunk)-len(rest), err)
-			})
 			return err
 		}
-		rest = next
-		if len(f.batch.In) >= batchBytes || len(f.items) >= batchRecords {
-			f.flush(tag)
-		}
 	}
-	f.flush(tag)
-	return nil
 }
 
-// stage adds the first event of b to the batch and answers what follows it.
-func (f *Filter) stage(b []byte) (rest []byte, err error) {
-	it := item{record: -1}
-	event, body, err := chunk.NextHeader(b)
+// settle tells the breaker of the records that the lane has dealt with by itself.
+func (f *Filter) settle(state breakerState) {
+	c := f.lane.Counts()
+	if c.Returned+c.Dropped > f.settled.Returned+f.settled.Dropped {
+		f.succeeded(state)
+	}
+	f.settled = c
+}
+
+// succeeded tells the breaker of an answer that was of use.
+func (f *Filter) succeeded(state breakerState) {
+	f.breaker.answered()
+	f.breaker.success()
+	if state == trial && f.breaker.state() != closed {
+		f.breaker.close()
+	}
+}
+
+// next reads the event at which the lane is.
+func (f *Filter) next(data []byte) (chunk.Event, error) {
+	at := f.lane.At()
+	event, _, err := chunk.Next(data[at:])
 	if err != nil {
-		return b, err
+		f.log.limited(Error, "corrupt chunk", func() string {
+			return fmt.Sprintf("chunk of %d bytes passed through untouched: it can't be read from byte %d on: %v",
+				len(data), at, err)
+		})
 	}
-	if event.Kind == chunk.Record && !f.msgpack && len(body) > 0 && mp.KindOf(body[0]) == mp.Map {
-		// To write a body as JSON is to check it.
-		from := len(f.batch.In)
-		if in, rest, err := transcode.AppendJSON(f.batch.In, body); err == nil {
-			it.event = event.WithBody(b, body, rest)
-			f.count.Records++
-			it.record, it.failed = f.add(in, from, &it.event)
-			f.items = append(f.items, it)
-			return rest, nil
+	return event, err
+}
+
+// pass emits the next event without the guest, of which the cause tells why.
+func (f *Filter) pass(data []byte, why cause) error {
+	event, err := f.next(data)
+	if err != nil {
+		return err
+	}
+	if event.Kind != chunk.Record {
+		return f.keep(data, &event)
+	}
+	f.count.Records++
+	if !event.BodyIsMap() {
+		why = recordNotMap
+	}
+	return f.fail(data, &event, why, nil)
+}
+
+// odd deals with an event that is no ordinary record. It calls the guest if it is one
+// at all; else the answer is StopDone.
+func (f *Filter) odd(tag, data []byte) (guest.Stop, error) {
+	event, err := f.next(data)
+	if err != nil {
+		return guest.StopDone, err
+	}
+	if event.Kind != chunk.Record {
+		return guest.StopDone, f.keep(data, &event)
+	}
+	in, why := event.Body, none
+	switch {
+	case !event.BodyIsMap():
+		why = recordNotMap
+	case !f.msgpack:
+		if cap(f.staged) > keepBytes {
+			f.staged = nil
 		}
+		if f.staged, _, err = transcode.AppendJSON(f.staged[:0], event.Body); err != nil {
+			why = recordNotJSON
+		}
+		in = f.staged
 	}
-	if it.event, rest, err = event.SkipBody(b, body); err != nil {
-		return b, err
+	if why == none && len(in) > guest.MaxRecordBytes {
+		why = recordTooLarge
 	}
-	if event.Kind == chunk.Record {
+	if why != none {
 		f.count.Records++
-		switch {
-		case !it.event.BodyIsMap():
-			it.failed = recordNotMap
-		case !f.msgpack: // it could not be written as JSON
-			it.failed = recordNotJSON
-		default:
-			from := len(f.batch.In)
-			it.record, it.failed = f.add(append(f.batch.In, it.event.Body...), from, &it.event)
-		}
+		return guest.StopDone, f.fail(data, &event, why, nil)
 	}
-	f.items = append(f.items, it)
-	return rest, nil
+	header := len(event.Raw) - len(event.Header) - len(event.Body)
+	at := f.lane.At()
+	return f.lane.Call(tag, data, in, at+header, len(event.Header), at+len(event.Raw),
+		uint32(event.Sec), event.Nsec), nil
 }
 
-// add makes a record of the batch of in[from:], what the guest is to be given; in
-// is the batch's input with it.
-func (f *Filter) add(in []byte, from int, event *chunk.Event) (record int, failed cause) {
-	if len(in) > guest.MaxBatchBytes {
-		return -1, recordTooLarge
+// record decides on a record that the guest has been called for, and that the lane has
+// not emitted.
+func (f *Filter) record(data []byte, state breakerState) error {
+	outcome, err := f.lane.Outcome(), f.lane.Err()
+	event, eventErr := f.next(data)
+	if eventErr != nil {
+		return eventErr
 	}
-	f.batch.In = in
-	f.batch.Add(from, uint32(event.Sec), event.Nsec)
-	return len(f.batch.Records) - 1, none
-}
-
-// flush runs the batch and emits its events in order.
-func (f *Filter) flush(tag []byte) {
-	f.run(tag)
-	for i := range f.items {
-		f.emit(&f.items[i])
+	if outcome == guest.Trapped || outcome == guest.TimedOut || outcome == guest.NoMemory {
+		f.retire(outcome, err)
+		return f.fail(data, &event, causeOf(outcome), nil)
 	}
-	f.items = f.items[:0]
-	f.batch.Reset()
-}
-
-// run calls the guest for every record of the batch: in one crossing, unless it
-// has to be replaced on the way.
-func (f *Filter) run(tag []byte) {
-	records := f.batch.Records
-	for from := 0; from < len(records); {
-		to := len(records)
-		state := f.breaker.state()
-		switch state {
-		case open:
-			return // the records that are left are not run
-		case trial:
-			to = from + 1
-		}
-		if f.instance == nil && !f.replace() {
+	why, detail := causeOf(outcome), error(nil)
+	if outcome == guest.Reply {
+		why, detail = f.reply(&event, f.lane.Reply())
+	}
+	if why == none {
+		f.lane.CountReturned()
+		f.settled.Returned++
+		f.succeeded(state)
+	} else {
+		if state == trial {
 			f.breaker.stopped(1)
-			return
 		}
-		next, err := f.instance.Run(tag, &f.batch, from, to)
-		f.age += next - from
-		f.logOutput()
-		last := &records[next-1]
-		trapped := err != nil && !errors.Is(err, guest.ErrRecycle)
-		switch {
-		case state == trial && f.useful(last):
-			f.breaker.close()
-		case state == trial && !trapped && last.Outcome != guest.NoMemory:
-			f.breaker.stopped(1)
-		case next > from+1 || last.Outcome.Answered():
-			f.breaker.answered()
-		}
-		switch {
-		case trapped:
-			f.trapped(last, err)
-		case err != nil && last.Outcome == guest.NoMemory:
-			f.breaker.stopped(1)
-			f.discard()
-		case err != nil:
-			f.recycle()
-		}
-		from = next
+		f.breaker.answered()
+		f.breaker.bad()
+	}
+	f.retire(guest.Reply, err)
+	if why != none {
+		return f.fail(data, &event, why, detail)
+	}
+	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
+}
+
+// retire gives the instance up if err, which Lane.Err has answered, says so. outcome is
+// that of the last record.
+func (f *Filter) retire(outcome guest.Outcome, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, guest.ErrRecycle) && outcome == guest.NoMemory:
+		f.breaker.stopped(1)
+		f.discard()
+	case errors.Is(err, guest.ErrRecycle):
+		f.recycle()
+	default:
+		f.trapped(outcome, err)
 	}
 }
 
-// useful says whether the guest has answered a record in a way that emit will
-// take.
-func (f *Filter) useful(r *guest.Record) bool {
-	if r.Outcome != guest.Reply {
-		return r.Outcome == guest.Drop
-	}
-	reply := f.batch.Reply(r)
-	if bytes.HasPrefix(reply, f.batch.Input(r)) {
-		return true
-	}
-	_, c, _ := f.appendBody(nil, reply, maxReplyDepth)
-	return c == none
-}
-
-// trapped logs why the guest stopped at a record, and gives the instance up.
-func (f *Filter) trapped(r *guest.Record, err error) {
+// trapped logs why the guest stopped, and gives the instance up.
+func (f *Filter) trapped(outcome guest.Outcome, err error) {
 	weight := 1
-	switch r.Outcome {
+	switch outcome {
 	case guest.TimedOut:
 		weight = timeoutWeight
 		fallthrough
@@ -358,20 +432,25 @@ const leastBetweenRecycles = 1000
 
 // recycle gives up an instance whose memory has grown.
 func (f *Filter) recycle() {
-	if f.age < leastBetweenRecycles {
+	age := f.records() - f.born
+	if age < leastBetweenRecycles {
 		f.config.RecycleMemoryBytes *= 2
 		if f.config.RecycleMemoryBytes >= f.limit {
 			f.config.RecycleMemoryBytes = 0
 		}
 		f.log.always(Warn, fmt.Sprintf(
-			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", f.age))
+			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", age))
 	}
 	f.count.Recycled++
 	f.discard()
 }
 
+// records is how many records the guest has been called for.
+func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Counts().Records }
+
 // discard gives the instance up; the next record gets another one.
 func (f *Filter) discard() {
+	f.lane.Attach(nil)
 	f.instance.Close()
 	f.instance = nil
 }
@@ -385,52 +464,15 @@ func (f *Filter) replace() bool {
 		return false
 	}
 	f.instance = instance
-	f.age = 0
+	f.lane.Attach(instance)
+	f.born = f.records()
 	f.count.Replaced++
 	return true
 }
 
-// emit decides what becomes of an event.
-func (f *Filter) emit(it *item) {
-	if it.record < 0 {
-		if it.failed == none {
-			f.keep(it)
-		} else {
-			f.fail(it, it.failed, nil)
-		}
-		return
-	}
-	r := &f.batch.Records[it.record]
-	switch r.Outcome {
-	case guest.Drop:
-		f.breaker.success()
-		f.change()
-		f.count.Dropped++
-	case guest.Reply:
-		if c, err := f.reply(it, f.batch.Input(r), f.batch.Reply(r)); c != none {
-			f.breaker.bad()
-			f.fail(it, c, err)
-			return
-		}
-		f.breaker.success()
-		f.count.Returned++
-	case guest.NotRun:
-		if f.breaker.state() == closed {
-			f.fail(it, notRun, nil)
-		} else {
-			f.fail(it, breakerOpen, nil)
-		}
-	case guest.Trapped, guest.TimedOut, guest.NoMemory: // the breaker has counted them
-		f.fail(it, causeOf(r.Outcome), nil)
-	default:
-		f.breaker.bad()
-		f.fail(it, causeOf(r.Outcome), nil)
-	}
-}
-
 // fail does to a record what the user wants of those that went wrong, counts it,
 // and logs it once in a while.
-func (f *Filter) fail(it *item, c cause, err error) {
+func (f *Filter) fail(data []byte, event *chunk.Event, c cause, err error) error {
 	f.count.Failed++
 	f.count.Causes[c]++
 	if !c.loggedElsewhere() {
@@ -443,13 +485,13 @@ func (f *Filter) fail(it *item, c cause, err error) {
 	}
 	switch f.onError {
 	case options.Drop:
-		f.change()
+		f.event = f.event[:0]
 	case options.Mark:
-		f.change()
-		f.out = chunk.AppendMarked(f.out, it.event, MarkKey, c.String())
+		f.event = chunk.AppendMarked(f.event[:0], *event, MarkKey, c.String())
 	default:
-		f.keep(it)
+		return f.keep(data, event)
 	}
+	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
 }
 
 // fate says in the log what becomes of a record that failed.
@@ -464,32 +506,20 @@ func (f *Filter) fate() string {
 	}
 }
 
-// reply emits the event with the guest's reply for a body. Unless the cause is
-// none, nothing has been emitted, and err may say more.
-func (f *Filter) reply(it *item, input, reply []byte) (c cause, err error) {
-	// A reply that repeats its input leaves the body as it was: exact even
-	// where JSON is not (bin, ext, NaN), and cheap for filters that mostly drop.
-	if bytes.HasPrefix(reply, input) {
-		f.keep(it)
-		return none, nil
+// reply makes f.event of an event and the guest's reply for its body. Unless the cause
+// is none, err may say more.
+func (f *Filter) reply(event *chunk.Event, reply []byte) (c cause, err error) {
+	if cap(f.event) > keepBytes {
+		f.event = nil
 	}
-	changed := f.changed
-	f.change()
-	head := chunk.AppendEvent(f.out, it.event.Header, nil)
+	head := chunk.AppendEvent(f.event[:0], event.Header, nil)
 	out, c, err := f.appendBody(head, reply, maxReplyDepth)
 	if c == replyTooDeep {
 		// What came nested deeper than that may be returned as deep.
-		out, c, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(it.event.Body)))
+		out, c, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(event.Body)))
 	}
-	if c != none {
-		if !changed {
-			f.changed = false
-			f.out = f.out[:0]
-		}
-		return c, err
-	}
-	f.out = out
-	return none, nil
+	f.event = out
+	return c, err
 }
 
 // appendBody appends the reply as a body.
@@ -522,25 +552,26 @@ func replyCause(err error) cause {
 }
 
 // keep emits an event as it came.
-func (f *Filter) keep(it *item) {
-	if !f.changed {
-		f.kept += len(it.event.Raw)
-		return
-	}
-	f.out = append(f.out, it.event.Raw...)
+func (f *Filter) keep(data []byte, event *chunk.Event) error {
+	return f.emitted(f.lane.Keep(data, f.lane.At()+len(event.Raw)))
 }
 
-// change says that the next event will not be emitted as it came.
-func (f *Filter) change() {
-	if !f.changed {
-		f.changed = true
-		f.out = append(f.out, f.chunk[:f.kept]...)
+var errNoMemory = errors.New("the host has no memory")
+
+// emitted makes an error of what the lane had no memory for.
+func (f *Filter) emitted(ok bool) error {
+	if ok {
+		return nil
 	}
+	f.log.limited(Error, "no memory", func() string {
+		return "no memory for the filtered chunk: it passes through unchanged"
+	})
+	return errNoMemory
 }
 
 // logOutput logs what the guest wrote to its standard streams.
 func (f *Filter) logOutput() {
-	if !f.instance.HasOutput() {
+	if f.instance == nil || !f.instance.HasOutput() {
 		return
 	}
 	stdout, stderr := f.instance.TakeOutput()

@@ -77,6 +77,13 @@ func (s *Stats) add(o Stats) {
 	s.Recycled += o.Recycled
 }
 
+func (s *Stats) addLane(c guest.Counts) {
+	s.Chunks += c.Chunks
+	s.Records += c.Records
+	s.Returned += c.Returned
+	s.Dropped += c.Dropped
+}
+
 // String is the line that the log gets when the filter ends.
 func (s Stats) String() string {
 	var b strings.Builder

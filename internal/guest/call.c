@@ -9,11 +9,6 @@ enum { PAGE_BYTES = 65536 };
 // Room for output that the log has not taken yet, per stream.
 enum { OUTPUT_LIMIT_BYTES = 64 * 1024 };
 
-// A reply is looked for a NUL this far beyond the length of the record before
-// the value itself is scanned: a reply of an old Rust guest has no NUL of its
-// own and may be followed by anything.
-enum { NUL_PROBE_BYTES = 4096 };
-
 _Static_assert(sizeof(wasmtime_func_t) == 16, "wasmtime_func_t");
 _Static_assert(sizeof(wasmtime_memory_t) == 24, "wasmtime_memory_t");
 _Static_assert(sizeof(wasmtime_val_raw_t) == 16, "wasmtime_val_raw_t");
@@ -38,25 +33,14 @@ void wasi_config_set_stderr_custom(void *config,
                                    ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
                                    void *data, void (*finalizer)(void *));
 
-// The values of enum flbwt_outcome that place() answers with.
-enum { PLACED = FLBWT_NOT_RUN };
-
-typedef struct {
-    flbwt_guest *guest;
-    void **trap;
-    void **error;
-} crossing;
+// What place() answers if there is a place.
+static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
 
 // call runs a function of up to six i32 parameters and at most one result.
-static bool call(const crossing *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
+static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
 {
-    *x->error = wasmtime_func_call_unchecked(x->guest->context, func, args, n, x->trap);
-    return *x->error == NULL && *x->trap == NULL;
-}
-
-static uint64_t memory_size(const flbwt_guest *g)
-{
-    return wasmtime_memory_data_size(g->context, &g->memory);
+    x->error = wasmtime_func_call_unchecked(x->guest->context, func, args, n, &x->trap);
+    return x->error == NULL && x->trap == NULL;
 }
 
 bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
@@ -78,14 +62,14 @@ static bool grow_region(flbwt_guest *g, uint64_t need)
     if (!flbwt_memory_grow(g, need > g->min_region ? need : g->min_region, &g->region)) {
         return false;
     }
-    g->known_size = memory_size(g);
+    g->known_size = flbwt_memory_size(g);
     g->region_len = g->known_size - g->region;
     return true;
 }
 
 // place finds need bytes in the guest's memory for the input of the next call.
-// PLACED: *at is their address. FLBWT_TRAPPED: the allocator trapped.
-static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
+// PLACED: x->at is their address. FLBWT_TRAPPED: the allocator trapped.
+static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
 {
     flbwt_guest *g = x->guest;
     wasmtime_val_raw_t args[2] = {{0}};
@@ -100,8 +84,8 @@ static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
         if (!call(x, &g->alloc, args, 1)) {
             return FLBWT_TRAPPED;
         }
-        *at = (uint32_t) args[0].i32;
-        if (*at == 0) {
+        x->at = (uint32_t) args[0].i32;
+        if (x->at == 0) {
             return FLBWT_NO_MEMORY;
         }
         break;
@@ -124,7 +108,7 @@ static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
             g->region = (uint32_t) args[0].i32;
             g->region_len = need * 2;
         }
-        *at = g->region;
+        x->at = g->region;
         break;
 
     case FLBWT_HEAP:
@@ -141,7 +125,7 @@ static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
                 return FLBWT_NO_MEMORY;
             }
         }
-        *at = g->region;
+        x->at = g->region;
         break;
 
     default:
@@ -149,21 +133,21 @@ static enum flbwt_outcome place(const crossing *x, uint64_t need, uint64_t *at)
         // for its own at its first use, and does so at the end of memory later:
         // hence a fresh region for the second call, and whenever memory has
         // grown since.
-        if (g->calls < 2 || g->region_len < need || memory_size(g) != g->known_size) {
+        if (g->calls < 2 || g->region_len < need || flbwt_memory_size(g) != g->known_size) {
             if (!grow_region(g, need)) {
                 return FLBWT_NO_MEMORY;
             }
         }
-        *at = g->region;
+        x->at = g->region;
     }
 
-    if (*at + need > memory_size(g)) {
+    if (x->at + need > flbwt_memory_size(g)) {
         return FLBWT_BAD_BUFFER;
     }
     return PLACED;
 }
 
-static bool reserve(flbwt_buffer *b, size_t more)
+bool flbwt_reserve(flbwt_buffer *b, size_t more)
 {
     size_t need = b->len + more;
 
@@ -193,11 +177,11 @@ static size_t json_length(const uint8_t *p, size_t n, size_t probe)
     return nul != NULL ? (size_t) (nul - p) : len;
 }
 
-// take_reply copies the reply at the guest's address at behind the replies.
-static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_record *r,
-                                     flbwt_buffer *replies)
+// find_reply says what the guest's answer is, and where a reply stands.
+static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
 {
-    uint64_t size = memory_size(g);
+    const flbwt_guest *g = x->guest;
+    uint64_t size = flbwt_memory_size(g);
 
     if (at == 0) {
         // What a leaky guest answers when malloc has failed is no wish to drop.
@@ -208,109 +192,94 @@ static enum flbwt_outcome take_reply(const flbwt_guest *g, uint32_t at, flbwt_re
     if (at >= size) {
         return FLBWT_BAD_POINTER;
     }
+    x->reply = wasmtime_memory_data(g->context, &g->memory) + at;
+    x->rest = size - at;
+    return *x->reply == 0 ? FLBWT_DROP : FLBWT_REPLY;
+}
 
-    const uint8_t *p = wasmtime_memory_data(g->context, &g->memory) + at;
-    size_t rest = size - at;
-    if (*p == 0) {
-        return FLBWT_DROP;
-    }
-
+enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_buffer *reply)
+{
+    const flbwt_guest *g = x->guest;
     // One byte more than is allowed, to tell "too large" from "has no end".
-    size_t window = rest <= g->max_reply ? rest : (size_t) g->max_reply + 1;
-    size_t len = g->msgpack ? flbwt_span_msgpack(p, window)
-                            : json_length(p, window, (size_t) r->in_len * 2 + NUL_PROBE_BYTES);
+    size_t window = x->rest <= g->max_reply ? x->rest : (size_t) g->max_reply + 1;
+    size_t len = g->msgpack ? flbwt_span_msgpack(x->reply, window)
+                            : json_length(x->reply, window, (size_t) in_len * 2 + FLBWT_NUL_PROBE);
+
     if (len == 0) {
-        return window < rest ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
+        return window < x->rest ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
     }
     if (len > g->max_reply) {
         return FLBWT_REPLY_TOO_LARGE;
     }
-    if (replies->len + len > UINT32_MAX || !reserve(replies, len)) {
+    reply->len = 0;
+    if (!flbwt_reserve(reply, len)) {
         return FLBWT_HOST_NO_MEMORY;
     }
-    memcpy(replies->data + replies->len, p, len);
-    r->reply = (uint32_t) replies->len;
-    r->reply_len = (uint32_t) len;
-    replies->len += len;
+    memcpy(reply->data, x->reply, len);
+    reply->len = len;
     return FLBWT_REPLY;
 }
 
-// run_one calls the guest for one record. False: the guest is gone.
-static bool run_one(const crossing *x, const uint8_t *tag, uint32_t tag_len, const uint8_t *in,
-                    flbwt_record *r, flbwt_buffer *replies)
+enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t tag_len,
+                                    const uint8_t *in, uint32_t in_len, uint32_t sec,
+                                    uint32_t nsec)
 {
     flbwt_guest *g = x->guest;
-    uint64_t need = (uint64_t) r->in_len + 1 + tag_len + 1;
-    uint64_t at;
+    enum flbwt_outcome outcome;
 
-    r->outcome = place(x, need, &at);
-    if (r->outcome != PLACED) {
-        return r->outcome != FLBWT_TRAPPED;
+    x->trap = NULL;
+    x->error = NULL;
+    x->need = (uint64_t) in_len + 1 + tag_len + 1;
+    x->at = 0;
+    flbwt_watch_call(&g->watch);
+    outcome = place(x, x->need);
+    if (outcome == PLACED) {
+        // Record and tag are NUL-terminated, as the built-in filter hands them out;
+        // their lengths don't count the NUL.
+        uint64_t tag_at = x->at + in_len + 1;
+        uint8_t *base = wasmtime_memory_data(g->context, &g->memory);
+
+        memcpy(base + x->at, in, in_len);
+        base[x->at + in_len] = 0;
+        memcpy(base + tag_at, tag, tag_len);
+        base[tag_at + tag_len] = 0;
+
+        wasmtime_val_raw_t args[6] = {
+            {.i32 = (int32_t) tag_at}, {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) sec},
+            {.i32 = (int32_t) nsec},   {.i32 = (int32_t) x->at},   {.i32 = (int32_t) in_len},
+        };
+        g->calls++;
+        g->heap.failed = false;
+        outcome = call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32)
+                                                 : FLBWT_TRAPPED;
     }
-
-    // Record and tag are NUL-terminated, as the built-in filter hands them out;
-    // their lengths don't count the NUL.
-    uint64_t tag_at = at + r->in_len + 1;
-    uint8_t *base = wasmtime_memory_data(g->context, &g->memory);
-    memcpy(base + at, in + r->in, r->in_len);
-    base[at + r->in_len] = 0;
-    memcpy(base + tag_at, tag, tag_len);
-    base[tag_at + tag_len] = 0;
-
-    wasmtime_val_raw_t args[6] = {
-        {.i32 = (int32_t) tag_at},   {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) r->sec},
-        {.i32 = (int32_t) r->nsec}, {.i32 = (int32_t) at},      {.i32 = (int32_t) r->in_len},
-    };
-    g->calls++;
-    g->heap.failed = false;
-    if (!call(x, &g->function, args, 6)) {
-        r->outcome = FLBWT_TRAPPED;
-        return false;
+    else {
+        x->at = 0; // there is nothing to give back
     }
-
-    // Before any other call into the guest: the reply may be on its stack.
-    r->outcome = take_reply(g, (uint32_t) args[0].i32, r, replies);
-
-    if (g->allocator == FLBWT_MALLOC) {
-        args[0].i32 = (int32_t) at;
-        args[1].i32 = (int32_t) need; // for those that ask
-        return call(x, &g->release, args, 2);
+    if (outcome == FLBWT_TRAPPED && atomic_load(&g->watch.interrupted)) {
+        return FLBWT_TIMED_OUT;
     }
-    if (g->allocator == FLBWT_GROWN) {
-        // An allocator that takes the region over must find it as memory.grow
-        // gives it.
-        memset(wasmtime_memory_data(g->context, &g->memory) + at, 0, need);
-    }
-    return true;
+    return outcome;
 }
 
-size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len, const uint8_t *in,
-                 flbwt_record *records, size_t from, size_t n, flbwt_buffer *replies, void **trap,
-                 void **error)
+bool flbwt_call_leave(flbwt_call *x)
 {
-    crossing x = {guest, trap, error};
+    flbwt_guest *g = x->guest;
 
-    *trap = NULL;
-    *error = NULL;
-    flbwt_watch_enter(&guest->watch);
-    size_t i = from;
-    while (i < n) {
-        flbwt_record *r = &records[i++];
+    if (x->at != 0 && g->allocator == FLBWT_MALLOC) {
+        wasmtime_val_raw_t args[2] = {
+            {.i32 = (int32_t) x->at},
+            {.i32 = (int32_t) x->need}, // for those that ask
+        };
 
-        flbwt_watch_call(&guest->watch);
-        if (!run_one(&x, tag, tag_len, in, r, replies)) {
-            if (r->outcome == FLBWT_TRAPPED && atomic_load(&guest->watch.interrupted)) {
-                r->outcome = FLBWT_TIMED_OUT;
-            }
-            break;
-        }
-        if (r->outcome == FLBWT_NO_MEMORY || memory_size(guest) > guest->recycle_size) {
-            guest->recycle = true;
-            break;
-        }
+        return call(x, &g->release, args, 2);
     }
-    flbwt_watch_leave(&guest->watch);
-    return i;
+    if (x->at != 0 && g->allocator == FLBWT_GROWN) {
+        // An allocator that takes the region over must find it as memory.grow
+        // gives it.
+        memset(wasmtime_memory_data(g->context, &g->memory) + x->at, 0, x->need);
+    }
+    return true;
 }
 
 static void trap_on_purpose(void *arg)
@@ -502,7 +471,7 @@ void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
     size_t room = OUTPUT_LIMIT_BYTES - o->buffer.len;
     size_t taken = n < room ? n : room;
 
-    if (!reserve(&o->buffer, taken)) {
+    if (!flbwt_reserve(&o->buffer, taken)) {
         taken = 0;
     }
     if (taken > 0) {

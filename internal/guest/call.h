@@ -63,6 +63,11 @@ enum flbwt_allocator {
     FLBWT_HEAP = 3,    // a block of the heap behind env.malloc, kept
 };
 
+// A reply is looked for a NUL this far beyond twice the length of the record before
+// the value itself is scanned: a reply of an old Rust guest has no NUL of its own and
+// may be followed by anything.
+enum { FLBWT_NUL_PROBE = 4096 };
+
 // What became of a record. The Go side names these in outcome.go.
 enum flbwt_outcome {
     FLBWT_NOT_RUN = 0,
@@ -77,15 +82,6 @@ enum flbwt_outcome {
     FLBWT_REPLY_TOO_LARGE,
     FLBWT_HOST_NO_MEMORY, // the host has no room for the reply
 };
-
-// flbwt_record is a record of a batch. Offsets count bytes from the start of
-// the batch's input and replies.
-typedef struct {
-    uint32_t in, in_len;
-    uint32_t sec, nsec;
-    uint32_t reply, reply_len;
-    uint32_t outcome;
-} flbwt_record;
 
 // flbwt_buffer grows by realloc; owned by its Go holder.
 typedef struct {
@@ -130,21 +126,36 @@ typedef struct {
     // Memory that has grown from initial_size to max_size can't grow any more.
     uint64_t initial_size, max_size;
     uint64_t recycle_size; // more memory than this: the guest is to be replaced
-    bool recycle;          // set by flbwt_run: it has more, or not enough
+    bool recycle;          // it has more, or not enough: to be replaced before the next call
     flbwt_heap heap;
     flbwt_watch watch;
     flbwt_output out, err;
 } flbwt_guest;
 
-// flbwt_run calls the guest for records[from..n) and answers the index of the
-// first record that it did not finish. Below n that is the one behind a record
-// that trapped: *trap or *error says why, is owned by the caller, and the guest
-// must not be used again. A guest that traps while it frees its input has
-// already answered: that record keeps its reply. Without *trap and *error,
-// guest->recycle is set: its memory has grown past recycle_size, or is used up.
-size_t flbwt_run(flbwt_guest *guest, const uint8_t *tag, uint32_t tag_len,
-                 const uint8_t *in, flbwt_record *records, size_t from, size_t n,
-                 flbwt_buffer *replies, void **trap, void **error);
+// A flbwt_call is one call of a guest for a record. trap or error are set if it
+// stopped; they are owned by the caller, and the guest must not be used again.
+typedef struct {
+    flbwt_guest *guest;
+    void *trap, *error;
+    uint64_t at, need;    // where tag and record stand in the guest's memory
+    const uint8_t *reply; // in the guest's memory, until the call is left
+    size_t rest;          // bytes of memory from reply on
+} flbwt_call;
+
+// flbwt_call_enter calls the guest. FLBWT_REPLY: reply and rest are set, and
+// flbwt_call_take may follow. Any other outcome but FLBWT_TRAPPED and
+// FLBWT_TIMED_OUT leaves the guest usable. flbwt_call_leave has to follow then: it
+// gives the memory of the record back; false means that the guest has trapped.
+enum flbwt_outcome flbwt_call_enter(flbwt_call *call, const uint8_t *tag, uint32_t tag_len,
+                                    const uint8_t *in, uint32_t in_len, uint32_t sec,
+                                    uint32_t nsec);
+bool flbwt_call_leave(flbwt_call *call);
+
+// flbwt_call_take copies the reply to reply, over what is in it.
+enum flbwt_outcome flbwt_call_take(const flbwt_call *call, uint32_t in_len, flbwt_buffer *reply);
+
+// flbwt_reserve makes room for that many bytes more. False: there is no memory.
+bool flbwt_reserve(flbwt_buffer *buffer, size_t more);
 
 // flbwt_span_json answers the length of the JSON object or array at the start
 // of p[0..n), leading blanks included; 0 if p starts with anything else, or if
@@ -153,6 +164,12 @@ size_t flbwt_span_json(const uint8_t *p, size_t n);
 
 // flbwt_span_msgpack is the same for one MessagePack value, valid or not.
 size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
+
+// flbwt_memory_size answers the size of the guest's memory, in bytes.
+static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
+{
+    return wasmtime_memory_data_size(guest->context, &guest->memory);
+}
 
 // flbwt_memory_grow adds pages for that many bytes and answers the address of the
 // first. False: the module or the store does not allow it.

@@ -23,6 +23,9 @@ import (
 // needs more.
 const minStackBytes = 512 * 1024
 
+// StackBytes answers how much native stack a guest may use that was given so much.
+func StackBytes(given int64) int64 { return max(given, minStackBytes) }
+
 var engines struct {
 	sync.Mutex
 	bySize map[int64]*wasmtime.Engine
@@ -32,7 +35,7 @@ var engines struct {
 // stack. Engines live as long as the process: there are few, and their signal
 // handlers can't be taken back.
 func engineFor(stackBytes int64) *wasmtime.Engine {
-	stackBytes = max(stackBytes, minStackBytes)
+	stackBytes = StackBytes(stackBytes)
 	engines.Lock()
 	defer engines.Unlock()
 	if e := engines.bySize[stackBytes]; e != nil {

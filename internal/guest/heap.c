@@ -24,11 +24,6 @@ _Static_assert(sizeof(header) == 16, "blocks are aligned to 16");
 
 enum { USED = 0x55534544, FREE = 0x46524545 };
 
-static uint64_t memory_size(const flbwt_guest *g)
-{
-    return wasmtime_memory_data_size(g->context, &g->memory);
-}
-
 static uint8_t *memory_at(const flbwt_guest *g, uint64_t at)
 {
     return wasmtime_memory_data(g->context, &g->memory) + at;
@@ -62,7 +57,7 @@ static uint64_t class_bytes(uint32_t class)
 // load reads the header of a block. False: there is no block of that state.
 static bool load(const flbwt_guest *g, uint64_t at, uint32_t state, header *h)
 {
-    uint64_t size = memory_size(g);
+    uint64_t size = flbwt_memory_size(g);
 
     if (at % sizeof(*h) != 0 || at < g->heap.low + sizeof(*h) || at > size) {
         return false;
@@ -100,7 +95,7 @@ static bool grow(flbwt_guest *g, uint64_t need)
 {
     flbwt_heap *h = &g->heap;
     // The guest's own pages may stand behind the heap's.
-    uint64_t left = memory_size(g) == h->end ? h->end - h->top : 0;
+    uint64_t left = flbwt_memory_size(g) == h->end ? h->end - h->top : 0;
     uint64_t least = need - left, from;
 
     if (h->step < PAGE_BYTES) {
@@ -116,7 +111,7 @@ static bool grow(flbwt_guest *g, uint64_t need)
     if (from != h->end) {
         h->top = from;
     }
-    h->end = memory_size(g);
+    h->end = flbwt_memory_size(g);
     if (h->step < STEP_MOST_BYTES) {
         h->step *= 2;
     }

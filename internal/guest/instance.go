@@ -383,91 +383,10 @@ func (o Outcome) Answered() bool { return o == Reply || o == Drop }
 
 func (o Outcome) String() string { return outcomeTexts[o] }
 
-// Record is a record of a batch. Its layout is flbwt_record's.
-type Record struct {
-	In, InLen       uint32 // in Batch.In
-	Sec, Nsec       uint32
-	reply, replyLen uint32 // in the batch's replies
-	Outcome         Outcome
-}
-
 var (
-	_ [unsafe.Sizeof(Record{})]byte                         = [C.sizeof_flbwt_record]byte{}
-	_ [unsafe.Offsetof(Record{}.Outcome)]byte               = [unsafe.Offsetof(C.flbwt_record{}.outcome)]byte{}
-	_ [unsafe.Offsetof(Record{}.reply)]byte                 = [unsafe.Offsetof(C.flbwt_record{}.reply)]byte{}
 	_ [HostNoMemory]byte                                    = [C.FLBWT_HOST_NO_MEMORY]byte{}
 	_ [unsafe.Sizeof(outcomeTexts) / unsafe.Sizeof("")]byte = [HostNoMemory + 1]byte{}
 )
-
-// Batch stages records for one crossing, and holds the replies. The zero value
-// is ready for use; Close frees it.
-type Batch struct {
-	In      []byte // the records, back to back
-	Records []Record
-	replies C.flbwt_buffer
-	trap    unsafe.Pointer // set by Run, here so that it need not be allocated
-	failure unsafe.Pointer
-}
-
-// Add appends a record whose bytes are In[from:].
-func (b *Batch) Add(from int, sec, nsec uint32) {
-	b.Records = append(b.Records, Record{In: uint32(from), InLen: uint32(len(b.In) - from), Sec: sec, Nsec: nsec})
-}
-
-// Input answers the bytes of a record, as they were handed to the guest.
-func (b *Batch) Input(r *Record) []byte { return b.In[r.In : r.In+r.InLen] }
-
-// Reply answers what the guest replied, if its Outcome is Reply: at least one
-// byte, which is the guest's word and nothing more. It is valid until Reset.
-func (b *Batch) Reply(r *Record) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(b.replies.data)), int(b.replies.len))[r.reply : r.reply+r.replyLen]
-}
-
-// Buffers beyond this are not kept for the next batch.
-const keepBytes = 4 << 20
-
-// Reset forgets records and replies, and keeps the memory for the next ones.
-func (b *Batch) Reset() {
-	b.In = b.In[:0]
-	if cap(b.In) > keepBytes {
-		b.In = nil
-	}
-	b.Records = b.Records[:0]
-	b.replies.len = 0
-	if b.replies.cap > keepBytes {
-		C.free(unsafe.Pointer(b.replies.data))
-		b.replies = C.flbwt_buffer{}
-	}
-}
-
-// Close frees the batch's C memory.
-func (b *Batch) Close() {
-	C.free(unsafe.Pointer(b.replies.data))
-	*b = Batch{}
-}
-
-// MaxBatchBytes is the most that Batch.In may hold.
-const MaxBatchBytes = math.MaxInt32
-
-// Run calls the guest for b.Records[from:to], in one crossing, and answers the
-// index of the first record that it did not finish. A *TrapError means that the
-// instance is gone, and that the records from next on wait for another one;
-// ErrRecycle, that they should.
-func (in *Instance) Run(tag []byte, b *Batch, from, to int) (next int, err error) {
-	n := C.flbwt_run(in.c,
-		(*C.uint8_t)(unsafe.SliceData(tag)), C.uint32_t(len(tag)),
-		(*C.uint8_t)(unsafe.SliceData(b.In)),
-		(*C.flbwt_record)(unsafe.Pointer(unsafe.SliceData(b.Records))),
-		C.size_t(from), C.size_t(to), &b.replies, &b.trap, &b.failure)
-	next = int(n)
-	if b.trap != nil || b.failure != nil {
-		return next, in.trapError(b.trap, b.failure)
-	}
-	if in.c.recycle {
-		return next, ErrRecycle
-	}
-	return next, nil
-}
 
 // TrapError says why a guest stopped.
 type TrapError struct {

@@ -79,11 +79,6 @@ static bool overdue(call *c)
 //
 // Pointers into it are good until something may have made it grow.
 
-static uint64_t memory_size(const flbwt_guest *g)
-{
-    return wasmtime_memory_data_size(g->context, &g->memory);
-}
-
 static uint8_t *memory_at(const flbwt_guest *g, uint64_t at)
 {
     return wasmtime_memory_data(g->context, &g->memory) + at;
@@ -92,7 +87,7 @@ static uint8_t *memory_at(const flbwt_guest *g, uint64_t at)
 // bytes answers where the guest's n bytes are, or NULL.
 static uint8_t *bytes(call *c, uint64_t at, uint64_t n)
 {
-    uint64_t size = memory_size(c->guest);
+    uint64_t size = flbwt_memory_size(c->guest);
 
     if (at > size || n > size - at) {
         stop(c, "%s: the address 0x%llx with %llu bytes is outside the module's memory", c->name,
@@ -105,7 +100,7 @@ static uint8_t *bytes(call *c, uint64_t at, uint64_t n)
 // rest is bytes for as many as there are, one at least.
 static const uint8_t *rest(call *c, uint32_t at, uint64_t *n)
 {
-    *n = memory_size(c->guest) - at;
+    *n = flbwt_memory_size(c->guest) - at;
     return bytes(c, at, 1);
 }
 

@@ -1,0 +1,405 @@
+#include "lane.h"
+#include "transcode.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    // As package chunk has it.
+    MAX_DEPTH = 128,
+    // Deeper replies are for Go: Fluent Bit's reader has a stack of 32 containers.
+    REPLY_DEPTH = 31,
+    // Larger records are for Go.
+    MAX_BYTES = 4 * 1024 * 1024,
+    // Buffers beyond this are given back when a chunk does not need them.
+    KEEP_BYTES = 4 * 1024 * 1024,
+    // What a chunk that is changed is given beyond its own size, and an eighth of it.
+    SPARE_BYTES = 4096,
+};
+
+// array_of_two answers what follows the header of an array of two elements at p;
+// NULL if there is none. Headers come in any width.
+static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
+{
+    static const uint8_t wide[] = {0xdc, 0, 2}, wider[] = {0xdd, 0, 0, 0, 2};
+
+    if (end - p >= 1 && p[0] == 0x92) {
+        return p + 1;
+    }
+    if (end - p >= 3 && memcmp(p, wide, sizeof(wide)) == 0) {
+        return p + sizeof(wide);
+    }
+    if (end - p >= 5 && memcmp(p, wider, sizeof(wider)) == 0) {
+        return p + sizeof(wider);
+    }
+    return NULL;
+}
+
+static bool is_map(uint8_t lead) { return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf; }
+
+static uint32_t big_endian(const uint8_t *p)
+{
+    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16 | (uint32_t) p[2] << 8 | p[3];
+}
+
+// read_event reads an event of data[at..size) up to its body. False: package chunk
+// has to look at it. See there for what it is made of.
+static bool read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e)
+{
+    const uint8_t *end = data + size, *p = array_of_two(data + at, end), *inner;
+
+    if (p == NULL) {
+        return false;
+    }
+    e->header = (size_t) (p - data);
+    inner = array_of_two(p, end);
+    if (inner != NULL) {
+        p = inner;
+    }
+    if (end - p >= 10 && p[0] == 0xd7 && p[1] == 0) {
+        p += 2;
+    }
+    else if (end - p >= 11 && p[0] == 0xc7 && p[1] == 8 && p[2] == 0) {
+        p += 3;
+    }
+    else {
+        return false;
+    }
+    e->sec = big_endian(p);
+    e->nsec = big_endian(p + 4);
+    p += 8;
+    if ((int32_t) e->sec == -1 || (int32_t) e->sec == -2) {
+        return false; // a marker of a group
+    }
+    if (inner != NULL) {
+        if (p == end || !is_map(*p)) {
+            return false;
+        }
+        p = *p == 0x80 ? p + 1 : flbwt_skip(p, end, MAX_DEPTH);
+        if (p == NULL) {
+            return false;
+        }
+    }
+    e->header_len = (size_t) (p - data) - e->header;
+    e->body = (size_t) (p - data);
+    return p < end && is_map(*p);
+}
+
+static void give_back(flbwt_buffer *b)
+{
+    if (b->cap > KEEP_BYTES) {
+        free(b->data);
+        *b = (flbwt_buffer) {0};
+    }
+}
+
+void flbwt_lane_begin(flbwt_lane *lane, size_t size)
+{
+    give_back(&lane->out);
+    lane->size = size;
+    lane->at = 0;
+    lane->changed = false;
+    lane->out.len = 0;
+    lane->records = lane->returned = lane->dropped = 0;
+}
+
+static bool append(flbwt_buffer *b, const uint8_t *bytes, size_t n)
+{
+    if (!flbwt_reserve(b, n)) {
+        return false;
+    }
+    if (n > 0) {
+        memcpy(b->data + b->len, bytes, n);
+    }
+    b->len += n;
+    return true;
+}
+
+// change says that the event at lane->at will not be emitted as it came.
+static bool change(flbwt_lane *lane, const uint8_t *data)
+{
+    if (lane->changed) {
+        return true;
+    }
+    lane->out.len = 0;
+    if (!flbwt_reserve(&lane->out, lane->size + lane->size / 8 + SPARE_BYTES) ||
+        !append(&lane->out, data, lane->at)) {
+        return false;
+    }
+    lane->changed = true;
+    return true;
+}
+
+bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next)
+{
+    if (lane->changed && !append(&lane->out, data + lane->at, next - lane->at)) {
+        return false;
+    }
+    lane->at = next;
+    return true;
+}
+
+bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
+                        size_t n)
+{
+    if (!change(lane, data) || !append(&lane->out, bytes, n)) {
+        return false;
+    }
+    lane->at = next;
+    return true;
+}
+
+// open_event makes room for the current event with a body of up to n bytes, and
+// writes what stands before the body. It answers where that goes; NULL if there is
+// no memory, or if more has changed than the event would.
+static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
+{
+    const flbwt_event *e = &lane->event;
+
+    if (!change(lane, data) || !flbwt_reserve(&lane->out, 1 + e->header_len + n)) {
+        return NULL;
+    }
+    uint8_t *out = lane->out.data + lane->out.len;
+    *out++ = 0x92;
+    memcpy(out, data + e->header, e->header_len);
+    return out + e->header_len;
+}
+
+// emit_reply emits the current event with the guest's reply for a body. False: it is
+// for Go to read, and nothing has been emitted.
+static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *x,
+                       const uint8_t *in, uint32_t in_len)
+{
+    const flbwt_guest *g = lane->guest;
+    const uint8_t *reply = x->reply;
+    uint8_t *out;
+
+    // A reply that repeats its input leaves the body as it was: exact even where
+    // JSON is not, and cheap for filters that mostly drop.
+    if (x->rest >= in_len && memcmp(reply, in, in_len) == 0) {
+        return flbwt_lane_keep(lane, data, lane->event.next);
+    }
+    bool changed = lane->changed;
+    size_t len = lane->out.len;
+    if (g->msgpack) {
+        size_t window = x->rest <= g->max_reply ? x->rest : g->max_reply;
+        const uint8_t *end = is_map(*reply) ? flbwt_skip(reply, reply + window, REPLY_DEPTH) : NULL;
+
+        if (end == NULL) {
+            return false;
+        }
+        size_t n = (size_t) (end - reply);
+        out = open_event(lane, data, n);
+        if (out != NULL) {
+            memcpy(out, reply, n);
+            out += n;
+        }
+    }
+    else {
+        size_t probe = (size_t) in_len * 2 + FLBWT_NUL_PROBE;
+        const uint8_t *nul = memchr(reply, 0, probe < x->rest ? probe : x->rest);
+
+        if (nul == NULL || (size_t) (nul - reply) > g->max_reply) {
+            return false;
+        }
+        out = open_event(lane, data, (size_t) (nul - reply) * FLBWT_MSGPACK_GROWTH +
+                                         FLBWT_GROWTH_ROOM);
+        if (out != NULL) {
+            out = flbwt_decode(reply, nul, reply + x->rest, REPLY_DEPTH, out);
+        }
+    }
+    if (out == NULL) {
+        lane->out.len = len;
+        lane->changed = changed;
+        return false;
+    }
+    lane->out.len = (size_t) (out - lane->out.data);
+    lane->at = lane->event.next;
+    return true;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
+}
+
+// call_for calls the guest for the record of the current event. DONE: the event has
+// been dealt with.
+static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len)
+{
+    flbwt_guest *g = lane->guest;
+    flbwt_call x = {.guest = g};
+    uint64_t from = lane->timed ? now_ns() : 0;
+    bool handled = false;
+
+    lane->records++;
+    lane->outcome = flbwt_call_enter(&x, tag, tag_len, in, in_len, lane->event.sec, lane->event.nsec);
+    if (lane->timed) {
+        lane->calls_ns += now_ns() - from;
+    }
+    switch (lane->outcome) {
+    case FLBWT_TRAPPED:
+    case FLBWT_TIMED_OUT:
+        lane->trap = x.trap;
+        lane->error = x.error;
+        return FLBWT_STOP_RECORD;
+    case FLBWT_REPLY:
+        handled = emit_reply(lane, data, &x, in, in_len);
+        lane->returned += handled;
+        if (!handled) {
+            lane->outcome = flbwt_call_take(&x, in_len, &lane->reply);
+        }
+        break;
+    case FLBWT_DROP:
+        handled = change(lane, data);
+        if (handled) {
+            lane->at = lane->event.next;
+            lane->dropped++;
+        }
+        else {
+            lane->outcome = FLBWT_HOST_NO_MEMORY;
+        }
+        break;
+    }
+
+    from = lane->timed ? now_ns() : 0;
+    bool gone = !flbwt_call_leave(&x);
+    if (lane->timed) {
+        lane->calls_ns += now_ns() - from;
+    }
+    if (gone) {
+        lane->trap = x.trap;
+        lane->error = x.error;
+    }
+    else if (lane->outcome == FLBWT_NO_MEMORY || flbwt_memory_size(g) > g->recycle_size) {
+        g->recycle = true;
+    }
+    if (!handled) {
+        return FLBWT_STOP_RECORD;
+    }
+    return gone || g->recycle ? FLBWT_STOP_GUEST : FLBWT_STOP_DONE;
+}
+
+// stage makes the record of the current event: JSON, or the body itself.
+static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint8_t **in,
+                  uint32_t *in_len)
+{
+    flbwt_event *e = &lane->event;
+    const uint8_t *body = data + e->body, *end = data + size, *after;
+
+    if (lane->guest->msgpack) {
+        after = flbwt_skip(body, end, MAX_DEPTH);
+        if (after == NULL || after - body > INT32_MAX) {
+            return false;
+        }
+        *in = body;
+        *in_len = (uint32_t) (after - body);
+    }
+    else {
+        size_t most = (size_t) (end - body);
+
+        if (most > MAX_BYTES) {
+            most = flbwt_span_msgpack(body, most);
+            if (most == 0 || most > MAX_BYTES) {
+                return false;
+            }
+        }
+        lane->staged.len = 0;
+        if (!flbwt_reserve(&lane->staged, most * FLBWT_JSON_GROWTH + FLBWT_GROWTH_ROOM)) {
+            return false;
+        }
+        uint8_t *out = flbwt_encode(body, end, lane->staged.data, &after);
+        if (out == NULL) {
+            return false;
+        }
+        *in = lane->staged.data;
+        *in_len = (uint32_t) (out - lane->staged.data);
+    }
+    e->next = (size_t) (after - data);
+    return true;
+}
+
+void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                               const uint8_t *data, size_t size, uint64_t most)
+{
+    enum flbwt_stop stop = FLBWT_STOP_DONE;
+
+    lane->trap = lane->error = NULL;
+    flbwt_watch_enter(&lane->guest->watch);
+    while (lane->at < size && stop == FLBWT_STOP_DONE) {
+        const uint8_t *in;
+        uint32_t in_len;
+
+        if (most-- == 0) {
+            stop = FLBWT_STOP_MOST;
+        }
+        else if (!read_event(data, size, lane->at, &lane->event) ||
+                 !stage(lane, data, size, &in, &in_len)) {
+            stop = FLBWT_STOP_EVENT;
+        }
+        else {
+            stop = call_for(lane, tag, tag_len, data, in, in_len);
+        }
+    }
+    flbwt_watch_leave(&lane->guest->watch);
+    lane->stop = stop;
+}
+
+void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len)
+{
+    lane->trap = lane->error = NULL;
+    flbwt_watch_enter(&lane->guest->watch);
+    lane->stop = call_for(lane, tag, tag_len, data, in, in_len);
+    flbwt_watch_leave(&lane->guest->watch);
+}
+
+void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
+{
+    __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
+    if (!forgotten) {
+        __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&lane->total_returned, lane->returned, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&lane->total_dropped, lane->dropped, __ATOMIC_RELAXED);
+    }
+    give_back(&lane->staged);
+    give_back(&lane->reply);
+}
+
+int flbwt_lane_filter(void *of, const void *tag, int tag_len, const void *data, size_t size,
+                      void **out, size_t *out_size)
+{
+    flbwt_lane *lane = of;
+
+    flbwt_lane_begin(lane, size);
+    flbwt_lane_run(lane, tag, (uint32_t) tag_len, data, size, UINT64_MAX);
+    if (lane->stop != FLBWT_STOP_DONE || flbwt_lane_talks(lane)) {
+        return FLBWT_ANSWER_NONE;
+    }
+    flbwt_lane_finish(lane, false);
+    if (!lane->changed) {
+        return FLBWT_ANSWER_NOTOUCH;
+    }
+    *out = NULL;
+    *out_size = lane->out.len;
+    if (lane->out.len > 0) {
+        *out = lane->out.data;
+        lane->out = (flbwt_buffer) {0};
+    }
+    return FLBWT_ANSWER_MODIFIED;
+}
+
+flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
+{
+    return (flbwt_totals) {
+        .chunks = __atomic_load_n(&lane->total_chunks, __ATOMIC_RELAXED),
+        .records = __atomic_load_n(&lane->total_records, __ATOMIC_RELAXED),
+        .returned = __atomic_load_n(&lane->total_returned, __ATOMIC_RELAXED),
+        .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
+    };
+}

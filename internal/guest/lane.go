@@ -1,0 +1,176 @@
+package guest
+
+// #include <stdlib.h>
+// #include "lane.h"
+import "C"
+
+import (
+	"math"
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// MaxRecordBytes is the most that a record may have on its way into a guest.
+const MaxRecordBytes = math.MaxInt32
+
+// Stop says why a lane has stopped.
+type Stop uint32
+
+// Why a lane stops. The numbers are enum flbwt_stop of lane.h.
+const (
+	StopDone   Stop = C.FLBWT_STOP_DONE   // the chunk, or the event of Call, has been dealt with
+	StopMost   Stop = C.FLBWT_STOP_MOST   // as many records as were wanted have been called for
+	StopEvent  Stop = C.FLBWT_STOP_EVENT  // the event At has not been begun: it is no ordinary record
+	StopRecord Stop = C.FLBWT_STOP_RECORD // the event At has been called for, and is not emitted
+	StopGuest  Stop = C.FLBWT_STOP_GUEST  // the instance has to be replaced
+)
+
+// Lane takes chunks through an instance: lane.c goes from event to event as long as
+// all is ordinary, and stops where something has to be decided. It must not be used
+// by two goroutines at once, except for Totals. Data and tag that its methods take
+// are those of the current chunk; they are not kept.
+type Lane struct {
+	c  *C.flbwt_lane // in C memory, for the host calls it without Go
+	in *Instance
+}
+
+// NewLane answers a lane without an instance. Close frees it.
+func NewLane() *Lane {
+	return &Lane{c: (*C.flbwt_lane)(C.calloc(1, C.sizeof_flbwt_lane))}
+}
+
+// Close frees the lane, and not its instance. It may be called twice.
+func (l *Lane) Close() {
+	if l.c == nil {
+		return
+	}
+	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged} {
+		C.free(unsafe.Pointer(b.data))
+	}
+	C.free(unsafe.Pointer(l.c))
+	l.c = nil
+}
+
+// Attach has the lane use an instance, or none.
+func (l *Lane) Attach(in *Instance) {
+	l.in = in
+	l.c.guest = nil
+	if in != nil {
+		l.c.guest = in.c
+	}
+}
+
+// SetReady says whether chunks may be filtered by Direct until the next Begin.
+func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
+
+// SetTimed has the lane measure what it spends in calls of the guest.
+func (l *Lane) SetTimed() { l.c.timed = true }
+
+// CallTime answers what calls of the guest took since SetTimed.
+func (l *Lane) CallTime() time.Duration { return time.Duration(l.c.calls_ns) }
+
+// Direct answers what C needs to filter a chunk without Go: flbwt_lane_filter, its
+// first argument, and where SetReady says whether it may be called.
+func (l *Lane) Direct() (function, lane, ready unsafe.Pointer) {
+	return C.flbwt_lane_filter, unsafe.Pointer(l.c), unsafe.Pointer(&l.c.ready)
+}
+
+func pointer(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }
+
+// Begin begins a chunk.
+func (l *Lane) Begin(size int) { C.flbwt_lane_begin(l.c, C.size_t(size)) }
+
+// Run goes on with the chunk until something stops it, or most records have been
+// called for. There must be an instance.
+func (l *Lane) Run(tag, data []byte, most uint64) Stop {
+	C.flbwt_lane_run(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), C.size_t(len(data)), C.uint64_t(most))
+	runtime.KeepAlive(l.in)
+	return l.Stop()
+}
+
+// Stop answers why the lane has stopped.
+func (l *Lane) Stop() Stop { return Stop(l.c.stop) }
+
+// Call calls the instance with the record in for the event At, which ends at next. Its
+// time and metadata are data[header:][:headerLen].
+func (l *Lane) Call(tag, data, in []byte, header, headerLen, next int, sec, nsec uint32) Stop {
+	l.c.event = C.flbwt_event{
+		header: C.size_t(header), header_len: C.size_t(headerLen), next: C.size_t(next),
+		sec: C.uint32_t(sec), nsec: C.uint32_t(nsec),
+	}
+	C.flbwt_lane_call(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), pointer(in), C.uint32_t(len(in)))
+	runtime.KeepAlive(l.in)
+	return l.Stop()
+}
+
+// At is where in the chunk the event begins that is next.
+func (l *Lane) At() int { return int(l.c.at) }
+
+// Outcome is what became of the record, after StopRecord.
+func (l *Lane) Outcome() Outcome { return Outcome(l.c.outcome) }
+
+// Reply is what the guest replied, if Outcome is Reply after StopRecord: at least one
+// byte. It is valid until the lane goes on.
+func (l *Lane) Reply() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(l.c.reply.data)), int(l.c.reply.len))
+}
+
+// Err answers, after StopRecord and StopGuest, whether the instance has to be replaced:
+// a *TrapError if it has stopped, and must be closed; ErrRecycle if it should be; nil.
+func (l *Lane) Err() error {
+	trap, failure := l.c.trap, l.c.error
+	l.c.trap, l.c.error = nil, nil
+	if trap != nil || failure != nil {
+		return l.in.trapError(trap, failure)
+	}
+	if l.in.c.recycle {
+		return ErrRecycle
+	}
+	return nil
+}
+
+// Keep emits the event At, which ends at next, as it came. False: there is no memory.
+func (l *Lane) Keep(data []byte, next int) bool {
+	return bool(C.flbwt_lane_keep(l.c, pointer(data), C.size_t(next)))
+}
+
+// Replace emits event in the place of the event At, which ends at next. False: there
+// is no memory.
+func (l *Lane) Replace(data []byte, next int, event []byte) bool {
+	return bool(C.flbwt_lane_replace(l.c, pointer(data), C.size_t(next), pointer(event), C.size_t(len(event))))
+}
+
+// Out is what takes the chunk's place, if it is Changed. It is valid until Begin.
+func (l *Lane) Out() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(l.c.out.data)), int(l.c.out.len))
+}
+
+// Changed says whether what has been emitted differs from what came.
+func (l *Lane) Changed() bool { return bool(l.c.changed) }
+
+// Counts are of records that a lane has had answered, or not.
+type Counts struct {
+	Chunks   uint64 // finished
+	Records  uint64 // that the guest has been called for
+	Returned uint64
+	Dropped  uint64
+}
+
+// Counts answers those of the current chunk, which Finish adds to Totals.
+func (l *Lane) Counts() Counts {
+	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped)}
+}
+
+// CountReturned counts a reply that was read outside the lane.
+func (l *Lane) CountReturned() { l.c.returned++ }
+
+// Finish ends a chunk. One that is forgotten counts, but its records don't.
+func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotten)) }
+
+// Totals answers the counts of all finished chunks. It may be called from any
+// goroutine.
+func (l *Lane) Totals() Counts {
+	t := C.flbwt_lane_totals(l.c)
+	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped)}
+}

@@ -1,0 +1,99 @@
+// A lane is the way of chunks through one guest: event by event from the chunk into
+// the guest's memory, and from there to what takes the chunk's place. All that is
+// ordinary happens here, without Go. What is not, stops the lane, and Go decides.
+
+#ifndef FLBWT_LANE_H
+#define FLBWT_LANE_H
+
+#include "call.h"
+
+// Why a lane has stopped.
+enum flbwt_stop {
+    FLBWT_STOP_DONE = 0, // the chunk has been gone through
+    FLBWT_STOP_MOST,     // as many records as were wanted have been called for
+    FLBWT_STOP_EVENT,    // the event at lane->at has not been begun: it is no ordinary record
+    FLBWT_STOP_RECORD,   // the event at lane->at has been called for, and is not emitted:
+                         // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
+    FLBWT_STOP_GUEST,    // all before lane->at is emitted; the guest is to be replaced
+};
+
+// An ordinary event, as offsets in the chunk.
+typedef struct {
+    size_t header, header_len; // time and metadata
+    size_t body, next;
+    uint32_t sec, nsec;
+} flbwt_event;
+
+// flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
+typedef struct {
+    flbwt_guest *guest; // NULL: there is none
+    bool ready;         // Go has nothing to do before the next chunk
+    bool timed;         // calls_ns is kept
+
+    // The current chunk.
+    size_t size;
+    size_t at;         // the event that is next
+    bool changed;      // out differs from the chunk up to at; else out is empty
+    flbwt_buffer out;
+    uint64_t records, returned, dropped; // called for, and what became of them
+    uint64_t calls_ns; // timed: what the calls of the guest took
+
+    // The stop.
+    enum flbwt_stop stop;
+    flbwt_event event;
+    uint32_t outcome;
+    void *trap, *error; // the guest is gone; owned by who takes them
+    flbwt_buffer reply;
+
+    flbwt_buffer staged; // the record as JSON
+
+    // Of finished chunks: flbwt_lane_totals may be called by any thread.
+    uint64_t total_chunks, total_records, total_returned, total_dropped;
+} flbwt_lane;
+
+typedef struct {
+    uint64_t chunks, records, returned, dropped;
+} flbwt_totals;
+
+flbwt_totals flbwt_lane_totals(const flbwt_lane *lane);
+
+// flbwt_lane_begin begins a chunk.
+void flbwt_lane_begin(flbwt_lane *lane, size_t size);
+
+// flbwt_lane_filter filters a chunk without Go, and answers what a filter of Fluent Bit
+// does (enum flbwt_filter_answer); *out is then for the host to free. If Go has to go
+// on, 0: from lane->stop, with a chunk that is begun.
+enum flbwt_filter_answer { FLBWT_ANSWER_NONE, FLBWT_ANSWER_MODIFIED, FLBWT_ANSWER_NOTOUCH };
+
+int flbwt_lane_filter(void *lane, const void *tag, int tag_len, const void *data, size_t size,
+                      void **out, size_t *out_size);
+
+// The following set lane->stop. flbwt_lane_run goes on with the chunk until something stops it, or most records
+// have been called for. The lane must have a guest.
+void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                               const uint8_t *data, size_t size, uint64_t most);
+
+// flbwt_lane_call does the same with one event, lane->event, for which Go has made
+// the record that the guest is given. FLBWT_STOP_DONE means that it is emitted.
+void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len);
+
+// flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
+// flbwt_lane_replace emits bytes in its place. False: there is no memory.
+bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next);
+bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
+                        size_t n);
+
+// flbwt_lane_finish ends a chunk. If it was not forgotten, its records are added to
+// the totals.
+void flbwt_lane_finish(flbwt_lane *lane, bool forgotten);
+
+// flbwt_lane_talks says whether the guest has written what the log has not taken.
+static inline bool flbwt_lane_talks(const flbwt_lane *lane)
+{
+    const flbwt_guest *g = lane->guest;
+
+    return (g->out.buffer.len | g->err.buffer.len | g->out.lost | g->err.lost) != 0;
+}
+
+#endif

@@ -1,0 +1,1085 @@
+#define _GNU_SOURCE
+#include "transcode.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+static uint16_t load16(const uint8_t *p) { return (uint16_t) (p[0] << 8 | p[1]); }
+
+static uint32_t load32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return __builtin_bswap32(v);
+}
+
+static uint64_t load64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return __builtin_bswap64(v);
+}
+
+static uint8_t *store16(uint8_t *p, uint64_t v)
+{
+    p[0] = (uint8_t) (v >> 8);
+    p[1] = (uint8_t) v;
+    return p + 2;
+}
+
+static uint8_t *store32(uint8_t *p, uint64_t v)
+{
+    uint32_t w = __builtin_bswap32((uint32_t) v);
+
+    memcpy(p, &w, sizeof(w));
+    return p + 4;
+}
+
+static uint8_t *store64(uint8_t *p, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(p, &v, sizeof(v));
+    return p + 8;
+}
+
+// ---- Blocks of 16 bytes -------------------------------------------------------
+
+enum { BLOCK = 16 };
+
+#if defined(__SSE2__)
+typedef __m128i block;
+
+static block block_load(const uint8_t *p) { return _mm_loadu_si128((const __m128i *) p); }
+static void block_store(uint8_t *p, block b) { _mm_storeu_si128((__m128i *) p, b); }
+
+// json_special marks the bytes that can't stand in a JSON string as they are, or
+// are not ASCII; the lowest bit is the first byte's. As signed numbers bytes from
+// 0x80 up are below 0x20 too.
+static unsigned json_special(block b)
+{
+    block low = _mm_cmplt_epi8(b, _mm_set1_epi8(0x20));
+    block quote = _mm_cmpeq_epi8(b, _mm_set1_epi8('"'));
+    block backslash = _mm_cmpeq_epi8(b, _mm_set1_epi8('\\'));
+
+    return (unsigned) _mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, backslash)));
+}
+
+// string_special marks the bytes that end a run of a JSON string: '"', '\\', NUL.
+static unsigned string_special(block b)
+{
+    block nul = _mm_cmpeq_epi8(b, _mm_setzero_si128());
+    block quote = _mm_cmpeq_epi8(b, _mm_set1_epi8('"'));
+    block backslash = _mm_cmpeq_epi8(b, _mm_set1_epi8('\\'));
+
+    return (unsigned) _mm_movemask_epi8(_mm_or_si128(nul, _mm_or_si128(quote, backslash)));
+}
+#else
+typedef struct { uint8_t byte[BLOCK]; } block;
+
+static block block_load(const uint8_t *p)
+{
+    block b;
+
+    memcpy(&b, p, BLOCK);
+    return b;
+}
+
+static void block_store(uint8_t *p, block b) { memcpy(p, &b, BLOCK); }
+
+static unsigned json_special(block b)
+{
+    unsigned mask = 0;
+
+    for (int i = 0; i < BLOCK; i++) {
+        uint8_t c = b.byte[i];
+
+        mask |= (unsigned) (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') << i;
+    }
+    return mask;
+}
+
+static unsigned string_special(block b)
+{
+    unsigned mask = 0;
+
+    for (int i = 0; i < BLOCK; i++) {
+        uint8_t c = b.byte[i];
+
+        mask |= (unsigned) (c == 0 || c == '"' || c == '\\') << i;
+    }
+    return mask;
+}
+#endif
+
+// ---- MessagePack to JSON ------------------------------------------------------
+
+static const char digit_pairs[201] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+static uint8_t *put_uint(uint8_t *out, uint64_t v)
+{
+    uint8_t digits[20];
+    uint8_t *p = digits + sizeof(digits);
+
+    while (v >= 100) {
+        p -= 2;
+        memcpy(p, digit_pairs + v % 100 * 2, 2);
+        v /= 100;
+    }
+    if (v >= 10) {
+        p -= 2;
+        memcpy(p, digit_pairs + v * 2, 2);
+    }
+    else {
+        *--p = (uint8_t) ('0' + v);
+    }
+    size_t n = (size_t) (digits + sizeof(digits) - p);
+    memcpy(out, p, n);
+    return out + n;
+}
+
+static uint8_t *put_int(uint8_t *out, int64_t v)
+{
+    if (v < 0) {
+        *out++ = '-';
+        return put_uint(out, -(uint64_t) v);
+    }
+    return put_uint(out, (uint64_t) v);
+}
+
+// The powers of ten that are exact in a double.
+static const double pow10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+enum { POWERS = sizeof(pow10) / sizeof(pow10[0]) };
+
+static const double max_exact = 9007199254740992.0; // 2^53
+
+static locale_t c_locale(void)
+{
+    static locale_t c; // made twice at worst
+
+    locale_t made = __atomic_load_n(&c, __ATOMIC_ACQUIRE);
+    if (made == (locale_t) 0) {
+        made = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
+        __atomic_store_n(&c, made, __ATOMIC_RELEASE);
+    }
+    return made;
+}
+
+// put_fraction writes the decimal d / 10^k, k > 0.
+static uint8_t *put_fraction(uint8_t *out, uint64_t d, int k)
+{
+    uint8_t digits[24], *end = put_uint(digits, d);
+    int n = (int) (end - digits);
+
+    if (n > k) {
+        memcpy(out, digits, (size_t) (n - k));
+        out += n - k;
+        *out++ = '.';
+        memcpy(out, digits + n - k, (size_t) k);
+        return out + k;
+    }
+    *out++ = '0';
+    *out++ = '.';
+    memset(out, '0', (size_t) (k - n));
+    out += k - n;
+    memcpy(out, digits, (size_t) n);
+    return out + n;
+}
+
+// put_long_float writes 1e-6 <= f < 2^53 that takes 16 or 17 digits.
+static uint8_t *put_long_float(uint8_t *out, double f)
+{
+    locale_t before = uselocale(c_locale());
+    uint8_t *result = NULL;
+
+    for (int precision = 15; precision <= 16; precision++) {
+        char text[40];
+
+        snprintf(text, sizeof(text), "%.*e", precision, f);
+        if (strtod(text, NULL) != f && precision < 16) {
+            continue;
+        }
+        // d.ddddde±xx
+        uint64_t digits = (uint64_t) (text[0] - '0');
+        int n = 0;
+        for (const char *p = text + 2; *p != 'e'; p++, n++) {
+            digits = digits * 10 + (uint64_t) (*p - '0');
+        }
+        int k = n - atoi(strchr(text, 'e') + 1);
+        while (k > 1 && digits % 10 == 0) {
+            digits /= 10;
+            k--;
+        }
+        result = k > 0 ? put_fraction(out, digits, k) : NULL;
+        break;
+    }
+    uselocale(before);
+    return result;
+}
+
+static uint8_t *put_float(uint8_t *out, double f)
+{
+    double abs = fabs(f);
+
+    if (isnan(f) || isinf(f)) {
+        memcpy(out, "null", 4);
+        return out + 4;
+    }
+    if (!(abs < max_exact) || (abs < 1e-6 && abs != 0)) {
+        return NULL;
+    }
+    if (signbit(f)) {
+        *out++ = '-';
+    }
+    if (abs == (double) (uint64_t) abs) {
+        out = put_uint(out, (uint64_t) abs);
+        *out++ = '.';
+        *out++ = '0';
+        return out;
+    }
+    // A decimal of up to 15 digits and its double know each other: the first that
+    // gives f is the shortest.
+    for (int k = 1; k < POWERS; k++) {
+        double d = nearbyint(abs * pow10[k]);
+
+        if (d >= 1e15) {
+            break;
+        }
+        if (d / pow10[k] == abs) {
+            return put_fraction(out, (uint64_t) d, k);
+        }
+    }
+    return put_long_float(out, abs);
+}
+
+// utf8_length answers how many bytes the valid UTF-8 sequence at p takes; 0 if it
+// is none.
+static int utf8_length(const uint8_t *p, size_t n)
+{
+    uint8_t c = p[0];
+
+    if (c >= 0xc2 && c <= 0xdf) {
+        return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
+    }
+    if (c >= 0xe0 && c <= 0xef) {
+        if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80) {
+            return 0;
+        }
+        return (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] >= 0xa0) ? 0 : 3;
+    }
+    if (c >= 0xf0 && c <= 0xf4) {
+        if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80) {
+            return 0;
+        }
+        return (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90) ? 0 : 4;
+    }
+    return 0;
+}
+
+// put_string writes the n bytes at s as a JSON string. Up to end memory may be read.
+static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8_t *end)
+{
+    const uint8_t *stop = s + n;
+
+    *out++ = '"';
+    while (s < stop) {
+        if (end - s >= BLOCK) {
+            block b = block_load(s);
+            unsigned special = json_special(b);
+            size_t plain = special != 0 ? (size_t) __builtin_ctz(special) : BLOCK;
+
+            // The room for what the rest of the value may become lies behind.
+            block_store(out, b);
+            if (plain >= (size_t) (stop - s)) {
+                out += stop - s;
+                break;
+            }
+            out += plain;
+            s += plain;
+            if (plain == BLOCK) {
+                continue;
+            }
+        }
+        uint8_t c = *s;
+        if (c >= 0x80) {
+            int length = utf8_length(s, (size_t) (stop - s));
+
+            if (length == 0) {
+                return NULL;
+            }
+            for (int i = 0; i < length; i++) {
+                *out++ = *s++;
+            }
+            continue;
+        }
+        s++;
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            *out++ = c;
+            continue;
+        }
+        *out++ = '\\';
+        switch (c) {
+        case '\b': *out++ = 'b'; break;
+        case '\f': *out++ = 'f'; break;
+        case '\n': *out++ = 'n'; break;
+        case '\r': *out++ = 'r'; break;
+        case '\t': *out++ = 't'; break;
+        case '"':
+        case '\\': *out++ = c; break;
+        default:
+            memcpy(out, "u00", 3);
+            out[3] = "0123456789abcdef"[c >> 4];
+            out[4] = "0123456789abcdef"[c & 15];
+            out += 5;
+        }
+    }
+    *out++ = '"';
+    return out;
+}
+
+// string_at finds the string or bin at p: false if there is none, or not all of it.
+static bool string_at(const uint8_t *p, const uint8_t *end, const uint8_t **s, size_t *n)
+{
+    size_t left = (size_t) (end - p), head;
+
+    if (left == 0) {
+        return false;
+    }
+    switch (p[0]) {
+    case 0xa0 ... 0xbf:
+        *n = p[0] & 0x1f;
+        head = 1;
+        break;
+    case 0xc4:
+    case 0xd9:
+        if (left < 2) {
+            return false;
+        }
+        *n = p[1];
+        head = 2;
+        break;
+    case 0xc5:
+    case 0xda:
+        if (left < 3) {
+            return false;
+        }
+        *n = load16(p + 1);
+        head = 3;
+        break;
+    case 0xc6:
+    case 0xdb:
+        if (left < 5) {
+            return false;
+        }
+        *n = load32(p + 1);
+        head = 5;
+        break;
+    default:
+        return false;
+    }
+    *s = p + head;
+    return *n <= left - head;
+}
+
+typedef struct {
+    const uint8_t *p, *end;
+} reader;
+
+static uint8_t *encode_value(reader *r, uint8_t *out, int depth);
+
+static uint8_t *encode_map(reader *r, uint8_t *out, uint64_t n, int depth)
+{
+    uint8_t separator = '{';
+
+    if (depth <= 0) {
+        return NULL;
+    }
+    if (n == 0) {
+        *out++ = '{';
+    }
+    for (; n > 0; n--) {
+        const uint8_t *key;
+        size_t length;
+
+        if (!string_at(r->p, r->end, &key, &length)) {
+            return NULL;
+        }
+        *out++ = separator;
+        separator = ',';
+        out = put_string(out, key, length, r->end);
+        if (out == NULL) {
+            return NULL;
+        }
+        r->p = key + length;
+        *out++ = ':';
+        out = encode_value(r, out, depth - 1);
+        if (out == NULL) {
+            return NULL;
+        }
+    }
+    *out++ = '}';
+    return out;
+}
+
+static uint8_t *encode_array(reader *r, uint8_t *out, uint64_t n, int depth)
+{
+    uint8_t separator = '[';
+
+    if (depth <= 0) {
+        return NULL;
+    }
+    if (n == 0) {
+        *out++ = '[';
+    }
+    for (; n > 0; n--) {
+        *out++ = separator;
+        separator = ',';
+        out = encode_value(r, out, depth - 1);
+        if (out == NULL) {
+            return NULL;
+        }
+    }
+    *out++ = ']';
+    return out;
+}
+
+static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
+{
+    const uint8_t *p = r->p, *s;
+    size_t left = (size_t) (r->end - p), n;
+
+    if (left == 0) {
+        return NULL;
+    }
+    uint8_t c = *p;
+    if (c <= 0x7f) {
+        r->p = p + 1;
+        return put_uint(out, c);
+    }
+    if (c >= 0xe0) {
+        r->p = p + 1;
+        return put_int(out, (int8_t) c);
+    }
+    if (c <= 0x8f) {
+        r->p = p + 1;
+        return encode_map(r, out, c & 0x0f, depth);
+    }
+    if (c <= 0x9f) {
+        r->p = p + 1;
+        return encode_array(r, out, c & 0x0f, depth);
+    }
+    if (string_at(p, r->end, &s, &n)) {
+        r->p = s + n;
+        return put_string(out, s, n, r->end);
+    }
+
+    static const uint8_t width[32] = {
+        [0x00] = 1, [0x02] = 1, [0x03] = 1, [0x0a] = 5, [0x0b] = 9, [0x0c] = 2, [0x0d] = 3,
+        [0x0e] = 5, [0x0f] = 9, [0x10] = 2, [0x11] = 3, [0x12] = 5, [0x13] = 9,
+        [0x1c] = 3, [0x1d] = 5, [0x1e] = 3, [0x1f] = 5,
+    };
+    if (c < 0xc0 || width[c - 0xc0] == 0 || left < width[c - 0xc0]) {
+        return NULL; // extensions, and what is invalid or cut off
+    }
+    r->p = p + width[c - 0xc0];
+    p++;
+    switch (c) {
+    case 0xc0:
+        memcpy(out, "null", 4);
+        return out + 4;
+    case 0xc2:
+        memcpy(out, "false", 5);
+        return out + 5;
+    case 0xc3:
+        memcpy(out, "true", 4);
+        return out + 4;
+    case 0xca: {
+        uint32_t bits = load32(p);
+        float f;
+
+        memcpy(&f, &bits, sizeof(f));
+        return put_float(out, (double) f);
+    }
+    case 0xcb: {
+        uint64_t bits = load64(p);
+        double f;
+
+        memcpy(&f, &bits, sizeof(f));
+        return put_float(out, f);
+    }
+    case 0xcc: return put_uint(out, *p);
+    case 0xcd: return put_uint(out, load16(p));
+    case 0xce: return put_uint(out, load32(p));
+    case 0xcf: return put_uint(out, load64(p));
+    case 0xd0: return put_int(out, (int8_t) *p);
+    case 0xd1: return put_int(out, (int16_t) load16(p));
+    case 0xd2: return put_int(out, (int32_t) load32(p));
+    case 0xd3: return put_int(out, (int64_t) load64(p));
+    case 0xdc: return encode_array(r, out, load16(p), depth);
+    case 0xdd: return encode_array(r, out, load32(p), depth);
+    case 0xde: return encode_map(r, out, load16(p), depth);
+    default: return encode_map(r, out, load32(p), depth);
+    }
+}
+
+uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after)
+{
+    reader r = {in, end};
+
+    out = encode_value(&r, out, FLBWT_ENCODE_DEPTH);
+    *after = r.p;
+    return out;
+}
+
+// ---- JSON to MessagePack ------------------------------------------------------
+
+typedef struct {
+    const uint8_t *p, *end, *readable;
+} text;
+
+// next answers the first byte that is no white space, and goes there; 0 at the end.
+static uint8_t next(text *t)
+{
+    while (t->p < t->end) {
+        uint8_t c = *t->p;
+
+        if (c > ' ' || (c != ' ' && c != '\n' && c != '\t' && c != '\r')) {
+            return c;
+        }
+        t->p++;
+    }
+    return 0;
+}
+
+static uint8_t *put_uint_msgpack(uint8_t *out, uint64_t v)
+{
+    if (v < 0x80) {
+        *out++ = (uint8_t) v;
+        return out;
+    }
+    if (v <= UINT8_MAX) {
+        *out++ = 0xcc;
+        *out++ = (uint8_t) v;
+        return out;
+    }
+    if (v <= UINT16_MAX) {
+        *out++ = 0xcd;
+        return store16(out, v);
+    }
+    if (v <= UINT32_MAX) {
+        *out++ = 0xce;
+        return store32(out, v);
+    }
+    *out++ = 0xcf;
+    return store64(out, v);
+}
+
+static uint8_t *put_negative_msgpack(uint8_t *out, int64_t v)
+{
+    if (v >= -0x20) {
+        *out++ = (uint8_t) v;
+        return out;
+    }
+    if (v >= INT8_MIN) {
+        *out++ = 0xd0;
+        *out++ = (uint8_t) v;
+        return out;
+    }
+    if (v >= INT16_MIN) {
+        *out++ = 0xd1;
+        return store16(out, (uint64_t) v);
+    }
+    if (v >= INT32_MIN) {
+        *out++ = 0xd2;
+        return store32(out, (uint64_t) v);
+    }
+    *out++ = 0xd3;
+    return store64(out, (uint64_t) v);
+}
+
+static bool is_digit(uint8_t c) { return (uint8_t) (c - '0') <= 9; }
+
+// read_float reads a number that was found to be well-formed; false if it is long
+// or out of range.
+static bool read_float(const uint8_t *from, const uint8_t *to, double *f)
+{
+    char copy[64];
+    size_t n = (size_t) (to - from);
+
+    if (n >= sizeof(copy)) {
+        return false;
+    }
+    memcpy(copy, from, n);
+    copy[n] = '\0';
+    *f = strtod_l(copy, NULL, c_locale());
+    return !isinf(*f);
+}
+
+static uint8_t *decode_number(text *t, uint8_t *out)
+{
+    const uint8_t *p = t->p, *start = p, *end = t->end, *first;
+    uint64_t mantissa = 0;
+    int digits, exponent = 0;
+    bool negative = *p == '-';
+
+    p += negative;
+    for (first = p; p < end && is_digit(*p); p++) {
+        mantissa = mantissa * 10 + (uint64_t) (*p - '0');
+    }
+    if (p == first || p - first > 19 || (*first == '0' && p - first > 1)) {
+        return NULL;
+    }
+    digits = (int) (p - first);
+    if (p == end || (*p != '.' && (*p | 0x20) != 'e')) {
+        t->p = p;
+        if (!negative) {
+            return put_uint_msgpack(out, mantissa);
+        }
+        if (mantissa == 0) {
+            return put_uint_msgpack(out, 0);
+        }
+        return mantissa <= (uint64_t) INT64_MAX
+                   ? put_negative_msgpack(out, -(int64_t) mantissa) : NULL;
+    }
+    if (*p == '.') {
+        const uint8_t *point = p++;
+
+        for (; p < end && is_digit(*p); p++) {
+            mantissa = mantissa * 10 + (uint64_t) (*p - '0');
+        }
+        if (p == point + 1 || p - point > 40) {
+            return NULL;
+        }
+        exponent = -(int) (p - point - 1);
+        digits -= exponent;
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        bool down = false;
+        int e = 0;
+
+        p++;
+        if (p < end && (*p == '+' || *p == '-')) {
+            down = *p++ == '-';
+        }
+        const uint8_t *from = p;
+        for (; p < end && is_digit(*p) && p - from < 4; p++) {
+            e = e * 10 + (*p - '0');
+        }
+        if (p == from || p - from == 4) {
+            return NULL;
+        }
+        exponent += down ? -e : e;
+    }
+
+    // A mantissa and a power of ten that are both exact make one correctly rounded
+    // operation (Clinger, 1990).
+    double f;
+    if (digits <= 19 && mantissa <= (uint64_t) max_exact && exponent > -POWERS && exponent < POWERS) {
+        f = (double) mantissa;
+        f = exponent < 0 ? f / pow10[-exponent] : f * pow10[exponent];
+        if (negative) {
+            f = -f;
+        }
+    }
+    else if (!read_float(start, p, &f)) {
+        return NULL;
+    }
+    uint64_t bits;
+    memcpy(&bits, &f, sizeof(bits));
+    t->p = p;
+    *out++ = 0xcb;
+    return store64(out, bits);
+}
+
+// string_end answers the first '"', '\\' or NUL from p on, or end.
+static const uint8_t *string_end(const uint8_t *p, const uint8_t *end, const uint8_t *readable)
+{
+    while (readable - p >= BLOCK) {
+        unsigned special = string_special(block_load(p));
+
+        if (special != 0) {
+            p += __builtin_ctz(special);
+            return p < end ? p : end;
+        }
+        p += BLOCK;
+        if (p >= end) {
+            return end;
+        }
+    }
+    while (p < end && *p != '"' && *p != '\\' && *p != 0) {
+        p++;
+    }
+    return p;
+}
+
+static int hex_digit(uint8_t c)
+{
+    return is_digit(c) ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+static bool read_hex4(const uint8_t *p, const uint8_t *end, unsigned *v)
+{
+    if (end - p < 4) {
+        return false;
+    }
+    *v = 0;
+    for (int i = 0; i < 4; i++) {
+        int d = hex_digit(p[i]);
+
+        if (d < 0) {
+            return false;
+        }
+        *v = *v << 4 | (unsigned) d;
+    }
+    return true;
+}
+
+static uint8_t *put_utf8(uint8_t *out, unsigned r)
+{
+    if (r < 0x80) {
+        *out++ = (uint8_t) r;
+        return out;
+    }
+    if (r < 0x800) {
+        *out++ = (uint8_t) (0xc0 | r >> 6);
+        *out++ = (uint8_t) (0x80 | (r & 0x3f));
+        return out;
+    }
+    if (r < 0x10000) {
+        *out++ = (uint8_t) (0xe0 | r >> 12);
+        *out++ = (uint8_t) (0x80 | (r >> 6 & 0x3f));
+        *out++ = (uint8_t) (0x80 | (r & 0x3f));
+        return out;
+    }
+    *out++ = (uint8_t) (0xf0 | r >> 18);
+    *out++ = (uint8_t) (0x80 | (r >> 12 & 0x3f));
+    *out++ = (uint8_t) (0x80 | (r >> 6 & 0x3f));
+    *out++ = (uint8_t) (0x80 | (r & 0x3f));
+    return out;
+}
+
+// decode_escape reads what stands behind a backslash. Halves of surrogate pairs
+// are left to package transcode.
+static uint8_t *decode_escape(text *t, uint8_t *out)
+{
+    unsigned r, low;
+
+    if (t->p >= t->end) {
+        return NULL;
+    }
+    switch (*t->p++) {
+    case '"': *out++ = '"'; return out;
+    case '\\': *out++ = '\\'; return out;
+    case '/': *out++ = '/'; return out;
+    case 'b': *out++ = '\b'; return out;
+    case 'f': *out++ = '\f'; return out;
+    case 'n': *out++ = '\n'; return out;
+    case 'r': *out++ = '\r'; return out;
+    case 't': *out++ = '\t'; return out;
+    case 'u':
+        if (!read_hex4(t->p, t->end, &r)) {
+            return NULL;
+        }
+        t->p += 4;
+        if (r < 0xd800 || r > 0xdfff) {
+            return put_utf8(out, r);
+        }
+        if (r > 0xdbff || t->end - t->p < 6 || t->p[0] != '\\' || t->p[1] != 'u' ||
+            !read_hex4(t->p + 2, t->end, &low) || low < 0xdc00 || low > 0xdfff) {
+            return NULL;
+        }
+        t->p += 6;
+        return put_utf8(out, 0x10000 + ((r - 0xd800) << 10) + (low - 0xdc00));
+    default:
+        return NULL;
+    }
+}
+
+// put_header writes the header of n over the byte at start, with which out began,
+// and moves what stands behind it if it takes more than a byte.
+static uint8_t *put_header(uint8_t *start, uint8_t *out, uint64_t n, uint8_t fix, unsigned fix_most,
+                           uint8_t one, uint8_t two)
+{
+    if (n <= fix_most) {
+        *start = (uint8_t) (fix | n);
+        return out;
+    }
+    size_t width = one != 0 && n <= UINT8_MAX ? 1 : n <= UINT16_MAX ? 2 : 4;
+    memmove(start + 1 + width, start + 1, (size_t) (out - start - 1));
+    switch (width) {
+    case 1:
+        start[0] = one;
+        start[1] = (uint8_t) n;
+        break;
+    case 2:
+        start[0] = two;
+        store16(start + 1, n);
+        break;
+    default:
+        start[0] = (uint8_t) (two + 1);
+        store32(start + 1, n);
+    }
+    return out + width;
+}
+
+// decode_string starts behind the quote.
+static uint8_t *decode_string(text *t, uint8_t *out)
+{
+    uint8_t *start = out++;
+
+    for (;;) {
+        const uint8_t *from = t->p, *to = string_end(from, t->end, t->readable);
+
+        if (to == t->end || *to == 0) {
+            return NULL;
+        }
+        // Blocks where there is room to read; what is written beyond is written over.
+        if (t->readable - to >= BLOCK) {
+            for (; from < to; from += BLOCK, out += BLOCK) {
+                block_store(out, block_load(from));
+            }
+            out -= from - to;
+        }
+        else {
+            memcpy(out, from, (size_t) (to - from));
+            out += to - from;
+        }
+        t->p = to + 1;
+        if (*to == '"') {
+            return put_header(start, out, (uint64_t) (out - start - 1), 0xa0, 31, 0xd9, 0xda);
+        }
+        out = decode_escape(t, out);
+        if (out == NULL) {
+            return NULL;
+        }
+    }
+}
+
+static uint8_t *decode_value(text *t, uint8_t *out, int depth);
+
+// decode_object starts behind the bracket.
+static uint8_t *decode_object(text *t, uint8_t *out, int depth)
+{
+    uint8_t *start = out++;
+    uint64_t n = 0;
+    uint8_t c;
+
+    if (depth <= 0) {
+        return NULL;
+    }
+    c = next(t);
+    while (c != '}') {
+        if (c != '"') {
+            return NULL;
+        }
+        t->p++;
+        out = decode_string(t, out);
+        if (out == NULL || next(t) != ':') {
+            return NULL;
+        }
+        t->p++;
+        out = decode_value(t, out, depth - 1);
+        if (out == NULL) {
+            return NULL;
+        }
+        n++;
+        c = next(t);
+        if (c == ',') {
+            t->p++;
+            c = next(t);
+            if (c == '}') {
+                return NULL;
+            }
+        }
+        else if (c != '}') {
+            return NULL;
+        }
+    }
+    t->p++;
+    return put_header(start, out, n, 0x80, 15, 0, 0xde);
+}
+
+static uint8_t *decode_array(text *t, uint8_t *out, int depth)
+{
+    uint8_t *start = out++;
+    uint64_t n = 0;
+    uint8_t c;
+
+    if (depth <= 0) {
+        return NULL;
+    }
+    c = next(t);
+    while (c != ']') {
+        out = decode_value(t, out, depth - 1);
+        if (out == NULL) {
+            return NULL;
+        }
+        n++;
+        c = next(t);
+        if (c == ',') {
+            t->p++;
+            c = next(t);
+            if (c == ']') {
+                return NULL;
+            }
+        }
+        else if (c != ']') {
+            return NULL;
+        }
+    }
+    t->p++;
+    return put_header(start, out, n, 0x90, 15, 0, 0xdc);
+}
+
+static bool literal(text *t, const char *word, size_t n)
+{
+    if ((size_t) (t->end - t->p) < n || memcmp(t->p, word, n) != 0) {
+        return false;
+    }
+    t->p += n;
+    return true;
+}
+
+static uint8_t *decode_value(text *t, uint8_t *out, int depth)
+{
+    switch (next(t)) {
+    case '"':
+        t->p++;
+        return decode_string(t, out);
+    case '{':
+        t->p++;
+        return decode_object(t, out, depth);
+    case '[':
+        t->p++;
+        return decode_array(t, out, depth);
+    case '-':
+    case '0' ... '9':
+        return decode_number(t, out);
+    case 't':
+        *out++ = 0xc3;
+        return literal(t, "true", 4) ? out : NULL;
+    case 'f':
+        *out++ = 0xc2;
+        return literal(t, "false", 5) ? out : NULL;
+    case 'n':
+        *out++ = 0xc0;
+        return literal(t, "null", 4) ? out : NULL;
+    default:
+        return NULL;
+    }
+}
+
+uint8_t *flbwt_decode(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,
+                      uint8_t *out)
+{
+    text t = {in, end, readable};
+
+    if (next(&t) != '{') {
+        return NULL;
+    }
+    t.p++;
+    return decode_object(&t, out, depth);
+}
+
+// ---- MessagePack --------------------------------------------------------------
+
+// What a lead byte says: how long the value is in all, or of which width the length
+// behind it is, and what that counts.
+enum { FIXED, PAYLOAD, EXTENSION, ELEMENTS, PAIRS, INVALID };
+
+static const struct {
+    uint8_t what, width;
+} leads[32] = {
+    [0x00] = {FIXED, 1},     [0x01] = {INVALID, 0},   [0x02] = {FIXED, 1},
+    [0x03] = {FIXED, 1},     [0x04] = {PAYLOAD, 1},   [0x05] = {PAYLOAD, 2},
+    [0x06] = {PAYLOAD, 4},   [0x07] = {EXTENSION, 1}, [0x08] = {EXTENSION, 2},
+    [0x09] = {EXTENSION, 4}, [0x0a] = {FIXED, 5},     [0x0b] = {FIXED, 9},
+    [0x0c] = {FIXED, 2},     [0x0d] = {FIXED, 3},     [0x0e] = {FIXED, 5},
+    [0x0f] = {FIXED, 9},     [0x10] = {FIXED, 2},     [0x11] = {FIXED, 3},
+    [0x12] = {FIXED, 5},     [0x13] = {FIXED, 9},     [0x14] = {FIXED, 3},
+    [0x15] = {FIXED, 4},     [0x16] = {FIXED, 6},     [0x17] = {FIXED, 10},
+    [0x18] = {FIXED, 18},    [0x19] = {PAYLOAD, 1},   [0x1a] = {PAYLOAD, 2},
+    [0x1b] = {PAYLOAD, 4},   [0x1c] = {ELEMENTS, 2},  [0x1d] = {ELEMENTS, 4},
+    [0x1e] = {PAIRS, 2},     [0x1f] = {PAIRS, 4},
+};
+
+static const uint8_t *skip_values(const uint8_t *p, const uint8_t *end, uint64_t n, int depth)
+{
+    for (; n > 0; n--) {
+        size_t left = (size_t) (end - p), bytes;
+        uint64_t elements = 0;
+
+        if (left == 0) {
+            return NULL;
+        }
+        uint8_t c = *p;
+        if (c <= 0x7f || c >= 0xe0) {
+            p++;
+            continue;
+        }
+        if (c >= 0xa0 && c <= 0xbf) {
+            bytes = 1 + (c & 0x1f);
+        }
+        else if (c <= 0x9f) {
+            bytes = 1;
+            elements = (uint64_t) (c & 0x0f) << (c <= 0x8f);
+        }
+        else {
+            uint8_t what = leads[c - 0xc0].what, width = leads[c - 0xc0].width;
+
+            if (what == INVALID) {
+                return NULL;
+            }
+            if (what == FIXED) {
+                bytes = width;
+            }
+            else {
+                uint64_t length;
+
+                if (left < (size_t) width + 1) {
+                    return NULL;
+                }
+                length = width == 1 ? p[1] : width == 2 ? load16(p + 1) : load32(p + 1);
+                bytes = 1 + (size_t) width;
+                switch (what) {
+                case ELEMENTS: elements = length; break;
+                case PAIRS: elements = length * 2; break;
+                case EXTENSION: bytes += 1 + length; break;
+                default: bytes += length;
+                }
+            }
+        }
+        if (bytes > left) {
+            return NULL;
+        }
+        p += bytes;
+        if (c <= 0x9f || c >= 0xdc) { // an array or a map
+            if (depth <= 0 || elements > (uint64_t) (end - p)) {
+                return NULL;
+            }
+            p = skip_values(p, end, elements, depth - 1);
+            if (p == NULL) {
+                return NULL;
+            }
+        }
+    }
+    return p;
+}
+
+const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth)
+{
+    return skip_values(p, end, 1, depth);
+}
