@@ -249,7 +249,7 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         lane->error = x.error;
         return FLBWT_STOP_RECORD;
     case FLBWT_REPLY:
-        handled = emit_reply(lane, data, &x, in, in_len);
+        handled = !lane->raw && emit_reply(lane, data, &x, in, in_len);
         lane->returned += handled;
         if (!handled) {
             lane->outcome = flbwt_call_take(&x, in_len, &lane->reply);

@@ -67,6 +67,9 @@ func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
 // SetTimed has the lane measure what it spends in calls of the guest.
 func (l *Lane) SetTimed() { l.c.timed = true }
 
+// SetRaw has the lane stop at every reply.
+func (l *Lane) SetRaw() { l.c.raw = true }
+
 // CallTime answers what calls of the guest took since SetTimed.
 func (l *Lane) CallTime() time.Duration { return time.Duration(l.c.calls_ns) }
 

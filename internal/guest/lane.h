@@ -29,6 +29,7 @@ typedef struct {
     flbwt_guest *guest; // NULL: there is none
     bool ready;         // Go has nothing to do before the next chunk
     bool timed;         // calls_ns is kept
+    bool raw;           // every reply is for Go to read
 
     // The current chunk.
     size_t size;

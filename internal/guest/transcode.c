@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "transcode.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdbool.h>
@@ -199,70 +200,162 @@ static uint8_t *put_fraction(uint8_t *out, uint64_t d, int k)
     return out + n;
 }
 
-// put_long_float writes 1e-6 <= f < 2^53 that takes 16 or 17 digits.
-static uint8_t *put_long_float(uint8_t *out, double f)
+// shortest finds the fewest digits that give f > 0 back: digits times ten to *power, of
+// which there are *n.
+static uint64_t shortest(double f, int *n, int *power)
 {
     locale_t before = uselocale(c_locale());
-    uint8_t *result = NULL;
+    uint64_t digits = 0;
+    char text[40];
 
-    for (int precision = 15; precision <= 16; precision++) {
-        char text[40];
-
+    // 15 digits, if they do, are those of the shortest decimal with zeroes behind it;
+    // not so where a double has fewer bits.
+    for (int precision = f < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision, f);
-        if (strtod(text, NULL) != f && precision < 16) {
-            continue;
+        if (strtod(text, NULL) == f) {
+            break;
         }
-        // d.ddddde±xx
-        uint64_t digits = (uint64_t) (text[0] - '0');
-        int n = 0;
-        for (const char *p = text + 2; *p != 'e'; p++, n++) {
-            digits = digits * 10 + (uint64_t) (*p - '0');
-        }
-        int k = n - atoi(strchr(text, 'e') + 1);
-        while (k > 1 && digits % 10 == 0) {
-            digits /= 10;
-            k--;
-        }
-        result = k > 0 ? put_fraction(out, digits, k) : NULL;
-        break;
     }
     uselocale(before);
-    return result;
+
+    char *p = text; // d.ddddde±xx
+    for (*n = 0; *p != 'e'; p++) {
+        if (*p != '.') {
+            digits = digits * 10 + (uint64_t) (*p - '0');
+            *n += 1;
+        }
+    }
+    *power = atoi(p + 1) - (*n - 1);
+    while (digits % 10 == 0) {
+        digits /= 10;
+        *n -= 1;
+        *power += 1;
+    }
+    return digits;
+}
+
+// A power of two has less room for decimals below it than above.
+static bool is_power_of_two(double f)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &f, sizeof(bits));
+    return bits << 12 == 0;
+}
+
+// The powers of ten that are exact in 64 bits of mantissa, behind those of a double.
+static const long double more_pow10[] = {1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+enum { MORE_POWERS = POWERS + sizeof(more_pow10) / sizeof(more_pow10[0]) };
+
+static long double long_pow10(int k) { return k < POWERS ? pow10[k] : more_pow10[k - POWERS]; }
+
+// put_17_digits writes f >= 1e-6 that takes 16 or 17 digits, f * 10^k being at least
+// 1e15. NULL if it is too close to call.
+static uint8_t *put_17_digits(uint8_t *out, double f, int k)
+{
+#if LDBL_MANT_DIG >= 64
+    // What 64 bits of mantissa may be wrong by, in units of the 17th digit and more.
+    static const long double doubt = 0.02L;
+    long double room = (long double) (nextafter(f, INFINITY) - f) / 2;
+
+    for (int digits = 16; digits <= 17 && k < MORE_POWERS; digits++, k++) {
+        long double scaled = f * long_pow10(k);
+        uint64_t d = (uint64_t) scaled;
+        long double rest = scaled - d;
+
+        if (rest > 0.5L - doubt && rest < 0.5L + doubt) {
+            return NULL; // perhaps half way
+        }
+        if (rest > 0.5L) {
+            d++;
+            rest = 1 - rest;
+        }
+        long double allowed = room * long_pow10(k);
+        if (rest < allowed - doubt || digits == 17) {
+            return put_fraction(out, d, k);
+        }
+        if (rest < allowed + doubt) {
+            return NULL;
+        }
+    }
+    return NULL;
+#else
+    return NULL;
+#endif
+}
+
+// put_other_float writes f > 0 that is no integer below 2^53.
+static uint8_t *put_other_float(uint8_t *out, double f)
+{
+    int n, power;
+
+    if (is_power_of_two(f)) {
+        return NULL;
+    }
+    uint64_t digits = shortest(f, &n, &power);
+
+    if (f < 1e-6 || f >= 1e21) { // where ECMAScript and encoding/json change over
+        uint8_t *end = put_uint(out + 1, digits);
+
+        out[0] = out[1]; // d.ddd
+        out[1] = '.';
+        out = n > 1 ? end : out + 1;
+        int exponent = power + n - 1;
+        *out++ = 'e';
+        *out++ = exponent < 0 ? '-' : '+';
+        exponent = abs(exponent);
+        if (exponent < 10) {
+            *out++ = '0';
+        }
+        return put_uint(out, (uint64_t) exponent);
+    }
+    if (power < 0) {
+        return put_fraction(out, digits, -power);
+    }
+    out = put_uint(out, digits);
+    memset(out, '0', (size_t) power);
+    out += power;
+    *out++ = '.';
+    *out++ = '0';
+    return out;
 }
 
 static uint8_t *put_float(uint8_t *out, double f)
 {
-    double abs = fabs(f);
+    double size = fabs(f);
 
     if (isnan(f) || isinf(f)) {
         memcpy(out, "null", 4);
         return out + 4;
     }
-    if (!(abs < max_exact) || (abs < 1e-6 && abs != 0)) {
-        return NULL;
-    }
     if (signbit(f)) {
         *out++ = '-';
     }
-    if (abs == (double) (uint64_t) abs) {
-        out = put_uint(out, (uint64_t) abs);
+    if (size <= max_exact && size == (double) (uint64_t) size) {
+        out = put_uint(out, (uint64_t) size);
         *out++ = '.';
         *out++ = '0';
         return out;
     }
     // A decimal of up to 15 digits and its double know each other: the first that
     // gives f is the shortest.
-    for (int k = 1; k < POWERS; k++) {
-        double d = nearbyint(abs * pow10[k]);
+    for (int k = 1; k < POWERS && size >= 1e-6 && size < max_exact; k++) {
+        double scaled = size * pow10[k];
 
-        if (d >= 1e15) {
+        if (scaled >= 1e15) {
+            uint8_t *end = is_power_of_two(size) ? NULL : put_17_digits(out, size, k);
+
+            if (end != NULL) {
+                return end;
+            }
             break;
         }
-        if (d / pow10[k] == abs) {
-            return put_fraction(out, (uint64_t) d, k);
+        uint64_t d = (uint64_t) (scaled + 0.5);
+        if ((double) d / pow10[k] == size) {
+            return put_fraction(out, d, k);
         }
     }
-    return put_long_float(out, abs);
+    return put_other_float(out, size);
 }
 
 // utf8_length answers how many bytes the valid UTF-8 sequence at p takes; 0 if it
@@ -612,6 +705,23 @@ static uint8_t *put_negative_msgpack(uint8_t *out, int64_t v)
 
 static bool is_digit(uint8_t c) { return (uint8_t) (c - '0') <= 9; }
 
+// divide reads the number mantissa / 10^k. False: it is too close to call.
+static bool divide(uint64_t mantissa, int k, double *f)
+{
+#if LDBL_MANT_DIG == 64
+    // Rounded to 64 bits of mantissa first, and then to 53: that goes wrong only if the
+    // first result is half way between two doubles.
+    long double quotient = (long double) mantissa / long_pow10(k);
+    uint64_t bits;
+
+    memcpy(&bits, &quotient, sizeof(bits));
+    *f = (double) quotient;
+    return (bits & 0x7ff) != 0x400;
+#else
+    return false;
+#endif
+}
+
 // read_float reads a number that was found to be well-formed; false if it is long
 // or out of range.
 static bool read_float(const uint8_t *from, const uint8_t *to, double *f)
@@ -639,11 +749,16 @@ static uint8_t *decode_number(text *t, uint8_t *out)
     for (first = p; p < end && is_digit(*p); p++) {
         mantissa = mantissa * 10 + (uint64_t) (*p - '0');
     }
-    if (p == first || p - first > 19 || (*first == '0' && p - first > 1)) {
+    if (p == first || p - first > 40 || (*first == '0' && p - first > 1)) {
         return NULL;
     }
     digits = (int) (p - first);
     if (p == end || (*p != '.' && (*p | 0x20) != 'e')) {
+        // 19 digits always fit into 64 bits. 20 digits are at least 10^19; those that
+        // fit start with 1, and those of them that don't have wrapped around.
+        if (digits > 20 || (digits == 20 && (*first != '1' || mantissa < 10000000000000000000u))) {
+            return NULL;
+        }
         t->p = p;
         if (!negative) {
             return put_uint_msgpack(out, mantissa);
@@ -651,8 +766,8 @@ static uint8_t *decode_number(text *t, uint8_t *out)
         if (mantissa == 0) {
             return put_uint_msgpack(out, 0);
         }
-        return mantissa <= (uint64_t) INT64_MAX
-                   ? put_negative_msgpack(out, -(int64_t) mantissa) : NULL;
+        return mantissa <= (uint64_t) INT64_MAX + 1
+                   ? put_negative_msgpack(out, (int64_t) -mantissa) : NULL;
     }
     if (*p == '.') {
         const uint8_t *point = p++;
@@ -690,6 +805,12 @@ static uint8_t *decode_number(text *t, uint8_t *out)
     if (digits <= 19 && mantissa <= (uint64_t) max_exact && exponent > -POWERS && exponent < POWERS) {
         f = (double) mantissa;
         f = exponent < 0 ? f / pow10[-exponent] : f * pow10[exponent];
+        if (negative) {
+            f = -f;
+        }
+    }
+    else if (digits <= 19 && exponent <= 0 && exponent > -MORE_POWERS &&
+             divide(mantissa, -exponent, &f)) {
         if (negative) {
             f = -f;
         }
