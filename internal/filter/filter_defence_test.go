@@ -13,11 +13,11 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
-// Batches in front of the damage have been through the guest already; the chunk
+// Records in front of the damage have been through the guest already; the chunk
 // still is left alone, whatever became of them.
-func TestCorruptBehindABatch(t *testing.T) {
+func TestCorruptBehindRecords(t *testing.T) {
 	var in []byte
-	for i := range 2*batchRecords + 1 {
+	for i := range 1025 {
 		in = append(in, event(t, int64(i), map[string]any{"trap": i%100 == 0})...)
 	}
 	in = append(in, 0xc1)

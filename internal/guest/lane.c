@@ -43,6 +43,44 @@ static uint32_t big_endian(const uint8_t *p)
     return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16 | (uint32_t) p[2] << 8 | p[3];
 }
 
+// read_time reads the timestamp at p, an event time or an integer, and answers what
+// follows.
+static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_event *e)
+{
+    static const uint8_t fixext[] = {0xd7, 0}, ext[] = {0xc7, 8, 0};
+    size_t left = (size_t) (end - p), head = 0;
+
+    if (left >= sizeof(fixext) + 8 && memcmp(p, fixext, sizeof(fixext)) == 0) {
+        head = sizeof(fixext);
+    }
+    else if (left >= sizeof(ext) + 8 && memcmp(p, ext, sizeof(ext)) == 0) {
+        head = sizeof(ext);
+    }
+    if (head > 0) {
+        e->sec = big_endian(p + head);
+        e->nsec = big_endian(p + head + 4);
+        return p + head + 8;
+    }
+    e->nsec = 0;
+    if (left >= 1 && *p <= 0x7f) {
+        e->sec = *p;
+        return p + 1;
+    }
+    if (left >= 2 && *p == 0xcc) {
+        e->sec = p[1];
+        return p + 2;
+    }
+    if (left >= 3 && *p == 0xcd) {
+        e->sec = (uint32_t) p[1] << 8 | p[2];
+        return p + 3;
+    }
+    if (left >= 5 && *p == 0xce) {
+        e->sec = big_endian(p + 1);
+        return p + 5;
+    }
+    return NULL;
+}
+
 // read_event reads an event of data[at..size) up to its body. False: package chunk
 // has to look at it. See there for what it is made of.
 static bool read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e)
@@ -57,20 +95,12 @@ static bool read_event(const uint8_t *data, size_t size, size_t at, flbwt_event 
     if (inner != NULL) {
         p = inner;
     }
-    if (end - p >= 10 && p[0] == 0xd7 && p[1] == 0) {
-        p += 2;
-    }
-    else if (end - p >= 11 && p[0] == 0xc7 && p[1] == 8 && p[2] == 0) {
-        p += 3;
-    }
-    else {
+    p = read_time(p, end, e);
+    if (p == NULL) {
         return false;
     }
-    e->sec = big_endian(p);
-    e->nsec = big_endian(p + 4);
-    p += 8;
     if ((int32_t) e->sec == -1 || (int32_t) e->sec == -2) {
-        return false; // a marker of a group
+        return false; // it may be a marker of a group
     }
     if (inner != NULL) {
         if (p == end || !is_map(*p)) {
@@ -177,7 +207,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
-    if (x->rest >= in_len && memcmp(reply, in, in_len) == 0) {
+    if (x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     bool changed = lane->changed;

@@ -152,6 +152,9 @@ func (l *Lane) Out() []byte {
 // Changed says whether what has been emitted differs from what came.
 func (l *Lane) Changed() bool { return bool(l.c.changed) }
 
+// KeptBytes is what the lane holds for the next chunk.
+func (l *Lane) KeptBytes() int { return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap) }
+
 // Counts are of records that a lane has had answered, or not.
 type Counts struct {
 	Chunks   uint64 // finished
