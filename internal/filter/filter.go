@@ -43,6 +43,7 @@ type Filter struct {
 	lane     *guest.Lane
 	instance *guest.Instance // nil after a trap, until a record needs the next one
 	log      *limiter
+	workers  []*worker // further instances
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -52,6 +53,8 @@ type Filter struct {
 	event   []byte       // an event that takes another's place
 	count   Stats        // of the current chunk, but for what the lane counts
 	settled guest.Counts // of the lane, what the breaker knows of
+	ends    []int        // of the parts of a chunk
+	shared  []byte       // what takes the place of a chunk that was split
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -63,6 +66,15 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		return nil, err
 	}
 	f.introduce(o)
+	for len(f.workers) < o.Workers-1 {
+		w, err := newWorker(o)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		f.workers = append(f.workers, w)
+	}
+	f.setReady()
 	return f, nil
 }
 
@@ -102,7 +114,6 @@ func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 	}
 	f.lane = guest.NewLane()
 	f.lane.Attach(f.instance)
-	f.lane.SetReady(true)
 	return f, nil
 }
 
@@ -144,16 +155,23 @@ func (f *Filter) Stats() Stats {
 	if f.lane != nil {
 		s.addLane(f.lane.Totals())
 	}
+	for _, w := range f.workers {
+		part := w.filter.Stats()
+		part.Chunks, part.Corrupt = 0, 0 // counted already
+		s.add(part)
+	}
 	return s
 }
 
-// MemoryBytes answers the linear memory of the instance; 0 if there is none, after
-// a trap.
-func (f *Filter) MemoryBytes() uint64 {
-	if f.instance == nil {
-		return 0
+// MemoryBytes answers the linear memory of the instances. One that has trapped has none.
+func (f *Filter) MemoryBytes() (n uint64) {
+	if f.instance != nil {
+		n = f.instance.MemoryBytes()
 	}
-	return f.instance.MemoryBytes()
+	for _, w := range f.workers {
+		n += w.filter.MemoryBytes()
+	}
+	return n
 }
 
 // Direct is guest.Lane.Direct: while it is ready, C may filter chunks without Run. If
@@ -162,6 +180,9 @@ func (f *Filter) Direct() (function, lane, ready unsafe.Pointer) { return f.lane
 
 // Close frees the guest and logs what has been counted.
 func (f *Filter) Close() {
+	for _, w := range f.workers {
+		w.stop(f.log)
+	}
 	f.stop()
 	logStats(f.log, f.Stats())
 }
@@ -192,6 +213,9 @@ func (f *Filter) stop() {
 // is to stay as it is; else out, which may be empty, takes its place. out is
 // valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
+	if len(f.workers) > 0 {
+		return f.runShared(tag, data)
+	}
 	f.lane.Begin(len(data))
 	return f.finish(f.process(tag, data, false) != nil)
 }
@@ -212,11 +236,15 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.mu.Lock()
 	f.total.add(f.count)
 	f.mu.Unlock()
-	f.lane.SetReady(f.instance != nil && f.breaker.state() == closed)
+	f.setReady()
 	if forget || !f.lane.Changed() {
 		return nil, false
 	}
 	return f.lane.Out(), true
+}
+
+func (f *Filter) setReady() {
+	f.lane.SetReady(f.instance != nil && f.breaker.state() == closed && len(f.workers) == 0)
 }
 
 // process goes through a chunk. stopped says that the lane has, at some event. An error

@@ -70,11 +70,12 @@ static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_even
         e->sec = p[1];
         return p + 2;
     }
-    if (left >= 3 && *p == 0xcd) {
+    // Some encoders write what is not negative as signed.
+    if (left >= 3 && (*p == 0xcd || (*p == 0xd1 && p[1] <= 0x7f))) {
         e->sec = (uint32_t) p[1] << 8 | p[2];
         return p + 3;
     }
-    if (left >= 5 && *p == 0xce) {
+    if (left >= 5 && (*p == 0xce || (*p == 0xd2 && p[1] <= 0x7f))) {
         e->sec = big_endian(p + 1);
         return p + 5;
     }

@@ -90,6 +90,8 @@ var Table = []Option{
 		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; none unless set"},
 	{Name: "allow_precompiled", Type: Bool, Default: "off",
 		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
+	{Name: "workers", Type: Int, Default: "1",
+		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
 		Help: "Least room for tag and record in a module that exports no allocator; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
@@ -144,6 +146,8 @@ type Options struct {
 	BreakerFailures    int   // 0: never
 	BreakerBackoff     time.Duration
 
+	Workers int // at least 1
+
 	InitFunction     string // auto, none, or a name
 	Allocator        string // auto, host, or NAME,NAME
 	CacheDir         string // "": none
@@ -188,6 +192,8 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
+
+		Workers: int(p.number("workers", 1, 64)),
 
 		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
 		Allocator:        p.allocator("allocator"),

@@ -83,7 +83,7 @@ func TestParse(t *testing.T) {
 		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
-		"recycle_memory": "0", "breaker_failures": "3", "breaker_backoff": "2",
+		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
 		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "allow_precompiled": "On",
 	}))
 	if err != nil {
@@ -94,7 +94,7 @@ func TestParse(t *testing.T) {
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
 		Env: []string{"A=1", "B=x=y", "C="}, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
-		InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
+		Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -110,7 +110,7 @@ func TestParseDefaults(t *testing.T) {
 	want := Options{
 		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
-		BreakerFailures: 100, BreakerBackoff: time.Second, InitFunction: "auto", Allocator: "auto",
+		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, InitFunction: "auto", Allocator: "auto",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -148,6 +148,8 @@ func TestParseErrors(t *testing.T) {
 		{"memory_limit", "0"},
 		{"memory_limit", "5G"},
 		{"recycle_memory", "x"},
+		{"workers", "0"},
+		{"workers", "65"},
 		{"breaker_failures", "-1"},
 		{"breaker_failures", "many"},
 		{"breaker_backoff", "0"},

@@ -1,0 +1,164 @@
+package filter
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+)
+
+// worker is a further instance of a filter's module, on a thread of its own. It has a
+// part of each chunk that is worth it, and what it decides, it decides by itself: a
+// breaker, an instance's age, and the limits of the log are its own.
+type worker struct {
+	filter *Filter
+	lines  []line // logged since the last join
+
+	work      chan struct{} // closed: the thread is to end
+	done      chan struct{}
+	tag, data []byte
+	forget    bool
+}
+
+type line struct {
+	level Level
+	text  string
+}
+
+// newWorker starts a worker.
+func newWorker(o options.Options) (*worker, error) {
+	w := &worker{work: make(chan struct{}), done: make(chan struct{})}
+	var err error
+	w.filter, err = newFilter(o, func(level Level, text string) { w.lines = append(w.lines, line{level, text}) })
+	if err != nil {
+		return nil, err
+	}
+	if err := guest.Go(w.loop); err != nil {
+		w.filter.stop()
+		return nil, fmt.Errorf("option workers: can't start a thread: %w", err)
+	}
+	return w, nil
+}
+
+func (w *worker) loop() {
+	for range w.work {
+		w.forget = true
+		w.process()
+		w.done <- struct{}{}
+	}
+	close(w.done)
+}
+
+// process goes through the worker's part. A panic costs the chunk, as one of the
+// filter's own thread does.
+func (w *worker) process() {
+	defer func() {
+		if r := recover(); r != nil {
+			w.lines = append(w.lines, line{Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack())})
+		}
+	}()
+	w.filter.lane.Begin(len(w.data))
+	w.forget = w.filter.process(w.tag, w.data, false) != nil
+}
+
+// begin has the worker go through a part of a chunk. join waits for it, and takes over
+// what it has logged.
+func (w *worker) begin(tag, data []byte) {
+	w.tag, w.data = tag, data
+	w.work <- struct{}{}
+}
+
+func (w *worker) join(log *limiter) {
+	<-w.done
+	w.tellLines(log)
+}
+
+func (w *worker) tellLines(log *limiter) {
+	for _, l := range w.lines {
+		log.always(l.level, l.text)
+	}
+	w.lines = w.lines[:0]
+}
+
+// stop ends the thread and frees the guest.
+func (w *worker) stop(log *limiter) {
+	close(w.work)
+	<-w.done
+	w.filter.stop()
+	w.tellLines(log)
+}
+
+// runShared is Run with workers: each has a part of the chunk, and their events stand in
+// the order of the parts.
+func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
+	f.ends = split(f.ends[:0], data, 1+len(f.workers))
+	if len(f.ends) < 2 {
+		f.lane.Begin(len(data))
+		return f.finish(f.process(tag, data, false) != nil)
+	}
+	busy := f.workers[:len(f.ends)-1]
+	for i, w := range busy {
+		w.begin(tag, data[f.ends[i]:f.ends[i+1]])
+	}
+	forget := f.processFirst(tag, data[:f.ends[0]])
+	for _, w := range busy {
+		w.join(f.log)
+		forget = forget || w.forget
+	}
+	first, modified := f.finish(forget)
+	if cap(f.shared) > keepBytes && cap(f.shared) > 4*len(data) {
+		f.shared = nil
+	}
+	f.shared = appendPart(f.shared[:0], first, data[:f.ends[0]], modified)
+	for _, w := range busy {
+		part, partModified := w.filter.finish(forget)
+		f.shared = appendPart(f.shared, part, w.data, partModified)
+		modified = modified || partModified
+		w.tag, w.data = nil, nil
+	}
+	if !modified {
+		return nil, false
+	}
+	return f.shared, true
+}
+
+// processFirst goes through the filter's own part. If it panics, the workers are waited
+// for all the same: they read what is the host's.
+func (f *Filter) processFirst(tag, data []byte) (forget bool) {
+	forget = true
+	defer func() {
+		if r := recover(); r != nil {
+			f.log.always(Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	f.lane.Begin(len(data))
+	return f.process(tag, data, false) != nil
+}
+
+func appendPart(dst, part, came []byte, modified bool) []byte {
+	if modified {
+		return append(dst, part...)
+	}
+	return append(dst, came...)
+}
+
+// split appends where the parts of a chunk end: up to n of about the same size, between
+// events. Nothing is appended if there is one event, or something that is none.
+func split(ends []int, data []byte, n int) []int {
+	// An event holds its header, which holds metadata, and its body.
+	const depth = chunk.MaxDepth + 2
+	for rest := data; len(rest) > 0; {
+		after, err := mp.Skip(rest, depth)
+		if err != nil {
+			return ends[:0]
+		}
+		rest = after
+		if at := len(data) - len(rest); at*n >= len(data)*(len(ends)+1) {
+			ends = append(ends, at)
+		}
+	}
+	return ends
+}

@@ -1,0 +1,125 @@
+package filter
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+)
+
+// However many instances share a chunk, it becomes the same, in the same order.
+func TestWorkersDoWhatOneDoes(t *testing.T) {
+	for _, name := range []string{"identity", "wrap", "drop", "trap_when_told", "not_a_map"} {
+		for _, n := range []int{1, 2, 3, 7, 500} {
+			var in []byte
+			for i := range n {
+				in = append(in, event(t, int64(i+1), map[string]any{
+					"n": i, "trap": i%5 == 3, "text": strings.Repeat("x", i*13%97),
+				})...)
+			}
+			one := startWith(t, options.Options{Workers: 1}, guests.WAT(name))
+			want, wantModified := one.Run(tag, in)
+			for _, workers := range []int{2, 3, 8} {
+				f := startWith(t, options.Options{Workers: workers}, guests.WAT(name))
+				for range 3 {
+					got, modified := f.Run(tag, in)
+					if modified != wantModified || !bytes.Equal(got, want) {
+						t.Fatalf("%s, %d records, %d workers: %x (modified %t), want %x (modified %t)",
+							name, n, workers, got, modified, want, wantModified)
+					}
+				}
+				wantStats, gotStats := one.Stats(), f.Stats()
+				for _, count := range []*uint64{&wantStats.Chunks, &wantStats.Records, &wantStats.Returned, &wantStats.Dropped, &wantStats.Failed} {
+					*count *= 3
+				}
+				wantStats.Replaced, gotStats.Replaced = 0, 0 // each has its own next instance
+				wantStats.Causes, gotStats.Causes = [numCauses]uint64{}, [numCauses]uint64{}
+				if diff := cmp.Diff(wantStats, gotStats); diff != "" {
+					t.Errorf("%s, %d records, %d workers: %s", name, n, workers, diff)
+				}
+			}
+		}
+	}
+}
+
+// A chunk that can't be read is not changed, wherever the damage is.
+func TestWorkersLeaveCorruptChunks(t *testing.T) {
+	var good []byte
+	for i := range 40 {
+		good = append(good, event(t, int64(i+1), map[string]any{"n": i})...)
+	}
+	first := len(event(t, 1, map[string]any{"n": 0}))
+	// 92 c0 80 is MessagePack, and no event.
+	for name, in := range map[string][]byte{
+		"begin":  append([]byte("\x92\xc0\x80"), good...),
+		"middle": append(append(append([]byte(nil), good[:20*first]...), "\x92\xc0\x80"...), good[20*first:]...),
+		"end":    append(append([]byte(nil), good...), "\x92\xc0\x80"...),
+		"cut":    good[:len(good)-1],
+	} {
+		f := startWith(t, options.Options{Workers: 3}, guests.WAT("wrap"))
+		if _, modified := f.Run(tag, in); modified {
+			t.Errorf("%s: modified", name)
+		}
+		if diff := cmp.Diff(Stats{Chunks: 1, Corrupt: 1}, f.Stats()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// What a worker's guest writes, and why it fails, is in the log when Run returns.
+func TestWorkersLog(t *testing.T) {
+	var in []byte
+	for i := range 30 {
+		in = append(in, event(t, int64(i+1), map[string]any{"n": i, "trap": i == 29})...)
+	}
+	f := startWith(t, options.Options{Workers: 3}, guests.WAT("trap_when_told"))
+	f.Run(tag, in)
+	if f.count(Error, "unreachable") != 1 {
+		t.Errorf("%v", f.logs)
+	}
+}
+
+// A chunk ends where its last part does, and no part cuts an event.
+func TestSplit(t *testing.T) {
+	for n := 1; n < 30; n++ {
+		var in []byte
+		starts := map[int]bool{}
+		for i := range n {
+			starts[len(in)] = true
+			in = append(in, event(t, 1, strings.Repeat("y", i*i%50))...)
+		}
+		for parts := 1; parts < 10; parts++ {
+			ends := split(nil, in, parts)
+			if len(ends) == 0 || len(ends) > parts || ends[len(ends)-1] != len(in) {
+				t.Fatalf("%d events in %d parts: %v of %d", n, parts, ends, len(in))
+			}
+			for i, end := range ends[:len(ends)-1] {
+				if !starts[end] || i > 0 && end <= ends[i-1] {
+					t.Fatalf("%d events in %d parts: %v", n, parts, ends)
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkWorkers(b *testing.B) {
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			f := startWith(b, options.Options{Workers: workers, Timeout: time.Second}, guests.WAT("wrap"))
+			var chunk []byte
+			for i := range 1000 {
+				chunk = append(chunk, event(b, int64(i), benchRecord(400))...)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				f.Run(tag, chunk)
+			}
+		})
+	}
+}
