@@ -133,6 +133,10 @@ static uint8_t *put_uint(uint8_t *out, uint64_t v)
     uint8_t digits[20];
     uint8_t *p = digits + sizeof(digits);
 
+    if (v < 10) {
+        *out = (uint8_t) ('0' + v);
+        return out + 1;
+    }
     while (v >= 100) {
         p -= 2;
         memcpy(p, digit_pairs + v % 100 * 2, 2);
@@ -644,8 +648,11 @@ typedef struct {
 } text;
 
 // next answers the first byte that is no white space, and goes there; 0 at the end.
-static uint8_t next(text *t)
+static inline uint8_t next(text *t)
 {
+    if (t->p < t->end && *t->p > ' ') {
+        return *t->p;
+    }
     while (t->p < t->end) {
         uint8_t c = *t->p;
 
@@ -961,6 +968,22 @@ static uint8_t *decode_string(text *t, uint8_t *out)
 {
     uint8_t *start = out++;
 
+    // Most strings end in the first block.
+    if (t->readable - t->p >= BLOCK) {
+        block b = block_load(t->p);
+        unsigned special = string_special(b);
+
+        if (special != 0) {
+            unsigned n = (unsigned) __builtin_ctz(special);
+
+            if (t->p + n < t->end && t->p[n] == '"') {
+                block_store(out, b);
+                *start = (uint8_t) (0xa0 | n);
+                t->p += n + 1;
+                return out + n;
+            }
+        }
+    }
     for (;;) {
         const uint8_t *from = t->p, *to = string_end(from, t->end, t->readable);
 
