@@ -1,6 +1,6 @@
-// Package filter is the way of a chunk through a guest: it reads the chunk's
-// events, hands the records over in batches, and writes what comes back. It
-// decides what an error does to a record, and counts it.
+// Package filter is the way of a chunk through a guest: a lane of package guest does
+// what is ordinary, and this package all else. It decides what an error does to a
+// record, counts it, and replaces guests.
 package filter
 
 import (

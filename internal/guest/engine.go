@@ -3,8 +3,8 @@
 // Module is compiled code that any number of instances share, an Instance is a
 // store with its linear memory, for one thread at a time.
 //
-// The Go side uses wasmtime-go to compile, link and instantiate. The crossing
-// itself is call.c: one cgo call runs a whole batch of records.
+// The Go side uses wasmtime-go to compile, link and instantiate. A Lane takes chunks
+// through an instance: lane.c goes from event to event, call.c into the guest and back.
 package guest
 
 // #include <stdlib.h>

@@ -31,8 +31,8 @@ static __thread int thread_id __attribute__((tls_model("initial-exec")));
 // Fluent Bit's handler for SIGHUP and SIGCONT calls signal() for SIGSEGV and
 // SIGFPE (flb_signal_init in src/fluent-bit.c, 1.9 to 5.1), over the handlers by
 // which wasmtime makes traps of faults. A guest that then faults would take the
-// process down, so wasmtime's handlers are put back before a batch. What is left
-// is a signal in the middle of a batch: it waits for the end of the batch.
+// process down, so wasmtime's handlers are put back before a chunk. What is left
+// is a signal in the middle of a chunk: it waits for the end of the chunk.
 
 static const int fault_signals[] = {SIGSEGV, SIGFPE};
 enum { FAULT_SIGNALS = sizeof(fault_signals) / sizeof(fault_signals[0]) };
