@@ -3,6 +3,7 @@
 // host.c   the symbols that Fluent Bit looks up, in the layout of the host that
 //          loads the object, and the callbacks behind them
 // worker.c the thread of each filter instance, on which Go and the guest run
+// output.c what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 //
 // Go is entered on the plugin's own threads only: the threads of the host may
 // be coroutines with a stack of 24 KiB.
@@ -11,6 +12,7 @@
 #define FLBWT_BORDER_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,7 +85,43 @@ const char *border_name(struct instance *inst);
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// border_output_log writes a line for the output door, on the host's thread.
-void border_output_log(int level, const char *text);
+// own_signals leaves a thread of the plugin the signals that it causes itself.
+void own_signals(sigset_t *set);
+
+// border_second_copy says whether another copy of the library was loaded before.
+bool border_second_copy(void);
+
+// border_output_options is the config map of the output, for hosts that take one
+// from a Go plugin; NULL if this one does not.
+void *border_output_options(void);
+
+struct flb_output_instance;
+
+enum output_job_kind { OUTPUT_INIT, OUTPUT_FLUSH, OUTPUT_EXIT };
+
+// output_job is a call of the host to an output. It lives on the caller's stack;
+// what it points at is borrowed until border_output_done.
+struct output_job {
+    enum output_job_kind kind;
+    void *context; // the plugin to initialise, or what FLBPluginSetContext has set
+    void *data;
+    size_t size;
+    char *tag;
+    bool on_engine; // the caller is the engine's thread, as far as is known
+
+    struct flb_output_instance *ins;
+    int result;
+    bool finished;
+    pthread_cond_t done;
+    struct log_line *lines, **lines_end;
+    struct output_job *next;
+};
+
+// What the Go side asks for, on any thread.
+void border_output_register(void *def);
+const char *border_output_name(void *plugin);                 // of an OUTPUT_INIT
+struct flb_output_instance *border_output_instance(void *plugin);
+void border_output_line(struct output_job *job, int level, const char *text, size_t len);
+void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result);
 
 #endif

@@ -13,7 +13,7 @@ enum { WORKER_STACK_BYTES = 8 * 1024 * 1024 };
 // own_signals leaves a thread of the plugin the signals that it causes itself,
 // and those of Go's scheduler and profiler. The host's are for the host's
 // threads: its handlers would run on whatever stack a goroutine has.
-static void own_signals(sigset_t *set)
+void own_signals(sigset_t *set)
 {
     static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
                                SIGABRT, SIGSYS, SIGURG, SIGPROF};
