@@ -2,7 +2,6 @@
 #include "border.h"
 
 #include <dlfcn.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +46,23 @@ static struct {
     struct output_job *first, *last;
 } door = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
+// block_size is how much room a block of the host has; 0 if that can't be asked of
+// the allocator that gave it.
+static size_t block_size(void *block)
+{
+    size_t (*usable_size)(void *);
+    void *allocate = dlsym(RTLD_DEFAULT, "malloc");
+    Dl_info of_allocate, of_usable_size;
+
+    *(void **) &usable_size = dlsym(RTLD_DEFAULT, "malloc_usable_size");
+    if (allocate == NULL || usable_size == NULL || dladdr(allocate, &of_allocate) == 0 ||
+        dladdr(*(void **) &usable_size, &of_usable_size) == 0 ||
+        of_allocate.dli_fbase != of_usable_size.dli_fbase) {
+        return 0;
+    }
+    return usable_size(block);
+}
+
 void border_output_register(void *def)
 {
     struct plugin_definition *d = def;
@@ -60,7 +76,7 @@ void border_output_register(void *def)
     // has a place for one shows by its size; 5.0.3 to 5.1.0 may have room there that
     // they never read.
     void *map = border_output_options();
-    size_t size = map != NULL ? malloc_usable_size(def) : 0;
+    size_t size = map != NULL ? block_size(def) : 0;
     if (size >= sizeof(*d) && size < 2 * sizeof(*d)) {
         d->config_map = map;
     }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -132,6 +133,9 @@ func (c *Client) Close() {
 // an error the others may be sent again: the far side may or may not have them.
 // The end of ctx ends it at once.
 func (c *Client) Send(ctx context.Context, messages []*Message) error {
+	if !slices.ContainsFunc(messages, func(m *Message) bool { return !m.Done }) {
+		return nil
+	}
 	conn, err := c.connection(ctx)
 	if err != nil {
 		return err

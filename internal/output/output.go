@@ -65,6 +65,7 @@ type Output struct {
 	working sync.WaitGroup
 	overdue int // deliveries under way that a flush has given up waiting for
 	closing bool
+	hinted  bool // that Workers would help
 	total   Stats
 }
 
@@ -257,6 +258,11 @@ func (o *Output) wait(d *delivery, onEngine bool) {
 	if d.state == working && !d.overdue {
 		d.overdue = true
 		o.overdue++
+		if onEngine && !o.hinted {
+			o.hinted = true
+			o.log.add(filter.Info, "a delivery takes longer than engine_timeout, goes on in the background, "+
+				"and is asked for at the retry; Workers 1 gives this output a thread that may wait for it")
+		}
 	}
 }
 
