@@ -12,7 +12,6 @@
 #define FLBWT_BORDER_H
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -85,8 +84,11 @@ const char *border_name(struct instance *inst);
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// own_signals leaves a thread of the plugin the signals that it causes itself.
-void own_signals(sigset_t *set);
+// plugin_thread starts a thread with a worker's stack and signals; 0, or an errno.
+int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
+
+// border_thread has such a thread call flbwtThread; 0, or an errno.
+int border_thread(uintptr_t handle);
 
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);

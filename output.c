@@ -151,16 +151,12 @@ static void *door_main(void *arg)
 
 static int door_start(void)
 {
-    sigset_t own, before;
     pthread_t thread;
     int error = 0;
 
     pthread_mutex_lock(&door.lock);
     if (!door.started) {
-        own_signals(&own);
-        pthread_sigmask(SIG_SETMASK, &own, &before);
-        error = pthread_create(&thread, NULL, door_main, NULL);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        error = plugin_thread(&thread, door_main, NULL);
         if (error == 0) {
             pthread_detach(thread);
             door.started = true;

@@ -4,7 +4,10 @@ package main
 import "C"
 
 import (
+	"fmt"
+	"runtime/cgo"
 	"sync"
+	"syscall"
 	"unsafe"
 
 	fluentbit "github.com/fluent/fluent-bit-go/output"
@@ -82,7 +85,7 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 		return nil, err
 	}
 	guest.WrapHostSignals()
-	o, lines, err := output.New(options)
+	o, lines, err := output.New(options, thread)
 	if err != nil {
 		return lines, err
 	}
@@ -92,4 +95,15 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 
 func outputLine(job *C.struct_output_job, level filter.Level, line string) {
 	C.border_output_line(job, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
+}
+
+// thread runs a function on a thread of the border's making, which has the stack of
+// a worker.
+func thread(f func()) error {
+	h := cgo.NewHandle(f)
+	if errno := C.border_thread(C.uintptr_t(h)); errno != 0 {
+		h.Delete()
+		return fmt.Errorf("can't start a thread: %w", syscall.Errno(errno))
+	}
+	return nil
 }

@@ -14,6 +14,8 @@ package main
 import "C"
 
 import (
+	"fmt"
+	"os"
 	"runtime/cgo"
 	"unsafe"
 
@@ -72,6 +74,16 @@ func FLBPluginRegister(def unsafe.Pointer) C.int {
 //
 //export flbwtOutput
 func flbwtOutput(job *C.struct_output_job) { go serve(job) }
+
+// flbwtThread is what a thread of border_thread does.
+//
+//export flbwtThread
+func flbwtThread(handle C.uintptr_t) {
+	f := cgo.Handle(handle).Value().(func())
+	cgo.Handle(handle).Delete()
+	defer logPanic(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", line) }, "thread")
+	f()
+}
 
 // main is not called in a shared object.
 func main() {}

@@ -13,7 +13,7 @@ enum { WORKER_STACK_BYTES = 8 * 1024 * 1024 };
 // own_signals leaves a thread of the plugin the signals that it causes itself,
 // and those of Go's scheduler and profiler. The host's are for the host's
 // threads: its handlers would run on whatever stack a goroutine has.
-void own_signals(sigset_t *set)
+static void own_signals(sigset_t *set)
 {
     static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
                                SIGABRT, SIGSYS, SIGURG, SIGPROF};
@@ -88,22 +88,44 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-int worker_start(struct instance *inst)
+int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
 {
     pthread_attr_t attr;
     sigset_t own, before;
     int error;
 
     own_signals(&own);
-    pthread_mutex_init(&inst->lock, NULL);
-    pthread_cond_init(&inst->work, NULL);
-    pthread_cond_init(&inst->done, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
     pthread_sigmask(SIG_SETMASK, &own, &before);
-    error = pthread_create(&inst->thread, &attr, worker_main, inst);
+    error = pthread_create(thread, &attr, start, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
+    return error;
+}
+
+int worker_start(struct instance *inst)
+{
+    pthread_mutex_init(&inst->lock, NULL);
+    pthread_cond_init(&inst->work, NULL);
+    pthread_cond_init(&inst->done, NULL);
+    return plugin_thread(&inst->thread, worker_main, inst);
+}
+
+static void *output_main(void *handle)
+{
+    flbwtThread((uintptr_t) handle);
+    return NULL;
+}
+
+int border_thread(uintptr_t handle)
+{
+    pthread_t thread;
+    int error = plugin_thread(&thread, output_main, (void *) handle);
+
+    if (error == 0) {
+        pthread_detach(thread);
+    }
     return error;
 }
 

@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -53,8 +52,8 @@ type Output struct {
 	destination destination
 	log         *sink
 	connections chan struct{}  // a place for each delivery at a time
-	work        chan *delivery // to the guest's goroutine
-	guestGone   chan struct{}  // closed when the guest's goroutine has ended
+	work        chan *delivery // to the guest's thread
+	guestGone   chan struct{}  // closed when the guest's thread is done
 	ctx         context.Context
 	cancel      context.CancelFunc
 
@@ -110,15 +109,16 @@ type errPermanent struct{ error }
 
 func (e errPermanent) Unwrap() error { return e.error }
 
-// New makes the output of an instance and starts its guest.
-func New(o options.Output) (*Output, []Line, error) {
+// New makes the output of an instance and starts its guest. thread runs a function
+// on a thread of its own, whose stack must hold the guest's.
+func New(o options.Output, thread func(func()) error) (*Output, []Line, error) {
 	s := newSink()
-	out, err := start(o, s, func() (transformer, error) { return filter.New(o.Options, s.add) })
+	out, err := start(o, s, thread, func() (transformer, error) { return filter.New(o.Options, s.add) })
 	return out, s.take(), err
 }
 
-// start makes an output; open is called on the guest's goroutine.
-func start(o options.Output, s *sink, open func() (transformer, error)) (*Output, error) {
+// start makes an output; open is called on the guest's thread.
+func start(o options.Output, s *sink, thread func(func()) error, open func() (transformer, error)) (*Output, error) {
 	out := &Output{
 		options:     o,
 		destination: newDestination(o),
@@ -131,8 +131,11 @@ func start(o options.Output, s *sink, open func() (transformer, error)) (*Output
 	}
 	out.ctx, out.cancel = context.WithCancel(context.Background())
 	started := make(chan error)
-	go out.guest(open, started)
-	if err := <-started; err != nil {
+	err := thread(func() { out.guest(open, started) })
+	if err == nil {
+		err = <-started
+	}
+	if err != nil {
 		out.cancel()
 		out.destination.close()
 		return nil, err
@@ -140,12 +143,10 @@ func start(o options.Output, s *sink, open func() (transformer, error)) (*Output
 	return out, nil
 }
 
-// guest has the guest on a thread of its own: of Go's making, with a stack that is
-// the system's default.
+// guest is what the guest's thread does.
 func (o *Output) guest(open func() (transformer, error), started chan<- error) {
-	runtime.LockOSThread()
 	defer close(o.guestGone)
-	t, err := open()
+	t, err := opened(open)
 	started <- err
 	if err != nil {
 		return
@@ -159,6 +160,16 @@ func (o *Output) guest(open func() (transformer, error), started chan<- error) {
 			return
 		}
 	}
+}
+
+// opened is open, of which a panic is an error.
+func opened(open func() (transformer, error)) (t transformer, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return open()
 }
 
 // transform runs a chunk through the guest, and divides what comes out.
@@ -403,6 +414,7 @@ func (o *Output) try(d *delivery) (err error) {
 		o.mu.Lock()
 		d.input = nil
 		o.resize(d, p.bytes()+entryBytes)
+		o.makeRoom(0) // the guest may have made more of it
 		o.mu.Unlock()
 	}
 	select {
