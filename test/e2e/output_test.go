@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
@@ -14,7 +16,7 @@ import (
 )
 
 // startOutput runs a configuration with both doors of the plugin, in which DIR is a
-// directory of the test, PORT a free port, and WASM and WRAP are guests.
+// directory of the test, PORT a free port, and WASM, WRAP and STAMP are guests.
 func (fb fluentBit) startOutput(t *testing.T, conf string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -23,7 +25,7 @@ func (fb fluentBit) startOutput(t *testing.T, conf string) *process {
 		t.Fatal(err)
 	}
 	conf = strings.NewReplacer("DIR", dir, "PORT", freePort(t), "WASM", guest(t, "identity"),
-		"WRAP", guest(t, "wrap")).Replace(conf)
+		"WRAP", guest(t, "wrap"), "STAMP", guest(t, "stamp")).Replace(conf)
 	path := filepath.Join(dir, "fluent-bit.conf")
 	writeFile(t, path, conf)
 	writeFile(t, filepath.Join(dir, "parsers.conf"), parsersConf)
@@ -124,10 +126,14 @@ func TestOutputBackToTheHost(t *testing.T) {
 	})
 }
 
-// TLS is Fluent Bit's own, and so are the shared key and the user.
+// TLS is Fluent Bit's own, and so is the check of the shared key.
 func TestOutputToASecureForwardInput(t *testing.T) {
+	certificates := t.TempDir()
+	if _, _, err := forwardserver.Certificate(certificates, "far.example"); err != nil {
+		t.Fatal(err)
+	}
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		p := fb.startOutput(t, outputService+`
+		p := fb.startOutput(t, strings.ReplaceAll(outputService+`
 [INPUT]
     name dummy
     tag app.web
@@ -140,6 +146,9 @@ func TestOutputToASecureForwardInput(t *testing.T) {
     port PORT
     shared_key s3cret
     self_hostname far.example
+    tls on
+    tls.crt_file CERTS/far.example.pem
+    tls.key_file CERTS/far.example.key
 [OUTPUT]
     name wasmtime
     match app.*
@@ -150,6 +159,9 @@ func TestOutputToASecureForwardInput(t *testing.T) {
     emit_shared_key s3cret
     emit_self_hostname near.example
     emit_compress gzip
+    emit_tls on
+    emit_tls_vhost far.example
+    emit_tls_ca_file CERTS/far.example.pem
     workers 1
     retry_limit no_limits
 [OUTPUT]
@@ -158,7 +170,7 @@ func TestOutputToASecureForwardInput(t *testing.T) {
     path DIR
     file again
     format msgpack
-`)
+`, "CERTS", certificates))
 		again := filepath.Join(p.dir, "again")
 		p.until("5 records", func() bool {
 			return len(fileEvents(t, again)) >= 5 || p.logLine("unknown configuration property 'shared_key'") != ""
@@ -233,8 +245,16 @@ func TestOutputKilledServer(t *testing.T) {
 	}
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		ledger := forwardserver.NewLedger(records)
+		var messages, hangups atomic.Int64
 		received := func(m forwardserver.Message) forwardserver.Verdict {
 			ledger.Take(m.Events)
+			switch n := messages.Add(1); {
+			case n%20 == 7:
+				hangups.Add(1)
+				return forwardserver.Hangup
+			case n%20 == 17: // later than flush_timeout: the retry finds it
+				<-time.After(300 * time.Millisecond)
+			}
 			return forwardserver.Acknowledge
 		}
 		listen := func(address string) *forwardserver.Server {
@@ -260,10 +280,11 @@ func TestOutputKilledServer(t *testing.T) {
 [OUTPUT]
     name wasmtime
     match app
-    wasm_path WASM
+    wasm_path STAMP
     function_name filter
     emit_to forward://%s
     emit_timeout 5s
+    flush_timeout 200ms
     workers 4
     retry_limit no_limits
 `, in, server.Address()))
@@ -274,21 +295,30 @@ func TestOutputKilledServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		const kills = 10
+		kills := 3
+		if records > 20_000 {
+			kills = 10
+		}
 		killed, written := 0, portion
-		for distinct := 0; distinct < records; {
-			last := distinct
-			p.until("more records", func() bool { distinct, _, _, _ = ledger.Counts(); return distinct > last })
-			if killed < kills && distinct > records*killed/(kills+1) {
-				server.Kill()
-				server = listen(server.Address())
-				killed++
-			}
+		feed := func(distinct int) {
 			for ; written < records && written < distinct+4*portion; written += portion {
 				if _, err := file.WriteString(strings.Join(lines[written:min(written+portion, records)], "\n") + "\n"); err != nil {
 					t.Fatal(err)
 				}
 			}
+		}
+		for distinct := 0; distinct < records; {
+			last := distinct
+			p.until("more records", func() bool { distinct, _, _, _ = ledger.Counts(); return distinct > last })
+			if killed < kills && distinct > records*killed/(kills+1) {
+				server.Kill()
+				retries := strings.Count(p.log.String(), "failed to flush chunk")
+				feed(distinct)
+				p.until("a retry", func() bool { return strings.Count(p.log.String(), "failed to flush chunk") > retries })
+				server = listen(server.Address())
+				killed++
+			}
+			feed(distinct)
 		}
 		p.stop()
 		server.Kill()
@@ -296,8 +326,8 @@ func TestOutputKilledServer(t *testing.T) {
 		if distinct != records || changed != 0 || err != nil {
 			t.Errorf("%d of %d records came, %d changed: %v", distinct, records, changed, err)
 		}
-		fmt.Printf("soak: output in Fluent Bit %s: %d records: all came, %d of them again, %d with other bytes; far side killed %d times\n",
-			fb.version, distinct, again, changed, killed)
+		fmt.Printf("soak: output in Fluent Bit %s: %d records: all came, %d of them again, %d with other bytes; far side killed %d times, %d hang-ups\n",
+			fb.version, distinct, again, changed, killed, hangups.Load())
 	})
 }
 

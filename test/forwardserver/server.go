@@ -266,8 +266,8 @@ func (s *Server) handshake(r *msgp.Reader, w *msgp.Writer) error {
 	return nil
 }
 
-// Certificate makes a certificate for a name, signed by itself, and writes it to a
-// file in dir.
+// Certificate makes a certificate for a name, signed by itself, and writes it to
+// NAME.pem in dir, and its key to NAME.key.
 func Certificate(dir, name string) (config *tls.Config, file string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -286,6 +286,14 @@ func Certificate(dir, name string) (config *tls.Config, file string, err error) 
 	file = filepath.Join(dir, name+".pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, "", err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, "", err
+	}
+	text = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	if err := os.WriteFile(filepath.Join(dir, name+".key"), text, 0o600); err != nil {
 		return nil, "", err
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, file, nil

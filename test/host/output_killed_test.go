@@ -50,7 +50,7 @@ func TestOutputKilledServer(t *testing.T) {
 	address := server.Address()
 
 	p := startProxy(t, 48)
-	id, ret := p.output(settings{"wasm_path": guest(t, "stamping"), "function_name": function, "flush_timeout": "20ms",
+	id, ret := p.output(settings{"wasm_path": guest(t, "stamp"), "function_name": function, "flush_timeout": "20ms",
 		"emit_timeout": "5s", "emit_to": "forward://" + address, "emit_tag": "$TAG"})
 	if ret != "1" {
 		t.Fatalf("init returned %s", ret)
