@@ -101,6 +101,9 @@ func TestParseOutput(t *testing.T) {
 		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_ca_file": dir + "/none"},
 		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_ca_file": "docs_test.go"},
 		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_crt_file": "docs_test.go"},
+		{"emit_to": "stdout", "emit_tls": "on"},
+		{"emit_to": "stdout", "emit_shared_key": "k"},
+		{"emit_to": "forward+unix:///s", "emit_tls": "on"},
 		{"emit_to": "stdout", "timeout": "soon"},
 	} {
 		if _, err := parse(test); err == nil {

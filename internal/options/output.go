@@ -151,6 +151,9 @@ func ParseOutput(name string, get func(name string) (value string, ok bool)) (Ou
 			o.SelfHostname = "localhost"
 		}
 	}
+	if o.SharedKey != "" && o.To != Forward {
+		p.fail("emit_shared_key", "(not shown)", "it is of use only with emit_to forward://")
+	}
 	if o.SharedKey == "" && (o.Username != "" || o.Password != "") {
 		p.fail("emit_shared_key", "", "emit_username and emit_password are of use only with a shared key")
 	}
@@ -232,6 +235,12 @@ func (p *parser) tls(o *Output) {
 		}
 		return
 	}
+	if o.To != Forward {
+		p.fail("emit_tls", "on", "it is of use only with emit_to forward://")
+	}
+	if o.Network == "unix" && vhost == "" && verify {
+		p.fail("emit_tls_vhost", "", "give the name that the certificate behind the socket has, or emit_tls_verify off")
+	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: vhost, InsecureSkipVerify: !verify}
 	if vhost == "" {
 		if host, _, err := net.SplitHostPort(o.Address); err == nil {
@@ -255,7 +264,5 @@ func (p *parser) tls(o *Output) {
 		}
 		config.Certificates = []tls.Certificate{certificate}
 	}
-	if o.To == Forward {
-		o.TLS = config
-	}
+	o.TLS = config
 }

@@ -20,6 +20,8 @@ import (
 // parcel is what the guest made of a chunk, on its way to a destination. It is
 // packed once: each attempt sends the same bytes.
 type parcel struct {
+	tag         string
+	input       []byte        // the chunk, until it is packed
 	transformed chan struct{} // closed when groups or err are set
 	groups      []*group
 	err         error

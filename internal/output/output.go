@@ -51,9 +51,9 @@ type Output struct {
 	options     options.Output
 	destination destination
 	log         *sink
-	connections chan struct{}  // a place for each delivery at a time
-	work        chan *delivery // to the guest's thread
-	guestGone   chan struct{}  // closed when the guest's thread is done
+	connections chan struct{} // a place for each delivery at a time
+	work        chan *parcel  // to the guest's thread
+	guestGone   chan struct{} // closed when the guest's thread is done
 	ctx         context.Context
 	cancel      context.CancelFunc
 
@@ -124,7 +124,7 @@ func start(o options.Output, s *sink, thread func(func()) error, open func() (tr
 		destination: newDestination(o),
 		log:         s,
 		connections: make(chan struct{}, o.Connections),
-		work:        make(chan *delivery),
+		work:        make(chan *parcel),
 		guestGone:   make(chan struct{}),
 		known:       map[key][]*delivery{},
 		order:       list.New(),
@@ -154,8 +154,8 @@ func (o *Output) guest(open func() (transformer, error), started chan<- error) {
 	defer t.Close()
 	for {
 		select {
-		case d := <-o.work:
-			o.transform(t, d)
+		case p := <-o.work:
+			o.transform(t, p)
 		case <-o.ctx.Done():
 			return
 		}
@@ -173,19 +173,19 @@ func opened(open func() (transformer, error)) (t transformer, err error) {
 }
 
 // transform runs a chunk through the guest, and divides what comes out.
-func (o *Output) transform(t transformer, d *delivery) {
-	defer close(d.parcel.transformed)
-	defer o.recovered("transform", &d.parcel.err)
-	data := d.input
-	if out, modified := t.Run([]byte(d.tag), data); modified {
+func (o *Output) transform(t transformer, p *parcel) {
+	defer close(p.transformed)
+	defer o.recovered("transform", &p.err)
+	data := p.input
+	if out, modified := t.Run([]byte(p.tag), data); modified {
 		data = out
 	}
-	groups, err := divide(data, d.tag, o.options.Tag, o.options.Metadata)
+	groups, err := divide(data, p.tag, o.options.Tag, o.options.Metadata)
 	if err != nil {
-		d.parcel.err = errPermanent{fmt.Errorf("the chunk can't be read: %w", err)}
+		p.err = errPermanent{fmt.Errorf("the chunk can't be read: %w", err)}
 		return
 	}
-	d.parcel.groups = groups
+	p.groups = groups
 }
 
 // recovered keeps a mistake of this plugin from taking the host down.
@@ -392,27 +392,12 @@ func (o *Output) attempt(d *delivery) {
 func (o *Output) try(d *delivery) (err error) {
 	defer o.recovered("delivery", &err)
 	if d.parcel == nil {
-		p := &parcel{transformed: make(chan struct{})}
-		d.parcel = p
-		select {
-		case o.work <- d:
-			<-p.transformed
-		case <-o.ctx.Done():
-			d.parcel = nil
-			return o.ctx.Err()
+		p, err := o.prepare(d)
+		if err != nil {
+			return err
 		}
-		if p.err == nil {
-			if err := o.destination.pack(p); err != nil {
-				p.err = errPermanent{err}
-			}
-		}
-		if p.err != nil {
-			d.parcel = nil
-			return p.err
-		}
-		p.groups = nil
 		o.mu.Lock()
-		d.input = nil
+		d.parcel, d.input = p, nil
 		o.resize(d, p.bytes()+entryBytes)
 		o.makeRoom(0) // the guest may have made more of it
 		o.mu.Unlock()
@@ -424,6 +409,25 @@ func (o *Output) try(d *delivery) (err error) {
 		return o.ctx.Err()
 	}
 	return o.destination.deliver(o.ctx, d.parcel)
+}
+
+// prepare takes a chunk through the guest and packs what comes out.
+func (o *Output) prepare(d *delivery) (*parcel, error) {
+	p := &parcel{tag: d.tag, input: d.input, transformed: make(chan struct{})}
+	select {
+	case o.work <- p:
+		<-p.transformed
+	case <-o.ctx.Done():
+		return nil, o.ctx.Err()
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	if err := o.destination.pack(p); err != nil {
+		return nil, errPermanent{err}
+	}
+	p.groups, p.input = nil, nil
+	return p, nil
 }
 
 // Stats answers the counts.

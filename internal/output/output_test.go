@@ -313,6 +313,36 @@ func TestPanicIsARetry(t *testing.T) {
 	want(t, o.Flush("app", record(1), false), OK)
 }
 
+// clumsy is a destination that panics when it packs its first parcel.
+type clumsy struct {
+	destination
+	packed int
+}
+
+func (c *clumsy) pack(p *parcel) error {
+	if c.packed++; c.packed == 1 {
+		c.destination.pack(p)
+		panic("oh")
+	}
+	return c.destination.pack(p)
+}
+
+// What is half packed is not taken for the whole.
+func TestPanicWhilePacking(t *testing.T) {
+	var r receiver
+	_, to := serve(t, &r)
+	o := open(t, &guest{}, map[string]string{"emit_to": to})
+	o.destination = &clumsy{destination: o.destination}
+	want(t, o.Flush("app", record(1), false), Retry)
+	if len(r.all()) != 0 {
+		t.Error("it was sent")
+	}
+	want(t, o.Flush("app", record(1), false), OK)
+	if n := len(r.all()); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}
+
 // Nothing left of a chunk is nothing to send.
 func TestAllDropped(t *testing.T) {
 	var r receiver
