@@ -346,11 +346,9 @@ func (c *conn) read() ([]byte, error) {
 	}
 }
 
-// handshake answers the HELO of a far side that knows the shared key.
+// handshake answers the HELO of a far side that knows the shared key. Who calls it
+// closes the connection when it takes too long.
 func (c *conn) handshake() error {
-	if err := c.net.SetDeadline(time.Now().Add(c.config.ConnectTimeout)); err != nil {
-		return err
-	}
 	helo, err := c.read()
 	if err != nil {
 		return fmt.Errorf("no HELO (does the far side have a shared key?): %w", err)
