@@ -60,9 +60,9 @@ var OutputTable = []Option{
 	{Name: "emit_tls_key_file", Type: String,
 		Help: "File of the PEM key of that certificate"},
 	{Name: "flush_timeout", Type: Time, Default: "10s",
-		Help: "Longest that a flush waits for its delivery on a thread of Workers; then Fluent Bit is asked to try again, and the delivery goes on meanwhile"},
+		Help: "Longest that a flush waits for its delivery on a thread of Workers; then Fluent Bit is asked to try again, and the delivery goes on meanwhile; no longer than engine_timeout while an earlier one is overdue"},
 	{Name: "engine_timeout", Type: Time, Default: "100ms",
-		Help: "The same on the engine's own thread, without Workers; it waits for nothing while an earlier delivery is overdue"},
+		Help: "The same on the engine's own thread, without Workers; not at all while an earlier delivery is overdue"},
 	{Name: "retry_cache", Type: Size, Default: "64M",
 		Help: "Most memory for chunks under way and for results kept for a retry; a retried chunk that was pushed out runs through the module again"},
 }

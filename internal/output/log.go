@@ -86,6 +86,18 @@ func (s *sink) succeeded() {
 	}
 }
 
+// close tells what has not been told.
+func (s *sink) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for kind, n := range s.untold {
+		if n > 0 {
+			s.append(filter.Warn, fmt.Sprintf("%d more failures since the last line about them (%s)", n, kind))
+		}
+	}
+	clear(s.untold)
+}
+
 func (s *sink) take() []Line {
 	s.mu.Lock()
 	defer s.mu.Unlock()

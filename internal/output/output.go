@@ -249,11 +249,14 @@ func (o *Output) Flush(tag string, data []byte, onEngine bool) Result {
 // meanwhile.
 func (o *Output) wait(d *delivery, onEngine bool) {
 	limit := o.options.FlushTimeout
-	if onEngine {
+	switch {
+	case onEngine && o.overdue > 0:
+		limit = 0 // the engine waits once for a far side that does not answer
+	case onEngine:
 		limit = o.options.EngineTimeout
-		if o.overdue > 0 {
-			limit = 0 // the engine waits once for a far side that does not answer
-		}
+	case o.overdue > 0:
+		// Nor are workers held up by each chunk in turn: a shutdown waits for them.
+		limit = min(limit, o.options.EngineTimeout)
 	}
 	d.attended = true
 	done := d.done
@@ -455,7 +458,7 @@ func (o *Output) Close() []Line {
 	}
 	o.destination.close()
 	s := o.Stats()
-	o.log.succeeded()
+	o.log.close()
 	o.log.add(filter.Info, fmt.Sprintf(
 		"%d chunks: %d delivered, %d given up; %d flushes to be tried again, %d results pushed out of retry_cache",
 		s.Chunks, s.Delivered, s.Refused, s.Retries, s.Evicted))
