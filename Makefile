@@ -57,9 +57,12 @@ fuzz: ## runs every fuzz target for FUZZTIME
 SOAK ?= 3m
 SOAK_RELOADS ?= 200
 SOAK_RECORDS ?= 10000000
-soak: build ## hostile guests, reloads and a leak: SOAK=3m per Fluent Bit, SOAK_RELOADS=200
+SOAK_OUTPUT_RECORDS ?= 1000000
+soak: build ## hostile guests, reloads, a leak, far sides that die: SOAK=3m per Fluent Bit, SOAK_RELOADS=200
 	SOAK=$(SOAK) SOAK_RELOADS=$(SOAK_RELOADS) SOAK_RECORDS=$(SOAK_RECORDS) \
 		$(GO) test -count=1 -timeout 3h -v ./test/soak
+	SOAK_OUTPUT_RECORDS=$(SOAK_OUTPUT_RECORDS) \
+		$(GO) test -count=1 -timeout 3h -v -run 'OutputKilledServer' ./test/host ./test/e2e
 
 # BENCH_SVG and BENCH_MARKDOWN name files for the chart and the table.
 BENCH_ROUNDS ?= 5

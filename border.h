@@ -4,6 +4,7 @@
 //          loads the object, and the callbacks behind them
 // worker.c where Go and the guest run: on the thread that calls, or, if that is a
 //          coroutine with a stack of 24 KiB, on the thread of the instance
+// output.c what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 
 #ifndef FLBWT_BORDER_H
 #define FLBWT_BORDER_H
@@ -93,7 +94,43 @@ const char *border_name(struct instance *inst);
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// border_output_log writes a line for the output door, on the host's thread.
-void border_output_log(int level, const char *text);
+// plugin_thread starts a thread with a worker's stack and signals; 0, or an errno.
+int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
+
+// border_second_copy says whether another copy of the library was loaded before.
+bool border_second_copy(void);
+
+// border_output_options is the config map of the output, for hosts that take one
+// from a Go plugin; NULL if this one does not.
+void *border_output_options(void);
+
+struct flb_output_instance;
+
+enum output_job_kind { OUTPUT_INIT, OUTPUT_FLUSH, OUTPUT_EXIT };
+
+// output_job is a call of the host to an output. It lives on the caller's stack;
+// what it points at is borrowed until border_output_done.
+struct output_job {
+    enum output_job_kind kind;
+    void *context; // the plugin to initialise, or what FLBPluginSetContext has set
+    void *data;
+    size_t size;
+    char *tag;
+    bool on_engine; // the caller is the engine's thread, as far as is known
+
+    struct flb_output_instance *ins;
+    int result;
+    bool finished;
+    pthread_cond_t done;
+    struct log_line *lines, **lines_end;
+    struct output_job *next;
+};
+
+// What the Go side asks for, on any thread.
+void border_output_register(void *def);
+const char *border_output_name(void *plugin);                 // of an OUTPUT_INIT
+struct flb_output_instance *border_output_instance(void *plugin);
+void border_output_line(struct output_job *job, int level, const char *text, size_t len);
+void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result);
 
 #endif

@@ -3,6 +3,7 @@ module github.com/fluent-bit-wasmtime/fluent-bit-wasmtime
 go 1.25.0
 
 require (
+	github.com/IBM/fluent-forward-go v0.4.0
 	github.com/bytecodealliance/wasmtime-go/v44 v44.0.0
 	github.com/fluent/fluent-bit-go v0.0.0-20230731091245-a7a013e2473c
 	github.com/goccy/go-yaml v1.19.2
@@ -17,6 +18,7 @@ require (
 )
 
 require (
+	github.com/google/uuid v1.6.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect

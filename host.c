@@ -109,9 +109,18 @@ static const struct config_map_entry options[] = {
 #include "config_map.inc"
 };
 
-enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
+static const struct config_map_entry output_options[] = {
+#include "config_map_output.inc"
+};
+
+enum {
+    OPTIONS = sizeof(options) / sizeof(options[0]),
+    OUTPUT_OPTIONS = sizeof(output_options) / sizeof(output_options[0]),
+};
 
 static char config_map[(OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3] __attribute__((aligned(16)));
+static char output_config_map[(OPTIONS + OUTPUT_OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3]
+    __attribute__((aligned(16)));
 
 // exported says whether the host exports a symbol. That, never a version
 // string, tells what it is: other builds and forks say other things of
@@ -178,16 +187,6 @@ void border_log(struct instance *inst, int level, const char *text, size_t len)
     line->text[len] = '\0';
     *job->lines_end = line;
     job->lines_end = &line->next;
-}
-
-void border_output_log(int level, const char *text)
-{
-    if (host.log_print != NULL) {
-        host.log_print(level, NULL, 0, "[output:wasmtime] %s", text);
-    }
-    else {
-        fprintf(stderr, "[output:wasmtime] %s\n", text);
-    }
 }
 
 static void print_line(const struct instance *inst, int level, const char *text)
@@ -317,6 +316,18 @@ static int stop(void *context, struct flb_config *config)
 }
 
 static const char *refusal;
+static bool second_copy;
+
+bool border_second_copy(void)
+{
+    return second_copy;
+}
+
+// Go plugins bring a config map since 5.1.1, whose entries have the stride of 5.0.3.
+void *border_output_options(void)
+{
+    return exported("flb_config_map_get_raw") ? output_config_map : NULL;
+}
 
 // refuse stands where a host of unknown layout may look for cb_pre_run, cb_init
 // or, since it starts nothing, anything else; and in a second copy of the plugin.
@@ -402,11 +413,12 @@ __attribute__((constructor)) static void load(void)
 {
     loaded_in = getpid();
     layout = probe();
+    second_copy = loaded_before();
     if (layout == LAYOUT_UNKNOWN) {
         refusal = "this program is not a Fluent Bit that the plugin knows (1.9 to 5.1): it does "
                   "not export what those do";
     }
-    else if (loaded_before()) {
+    else if (second_copy) {
         refusal = "another copy of this plugin is loaded already: give -e once, or links to one "
                   "file instead of copies";
     }
@@ -415,6 +427,11 @@ __attribute__((constructor)) static void load(void)
                                                        : CONFIG_MAP_STRIDE_1_8;
     for (int i = 0; i < OPTIONS; i++) {
         memcpy(config_map + i * stride, &options[i], sizeof(options[i]));
+        memcpy(output_config_map + i * stride, &options[i], sizeof(options[i]));
+    }
+    for (int i = 0; i < OUTPUT_OPTIONS; i++) {
+        memcpy(output_config_map + (OPTIONS + i) * stride, &output_options[i],
+               sizeof(output_options[i]));
     }
 
     fill(&filter_wasmtime_plugin, "wasmtime", init_wasmtime);

@@ -1,9 +1,10 @@
-// The plugin: a filter for stock Fluent Bit, loaded with -e, that runs
-// WebAssembly guests on wasmtime.
+// The plugin: a filter and an output for stock Fluent Bit, loaded with -e, that
+// run WebAssembly guests on wasmtime.
 //
-// This file has what the border calls (host.c, worker.c) and Fluent Bit's Go
-// proxy looks up. The way of a chunk from here: wasm_host.go, msgpack.go,
-// internal/filter, internal/chunk, internal/transcode, internal/guest.
+// This file has what the border calls (host.c, worker.c, output.c). The way of a
+// chunk from here: wasm_host.go, msgpack.go, internal/filter, internal/chunk,
+// internal/transcode, internal/guest; for the output: output_host.go,
+// internal/output, internal/forward.
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
@@ -56,34 +57,21 @@ func flbwtStop(handle C.uintptr_t) {
 }
 
 // FLBPluginRegister is what the Go proxy of Fluent Bit calls first when the
-// object is loaded as out_wasmtime.so.
+// object is loaded as out_wasmtime.so. What it calls later is in output.c, which
+// hands the calls on to flbwtOutput.
 //
 //export FLBPluginRegister
 func FLBPluginRegister(def unsafe.Pointer) C.int {
-	return C.int(output.FLBPluginRegister(def, "wasmtime", "WebAssembly transform on wasmtime"))
+	result := output.FLBPluginRegister(def, "wasmtime", "WebAssembly transform on wasmtime, for one destination")
+	C.border_output_register(def)
+	return C.int(result)
 }
 
-// FLBPluginInit refuses: the output door is not built yet.
+// flbwtOutput takes a call of the host to an output. It does not wait for it: the
+// job is finished by border_output_done, from wherever.
 //
-//export FLBPluginInit
-func FLBPluginInit(plugin unsafe.Pointer) C.int {
-	text := C.CString("the output plugin is not built yet: use the filter (flb-filter_wasmtime.so, [FILTER] Name wasmtime)")
-	defer C.free(unsafe.Pointer(text))
-	C.border_output_log(C.FLB_LOG_ERROR, text)
-	return output.FLB_ERROR
-}
-
-// FLBPluginFlushCtx is never called, since no instance starts.
-//
-//export FLBPluginFlushCtx
-func FLBPluginFlushCtx(ctx, data unsafe.Pointer, size C.int, tag *C.char) C.int {
-	return output.FLB_ERROR
-}
-
-// FLBPluginExit has nothing to free.
-//
-//export FLBPluginExit
-func FLBPluginExit() C.int { return output.FLB_OK }
+//export flbwtOutput
+func flbwtOutput(job *C.struct_output_job) { go serve(job) }
 
 // main is not called in a shared object.
 func main() {}

@@ -159,24 +159,29 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-int worker_start(struct instance *inst)
+int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
 {
     pthread_attr_t attr;
     sigset_t own, before;
     int error;
 
     own_signals(&own);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &own, &before);
+    error = pthread_create(thread, &attr, start, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
+int worker_start(struct instance *inst)
+{
     pthread_mutex_init(&inst->lock, NULL);
     pthread_mutex_init(&inst->running, NULL);
     pthread_cond_init(&inst->work, NULL);
     pthread_cond_init(&inst->done, NULL);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &own, &before);
-    error = pthread_create(&inst->thread, &attr, worker_main, inst);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return error;
+    return plugin_thread(&inst->thread, worker_main, inst);
 }
 
 void worker_call(struct instance *inst, struct job *job)

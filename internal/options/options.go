@@ -1,7 +1,8 @@
-// Package options is the one table of the filter's options: what they are
+// Package options is the one table of the plugin's options: what they are
 // called, what they take, what they mean, and how they are checked. The host's
 // config map, the command's flags, the README's table and the parser all come
-// from it, and tests compare them with it.
+// from it, and tests compare them with it. The output has the filter's options
+// and, in output.go, its own.
 package options
 
 import (
@@ -146,7 +147,7 @@ type Options struct {
 	BreakerFailures    int   // 0: never
 	BreakerBackoff     time.Duration
 
-	Workers int // at least 1
+	Workers int // at least 1; an output has one: workers is a word of Fluent Bit there
 
 	InitFunction     string // auto, none, or a name
 	Allocator        string // auto, host, or NAME,NAME
@@ -159,7 +160,8 @@ type Options struct {
 
 // Error is a value that an option can't take, worded for the log of the host.
 type Error struct {
-	Filter string // instance name
+	Door   string // filter or output
+	Name   string // of the instance
 	Option string
 	Value  string // what was found; "" if the option is missing
 	Want   string // what is allowed
@@ -167,16 +169,27 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Value == "" {
-		return fmt.Sprintf("filter %s: option %s is not set: %s", e.Filter, e.Option, e.Want)
+		return fmt.Sprintf("%s %s: option %s is not set: %s", e.Door, e.Name, e.Option, e.Want)
 	}
-	return fmt.Sprintf("filter %s: option %s: invalid value %q: %s", e.Filter, e.Option, e.Value, e.Want)
+	return fmt.Sprintf("%s %s: option %s: invalid value %q: %s", e.Door, e.Name, e.Option, e.Value, e.Want)
 }
 
 // Parse reads the options of the filter instance named filter through get,
 // which answers the value that the user set, if any. Every error is an *Error.
 func Parse(filter string, get func(name string) (value string, ok bool)) (Options, error) {
-	p := parser{filter: filter, get: get}
-	o := Options{
+	p := parser{door: "filter", name: filter, get: get}
+	o := p.shared()
+	o.Workers = int(p.number("workers", 1, 64))
+	if p.err != nil {
+		return Options{}, p.err
+	}
+	return o, nil
+}
+
+// shared reads the options that the filter and the output have in common.
+func (p *parser) shared() Options {
+	return Options{
+		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
 		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
@@ -193,29 +206,23 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
 
-		Workers: int(p.number("workers", 1, 64)),
-
 		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
 		Allocator:        p.allocator("allocator"),
 		CacheDir:         p.value("cache_dir"),
 		AllowPrecompiled: p.bool("allow_precompiled"),
 	}
-	if p.err != nil {
-		return Options{}, p.err
-	}
-	return o, nil
 }
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	filter string
-	get    func(string) (string, bool)
-	err    error
+	door, name string
+	get        func(string) (string, bool)
+	err        error
 }
 
 func (p *parser) fail(option, value, want string) {
 	if p.err == nil {
-		p.err = &Error{Filter: p.filter, Option: option, Value: value, Want: want}
+		p.err = &Error{Door: p.door, Name: p.name, Option: option, Value: value, Want: want}
 	}
 }
 
@@ -224,9 +231,11 @@ func (p *parser) value(name string) string {
 	if v, ok := p.get(name); ok {
 		return strings.TrimSpace(v)
 	}
-	for _, o := range Table {
-		if o.Name == name {
-			return o.Default
+	for _, table := range [][]Option{Table, OutputTable} {
+		for _, o := range table {
+			if o.Name == name {
+				return o.Default
+			}
 		}
 	}
 	panic("option " + name + " is not in the table")

@@ -19,23 +19,34 @@ var update = flag.Bool("update", false, "write the files that are made from the 
 // writes them.
 
 func TestConfigMap(t *testing.T) {
+	compare(t, "../../config_map.inc", configMap("filter", Table))
+	compare(t, "../../config_map_output.inc", configMap("output", OutputTable))
+}
+
+// configMap is a table as config map entries.
+func configMap(door string, table []Option) string {
 	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST",
 		Time: "CONFIG_MAP_TIME", Int: "CONFIG_MAP_INT", Bool: "CONFIG_MAP_BOOL"}
 	var b strings.Builder
-	b.WriteString("// The filter's options as config map entries. Made from internal/options by\n" +
+	b.WriteString("// The " + door + "'s options as config map entries. Made from internal/options by\n" +
 		"// go test ./internal/options -update\n\n")
-	for _, o := range Table {
+	for _, o := range table {
 		def := "NULL"
 		if o.Default != "" {
 			def = strconv.Quote(o.Default)
 		}
 		fmt.Fprintf(&b, "{%s, %q, %s, 0, 0, 0,\n %q},\n", types[o.Type], o.Name, def, o.Help)
 	}
-	compare(t, "../../config_map.inc", b.String())
+	return b.String()
 }
 
 func TestReadme(t *testing.T) {
-	const begin, end = "<!-- options: made from internal/options -->\n", "<!-- /options -->"
+	readmeTable(t, "<!-- options: made from internal/options -->\n", "<!-- /options -->", Table)
+	readmeTable(t, "<!-- output options: made from internal/options -->\n", "<!-- /output options -->", OutputTable)
+}
+
+func readmeTable(t *testing.T, begin, end string, table []Option) {
+	t.Helper()
 	path := "../../README.md"
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -48,7 +59,7 @@ func TestReadme(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("| option | takes | default | meaning |\n|---|---|---|---|\n")
-	for _, o := range Table {
+	for _, o := range table {
 		def := "none"
 		switch {
 		case o.Required:

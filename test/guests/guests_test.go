@@ -185,7 +185,8 @@ func TestReplies(t *testing.T) {
 		"scribble":             {`{"a":1}`, `{"a":1}`},
 		"call_counter": {`{"calls":1}`, `{"calls":2}`, `{"calls":3}`, `{"calls":4}`, `{"calls":5}`,
 			`{"calls":6}`, `{"calls":7}`, `{"calls":8}`, `{"calls":9}`, `{"calls":10}`},
-		"wrap": {`{"tag":"a.b","sec":4000000000,"record":{"a":1}}`, `{"tag":"a.b","sec":4000000000,"record":{"a":1}}`},
+		"stamp": {`{"a":1,"calls":1000000001}`, `{"a":1,"calls":1000000002}`},
+		"wrap":  {`{"tag":"a.b","sec":4000000000,"record":{"a":1}}`, `{"tag":"a.b","sec":4000000000,"record":{"a":1}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := open(t, name, -1)

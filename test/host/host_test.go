@@ -639,24 +639,3 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 		})
 	}
 }
-
-// The output is not there yet, and says so.
-func TestOutputProxy(t *testing.T) {
-	p := start(t, newest)
-	r := p.do("proxy", enhex(objectDir+"/"+outWasmtime))
-	if name := string(unhex(r.fields["name"])); name != "wasmtime" {
-		t.Errorf("name = %q, want wasmtime", name)
-	}
-	if len(unhex(r.fields["description"])) == 0 {
-		t.Error("no description")
-	}
-	// fluent-bit-go's output package: an output (2) in Go (11).
-	if r.fields["registered"] != "0" || r.fields["type"] != "2" || r.fields["proxy"] != "11" {
-		t.Errorf("FLBPluginRegister: %v", r.fields)
-	}
-	// FLB_ERROR of fluent-bit-go; FLB_OK is 1.
-	if r.fields["init"] != "0" {
-		t.Errorf("FLBPluginInit = %s, want 0 (error)", r.fields["init"])
-	}
-	p.waitLog(levelError, "not built yet")
-}

@@ -753,71 +753,6 @@ static void raise_signal(char *line)
     ok("raised");
 }
 
-static char *output_property(char *key, void *output_instance)
-{
-    (void) key;
-    (void) output_instance;
-    return NULL;
-}
-
-/*
- * proxy PATH: registers and initializes an output as src/flb_plugin_proxy.c and
- * src/proxy/go/go.c (v5.1.1) do, and answers what the calls returned.
- */
-static void proxy(char *line)
-{
-    static const char *const required[] = {"FLBPluginRegister", "FLBPluginInit", "FLBPluginFlushCtx"};
-    struct { struct proxy_def def; unsigned char guard[64]; } d;
-    struct proxy_api api = {.output_get_property = output_property};
-    struct proxy_context context = {0};
-    struct proxy_output output = {.api = &api, .output_instance = config, .context = &context};
-    void *handle = dlopen(next_text(&line), RTLD_LAZY);
-    int (*cb_register)(struct proxy_def *);
-    int (*cb_init)(struct proxy_output *);
-    int (*cb_exit)(void);
-    int registered;
-    int initialized;
-    size_t i;
-
-    if (!handle) {
-        fail("%s", dlerror());
-        return;
-    }
-    for (i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
-        if (!dlsym(handle, required[i])) {
-            fail("%s is missing", required[i]);
-            return;
-        }
-    }
-    cb_register = dlsym(handle, "FLBPluginRegister");
-    cb_init = dlsym(handle, "FLBPluginInit");
-    cb_exit = dlsym(handle, "FLBPluginExit");
-
-    memset(&d, 0, sizeof(d));
-    memset(d.guard, 0xee, sizeof(d.guard));
-    registered = cb_register(&d.def);
-    for (i = 0; i < sizeof(d.guard); i++) {
-        if (d.guard[i] != 0xee) {
-            fail("FLBPluginRegister wrote behind its structure");
-            return;
-        }
-    }
-    output.name = d.def.name;
-    initialized = cb_init(&output);
-    if (cb_exit) {
-        cb_exit();
-    }
-    pthread_mutex_lock(&out_lock);
-    printf("ok registered=%i type=%i proxy=%i init=%i name=",
-           registered, d.def.type, d.def.proxy, initialized);
-    put_text(d.def.name);
-    fputs(" description=", stdout);
-    put_text(d.def.description);
-    putchar('\n');
-    fflush(stdout);
-    pthread_mutex_unlock(&out_lock);
-}
-
 static void memory(char *line)
 {
     (void) line;
@@ -842,7 +777,6 @@ static const struct {
     {"fork", fork_host},
     {"signals", signals},
     {"raise", raise_signal},
-    {"proxy", proxy},
     {"memory", memory},
 };
 

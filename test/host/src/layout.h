@@ -152,42 +152,4 @@ _Static_assert(offsetof(struct filter_instance, name) == 8, "v1.8.15, v2.0.14");
 _Static_assert(offsetof(struct filter_instance, alias) == 40, "v1.8.15, v2.0.14");
 #endif
 
-/*
- * struct flb_plugin_proxy_def up to v3.2.10. Later versions append event_type
- * and config_map (v4.2.8, v5.1.1), which plugins for the Go proxy leave alone.
- */
-struct proxy_def {
-    int type;
-    int proxy;
-    int flags;
-    char *name;
-    char *description;
-};
-
-_Static_assert(offsetof(struct proxy_def, name) == 16, "v1.8.15, v5.1.1");
-_Static_assert(offsetof(struct proxy_def, description) == 24, "v1.8.15, v5.1.1");
-
-/* struct flb_api: the first entry is for outputs (src/flb_api.c, v5.1.1). */
-struct proxy_api {
-    char *(*output_get_property)(char *key, void *output_instance);
-    void *rest[8];
-};
-
-/* struct flb_plugin_proxy_context (v1.8.15, v5.1.1) */
-struct proxy_context {
-    void *remote_context;
-    void *proxy;
-};
-
-/* struct flbgo_output_plugin of src/proxy/go/go.h, up to context (v1.8.15, v5.1.1) */
-struct proxy_output {
-    char *name;
-    struct proxy_api *api;
-    void *output_instance;
-    struct proxy_context *context;
-    void *callbacks[5];
-};
-
-_Static_assert(offsetof(struct proxy_output, context) == 24, "v1.8.15, v5.1.1");
-
 #endif

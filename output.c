@@ -1,0 +1,257 @@
+#define _GNU_SOURCE
+#include "border.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "_cgo_export.h"
+
+// What the Go proxy passes to FLBPluginRegister (include/fluent-bit/flb_plugin_proxy.h):
+// up to description in 1.9, event_type since 4.2, config_map since 5.1.1.
+struct plugin_definition {
+    int type, proxy, flags;
+    char *name, *description;
+    int event_type;
+    void *config_map;
+};
+
+_Static_assert(offsetof(struct plugin_definition, config_map) == 40, "config_map, 5.1.1");
+
+// What it passes to FLBPluginInit (src/proxy/go/go.h, 1.9 to 5.1).
+struct output_plugin {
+    char *name;
+    void *api;
+    struct flb_output_instance *o_ins;
+    void *context;
+};
+
+enum { FLB_ERROR = 0, FLB_OK = 1, FLB_RETRY = 2 }; // flb_output.h, 1.9 to 5.1
+
+static struct {
+    pid_t loaded_in;
+    const char *(*output_name)(struct flb_output_instance *ins);
+    int (*output_log_check)(struct flb_output_instance *ins, int level); // not in 1.9
+    void (*log_print)(int type, const char *file, int line, const char *fmt, ...);
+} host;
+
+// The thread that takes jobs to Go, made when the first instance starts.
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    bool started;
+    struct output_job *first, *last;
+} door = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+
+// block_size is how much room a block of the host has; 0 if that can't be asked of
+// the allocator that gave it.
+static size_t block_size(void *block)
+{
+    size_t (*usable_size)(void *);
+    void *allocate = dlsym(RTLD_DEFAULT, "malloc");
+    Dl_info of_allocate, of_usable_size;
+
+    *(void **) &usable_size = dlsym(RTLD_DEFAULT, "malloc_usable_size");
+    if (allocate == NULL || usable_size == NULL || dladdr(allocate, &of_allocate) == 0 ||
+        dladdr(*(void **) &usable_size, &of_usable_size) == 0 ||
+        of_allocate.dli_fbase != of_usable_size.dli_fbase) {
+        return 0;
+    }
+    return usable_size(block);
+}
+
+void border_output_register(void *def)
+{
+    struct plugin_definition *d = def;
+
+    host.loaded_in = getpid();
+    *(void **) &host.output_name = dlsym(RTLD_DEFAULT, "flb_output_name");
+    *(void **) &host.output_log_check = dlsym(RTLD_DEFAULT, "flb_output_log_check");
+    *(void **) &host.log_print = dlsym(RTLD_DEFAULT, "flb_log_print");
+
+    // With a config map, the host refuses unknown options. Whether its definition
+    // has a place for one shows by its size; 5.0.3 to 5.1.0 may have room there that
+    // they never read.
+    void *map = border_output_options();
+    size_t size = map != NULL ? block_size(def) : 0;
+    if (size >= sizeof(*d) && size < 2 * sizeof(*d)) {
+        d->config_map = map;
+    }
+}
+
+const char *border_output_name(void *plugin)
+{
+    struct output_plugin *p = plugin;
+
+    return host.output_name != NULL ? host.output_name(p->o_ins) : "wasmtime";
+}
+
+struct flb_output_instance *border_output_instance(void *plugin)
+{
+    return ((struct output_plugin *) plugin)->o_ins;
+}
+
+static void print_line(struct flb_output_instance *ins, int level, const char *text)
+{
+    const char *name = host.output_name != NULL && ins != NULL ? host.output_name(ins) : "wasmtime";
+
+    if (host.log_print == NULL) {
+        fprintf(stderr, "[output:wasmtime:%s] %s\n", name, text);
+    }
+    else if (ins == NULL || (host.output_log_check != NULL ? host.output_log_check(ins, level) != 0
+                                                           : level <= FLB_LOG_INFO)) {
+        host.log_print(level, NULL, 0, "[output:wasmtime:%s] %s", name, text);
+    }
+}
+
+void border_output_line(struct output_job *job, int level, const char *text, size_t len)
+{
+    struct log_line *line = malloc(sizeof(*line) + len + 1);
+
+    if (line == NULL) {
+        return;
+    }
+    line->next = NULL;
+    line->level = level;
+    memcpy(line->text, text, len);
+    line->text[len] = '\0';
+    *job->lines_end = line;
+    job->lines_end = &line->next;
+}
+
+void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result)
+{
+    pthread_mutex_lock(&door.lock);
+    job->ins = ins;
+    job->result = result;
+    job->finished = true;
+    pthread_cond_signal(&job->done);
+    pthread_mutex_unlock(&door.lock);
+}
+
+static void *door_main(void *arg)
+{
+    (void) arg;
+    pthread_mutex_lock(&door.lock);
+    for (;;) {
+        while (door.first == NULL) {
+            pthread_cond_wait(&door.work, &door.lock);
+        }
+        struct output_job *job = door.first;
+        door.first = job->next;
+        pthread_mutex_unlock(&door.lock);
+        flbwtOutput(job);
+        pthread_mutex_lock(&door.lock);
+    }
+    return NULL;
+}
+
+static int door_start(void)
+{
+    pthread_t thread;
+    int error = 0;
+
+    pthread_mutex_lock(&door.lock);
+    if (!door.started) {
+        error = plugin_thread(&thread, door_main, NULL);
+        if (error == 0) {
+            pthread_detach(thread);
+            door.started = true;
+        }
+    }
+    pthread_mutex_unlock(&door.lock);
+    return error;
+}
+
+// call hands a job over, waits for it, and prints what was logged.
+static int call(struct output_job *job)
+{
+    job->lines_end = &job->lines;
+    pthread_cond_init(&job->done, NULL);
+    pthread_mutex_lock(&door.lock);
+    if (door.first == NULL) {
+        door.first = job;
+    }
+    else {
+        door.last->next = job;
+    }
+    door.last = job;
+    pthread_cond_signal(&door.work);
+    while (!job->finished) {
+        pthread_cond_wait(&job->done, &door.lock);
+    }
+    pthread_mutex_unlock(&door.lock);
+    pthread_cond_destroy(&job->done);
+
+    for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
+        next = line->next;
+        print_line(job->ins, line->level, line->text);
+        free(line);
+    }
+    return job->result;
+}
+
+// on_engine tells the engine's thread from those of Workers, which are named
+// flb-out-NAME-wN (src/flb_output_thread.c, 1.9 to 5.1).
+static bool on_engine(void)
+{
+    char name[17] = "";
+
+    return prctl(PR_GET_NAME, name) != 0 || strncmp(name, "flb-out-", 8) != 0;
+}
+
+__attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
+{
+    struct output_job job = {.kind = OUTPUT_INIT, .context = plugin};
+    struct flb_output_instance *ins = border_output_instance(plugin);
+    int error;
+
+    if (getpid() != host.loaded_in) {
+        print_line(ins, FLB_LOG_ERROR,
+                   "Fluent Bit went into the background (Daemon On, or -d) after it had loaded "
+                   "this plugin, whose threads did not come along: run it in the foreground, "
+                   "under a service manager");
+        return FLB_ERROR;
+    }
+    if (border_second_copy()) {
+        print_line(ins, FLB_LOG_ERROR,
+                   "another copy of this plugin is loaded already: give -e links to one file "
+                   "instead of copies");
+        return FLB_ERROR;
+    }
+    error = door_start();
+    if (error != 0) {
+        char text[128];
+
+        snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
+        print_line(ins, FLB_LOG_ERROR, text);
+        return FLB_ERROR;
+    }
+    return call(&job);
+}
+
+// Fluent Bit calls it on a coroutine, whose stack is small.
+__attribute__((visibility("default"))) int FLBPluginFlushCtx(void *context, void *data, size_t size,
+                                                             char *tag)
+{
+    struct output_job job = {.kind = OUTPUT_FLUSH, .context = context, .data = data, .size = size,
+                             .tag = tag, .on_engine = on_engine()};
+
+    return context != NULL ? call(&job) : FLB_RETRY;
+}
+
+__attribute__((visibility("default"))) int FLBPluginExitCtx(void *context)
+{
+    struct output_job job = {.kind = OUTPUT_EXIT, .context = context};
+
+    return context != NULL ? call(&job) : FLB_OK;
+}
+
+// Hosts look for it, and call it only without FLBPluginExitCtx.
+__attribute__((visibility("default"))) int FLBPluginExit(void)
+{
+    return FLB_OK;
+}

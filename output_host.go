@@ -1,0 +1,109 @@
+package main
+
+// #include "border.h"
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"unsafe"
+
+	fluentbit "github.com/fluent/fluent-bit-go/output"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/output"
+)
+
+// hostedOutput is an output instance of the host, and its context. The output
+// package of fluent-bit-go keeps contexts for ever: this one lets go of the output.
+type hostedOutput struct {
+	ins *C.struct_flb_output_instance
+
+	mu     sync.Mutex
+	output *output.Output // guarded by mu; nil after the exit
+}
+
+// serve does what a call of the host asks for. It runs on a goroutine of its own.
+func serve(job *C.struct_output_job) {
+	result, ins := C.int(output.Error), (*C.struct_flb_output_instance)(nil)
+	var lines []output.Line
+	defer func() {
+		for _, l := range lines {
+			outputLine(job, l.Level, l.Text)
+		}
+		C.border_output_done(job, ins, result)
+	}()
+	defer logPanic(func(line string) { outputLine(job, filter.Error, line) }, "output")
+	if job.kind == C.OUTPUT_INIT {
+		ins = C.border_output_instance(job.context)
+		var err error
+		if lines, err = startOutput(job.context, ins); err != nil {
+			lines = append(lines, output.Line{Level: filter.Error, Text: err.Error()})
+			return
+		}
+		result = C.int(output.OK)
+		return
+	}
+	h, _ := fluentbit.FLBPluginGetContext(job.context).(*hostedOutput)
+	if h == nil {
+		return
+	}
+	ins = h.ins
+	h.mu.Lock()
+	o := h.output
+	if job.kind == C.OUTPUT_EXIT {
+		h.output = nil
+	}
+	h.mu.Unlock()
+	switch {
+	case job.kind == C.OUTPUT_EXIT:
+		result = C.int(output.OK)
+		if o != nil {
+			lines = o.Close()
+		}
+	case o == nil:
+		result = C.int(output.Retry)
+	default:
+		result = C.int(output.Retry) // if there is a panic
+		result = C.int(o.Flush(C.GoString(job.tag), borrow(job.data, job.size), bool(job.on_engine)))
+		lines = o.Lines()
+	}
+}
+
+// startOutput reads the instance's options, starts its output and makes it the
+// context of the plugin.
+func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]output.Line, error) {
+	options, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), func(name string) (string, bool) {
+		value := fluentbit.FLBPluginConfigKey(plugin, name)
+		return value, value != ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	guest.WrapHostSignals()
+	o, lines, err := output.New(options, thread)
+	if err != nil {
+		return lines, err
+	}
+	fluentbit.FLBPluginSetContext(plugin, &hostedOutput{ins: ins, output: o})
+	return lines, nil
+}
+
+func outputLine(job *C.struct_output_job, level filter.Level, line string) {
+	C.border_output_line(job, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
+}
+
+// thread runs a function on a thread on whose stack guests may run.
+func thread(f func()) error {
+	err := guest.Go(func() {
+		defer logPanic(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", line) }, "thread")
+		f()
+	})
+	if err != nil {
+		return fmt.Errorf("can't start a thread: %w", err)
+	}
+	return nil
+}
