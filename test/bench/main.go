@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each filter is measured")
 	flag.IntVar(&o.records, "records", 150_000, "how many records a run reads")
-	flag.StringVar(&o.only, "only", "", "measure only the rows whose title has this in it")
+	flag.StringVar(&o.only, "only", "", "measure only the rows whose title matches this regular expression")
 	flag.StringVar(&o.markdown, "markdown", "", "also write the table to this file, in Markdown")
 	flag.StringVar(&o.svg, "svg", "", "also write a chart to this file")
 	flag.Parse()
@@ -49,6 +50,10 @@ type options struct {
 func bench(o options, out io.Writer) error {
 	if o.rounds < 1 || o.records < fewer {
 		return fmt.Errorf("at least 1 round and %d records are needed", fewer)
+	}
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
 	}
 	found, err := fluentbit.Find()
 	if err != nil {
@@ -72,13 +77,10 @@ func bench(o options, out io.Writer) error {
 		return err
 	}
 	for _, fb := range found {
-		rows := w.rows
-		if o.only != "" {
-			rows = nil
-			for _, r := range w.rows {
-				if strings.Contains(r.title, o.only) {
-					rows = append(rows, r)
-				}
+		var rows []row
+		for _, r := range w.rows {
+			if only.MatchString(r.title) {
+				rows = append(rows, r)
 			}
 		}
 		rep := report{environment: w.environment(fb, root, o)}
