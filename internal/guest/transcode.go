@@ -1,28 +1,36 @@
 package guest
 
 // #include "transcode.h"
+//
+// enum { NOT_DONE = -1 };
+//
+// static ptrdiff_t encode(const uint8_t *in, size_t n, uint8_t *out, size_t *used)
+// {
+//     const uint8_t *after;
+//     uint8_t *end = flbwt_encode(in, in + n, out, &after);
+//
+//     *used = (size_t) (after - in);
+//     return end != NULL ? end - out : NOT_DONE;
+// }
+//
+// static ptrdiff_t decode(const uint8_t *in, size_t n, int depth, uint8_t *out)
+// {
+//     uint8_t *end = flbwt_decode(in, in + n, in + n, depth, out);
+//
+//     return end != NULL ? end - out : NOT_DONE;
+// }
 import "C"
-
-import (
-	"runtime"
-	"slices"
-	"unsafe"
-)
 
 // Encode is transcode.AppendJSON as lanes do it. n is how many bytes it took of in; ok
 // is false for what lanes leave to that function, and out is then dst.
 func Encode(dst, in []byte) (out []byte, n int, ok bool) {
 	buffer := make([]byte, len(in)*C.FLBWT_JSON_GROWTH+C.FLBWT_GROWTH_ROOM)
-	var after *C.uint8_t
-	var pin runtime.Pinner // after is written through a pointer to a Go variable
-	defer pin.Unpin()
-	pin.Pin(unsafe.SliceData(in))
-	end := C.flbwt_encode(pointer(in), (*C.uint8_t)(unsafe.Add(unsafe.Pointer(pointer(in)), len(in))), pointer(buffer), &after)
-	if end == nil {
+	var used C.size_t
+	written := C.encode(pointer(in), C.size_t(len(in)), pointer(buffer), &used)
+	if written == C.NOT_DONE {
 		return dst, 0, false
 	}
-	n = int(uintptr(unsafe.Pointer(after)) - uintptr(unsafe.Pointer(pointer(in))))
-	return append(dst, buffer[:uintptr(unsafe.Pointer(end))-uintptr(unsafe.Pointer(pointer(buffer)))]...), n, true
+	return append(dst, buffer[:written]...), int(used), true
 }
 
 // Decode is transcode.AppendMsgpack as lanes do it, for a JSON object that ends with
@@ -30,10 +38,9 @@ func Encode(dst, in []byte) (out []byte, n int, ok bool) {
 // is then dst.
 func Decode(dst, json []byte, depth int) (out []byte, ok bool) {
 	buffer := make([]byte, len(json)*C.FLBWT_MSGPACK_GROWTH+C.FLBWT_GROWTH_ROOM)
-	stop := (*C.uint8_t)(unsafe.Add(unsafe.Pointer(pointer(json)), len(json)))
-	end := C.flbwt_decode(pointer(json), stop, stop, C.int(depth), pointer(buffer))
-	if end == nil {
+	written := C.decode(pointer(json), C.size_t(len(json)), C.int(depth), pointer(buffer))
+	if written == C.NOT_DONE {
 		return dst, false
 	}
-	return append(slices.Clip(dst), buffer[:uintptr(unsafe.Pointer(end))-uintptr(unsafe.Pointer(pointer(buffer)))]...), true
+	return append(dst, buffer[:written]...), true
 }
