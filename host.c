@@ -169,15 +169,10 @@ void *border_alloc(size_t size)
     return malloc(size);
 }
 
-void border_log(struct instance *inst, int level, const char *text, size_t len)
+void border_append_line(struct log_line ***end, int level, const char *text, size_t len)
 {
-    struct job *job = inst->current;
-    struct log_line *line;
+    struct log_line *line = malloc(sizeof(*line) + len + 1);
 
-    if (level > inst->log_level || job == NULL) {
-        return;
-    }
-    line = malloc(sizeof(*line) + len + 1);
     if (line == NULL) {
         return;
     }
@@ -185,8 +180,17 @@ void border_log(struct instance *inst, int level, const char *text, size_t len)
     line->level = level;
     memcpy(line->text, text, len);
     line->text[len] = '\0';
-    *job->lines_end = line;
-    job->lines_end = &line->next;
+    **end = line;
+    *end = &line->next;
+}
+
+void border_log(struct instance *inst, int level, const char *text, size_t len)
+{
+    struct job *job = inst->current;
+
+    if (level <= inst->log_level && job != NULL) {
+        border_append_line(&job->lines_end, level, text, len);
+    }
 }
 
 static void print_line(const struct instance *inst, int level, const char *text)

@@ -109,17 +109,7 @@ static void print_line(struct flb_output_instance *ins, int level, const char *t
 
 void border_output_line(struct output_job *job, int level, const char *text, size_t len)
 {
-    struct log_line *line = malloc(sizeof(*line) + len + 1);
-
-    if (line == NULL) {
-        return;
-    }
-    line->next = NULL;
-    line->level = level;
-    memcpy(line->text, text, len);
-    line->text[len] = '\0';
-    *job->lines_end = line;
-    job->lines_end = &line->next;
+    border_append_line(&job->lines_end, level, text, len);
 }
 
 void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result)

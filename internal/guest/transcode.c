@@ -1014,7 +1014,24 @@ static uint8_t *decode_string(text *t, uint8_t *out)
 
 static uint8_t *decode_value(text *t, uint8_t *out, int depth);
 
-// decode_object starts behind the bracket.
+// after_element answers the byte behind an element: close at the end, else what the next
+// element begins with; 0 if neither follows.
+static inline uint8_t after_element(text *t, uint8_t close)
+{
+    uint8_t c = next(t);
+
+    if (c == close) {
+        return c;
+    }
+    if (c != ',') {
+        return 0;
+    }
+    t->p++;
+    c = next(t);
+    return c != close ? c : 0;
+}
+
+// decode_object and decode_array start behind the bracket.
 static uint8_t *decode_object(text *t, uint8_t *out, int depth)
 {
     uint8_t *start = out++;
@@ -1040,15 +1057,8 @@ static uint8_t *decode_object(text *t, uint8_t *out, int depth)
             return NULL;
         }
         n++;
-        c = next(t);
-        if (c == ',') {
-            t->p++;
-            c = next(t);
-            if (c == '}') {
-                return NULL;
-            }
-        }
-        else if (c != '}') {
+        c = after_element(t, '}');
+        if (c == 0) {
             return NULL;
         }
     }
@@ -1072,15 +1082,8 @@ static uint8_t *decode_array(text *t, uint8_t *out, int depth)
             return NULL;
         }
         n++;
-        c = next(t);
-        if (c == ',') {
-            t->p++;
-            c = next(t);
-            if (c == ']') {
-                return NULL;
-            }
-        }
-        else if (c != ']') {
+        c = after_element(t, ']');
+        if (c == 0) {
             return NULL;
         }
     }
