@@ -1,5 +1,4 @@
 #include "lane.h"
-#include "transcode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -237,7 +236,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
         out = open_event(lane, data, (size_t) (nul - reply) * FLBWT_MSGPACK_GROWTH +
                                          FLBWT_GROWTH_ROOM);
         if (out != NULL) {
-            out = flbwt_decode(reply, nul, reply + x->rest, REPLY_DEPTH, out);
+            out = flbwt_decode(reply, nul, reply + x->rest, REPLY_DEPTH,
+                               in == lane->staged.data ? &lane->record : NULL, out);
         }
     }
     if (out == NULL) {
@@ -344,7 +344,7 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
         if (!flbwt_reserve(&lane->staged, most * FLBWT_JSON_GROWTH + FLBWT_GROWTH_ROOM)) {
             return false;
         }
-        uint8_t *out = flbwt_encode(body, end, lane->staged.data, &after);
+        uint8_t *out = flbwt_encode(body, end, lane->staged.data, &after, &lane->record);
         if (out == NULL) {
             return false;
         }

@@ -6,6 +6,7 @@
 #define FLBWT_LANE_H
 
 #include "call.h"
+#include "transcode.h"
 
 // Why a lane has stopped.
 enum flbwt_stop {
@@ -47,6 +48,7 @@ typedef struct {
     flbwt_buffer reply;
 
     flbwt_buffer staged; // the record as JSON
+    flbwt_record record; // what is in staged
 
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
     uint64_t total_chunks, total_records, total_returned, total_dropped;

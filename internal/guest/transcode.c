@@ -83,6 +83,23 @@ static unsigned string_special(block b)
 
     return (unsigned) _mm_movemask_epi8(_mm_or_si128(nul, _mm_or_si128(quote, backslash)));
 }
+
+// block_differ marks the bytes in which a and b differ.
+static unsigned block_differ(block a, block b)
+{
+    return (unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) ^ 0xffff;
+}
+
+// blocks_differ says whether the four blocks at a and b do.
+static bool blocks_differ(const uint8_t *a, const uint8_t *b)
+{
+    block first = _mm_cmpeq_epi8(block_load(a), block_load(b));
+    block second = _mm_cmpeq_epi8(block_load(a + BLOCK), block_load(b + BLOCK));
+    block third = _mm_cmpeq_epi8(block_load(a + 2 * BLOCK), block_load(b + 2 * BLOCK));
+    block fourth = _mm_cmpeq_epi8(block_load(a + 3 * BLOCK), block_load(b + 3 * BLOCK));
+
+    return _mm_movemask_epi8(_mm_and_si128(_mm_and_si128(first, second), _mm_and_si128(third, fourth))) != 0xffff;
+}
 #else
 typedef struct { uint8_t byte[BLOCK]; } block;
 
@@ -119,6 +136,18 @@ static unsigned string_special(block b)
     }
     return mask;
 }
+
+static unsigned block_differ(block a, block b)
+{
+    unsigned mask = 0;
+
+    for (int i = 0; i < BLOCK; i++) {
+        mask |= (unsigned) (a.byte[i] != b.byte[i]) << i;
+    }
+    return mask;
+}
+
+static bool blocks_differ(const uint8_t *a, const uint8_t *b) { return memcmp(a, b, 4 * BLOCK) != 0; }
 #endif
 
 // ---- MessagePack to JSON ------------------------------------------------------
@@ -128,30 +157,37 @@ static const char digit_pairs[201] =
     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
     "8081828384858687888990919293949596979899";
 
+static const uint64_t integer_pow10[] = {
+    0, // so that 0 has a digit
+    10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+    100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
+    10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000u,
+};
+
+static unsigned count_digits(uint64_t v)
+{
+    // 1233 / 4096 is the logarithm of 2.
+    unsigned guess = (unsigned) (64 - __builtin_clzll(v | 1)) * 1233 >> 12;
+
+    return guess + (v >= integer_pow10[guess]);
+}
+
 static uint8_t *put_uint(uint8_t *out, uint64_t v)
 {
-    uint8_t digits[20];
-    uint8_t *p = digits + sizeof(digits);
+    uint8_t *end = out + count_digits(v), *p = end;
 
-    if (v < 10) {
-        *out = (uint8_t) ('0' + v);
-        return out + 1;
-    }
     while (v >= 100) {
         p -= 2;
         memcpy(p, digit_pairs + v % 100 * 2, 2);
         v /= 100;
     }
     if (v >= 10) {
-        p -= 2;
-        memcpy(p, digit_pairs + v * 2, 2);
+        memcpy(p - 2, digit_pairs + v * 2, 2);
     }
     else {
-        *--p = (uint8_t) ('0' + v);
+        p[-1] = (uint8_t) ('0' + v);
     }
-    size_t n = (size_t) (digits + sizeof(digits) - p);
-    memcpy(out, p, n);
-    return out + n;
+    return end;
 }
 
 static uint8_t *put_int(uint8_t *out, int64_t v)
@@ -186,14 +222,16 @@ static locale_t c_locale(void)
 // put_fraction writes the decimal d / 10^k, k > 0.
 static uint8_t *put_fraction(uint8_t *out, uint64_t d, int k)
 {
-    uint8_t digits[24], *end = put_uint(digits, d);
+    uint8_t digits[24 + 2 * BLOCK], *end = put_uint(digits, d);
     int n = (int) (end - digits);
 
-    if (n > k) {
-        memcpy(out, digits, (size_t) (n - k));
+    if (n > k) { // at most 20 digits: two blocks each, of which the rest is written over
+        block_store(out, block_load(digits));
+        block_store(out + BLOCK, block_load(digits + BLOCK));
         out += n - k;
         *out++ = '.';
-        memcpy(out, digits + n - k, (size_t) k);
+        block_store(out, block_load(end - k));
+        block_store(out + BLOCK, block_load(end - k + BLOCK));
         return out + k;
     }
     *out++ = '0';
@@ -324,6 +362,39 @@ static uint8_t *put_other_float(uint8_t *out, double f)
     return out;
 }
 
+// least_exponent answers the decimal exponent of f, or one less: f >= DBL_MIN.
+static int least_exponent(double f)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &f, sizeof(bits));
+    int exponent = (int) (bits >> 52 & 0x7ff) - 1023;
+    return exponent * 1233 >> 12; // times the logarithm of 2, rounded down
+}
+
+// strip_zeroes divides d by the power of ten that it ends in, of up to 15 digits, and
+// takes it from *k.
+static uint64_t strip_zeroes(uint64_t d, int *k)
+{
+    if (d % 100000000 == 0) {
+        d /= 100000000;
+        *k -= 8;
+    }
+    if (d % 10000 == 0) {
+        d /= 10000;
+        *k -= 4;
+    }
+    if (d % 100 == 0) {
+        d /= 100;
+        *k -= 2;
+    }
+    if (d % 10 == 0) {
+        d /= 10;
+        *k -= 1;
+    }
+    return d;
+}
+
 static uint8_t *put_float(uint8_t *out, double f)
 {
     double size = fabs(f);
@@ -341,22 +412,24 @@ static uint8_t *put_float(uint8_t *out, double f)
         *out++ = '0';
         return out;
     }
-    // A decimal of up to 15 digits and its double know each other: the first that
-    // gives f is the shortest.
-    for (int k = 1; k < POWERS && size >= 1e-6 && size < max_exact; k++) {
-        double scaled = size * pow10[k];
-
-        if (scaled >= 1e15) {
-            uint8_t *end = is_power_of_two(size) ? NULL : put_17_digits(out, size, k);
-
-            if (end != NULL) {
-                return end;
-            }
-            break;
+    if (size >= 1e-6 && size < max_exact) {
+        // k makes it an integer of 15 digits; negative or 0 if there are more before
+        // the point.
+        int k = 14 - least_exponent(size);
+        if (k >= 0 && size * pow10[k] >= 1e15) {
+            k--;
         }
-        uint64_t d = (uint64_t) (scaled + 0.5);
-        if ((double) d / pow10[k] == size) {
-            return put_fraction(out, d, k);
+        if (k > 0) {
+            // A decimal of up to 15 digits and its double know each other.
+            uint64_t d = (uint64_t) (size * pow10[k] + 0.5);
+            if ((double) d / pow10[k] == size) {
+                d = strip_zeroes(d, &k);
+                return put_fraction(out, d, k);
+            }
+        }
+        uint8_t *end = is_power_of_two(size) ? NULL : put_17_digits(out, size, k > 0 ? k + 1 : 1);
+        if (end != NULL) {
+            return end;
         }
     }
     return put_other_float(out, size);
@@ -412,14 +485,16 @@ static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8
         }
         uint8_t c = *s;
         if (c >= 0x80) {
-            int length = utf8_length(s, (size_t) (stop - s));
+            do { // such characters come in rows
+                int length = utf8_length(s, (size_t) (stop - s));
 
-            if (length == 0) {
-                return NULL;
-            }
-            for (int i = 0; i < length; i++) {
-                *out++ = *s++;
-            }
+                if (length == 0) {
+                    return NULL;
+                }
+                for (int i = 0; i < length; i++) {
+                    *out++ = *s++;
+                }
+            } while (s < stop && *s >= 0x80);
             continue;
         }
         s++;
@@ -447,88 +522,191 @@ static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8
     return out;
 }
 
-// string_at finds the string or bin at p: false if there is none, or not all of it.
-static bool string_at(const uint8_t *p, const uint8_t *end, const uint8_t **s, size_t *n)
-{
-    size_t left = (size_t) (end - p), head;
-
-    if (left == 0) {
-        return false;
-    }
-    switch (p[0]) {
-    case 0xa0 ... 0xbf:
-        *n = p[0] & 0x1f;
-        head = 1;
-        break;
-    case 0xc4:
-    case 0xd9:
-        if (left < 2) {
-            return false;
-        }
-        *n = p[1];
-        head = 2;
-        break;
-    case 0xc5:
-    case 0xda:
-        if (left < 3) {
-            return false;
-        }
-        *n = load16(p + 1);
-        head = 3;
-        break;
-    case 0xc6:
-    case 0xdb:
-        if (left < 5) {
-            return false;
-        }
-        *n = load32(p + 1);
-        head = 5;
-        break;
-    default:
-        return false;
-    }
-    *s = p + head;
-    return *n <= left - head;
-}
-
 typedef struct {
     const uint8_t *p, *end;
+    bool exact; // what was read so far is what its JSON decodes to
+    int least;  // what depth was at its least
 } reader;
 
-static uint8_t *encode_value(reader *r, uint8_t *out, int depth);
+static bool is_fixstr(uint8_t lead) { return (lead & 0xe0) == 0xa0; }
 
-static uint8_t *encode_map(reader *r, uint8_t *out, uint64_t n, int depth)
+// other_string finds the string or bin at r->p that is no fixstr, and goes behind it.
+// NULL if there is none, or not all of it.
+static const uint8_t *other_string(reader *r, size_t *n)
+{
+    const uint8_t *p = r->p;
+    size_t left = (size_t) (r->end - p), head;
+
+    if (left < 5) { // only a bin, or what has more of a length than it needs
+        return NULL;
+    }
+    switch (p[0]) {
+    case 0xc4:
+        *n = p[1];
+        head = 2;
+        r->exact = false;
+        break;
+    case 0xc5:
+        *n = load16(p + 1);
+        head = 3;
+        r->exact = false;
+        break;
+    case 0xc6:
+        *n = load32(p + 1);
+        head = 5;
+        r->exact = false;
+        break;
+    case 0xd9:
+        *n = p[1];
+        head = 2;
+        r->exact &= *n > 31;
+        break;
+    case 0xda:
+        *n = load16(p + 1);
+        head = 3;
+        r->exact &= *n > UINT8_MAX;
+        break;
+    case 0xdb:
+        *n = load32(p + 1);
+        head = 5;
+        r->exact &= *n > UINT16_MAX;
+        break;
+    default:
+        return NULL;
+    }
+    if (*n > left - head) {
+        return NULL;
+    }
+    r->p = p + head + *n;
+    return p + head;
+}
+
+// encode_string writes the string or bin at r->p. NULL if there is none.
+static __attribute__((noinline)) uint8_t *encode_string(reader *r, uint8_t *out)
+{
+    const uint8_t *s = r->p + 1;
+    size_t n;
+
+    if (r->p < r->end && is_fixstr(*r->p)) {
+        n = *r->p & 0x1f;
+        if (n > (size_t) (r->end - s)) {
+            return NULL;
+        }
+        r->p = s + n;
+    }
+    else {
+        s = other_string(r, &n);
+        if (s == NULL) {
+            return NULL;
+        }
+    }
+    return put_string(out, s, n, r->end);
+}
+
+// put_fixstr writes the fixstr at p, in quotes, and answers its length: -1 if there is
+// none with nothing to escape, or less than two blocks behind p.
+static inline int put_fixstr(uint8_t *out, const uint8_t *p, const uint8_t *end)
+{
+    if (end - p <= 2 * BLOCK || !is_fixstr(*p)) {
+        return -1;
+    }
+    unsigned n = *p & 0x1f;
+    block first = block_load(p + 1), second = block_load(p + 1 + BLOCK);
+
+    if (((json_special(first) | json_special(second) << BLOCK) & ((1u << n) - 1)) != 0) {
+        return -1;
+    }
+    out[0] = '"';
+    block_store(out + 1, first);
+    block_store(out + 1 + BLOCK, second);
+    out[n + 1] = '"';
+    return (int) n;
+}
+
+static uint8_t *encode_other(reader *r, uint8_t *out, int depth);
+
+static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
+{
+    int n = put_fixstr(out, r->p, r->end);
+
+    if (n >= 0) {
+        r->p += n + 1;
+        return out + n + 2;
+    }
+    return encode_other(r, out, depth);
+}
+
+// encode_pairs writes n pairs. If record is not NULL they are noted there, the body
+// their JSON beginning at out.
+static inline __attribute__((always_inline)) uint8_t *
+encode_pairs(reader *r, uint8_t *out, uint64_t n, int depth, flbwt_record *record)
 {
     uint8_t separator = '{';
+    uint64_t letters = 0;
 
     if (depth <= 0) {
         return NULL;
     }
+    if (depth < r->least) {
+        r->least = depth;
+    }
     if (n == 0) {
         *out++ = '{';
     }
-    for (; n > 0; n--) {
-        const uint8_t *key;
-        size_t length;
-
-        if (!string_at(r->p, r->end, &key, &length)) {
-            return NULL;
-        }
+    // Not r->p: what is written to out might be that, as far as the compiler knows.
+    const uint8_t *p = r->p, *const end = r->end;
+    for (uint64_t i = 0; i < n; i++) {
         *out++ = separator;
         separator = ',';
-        out = put_string(out, key, length, r->end);
-        if (out == NULL) {
-            return NULL;
+        if (record != NULL) {
+            record->json_at[i] = (uint32_t) (out - record->json);
+            record->body_at[i] = (uint32_t) (p - record->body);
         }
-        r->p = key + length;
+        uint8_t *key = out;
+        int length = put_fixstr(out, p, end);
+        if (length >= 0) {
+            p += length + 1;
+            out += length + 2;
+        }
+        else {
+            r->p = p;
+            out = encode_string(r, out);
+            if (out == NULL) {
+                return NULL;
+            }
+            p = r->p;
+        }
+        if (record != NULL) {
+            letters |= (uint64_t) 1 << (key[1] & 63);
+        }
         *out++ = ':';
-        out = encode_value(r, out, depth - 1);
+
+        length = put_fixstr(out, p, end);
+        if (length >= 0) {
+            p += length + 1;
+            out += length + 2;
+            continue;
+        }
+        r->p = p;
+        out = encode_other(r, out, depth - 1);
         if (out == NULL) {
             return NULL;
         }
+        p = r->p;
     }
+    r->p = p;
     *out++ = '}';
+    if (record != NULL) {
+        record->letters = letters;
+        record->json_at[n] = (uint32_t) (out - record->json);
+        record->body_at[n] = (uint32_t) (p - record->body);
+    }
     return out;
+}
+
+static uint8_t *encode_map(reader *r, uint8_t *out, uint64_t n, int depth)
+{
+    return encode_pairs(r, out, n, depth, NULL);
 }
 
 static uint8_t *encode_array(reader *r, uint8_t *out, uint64_t n, int depth)
@@ -537,6 +715,9 @@ static uint8_t *encode_array(reader *r, uint8_t *out, uint64_t n, int depth)
 
     if (depth <= 0) {
         return NULL;
+    }
+    if (depth < r->least) {
+        r->least = depth;
     }
     if (n == 0) {
         *out++ = '[';
@@ -553,10 +734,19 @@ static uint8_t *encode_array(reader *r, uint8_t *out, uint64_t n, int depth)
     return out;
 }
 
-static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
+// encode_other writes the value at r->p.
+static uint8_t *encode_other(reader *r, uint8_t *out, int depth)
 {
-    const uint8_t *p = r->p, *s;
-    size_t left = (size_t) (r->end - p), n;
+    // What a value from 0xc0 to 0xdf has at least; 0 if it is none of the following.
+    static const uint8_t width[32] = {
+        [0x00] = 1, [0x02] = 1, [0x03] = 1, [0x0a] = 5, [0x0b] = 9, [0x0c] = 2, [0x0d] = 3,
+        [0x0e] = 5, [0x0f] = 9, [0x10] = 2, [0x11] = 3, [0x12] = 5, [0x13] = 9,
+        [0x1c] = 3, [0x1d] = 5, [0x1e] = 3, [0x1f] = 5,
+    };
+    const uint8_t *p = r->p;
+    size_t left = (size_t) (r->end - p);
+    uint64_t u;
+    int64_t i;
 
     if (left == 0) {
         return NULL;
@@ -578,18 +768,11 @@ static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
         r->p = p + 1;
         return encode_array(r, out, c & 0x0f, depth);
     }
-    if (string_at(p, r->end, &s, &n)) {
-        r->p = s + n;
-        return put_string(out, s, n, r->end);
+    if (c < 0xc0 || width[c - 0xc0] == 0) {
+        return encode_string(r, out); // or an extension, or invalid
     }
-
-    static const uint8_t width[32] = {
-        [0x00] = 1, [0x02] = 1, [0x03] = 1, [0x0a] = 5, [0x0b] = 9, [0x0c] = 2, [0x0d] = 3,
-        [0x0e] = 5, [0x0f] = 9, [0x10] = 2, [0x11] = 3, [0x12] = 5, [0x13] = 9,
-        [0x1c] = 3, [0x1d] = 5, [0x1e] = 3, [0x1f] = 5,
-    };
-    if (c < 0xc0 || width[c - 0xc0] == 0 || left < width[c - 0xc0]) {
-        return NULL; // extensions, and what is invalid or cut off
+    if (left < width[c - 0xc0]) {
+        return NULL;
     }
     r->p = p + width[c - 0xc0];
     p++;
@@ -608,6 +791,7 @@ static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
         float f;
 
         memcpy(&f, &bits, sizeof(f));
+        r->exact = false;
         return put_float(out, (double) f);
     }
     case 0xcb: {
@@ -615,28 +799,90 @@ static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
         double f;
 
         memcpy(&f, &bits, sizeof(f));
+        r->exact &= isfinite(f) != 0;
         return put_float(out, f);
     }
-    case 0xcc: return put_uint(out, *p);
-    case 0xcd: return put_uint(out, load16(p));
-    case 0xce: return put_uint(out, load32(p));
-    case 0xcf: return put_uint(out, load64(p));
-    case 0xd0: return put_int(out, (int8_t) *p);
-    case 0xd1: return put_int(out, (int16_t) load16(p));
-    case 0xd2: return put_int(out, (int32_t) load32(p));
-    case 0xd3: return put_int(out, (int64_t) load64(p));
-    case 0xdc: return encode_array(r, out, load16(p), depth);
-    case 0xdd: return encode_array(r, out, load32(p), depth);
-    case 0xde: return encode_map(r, out, load16(p), depth);
-    default: return encode_map(r, out, load32(p), depth);
+    case 0xcc:
+        r->exact &= *p > 0x7f;
+        return put_uint(out, *p);
+    case 0xcd:
+        u = load16(p);
+        r->exact &= u > UINT8_MAX;
+        return put_uint(out, u);
+    case 0xce:
+        u = load32(p);
+        r->exact &= u > UINT16_MAX;
+        return put_uint(out, u);
+    case 0xcf:
+        u = load64(p);
+        r->exact &= u > UINT32_MAX;
+        return put_uint(out, u);
+    case 0xd0:
+        i = (int8_t) *p;
+        r->exact &= i < -0x20;
+        return put_int(out, i);
+    case 0xd1:
+        i = (int16_t) load16(p);
+        r->exact &= i < INT8_MIN;
+        return put_int(out, i);
+    case 0xd2:
+        i = (int32_t) load32(p);
+        r->exact &= i < INT16_MIN;
+        return put_int(out, i);
+    case 0xd3:
+        i = (int64_t) load64(p);
+        r->exact &= i < INT32_MIN;
+        return put_int(out, i);
+    case 0xdc:
+        u = load16(p);
+        r->exact &= u > 15;
+        return encode_array(r, out, u, depth);
+    case 0xdd:
+        u = load32(p);
+        r->exact &= u > UINT16_MAX;
+        return encode_array(r, out, u, depth);
+    case 0xde:
+        u = load16(p);
+        r->exact &= u > 15;
+        return encode_map(r, out, u, depth);
+    default:
+        u = load32(p);
+        r->exact &= u > UINT16_MAX;
+        return encode_map(r, out, u, depth);
     }
 }
 
-uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after)
+uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after,
+                      flbwt_record *record)
 {
-    reader r = {in, end};
+    reader r = {in, end, true, FLBWT_ENCODE_DEPTH};
+    size_t left = (size_t) (end - in);
+    uint64_t n = FLBWT_MEMBERS + 1;
 
-    out = encode_value(&r, out, FLBWT_ENCODE_DEPTH);
+    record->json = out;
+    record->body = in;
+    record->members = 0;
+    if (left >= 1 && (*in & 0xf0) == 0x80) {
+        n = *in & 0x0f;
+        r.p = in + 1;
+    }
+    else if (left >= 3 && *in == 0xde) {
+        n = load16(in + 1);
+        r.p = in + 3;
+    }
+    else if (left >= 5 && *in == 0xdf) { // as Fluent Bit writes them, whatever n is
+        n = load32(in + 1);
+        r.p = in + 5;
+    }
+    if (n <= FLBWT_MEMBERS) {
+        out = encode_pairs(&r, out, n, FLBWT_ENCODE_DEPTH, record);
+        record->members = r.exact ? (unsigned) n : 0;
+        record->depth = FLBWT_ENCODE_DEPTH - r.least + 1;
+    }
+    else {
+        r.p = in;
+        out = encode_value(&r, out, FLBWT_ENCODE_DEPTH);
+    }
     *after = r.p;
     return out;
 }
@@ -645,6 +891,8 @@ uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const
 
 typedef struct {
     const uint8_t *p, *end, *readable;
+    const flbwt_record *record;
+    unsigned cursor; // the member of record behind the one that was repeated last
 } text;
 
 // next answers the first byte that is no white space, and goes there; 0 at the end.
@@ -1031,12 +1279,83 @@ static inline uint8_t after_element(text *t, uint8_t close)
     return c != close ? c : 0;
 }
 
+// common answers how many of the n bytes at a and b are the same, from the first one
+// on.
+static size_t common(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + 4 * BLOCK <= n; i += 4 * BLOCK) {
+        if (blocks_differ(a + i, b + i)) {
+            break;
+        }
+    }
+    for (; i + BLOCK <= n; i += BLOCK) {
+        unsigned differ = block_differ(block_load(a + i), block_load(b + i));
+
+        if (differ != 0) {
+            return i + (size_t) __builtin_ctz(differ);
+        }
+    }
+    while (i < n && a[i] == b[i]) {
+        i++;
+    }
+    return i;
+}
+
+// repeat_members writes the members from t->p on that are those of the record, letter
+// for letter, and answers how many. It goes behind the last of them.
+static unsigned repeat_members(text *t, uint8_t **out)
+{
+    const flbwt_record *r = t->record;
+    unsigned i = t->cursor;
+    uint64_t first, other;
+
+    if (t->readable - t->p < (ptrdiff_t) sizeof(first) || (r->letters >> (t->p[1] & 63) & 1) == 0) {
+        return 0;
+    }
+    memcpy(&first, t->p, sizeof(first));
+    for (unsigned tried = 0; tried < r->members; tried++, i = i + 1 < r->members ? i + 1 : 0) {
+        const uint8_t *json = r->json + r->json_at[i];
+
+        memcpy(&other, json, sizeof(other));
+        if (first != other) {
+            continue;
+        }
+        // With the ',' or '}' behind it, but not that of the last member: what follows
+        // it in the reply may be either.
+        size_t most = r->json_at[r->members] - 1 - r->json_at[i], left = (size_t) (t->end - t->p);
+        size_t same = common(t->p, json, most < left ? most : left);
+        unsigned next = i;
+
+        while (next < r->members && r->json_at[next + 1] - 1 - r->json_at[i] <= same) {
+            next++;
+        }
+        // A number may go on where the record's ends.
+        for (; next > i; next--) {
+            size_t n = r->json_at[next] - 1 - r->json_at[i];
+
+            if (n < left && (t->p[n] == ',' || t->p[n] == '}')) {
+                size_t from = r->body_at[i], bytes = r->body_at[next] - from;
+
+                memcpy(*out, r->body + from, bytes);
+                *out += bytes;
+                t->p += n;
+                t->cursor = next < r->members ? next : 0;
+                return next - i;
+            }
+        }
+    }
+    return 0;
+}
+
 // decode_object and decode_array start behind the bracket.
 static uint8_t *decode_object(text *t, uint8_t *out, int depth)
 {
     uint8_t *start = out++;
     uint64_t n = 0;
     uint8_t c;
+    bool repeats = t->record != NULL && t->record->members > 0 && t->record->depth <= depth;
 
     if (depth <= 0) {
         return NULL;
@@ -1046,17 +1365,21 @@ static uint8_t *decode_object(text *t, uint8_t *out, int depth)
         if (c != '"') {
             return NULL;
         }
-        t->p++;
-        out = decode_string(t, out);
-        if (out == NULL || next(t) != ':') {
-            return NULL;
+        unsigned repeated = repeats ? repeat_members(t, &out) : 0;
+        n += repeated;
+        if (repeated == 0) {
+            t->p++;
+            out = decode_string(t, out);
+            if (out == NULL || next(t) != ':') {
+                return NULL;
+            }
+            t->p++;
+            out = decode_value(t, out, depth - 1);
+            if (out == NULL) {
+                return NULL;
+            }
+            n++;
         }
-        t->p++;
-        out = decode_value(t, out, depth - 1);
-        if (out == NULL) {
-            return NULL;
-        }
-        n++;
         c = after_element(t, '}');
         if (c == 0) {
             return NULL;
@@ -1130,9 +1453,9 @@ static uint8_t *decode_value(text *t, uint8_t *out, int depth)
 }
 
 uint8_t *flbwt_decode(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,
-                      uint8_t *out)
+                      const flbwt_record *record, uint8_t *out)
 {
-    text t = {in, end, readable};
+    text t = {in, end, readable, record, 0};
 
     if (next(&t) != '{') {
         return NULL;

@@ -7,15 +7,20 @@ package guest
 // static ptrdiff_t encode(const uint8_t *in, size_t n, uint8_t *out, size_t *used)
 // {
 //     const uint8_t *after;
-//     uint8_t *end = flbwt_encode(in, in + n, out, &after);
+//     flbwt_record record;
+//     uint8_t *end = flbwt_encode(in, in + n, out, &after, &record);
 //
 //     *used = (size_t) (after - in);
 //     return end != NULL ? end - out : NOT_DONE;
 // }
 //
-// static ptrdiff_t decode(const uint8_t *in, size_t n, int depth, uint8_t *out)
+// static ptrdiff_t decode(const uint8_t *in, size_t n, int depth, const uint8_t *body,
+//                         size_t body_n, uint8_t *json, uint8_t *out)
 // {
-//     uint8_t *end = flbwt_decode(in, in + n, in + n, depth, out);
+//     const uint8_t *after;
+//     flbwt_record record;
+//     bool known = body_n > 0 && flbwt_encode(body, body + body_n, json, &after, &record) != NULL;
+//     uint8_t *end = flbwt_decode(in, in + n, in + n, depth, known ? &record : NULL, out);
 //
 //     return end != NULL ? end - out : NOT_DONE;
 // }
@@ -35,10 +40,13 @@ func Encode(dst, in []byte) (out []byte, n int, ok bool) {
 
 // Decode is transcode.AppendMsgpack as lanes do it, for a JSON object that ends with
 // json, or somewhere before. ok is false for what lanes leave to that function, and out
-// is then dst.
-func Decode(dst, json []byte, depth int) (out []byte, ok bool) {
+// is then dst. body is the record that the object answers, or empty: it makes no
+// difference.
+func Decode(dst, json []byte, depth int, body []byte) (out []byte, ok bool) {
 	buffer := make([]byte, len(json)*C.FLBWT_MSGPACK_GROWTH+C.FLBWT_GROWTH_ROOM)
-	written := C.decode(pointer(json), C.size_t(len(json)), C.int(depth), pointer(buffer))
+	record := make([]byte, len(body)*C.FLBWT_JSON_GROWTH+C.FLBWT_GROWTH_ROOM)
+	written := C.decode(pointer(json), C.size_t(len(json)), C.int(depth),
+		pointer(body), C.size_t(len(body)), pointer(record), pointer(buffer))
 	if written == C.NOT_DONE {
 		return dst, false
 	}

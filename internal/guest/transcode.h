@@ -8,6 +8,7 @@
 #ifndef FLBWT_TRANSCODE_H
 #define FLBWT_TRANSCODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,21 +19,40 @@ enum {
     FLBWT_JSON_GROWTH = 6,
     FLBWT_MSGPACK_GROWTH = 3,
     FLBWT_GROWTH_ROOM = 64,
+    // A record with more members is decoded in full.
+    FLBWT_MEMBERS = 32,
 };
+
+// A flbwt_record is a record in both of its forms. Most replies repeat members of the
+// record that they answer; what is repeated letter for letter need not be decoded, for
+// its MessagePack is at hand.
+//
+// Member i is json[json_at[i]..json_at[i+1]-1), without the ',' or '}' behind it, and
+// body[body_at[i]..body_at[i+1]).
+typedef struct {
+    const uint8_t *json, *body;
+    int depth;        // how deep its containers nest
+    unsigned members; // 0: not noted, or its JSON decodes to something else than body
+    uint64_t letters; // which keys there are, by their first letter modulo 64
+    uint32_t json_at[FLBWT_MEMBERS + 1], body_at[FLBWT_MEMBERS + 1];
+} flbwt_record;
 
 // flbwt_encode writes the MessagePack value at in, which ends at end at the latest,
 // as JSON to out, where there is room for FLBWT_JSON_GROWTH times the length of the
 // value and FLBWT_GROWTH_ROOM bytes more. It answers where the JSON ends, and sets
-// *after to what follows the value; NULL if it does not do it.
-uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after);
+// *after to what follows the value and *record to what it is; NULL if it does not do
+// it.
+uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after,
+                      flbwt_record *record);
 
 // flbwt_decode writes the JSON object that begins in[0..end), behind white space, as
 // MessagePack to out, where there is room for FLBWT_MSGPACK_GROWTH times end - in
 // and FLBWT_GROWTH_ROOM bytes more. It answers where the MessagePack ends; NULL if
 // it does not do it. Containers may nest depth deep. Up to readable, which is not
-// below end, memory may be read.
+// below end, memory may be read. What it writes does not depend on record, which is
+// what the object may repeat; NULL if that is not known.
 uint8_t *flbwt_decode(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,
-                      uint8_t *out);
+                      const flbwt_record *record, uint8_t *out);
 
 // flbwt_skip answers what follows the MessagePack value at p, having checked all of
 // it; NULL if it is invalid, does not end before end, or nests deeper than depth.

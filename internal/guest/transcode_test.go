@@ -61,13 +61,77 @@ func FuzzLaneDecode(f *testing.F) {
 	addCorpus(f, "FuzzAppendMsgpack")
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const depth = 31
-		got, ok := Decode(nil, in, depth)
+		got, ok := Decode(nil, in, depth, nil)
 		if !ok {
 			return
 		}
 		want, _, err := transcode.AppendMsgpack(nil, in, depth)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("Decode(%q) = %x; AppendMsgpack: %x, %v", in, got, want, err)
+		}
+	})
+}
+
+// FuzzLaneDecodeReply is FuzzLaneDecode for a reply to a record that it may repeat, or
+// parts of it: whether it does makes no difference. The reply is json with the parts of
+// the record's JSON in it that edits say, three bytes each: a place in json, and where
+// the part begins and ends.
+func FuzzLaneDecodeReply(f *testing.F) {
+	for text := range records.Generate(20, 4) {
+		body, _, err := transcode.AppendMsgpack(nil, text, 31)
+		if err != nil {
+			f.Fatal(err)
+		}
+		// Fluent Bit's inputs write the header of a record's map so.
+		body = append([]byte{0xdf, 0, 0, 0, body[0] & 0x0f}, body[1:]...)
+		f.Add(body, []byte(`{"tag":"app","record":}`), []byte{22, 0, 255})     // wrapped
+		f.Add(body, []byte(`,"k":"v"}`), []byte{0, 0, 254})                    // a key at the end
+		f.Add(body, []byte(`{"k":[1,2],}`), []byte{11, 1, 254})                // a key in front
+		f.Add(body, []byte(`{"seq":7,"gone":null,}`), []byte{21, 9, 254})      // others in front
+		f.Add(body, []byte(`{,}`), []byte{1, 80, 254, 2, 1, 80})               // the order changed
+		f.Add(body, []byte(`5 ,"a":{"b":{}}}`), []byte{0, 0, 254, 14, 1, 254}) // a number goes on
+	}
+	f.Fuzz(func(t *testing.T, body, json, edits []byte) {
+		const depth = 31
+		text, n, ok := Encode(nil, body)
+		if !ok {
+			return
+		}
+		body = body[:n]
+		// 255 is the end, whatever the length: places are in 254ths of it.
+		place := func(in []byte, at byte) int {
+			if at >= 254 {
+				return len(in) - (255 - int(at))
+			}
+			return len(in) * int(at) / 254
+		}
+		var reply []byte
+		from := 0
+		for ; len(edits) >= 3 && len(text) > 1; edits = edits[3:] {
+			at := max(min(int(edits[0]), len(json)), from)
+			reply = append(reply, json[from:at]...)
+			from = at
+			first, last := place(text, edits[1]), place(text, edits[2])
+			if edits[1] < 16 { // the beginning letter by letter
+				first = min(int(edits[1]), len(text))
+			}
+			if first < last {
+				reply = append(reply, text[first:last]...)
+			}
+		}
+		reply = append(reply, json[from:]...)
+
+		got, ok := Decode(nil, reply, depth, body)
+		alone, okAlone := Decode(nil, reply, depth, nil)
+		if ok != okAlone || !bytes.Equal(got, alone) {
+			t.Fatalf("Decode(%q) = %x, %v; knowing of %x: %x, %v", reply, alone, okAlone, body, got, ok)
+		}
+		if !ok {
+			return
+		}
+		want, _, err := transcode.AppendMsgpack(nil, reply, depth)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("Decode(%q) = %x; AppendMsgpack: %x, %v", reply, got, want, err)
 		}
 	})
 }
@@ -86,7 +150,7 @@ func TestLanesTakeOrdinaryRecords(t *testing.T) {
 		if got, n, ok := Encode(nil, packed); !ok || n != len(packed) || !bytes.Equal(got, want) {
 			t.Fatalf("Encode of %s: %s, %d of %d bytes, %v", text, got, n, len(packed), ok)
 		}
-		if got, ok := Decode(nil, want, 31); !ok || !bytes.Equal(got, packed) {
+		if got, ok := Decode(nil, want, 31, nil); !ok || !bytes.Equal(got, packed) {
 			t.Fatalf("Decode of %s: %x, %v", want, got, ok)
 		}
 	}
@@ -119,7 +183,7 @@ func TestEncodeFloats(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("Encode(%v) = %s, want %s, %v", f, got, want, err)
 		}
-		back, ok := Decode(nil, append(append([]byte(`{"f":`), got...), '}'), 1)
+		back, ok := Decode(nil, append(append([]byte(`{"f":`), got...), '}'), 1, nil)
 		if !ok || !bytes.Equal(back[3:], mp.AppendFloat64(nil, f)) {
 			t.Fatalf("Decode(%s) = %x, %v", got, back, ok)
 		}

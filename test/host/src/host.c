@@ -11,7 +11,9 @@
 #define _GNU_SOURCE
 
 #include "layout.h"
+#ifndef PLAIN_MALLOC                /* which is for benchmarks */
 #include "memory.h"
+#endif
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,10 +21,16 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define MAX_INSTANCES 16
 #define MAX_CHUNKS    1024
@@ -753,11 +761,178 @@ static void raise_signal(char *line)
     ok("raised");
 }
 
+#ifndef PLAIN_MALLOC
 static void memory(char *line)
 {
     (void) line;
     ok("bytes=%zu blocks=%zu", atomic_load(&memory_live_bytes), atomic_load(&memory_live_blocks));
 }
+#else
+
+static void call_rounds(struct call *c)
+{
+    int i;
+
+    for (i = 0; i < c->rounds; i++) {
+        call_filter(c);
+        if (c->verdict == FILTER_MODIFIED) {
+            free(c->out);
+        }
+    }
+    c->out = NULL;
+}
+
+static void rounds_main(void)
+{
+    call_rounds(&coroutine_call);
+}
+
+/* time ROUNDS STACK INSTANCE TAG CHUNK: on a coroutine's stack, unless STACK is 0. */
+static void time_rounds(char *line)
+{
+    int rounds = next_int(&line);
+    size_t stack_bytes = (size_t) next_int(&line);
+    struct timespec from;
+    struct timespec to;
+    ucontext_t context;
+
+    if (next_call(&line, &coroutine_call) != 0) {
+        return;
+    }
+    coroutine_call.rounds = rounds;
+    getcontext(&context);
+    context.uc_stack.ss_sp = malloc(stack_bytes);
+    context.uc_stack.ss_size = stack_bytes;
+    context.uc_link = &main_context;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    if (stack_bytes > 0) {
+        makecontext(&context, rounds_main, 0);
+        swapcontext(&main_context, &context);
+    }
+    else {
+        rounds_main();
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    free(context.uc_stack.ss_sp);
+    ok("ns=%lld", (to.tv_sec - from.tv_sec) * 1000000000LL + to.tv_nsec - from.tv_nsec);
+}
+
+/* How often each instruction was executed, by its address. */
+static struct {
+    uintptr_t at;
+    uint64_t count;
+} executed[1 << 17];
+
+static int count_instruction(uintptr_t at)
+{
+    size_t mask = sizeof(executed) / sizeof(executed[0]) - 1;
+    size_t i = (at * UINT64_C(0x9e3779b97f4a7c15) >> 40) & mask;
+    size_t n;
+
+    for (n = 0; n <= mask; n++, i = (i + 1) & mask) {
+        if (executed[i].count == 0) {
+            executed[i].at = at;
+        }
+        if (executed[i].at == at) {
+            executed[i].count++;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* Prints the file that the instruction at this address is from, "-" if it is
+ * from none, its offset in the file, and how often it was executed. */
+static void put_executed(FILE *maps, uintptr_t at, uint64_t count)
+{
+    char line[512];
+    char path[256];
+    unsigned long from;
+    unsigned long to;
+    unsigned long offset;
+
+    rewind(maps);
+    while (fgets(line, sizeof(line), maps)) {
+        path[0] = '\0';
+        sscanf(line, "%lx-%lx %*s %lx %*s %*s %255s", &from, &to, &offset, path);
+        if (at >= from && at < to) {
+            printf("at %s %lu %ju\n", path[0] == '/' ? path : "-",
+                   (unsigned long) at - from + offset, (uintmax_t) count);
+            return;
+        }
+    }
+    printf("at - 0 %ju\n", (uintmax_t) count);
+}
+
+/*
+ * instructions INSTANCE TAG CHUNK: goes through one call step by step, in a child
+ * process. It has this thread only, so nothing that needs another can be counted.
+ */
+static void instructions(char *line)
+{
+    struct user_regs_struct registers;
+    struct call c;
+    uint64_t total = 0;
+    uintptr_t last = 0;
+    int status = 0;
+    int failed;
+    size_t i;
+    FILE *maps;
+    pid_t child;
+
+    if (next_call(&line, &c) != 0) {
+        return;
+    }
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        call_filter(&c);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    failed = !WIFSTOPPED(status);
+    memset(executed, 0, sizeof(executed));
+    while (!failed) {
+        if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 || waitpid(child, &status, 0) != child ||
+            !WIFSTOPPED(status)) {
+            failed = 1;
+            break;
+        }
+        if (WSTOPSIG(status) != SIGTRAP) {
+            failed = WSTOPSIG(status) != SIGSTOP;
+            break;
+        }
+        ptrace(PTRACE_GETREGS, child, NULL, &registers);
+        /* A repeated string instruction stops at each repetition. */
+        if (registers.rip != last) {
+            failed = count_instruction(registers.rip) != 0;
+            total++;
+        }
+        last = registers.rip;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    if (failed) {
+        fail("the call could not be followed, status %x after %ju instructions", (unsigned) status, (uintmax_t) total);
+        return;
+    }
+    maps = fopen("/proc/self/maps", "r");
+    pthread_mutex_lock(&out_lock);
+    for (i = 0; maps && i < sizeof(executed) / sizeof(executed[0]); i++) {
+        if (executed[i].count > 0) {
+            put_executed(maps, executed[i].at, executed[i].count);
+        }
+    }
+    pthread_mutex_unlock(&out_lock);
+    if (maps) {
+        fclose(maps);
+    }
+    ok("instructions=%ju", (uintmax_t) total);
+}
+#endif
 
 static const struct {
     const char *word;
@@ -777,7 +952,12 @@ static const struct {
     {"fork", fork_host},
     {"signals", signals},
     {"raise", raise_signal},
+#ifndef PLAIN_MALLOC
     {"memory", memory},
+#else
+    {"time", time_rounds},
+    {"instructions", instructions},
+#endif
 };
 
 int main(void)
