@@ -36,11 +36,22 @@ void wasi_config_set_stderr_custom(void *config,
 // What place() answers if there is a place.
 static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
 
+// look_at_memory keeps what can't change but by the guest, or by flbwt_memory_grow.
+static void look_at_memory(flbwt_guest *g)
+{
+    g->base = wasmtime_memory_data(g->context, &g->memory);
+    g->size = flbwt_memory_size(g);
+}
+
 // call runs a function of up to six i32 parameters and at most one result.
 static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
 {
     x->error = wasmtime_func_call_unchecked(x->guest->context, func, args, n, &x->trap);
-    return x->error == NULL && x->trap == NULL;
+    if (x->error != NULL || x->trap != NULL) {
+        return false;
+    }
+    look_at_memory(x->guest);
+    return true;
 }
 
 bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
@@ -54,6 +65,7 @@ bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
         return false;
     }
     *from = previous_pages * PAGE_BYTES;
+    look_at_memory(g);
     return true;
 }
 
@@ -62,7 +74,7 @@ static bool grow_region(flbwt_guest *g, uint64_t need)
     if (!flbwt_memory_grow(g, need > g->min_region ? need : g->min_region, &g->region)) {
         return false;
     }
-    g->known_size = flbwt_memory_size(g);
+    g->known_size = g->size;
     g->region_len = g->known_size - g->region;
     return true;
 }
@@ -133,7 +145,7 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
         // for its own at its first use, and does so at the end of memory later:
         // hence a fresh region for the second call, and whenever memory has
         // grown since.
-        if (g->calls < 2 || g->region_len < need || flbwt_memory_size(g) != g->known_size) {
+        if (g->calls < 2 || g->region_len < need || g->size != g->known_size) {
             if (!grow_region(g, need)) {
                 return FLBWT_NO_MEMORY;
             }
@@ -141,7 +153,7 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
         x->at = g->region;
     }
 
-    if (x->at + need > flbwt_memory_size(g)) {
+    if (x->at + need > g->size) {
         return FLBWT_BAD_BUFFER;
     }
     return PLACED;
@@ -181,7 +193,7 @@ static size_t json_length(const uint8_t *p, size_t n, size_t probe)
 static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
 {
     const flbwt_guest *g = x->guest;
-    uint64_t size = flbwt_memory_size(g);
+    uint64_t size = g->size;
 
     if (at == 0) {
         // What a leaky guest answers when malloc has failed is no wish to drop.
@@ -192,7 +204,7 @@ static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
     if (at >= size) {
         return FLBWT_BAD_POINTER;
     }
-    x->reply = wasmtime_memory_data(g->context, &g->memory) + at;
+    x->reply = g->base + at;
     x->rest = size - at;
     return *x->reply == 0 ? FLBWT_DROP : FLBWT_REPLY;
 }
@@ -231,18 +243,20 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
     x->error = NULL;
     x->need = (uint64_t) in_len + 1 + tag_len + 1;
     x->at = 0;
+    if (g->base == NULL) {
+        look_at_memory(g);
+    }
     flbwt_watch_call(&g->watch);
     outcome = place(x, x->need);
     if (outcome == PLACED) {
         // Record and tag are NUL-terminated, as the built-in filter hands them out;
         // their lengths don't count the NUL.
         uint64_t tag_at = x->at + in_len + 1;
-        uint8_t *base = wasmtime_memory_data(g->context, &g->memory);
 
-        memcpy(base + x->at, in, in_len);
-        base[x->at + in_len] = 0;
-        memcpy(base + tag_at, tag, tag_len);
-        base[tag_at + tag_len] = 0;
+        memcpy(g->base + x->at, in, in_len);
+        g->base[x->at + in_len] = 0;
+        memcpy(g->base + tag_at, tag, tag_len);
+        g->base[tag_at + tag_len] = 0;
 
         wasmtime_val_raw_t args[6] = {
             {.i32 = (int32_t) tag_at}, {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) sec},
@@ -272,12 +286,13 @@ bool flbwt_call_leave(flbwt_call *x)
             {.i32 = (int32_t) x->need}, // for those that ask
         };
 
-        return call(x, &g->release, args, 2);
+        x->error = wasmtime_func_call_unchecked(g->context, &g->release, args, 2, &x->trap);
+        return x->error == NULL && x->trap == NULL;
     }
     if (x->at != 0 && g->allocator == FLBWT_GROWN) {
         // An allocator that takes the region over must find it as memory.grow
         // gives it.
-        memset(wasmtime_memory_data(g->context, &g->memory) + x->at, 0, x->need);
+        memset(g->base + x->at, 0, x->need);
     }
     return true;
 }

@@ -115,6 +115,8 @@ typedef struct {
     wasmtime_memory_t memory;
     wasmtime_func_t function;
     wasmtime_func_t alloc, release, pin; // malloc and free, or __new, (none), __pin
+    uint8_t *base; // the memory when the guest last returned or it was grown; NULL: not looked at
+    uint64_t size;
     int allocator;
     bool msgpack;
     uint32_t max_reply;

@@ -1,5 +1,6 @@
 #include "lane.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -106,7 +107,9 @@ static bool read_event(const uint8_t *data, size_t size, size_t at, flbwt_event 
         if (p == end || !is_map(*p)) {
             return false;
         }
-        p = *p == 0x80 ? p + 1 : flbwt_skip(p, end, MAX_DEPTH);
+        unsigned containers;
+
+        p = flbwt_skip(p, end, MAX_DEPTH, &containers);
         if (p == NULL) {
             return false;
         }
@@ -214,7 +217,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     size_t len = lane->out.len;
     if (g->msgpack) {
         size_t window = x->rest <= g->max_reply ? x->rest : g->max_reply;
-        const uint8_t *end = is_map(*reply) ? flbwt_skip(reply, reply + window, REPLY_DEPTH) : NULL;
+        const uint8_t *end = flbwt_skip_reply(reply, reply + window, REPLY_DEPTH, in, in_len,
+                                              lane->containers);
 
         if (end == NULL) {
             return false;
@@ -307,7 +311,7 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         lane->trap = x.trap;
         lane->error = x.error;
     }
-    else if (lane->outcome == FLBWT_NO_MEMORY || flbwt_memory_size(g) > g->recycle_size) {
+    else if (lane->outcome == FLBWT_NO_MEMORY || g->size > g->recycle_size) {
         g->recycle = true;
     }
     if (!handled) {
@@ -324,7 +328,7 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
     const uint8_t *body = data + e->body, *end = data + size, *after;
 
     if (lane->guest->msgpack) {
-        after = flbwt_skip(body, end, MAX_DEPTH);
+        after = flbwt_skip(body, end, MAX_DEPTH, &lane->containers);
         if (after == NULL || after - body > INT32_MAX) {
             return false;
         }
@@ -385,6 +389,7 @@ void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                                 const uint8_t *data, const uint8_t *in, uint32_t in_len)
 {
     lane->trap = lane->error = NULL;
+    lane->containers = UINT_MAX; // not known
     flbwt_watch_enter(&lane->guest->watch);
     lane->stop = call_for(lane, tag, tag_len, data, in, in_len);
     flbwt_watch_leave(&lane->guest->watch);

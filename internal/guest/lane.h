@@ -49,6 +49,7 @@ typedef struct {
 
     flbwt_buffer staged; // the record as JSON
     flbwt_record record; // what is in staged
+    unsigned containers; // of MessagePack: how many the record is made of, or more than it may nest
 
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
     uint64_t total_chunks, total_records, total_returned, total_dropped;

@@ -52,6 +52,38 @@ static uint8_t *store64(uint8_t *p, uint64_t v)
     return p + 8;
 }
 
+static uint8_t *store_little(uint8_t *p, uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    memcpy(p, &v, sizeof(v));
+    return p + sizeof(v);
+}
+
+static bool is_fixstr(uint8_t lead) { return (lead & 0xe0) == 0xa0; }
+
+// map_header reads the header of the map at p, and answers what follows it. NULL if there
+// is none.
+static const uint8_t *map_header(const uint8_t *p, const uint8_t *end, uint64_t *pairs)
+{
+    size_t left = (size_t) (end - p);
+
+    if (left >= 1 && (*p & 0xf0) == 0x80) {
+        *pairs = *p & 0x0f;
+        return p + 1;
+    }
+    if (left >= 3 && *p == 0xde) {
+        *pairs = load16(p + 1);
+        return p + 3;
+    }
+    if (left >= 5 && *p == 0xdf) {
+        *pairs = load32(p + 1);
+        return p + 5;
+    }
+    return NULL;
+}
+
 // ---- Blocks of 16 bytes -------------------------------------------------------
 
 enum { BLOCK = 16 };
@@ -152,42 +184,37 @@ static bool blocks_differ(const uint8_t *a, const uint8_t *b) { return memcmp(a,
 
 // ---- MessagePack to JSON ------------------------------------------------------
 
-static const char digit_pairs[201] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-    "8081828384858687888990919293949596979899";
-
-static const uint64_t integer_pow10[] = {
-    0, // so that 0 has a digit
-    10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
-    100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
-    10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000u,
-};
-
-static unsigned count_digits(uint64_t v)
+// eight_digits answers the decimal digits of v < 10^8 as bytes from 0 to 9, the first
+// in the lowest byte. It divides in parallel: by 10^4 into halves, by 100, by 10.
+static uint64_t eight_digits(uint64_t v)
 {
-    // 1233 / 4096 is the logarithm of 2.
-    unsigned guess = (unsigned) (64 - __builtin_clzll(v | 1)) * 1233 >> 12;
+    uint64_t halves = v / 10000 | v % 10000 << 32;
+    uint64_t hundreds = halves * 10486 >> 20 & 0x7f0000007f;
+    uint64_t pairs = hundreds | (halves - hundreds * 100) << 16;
+    uint64_t tens = pairs * 103 >> 10 & 0x000f000f000f000f;
 
-    return guess + (v >= integer_pow10[guess]);
+    return tens | (pairs - tens * 10) << 8;
 }
 
+static const uint64_t zeroes = 0x3030303030303030;
+
+static uint8_t *put_eight_digits(uint8_t *out, uint64_t v)
+{
+    return store_little(out, eight_digits(v) | zeroes);
+}
+
+// put_uint may write up to 8 bytes beyond the number.
 static uint8_t *put_uint(uint8_t *out, uint64_t v)
 {
-    uint8_t *end = out + count_digits(v), *p = end;
-
-    while (v >= 100) {
-        p -= 2;
-        memcpy(p, digit_pairs + v % 100 * 2, 2);
-        v /= 100;
+    if (v >= 100000000) {
+        out = put_uint(out, v / 100000000);
+        return put_eight_digits(out, v % 100000000);
     }
-    if (v >= 10) {
-        memcpy(p - 2, digit_pairs + v * 2, 2);
-    }
-    else {
-        p[-1] = (uint8_t) ('0' + v);
-    }
-    return end;
+    uint64_t digits = eight_digits(v);
+    // The last digit stays, even if it is 0.
+    unsigned leading = (unsigned) __builtin_ctzll(digits | (uint64_t) 1 << 56) & 0x38;
+    store_little(out, (digits | zeroes) >> leading);
+    return out + 8 - leading / 8;
 }
 
 static uint8_t *put_int(uint8_t *out, int64_t v)
@@ -326,6 +353,25 @@ static uint8_t *put_17_digits(uint8_t *out, double f, int k)
 #endif
 }
 
+// put_scientific writes digits times ten to power, as ECMAScript and encoding/json do
+// below 1e-6 and from 1e21 on.
+static uint8_t *put_scientific(uint8_t *out, uint64_t digits, int power)
+{
+    uint8_t *end = put_uint(out + 1, digits);
+    int n = (int) (end - out - 1), exponent = power + n - 1;
+
+    out[0] = out[1]; // d.ddd
+    out[1] = '.';
+    out = n > 1 ? end : out + 1;
+    *out++ = 'e';
+    *out++ = exponent < 0 ? '-' : '+';
+    exponent = abs(exponent);
+    if (exponent < 10) {
+        *out++ = '0';
+    }
+    return put_uint(out, (uint64_t) exponent);
+}
+
 // put_other_float writes f > 0 that is no integer below 2^53.
 static uint8_t *put_other_float(uint8_t *out, double f)
 {
@@ -336,20 +382,8 @@ static uint8_t *put_other_float(uint8_t *out, double f)
     }
     uint64_t digits = shortest(f, &n, &power);
 
-    if (f < 1e-6 || f >= 1e21) { // where ECMAScript and encoding/json change over
-        uint8_t *end = put_uint(out + 1, digits);
-
-        out[0] = out[1]; // d.ddd
-        out[1] = '.';
-        out = n > 1 ? end : out + 1;
-        int exponent = power + n - 1;
-        *out++ = 'e';
-        *out++ = exponent < 0 ? '-' : '+';
-        exponent = abs(exponent);
-        if (exponent < 10) {
-            *out++ = '0';
-        }
-        return put_uint(out, (uint64_t) exponent);
+    if (f < 1e-6 || f >= 1e21) {
+        return put_scientific(out, digits, power);
     }
     if (power < 0) {
         return put_fraction(out, digits, -power);
@@ -395,6 +429,29 @@ static uint64_t strip_zeroes(uint64_t d, int *k)
     return d;
 }
 
+// fifteen_digits finds the fewest digits that give f > 0 back, if 15 do, f is no integer
+// and the power of ten is exact: f is then digits / 10^k. It is given the k that makes f
+// an integer of 15 digits or of 16; if it answers false, *k makes f one of 15.
+static bool fifteen_digits(double f, uint64_t *digits, int *k)
+{
+    if (*k < 0 || *k >= POWERS) {
+        return false;
+    }
+    if (f * pow10[*k] >= 1e15) {
+        *k -= 1;
+    }
+    if (*k <= 0) {
+        return false;
+    }
+    // A decimal of up to 15 digits and its double know each other.
+    uint64_t d = (uint64_t) (f * pow10[*k] + 0.5);
+    if ((double) d / pow10[*k] != f) {
+        return false;
+    }
+    *digits = strip_zeroes(d, k);
+    return true;
+}
+
 static uint8_t *put_float(uint8_t *out, double f)
 {
     double size = fabs(f);
@@ -412,22 +469,13 @@ static uint8_t *put_float(uint8_t *out, double f)
         *out++ = '0';
         return out;
     }
-    if (size >= 1e-6 && size < max_exact) {
-        // k makes it an integer of 15 digits; negative or 0 if there are more before
-        // the point.
-        int k = 14 - least_exponent(size);
-        if (k >= 0 && size * pow10[k] >= 1e15) {
-            k--;
-        }
-        if (k > 0) {
-            // A decimal of up to 15 digits and its double know each other.
-            uint64_t d = (uint64_t) (size * pow10[k] + 0.5);
-            if ((double) d / pow10[k] == size) {
-                d = strip_zeroes(d, &k);
-                return put_fraction(out, d, k);
-            }
-        }
-        uint8_t *end = is_power_of_two(size) ? NULL : put_17_digits(out, size, k > 0 ? k + 1 : 1);
+    uint64_t digits;
+    int k = 14 - least_exponent(size);
+    if (fifteen_digits(size, &digits, &k)) {
+        return size >= 1e-6 ? put_fraction(out, digits, k) : put_scientific(out, digits, -k);
+    }
+    if (size >= 1e-6 && size < max_exact && !is_power_of_two(size)) {
+        uint8_t *end = put_17_digits(out, size, k > 0 ? k + 1 : 1);
         if (end != NULL) {
             return end;
         }
@@ -527,8 +575,6 @@ typedef struct {
     bool exact; // what was read so far is what its JSON decodes to
     int least;  // what depth was at its least
 } reader;
-
-static bool is_fixstr(uint8_t lead) { return (lead & 0xe0) == 0xa0; }
 
 // other_string finds the string or bin at r->p that is no fixstr, and goes behind it.
 // NULL if there is none, or not all of it.
@@ -856,31 +902,19 @@ uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const
                       flbwt_record *record)
 {
     reader r = {in, end, true, FLBWT_ENCODE_DEPTH};
-    size_t left = (size_t) (end - in);
-    uint64_t n = FLBWT_MEMBERS + 1;
+    uint64_t n;
+    const uint8_t *pairs = map_header(in, end, &n); // Fluent Bit's are of 32 bits
 
     record->json = out;
     record->body = in;
     record->members = 0;
-    if (left >= 1 && (*in & 0xf0) == 0x80) {
-        n = *in & 0x0f;
-        r.p = in + 1;
-    }
-    else if (left >= 3 && *in == 0xde) {
-        n = load16(in + 1);
-        r.p = in + 3;
-    }
-    else if (left >= 5 && *in == 0xdf) { // as Fluent Bit writes them, whatever n is
-        n = load32(in + 1);
-        r.p = in + 5;
-    }
-    if (n <= FLBWT_MEMBERS) {
+    if (pairs != NULL && n <= FLBWT_MEMBERS) {
+        r.p = pairs;
         out = encode_pairs(&r, out, n, FLBWT_ENCODE_DEPTH, record);
         record->members = r.exact ? (unsigned) n : 0;
         record->depth = FLBWT_ENCODE_DEPTH - r.least + 1;
     }
     else {
-        r.p = in;
         out = encode_value(&r, out, FLBWT_ENCODE_DEPTH);
     }
     *after = r.p;
@@ -1549,7 +1583,97 @@ static const uint8_t *skip_values(const uint8_t *p, const uint8_t *end, uint64_t
     return p;
 }
 
-const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth)
+// skip_flat does it for skip_values, and is fast: it does not follow how containers nest,
+// but gives up, with *containers above most, when there are more of them than may be
+// nested.
+static const uint8_t *skip_flat(const uint8_t *p, const uint8_t *end, uint64_t n, unsigned most,
+                                unsigned *containers)
 {
-    return skip_values(p, end, 1, depth);
+    for (; n > 0; n--) {
+        size_t left = (size_t) (end - p), bytes;
+        uint64_t length, elements;
+        uint8_t c, what, width;
+
+        if (left == 0) {
+            return NULL;
+        }
+        c = *p;
+        if (is_fixstr(c)) {
+            bytes = 1 + (c & 0x1f);
+        }
+        else if (c <= 0x7f || c >= 0xe0) {
+            bytes = 1;
+        }
+        else if (c <= 0x9f) {
+            bytes = 1;
+            elements = (uint64_t) (c & 0x0f) << (c <= 0x8f);
+            if (elements > left - 1 || ++*containers > most) {
+                return NULL;
+            }
+            n += elements;
+        }
+        else {
+            what = leads[c - 0xc0].what;
+            width = leads[c - 0xc0].width;
+            bytes = width;
+            if (what != FIXED) {
+                if (what == INVALID || left < (size_t) width + 1) {
+                    return NULL;
+                }
+                length = width == 1 ? p[1] : width == 2 ? load16(p + 1) : load32(p + 1);
+                bytes = 1 + (size_t) width;
+                if (what == ELEMENTS || what == PAIRS) {
+                    elements = length << (what == PAIRS);
+                    if (elements > left - bytes || ++*containers > most) {
+                        return NULL;
+                    }
+                    n += elements;
+                }
+                else {
+                    bytes += length + (what == EXTENSION);
+                }
+            }
+        }
+        if (bytes > left) {
+            return NULL;
+        }
+        p += bytes;
+    }
+    return p;
+}
+
+static const uint8_t *skip(const uint8_t *p, const uint8_t *end, uint64_t n, int depth,
+                           unsigned *containers)
+{
+    unsigned most = depth > 0 ? (unsigned) depth : 0;
+    const uint8_t *after = skip_flat(p, end, n, most, containers);
+
+    return *containers > most ? skip_values(p, end, n, depth) : after;
+}
+
+const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth, unsigned *containers)
+{
+    *containers = 0;
+    return skip(p, end, 1, depth, containers);
+}
+
+const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
+                                const uint8_t *in, size_t in_len, unsigned in_containers)
+{
+    uint64_t pairs, in_pairs;
+    unsigned containers = 0;
+    const uint8_t *body = map_header(p, end, &pairs), *in_body = map_header(in, in + in_len, &in_pairs);
+
+    if (body == NULL) {
+        return NULL;
+    }
+    if (in_body != NULL && pairs >= in_pairs && in_containers <= (unsigned) depth) {
+        size_t same = in_len - (size_t) (in_body - in);
+
+        if ((size_t) (end - body) >= same && memcmp(body, in_body, same) == 0) {
+            pairs -= in_pairs;
+            body += same;
+        }
+    }
+    return skip(body, end, pairs * 2, depth - 1, &containers);
 }

@@ -56,6 +56,12 @@ uint8_t *flbwt_decode(const uint8_t *in, const uint8_t *end, const uint8_t *read
 
 // flbwt_skip answers what follows the MessagePack value at p, having checked all of
 // it; NULL if it is invalid, does not end before end, or nests deeper than depth.
-const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth);
+// *containers is how many containers it is made of, or more than depth.
+const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth, unsigned *containers);
+
+// flbwt_skip_reply does the same with a map that may begin with the pairs of in: a map
+// that has been skipped, and need not be gone through again.
+const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
+                                const uint8_t *in, size_t in_len, unsigned in_containers);
 
 #endif
