@@ -95,11 +95,11 @@ static block block_load(const uint8_t *p) { return _mm_loadu_si128((const __m128
 static void block_store(uint8_t *p, block b) { _mm_storeu_si128((__m128i *) p, b); }
 
 // json_special marks the bytes that can't stand in a JSON string as they are, or
-// are not ASCII; the lowest bit is the first byte's. As signed numbers bytes from
-// 0x80 up are below 0x20 too.
+// are not ASCII; the lowest bit is the first byte's. One of c and c - 0x20 has its
+// highest bit set if c is below 0x20, or not below 0x80.
 static unsigned json_special(block b)
 {
-    block low = _mm_cmplt_epi8(b, _mm_set1_epi8(0x20));
+    block low = _mm_or_si128(b, _mm_sub_epi8(b, _mm_set1_epi8(0x20)));
     block quote = _mm_cmpeq_epi8(b, _mm_set1_epi8('"'));
     block backslash = _mm_cmpeq_epi8(b, _mm_set1_epi8('\\'));
 
@@ -186,7 +186,7 @@ static bool blocks_differ(const uint8_t *a, const uint8_t *b) { return memcmp(a,
 
 // eight_digits answers the decimal digits of v < 10^8 as bytes from 0 to 9, the first
 // in the lowest byte. It divides in parallel: by 10^4 into halves, by 100, by 10.
-static uint64_t eight_digits(uint64_t v)
+static inline uint64_t eight_digits(uint64_t v)
 {
     uint64_t halves = v / 10000 | v % 10000 << 32;
     uint64_t hundreds = halves * 10486 >> 20 & 0x7f0000007f;
@@ -570,6 +570,13 @@ static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8
     return out;
 }
 
+// start_bit answers one of 64 bits for the first four bytes of a member's JSON, which
+// has no fewer.
+static uint64_t start_bit(const uint8_t *json)
+{
+    return (uint64_t) 1 << (load32(json) * UINT32_C(0x9e3779b1) >> 26);
+}
+
 typedef struct {
     const uint8_t *p, *end;
     bool exact; // what was read so far is what its JSON decodes to
@@ -688,7 +695,7 @@ static inline __attribute__((always_inline)) uint8_t *
 encode_pairs(reader *r, uint8_t *out, uint64_t n, int depth, flbwt_record *record)
 {
     uint8_t separator = '{';
-    uint64_t letters = 0;
+    uint64_t starts = 0;
 
     if (depth <= 0) {
         return NULL;
@@ -708,7 +715,7 @@ encode_pairs(reader *r, uint8_t *out, uint64_t n, int depth, flbwt_record *recor
             record->json_at[i] = (uint32_t) (out - record->json);
             record->body_at[i] = (uint32_t) (p - record->body);
         }
-        uint8_t *key = out;
+        const uint8_t *text = out;
         int length = put_fixstr(out, p, end);
         if (length >= 0) {
             p += length + 1;
@@ -722,28 +729,29 @@ encode_pairs(reader *r, uint8_t *out, uint64_t n, int depth, flbwt_record *recor
             }
             p = r->p;
         }
-        if (record != NULL) {
-            letters |= (uint64_t) 1 << (key[1] & 63);
-        }
         *out++ = ':';
 
         length = put_fixstr(out, p, end);
         if (length >= 0) {
             p += length + 1;
             out += length + 2;
-            continue;
         }
-        r->p = p;
-        out = encode_other(r, out, depth - 1);
-        if (out == NULL) {
-            return NULL;
+        else {
+            r->p = p;
+            out = encode_other(r, out, depth - 1);
+            if (out == NULL) {
+                return NULL;
+            }
+            p = r->p;
         }
-        p = r->p;
+        if (record != NULL) {
+            starts |= start_bit(text);
+        }
     }
     r->p = p;
     *out++ = '}';
     if (record != NULL) {
-        record->letters = letters;
+        record->starts = starts;
         record->json_at[n] = (uint32_t) (out - record->json);
         record->body_at[n] = (uint32_t) (p - record->body);
     }
@@ -1345,7 +1353,7 @@ static unsigned repeat_members(text *t, uint8_t **out)
     unsigned i = t->cursor;
     uint64_t first, other;
 
-    if (t->readable - t->p < (ptrdiff_t) sizeof(first) || (r->letters >> (t->p[1] & 63) & 1) == 0) {
+    if (t->readable - t->p < (ptrdiff_t) sizeof(first) || (r->starts & start_bit(t->p)) == 0) {
         return 0;
     }
     memcpy(&first, t->p, sizeof(first));

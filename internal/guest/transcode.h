@@ -33,7 +33,7 @@ typedef struct {
     const uint8_t *json, *body;
     int depth;        // how deep its containers nest
     unsigned members; // 0: not noted, or its JSON decodes to something else than body
-    uint64_t letters; // which keys there are, by their first letter modulo 64
+    uint64_t starts;  // how their JSON starts: tells most that no member is
     uint32_t json_at[FLBWT_MEMBERS + 1], body_at[FLBWT_MEMBERS + 1];
 } flbwt_record;
 

@@ -14,9 +14,11 @@
     (local $to i32) (local $digits i32)
     (if (i32.gt_u (i32.add (local.get $tag_len) (local.get $record_len)) (i32.const 0xfff00))
       (then (return (local.get $record))))
-    (local.set $to (call $copy (i32.const 65536) (i32.const 1024) (i32.const 8)))
-    (local.set $to (call $copy (local.get $to) (local.get $tag) (local.get $tag_len)))
-    (local.set $to (call $copy (local.get $to) (i32.const 1040) (i32.const 8)))
+    ;; What is constant is stored by words, as compilers do.
+    (i64.store (i32.const 65536) (i64.load (i32.const 1024)))
+    (local.set $to (call $copy (i32.const 65544) (local.get $tag) (local.get $tag_len)))
+    (i64.store (local.get $to) (i64.load (i32.const 1040)))
+    (local.set $to (i32.add (local.get $to) (i32.const 8)))
     ;; The decimal digits, from the last one backwards to 1024 + 128.
     (local.set $digits (i32.const 1152))
     (loop $next
@@ -27,7 +29,9 @@
       (br_if $next (local.get $sec)))
     (local.set $to
       (call $copy (local.get $to) (local.get $digits) (i32.sub (i32.const 1152) (local.get $digits))))
-    (local.set $to (call $copy (local.get $to) (i32.const 1056) (i32.const 10)))
+    (i64.store (local.get $to) (i64.load (i32.const 1056)))
+    (i32.store16 offset=8 (local.get $to) (i32.load16_u (i32.const 1064)))
+    (local.set $to (i32.add (local.get $to) (i32.const 10)))
     (local.set $to (call $copy (local.get $to) (local.get $record) (local.get $record_len)))
     (i32.store16 (local.get $to) (i32.const 0x7d)) ;; } and NUL
     (i32.const 65536))
