@@ -68,6 +68,11 @@ soak: build ## hostile guests, reloads, a leak, far sides that die: SOAK=3m per 
 BENCH_ROUNDS ?= 5
 bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	$(GO) test -run '^$$' -bench . ./internal/...
+	@# Another build, whose functions have names.
+	@mkdir -p $(BUILD)/bench
+	$(GO) build -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
+	@for door in $(notdir $(DOORS)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$door; done
+	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
 		$(if $(BENCH_MARKDOWN),-markdown $(BENCH_MARKDOWN))
 

@@ -2,8 +2,8 @@
 //
 // host.c   the symbols that Fluent Bit looks up, in the layout of the host that
 //          loads the object, and the callbacks behind them
-// worker.c where Go and the guest run: on the thread that calls, or, if that is a
-//          coroutine with a stack of 24 KiB, on the thread of the instance
+// worker.c where Go and the guest run: on the thread that calls; if that is a coroutine
+//          with a stack of 24 KiB, the guest has another stack, and Go the instance's thread
 // output.c what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 
 #ifndef FLBWT_BORDER_H
@@ -44,14 +44,17 @@ struct instance {
     void *lane;
     const bool *ready;
     size_t stack_bytes; // native stack that the guest may use
-    pthread_mutex_t running; // held by the thread that runs a job
 
+    pthread_mutex_t lock;      // guards all that follows, and finished of jobs
+    struct job *current;       // what runs; NULL: the instance is free
+    pthread_cond_t freed;      // it has become so
     pthread_t thread;
-    pthread_mutex_t lock; // guards first, last and finished of jobs
-    pthread_cond_t work; // a job has been added
-    pthread_cond_t done; // a job has been finished
-    struct job *first, *last;
-    struct job *current; // what runs; guarded by running
+    struct job *handed;        // the current job, for the thread to go on with
+    pthread_cond_t handing;    // there is one
+    pthread_cond_t finishing;  // the thread has finished it
+
+    // For guests of callers that have none: owned by the current job.
+    struct stack *stack;
 };
 
 // log_line is a line that the Go side wrote, for the calling thread to print:
@@ -76,16 +79,16 @@ struct job {
     size_t out_size;
     int result;
 
+    bool begun;    // the lane has begun with the chunk
     bool finished;
     struct log_line *lines, **lines_end;
-    struct job *next;
 };
 
 // worker_start starts the instance's thread; 0, or an errno.
 int worker_start(struct instance *inst);
 
-// worker_call has the instance's thread do the job, and waits for it. Any
-// thread may call, several at once too. A JOB_STOP ends the thread.
+// worker_call has the job done. Any thread may call, several at once too. A JOB_STOP
+// ends the instance's thread.
 void worker_call(struct instance *inst, struct job *job);
 
 // What the Go side asks for, on the worker's thread while a job runs.

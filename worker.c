@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include "_cgo_export.h"
 
@@ -54,26 +57,28 @@ __attribute__((constructor)) static void after_go(void)
     pthread_sigmask(SIG_SETMASK, &loader_signals, NULL);
 }
 
-static void run(struct instance *inst, struct job *job)
+// filter_directly filters without Go; false: Go has to go on.
+static bool filter_directly(struct instance *inst, struct job *job)
 {
-    bool begun;
+    job->begun = inst->direct != NULL && *inst->ready;
+    if (job->begun) {
+        job->result = inst->direct(inst->lane, job->tag, job->tag_len, job->data, job->size,
+                                   &job->out, &job->out_size);
+    }
+    return job->begun && job->result != 0;
+}
 
+static void run_in_go(struct instance *inst, struct job *job)
+{
     switch (job->kind) {
     case JOB_START:
         inst->handle = flbwtStart(inst);
         job->result = inst->handle != 0 ? 0 : -1;
         break;
     case JOB_FILTER:
-        begun = inst->direct != NULL && *inst->ready;
-        if (begun) {
-            job->result = inst->direct(inst->lane, job->tag, job->tag_len, job->data, job->size,
-                                       &job->out, &job->out_size);
-        }
-        if (!begun || job->result == 0) {
-            job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len,
-                                      (void *) job->data, job->size, begun, &job->out,
-                                      &job->out_size);
-        }
+        job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len,
+                                  (void *) job->data, job->size, job->begun, &job->out,
+                                  &job->out_size);
         break;
     case JOB_STOP:
         if (inst->handle != 0) {
@@ -83,14 +88,61 @@ static void run(struct instance *inst, struct job *job)
     }
 }
 
-// exclusively runs a job while no other thread runs one of the instance.
-static void exclusively(struct instance *inst, struct job *job)
+// take waits until no other job runs, and makes this one the current one. give_up has
+// to follow.
+static void take(struct instance *inst, struct job *job)
 {
-    pthread_mutex_lock(&inst->running);
+    pthread_mutex_lock(&inst->lock);
+    while (inst->current != NULL) {
+        pthread_cond_wait(&inst->freed, &inst->lock);
+    }
     inst->current = job;
-    run(inst, job);
+    pthread_mutex_unlock(&inst->lock);
+}
+
+static void give_up(struct instance *inst)
+{
+    pthread_mutex_lock(&inst->lock);
     inst->current = NULL;
-    pthread_mutex_unlock(&inst->running);
+    pthread_cond_signal(&inst->freed);
+    pthread_mutex_unlock(&inst->lock);
+}
+
+// hand_over has the instance's thread do the current job in Go, and waits for it.
+static void hand_over(struct instance *inst, struct job *job)
+{
+    pthread_mutex_lock(&inst->lock);
+    inst->handed = job;
+    pthread_cond_signal(&inst->handing);
+    while (!job->finished) {
+        pthread_cond_wait(&inst->finishing, &inst->lock);
+    }
+    pthread_mutex_unlock(&inst->lock);
+}
+
+static void *worker_main(void *arg)
+{
+    struct instance *inst = arg;
+    bool stopped = false;
+
+    pthread_mutex_lock(&inst->lock);
+    while (!stopped) {
+        while (inst->handed == NULL) {
+            pthread_cond_wait(&inst->handing, &inst->lock);
+        }
+        struct job *job = inst->handed;
+        inst->handed = NULL;
+        pthread_mutex_unlock(&inst->lock);
+
+        run_in_go(inst, job);
+        stopped = job->kind == JOB_STOP;
+
+        pthread_mutex_lock(&inst->lock);
+        job->finished = true;
+        pthread_cond_signal(&inst->finishing);
+    }
+    pthread_mutex_unlock(&inst->lock);
+    return NULL;
 }
 
 // What this thread's stack spans; an empty range until it has been asked for.
@@ -119,44 +171,129 @@ static size_t stack_left(void)
     return here > stack_low && here < stack_high ? (size_t) (here - stack_low) : 0;
 }
 
-// call_here does the job on the thread of the caller, on which Go then runs: with
-// the signals of a thread of the plugin, but for the real-time ones, of which the
-// watchdog of guests has one.
-static void call_here(struct instance *inst, struct job *job)
+// block_signals leaves the caller's thread the signals of a thread of the plugin, but
+// for the real-time ones, of which the watchdog of guests has one. restore_signals takes
+// that back.
+static void block_signals(sigset_t *before)
 {
-    sigset_t own, before;
+    sigset_t own;
 
     own_signals(&own);
     allow_real_time(&own);
-    pthread_sigmask(SIG_BLOCK, &own, &before);
-    exclusively(inst, job);
-    allow_real_time(&before);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_BLOCK, &own, before);
 }
 
-static void *worker_main(void *arg)
+static void restore_signals(sigset_t *before)
 {
-    struct instance *inst = arg;
-    bool stopped = false;
+    allow_real_time(before);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
-    pthread_mutex_lock(&inst->lock);
-    while (!stopped) {
-        while (inst->first == NULL) {
-            pthread_cond_wait(&inst->work, &inst->lock);
-        }
-        struct job *job = inst->first;
-        inst->first = job->next;
-        pthread_mutex_unlock(&inst->lock);
+// call_here does the job on the thread of the caller, on which Go then runs.
+static void call_here(struct instance *inst, struct job *job)
+{
+    sigset_t before;
 
-        exclusively(inst, job);
-        stopped = job->kind == JOB_STOP;
-
-        pthread_mutex_lock(&inst->lock);
-        job->finished = true;
-        pthread_cond_broadcast(&inst->done);
+    block_signals(&before);
+    take(inst, job);
+    if (!filter_directly(inst, job)) {
+        run_in_go(inst, job);
     }
-    pthread_mutex_unlock(&inst->lock);
-    return NULL;
+    give_up(inst);
+    restore_signals(&before);
+}
+
+// A stack that a guest runs on while the thread's own is a coroutine's.
+struct stack {
+    void *pages;
+    size_t size;
+    ucontext_t caller, guest;
+    struct instance *inst;
+    bool done;
+};
+
+static struct stack *new_stack(size_t size)
+{
+    size_t page = (size_t) sysconf(_SC_PAGESIZE);
+    struct stack *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        return NULL;
+    }
+    // Pages count once they are used. The lowest one ends the process before anything
+    // else is overwritten.
+    s->size = (size + page - 1) / page * page + page;
+    s->pages = mmap(NULL, s->size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (s->pages == MAP_FAILED || mprotect(s->pages, page, PROT_NONE) != 0) {
+        if (s->pages != MAP_FAILED) {
+            munmap(s->pages, s->size);
+        }
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static void free_stack(struct stack *s)
+{
+    if (s != NULL) {
+        munmap(s->pages, s->size);
+        free(s);
+    }
+}
+
+// What makecontext calls takes numbers, and no pointers.
+static __thread struct stack *entered;
+
+static void on_stack(void)
+{
+    struct stack *s = entered;
+
+    s->done = filter_directly(s->inst, s->inst->current);
+}
+
+// enter_stack goes to the stack, and comes back when the guest has.
+static bool enter_stack(struct stack *s)
+{
+    s->done = false;
+    if (getcontext(&s->guest) == 0) {
+        s->guest.uc_stack.ss_sp = s->pages;
+        s->guest.uc_stack.ss_size = s->size;
+        s->guest.uc_link = &s->caller;
+        makecontext(&s->guest, on_stack, 0);
+        entered = s;
+        swapcontext(&s->caller, &s->guest);
+    }
+    return s->done;
+}
+
+// run_on_stack is filter_directly on the instance's stack.
+static bool run_on_stack(struct instance *inst)
+{
+    if (inst->stack == NULL) {
+        inst->stack = new_stack(inst->stack_bytes + STACK_ROOM_BYTES);
+    }
+    if (inst->stack == NULL) {
+        return false;
+    }
+    inst->stack->inst = inst;
+    return enter_stack(inst->stack);
+}
+
+// call_from_coroutine does the job for a caller without a stack: Go, which finds out
+// where the stack of a thread ends, gets the instance's thread, if it is needed.
+static void call_from_coroutine(struct instance *inst, struct job *job)
+{
+    sigset_t before;
+
+    block_signals(&before);
+    take(inst, job);
+    if (!run_on_stack(inst)) {
+        hand_over(inst, job);
+    }
+    give_up(inst);
+    restore_signals(&before);
 }
 
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
@@ -178,42 +315,36 @@ int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
 int worker_start(struct instance *inst)
 {
     pthread_mutex_init(&inst->lock, NULL);
-    pthread_mutex_init(&inst->running, NULL);
-    pthread_cond_init(&inst->work, NULL);
-    pthread_cond_init(&inst->done, NULL);
+    pthread_cond_init(&inst->freed, NULL);
+    pthread_cond_init(&inst->handing, NULL);
+    pthread_cond_init(&inst->finishing, NULL);
     return plugin_thread(&inst->thread, worker_main, inst);
 }
 
 void worker_call(struct instance *inst, struct job *job)
 {
-    job->finished = false;
+    job->begun = job->finished = false;
     job->lines = NULL;
     job->lines_end = &job->lines;
-    job->next = NULL;
 
-    if (job->kind == JOB_FILTER && stack_left() >= inst->stack_bytes + STACK_ROOM_BYTES) {
-        call_here(inst, job);
-        return;
+    if (job->kind != JOB_FILTER) {
+        take(inst, job);
+        hand_over(inst, job);
+        give_up(inst);
     }
-    pthread_mutex_lock(&inst->lock);
-    if (inst->first == NULL) {
-        inst->first = job;
+    else if (stack_left() >= inst->stack_bytes + STACK_ROOM_BYTES) {
+        call_here(inst, job);
     }
     else {
-        inst->last->next = job;
+        call_from_coroutine(inst, job);
     }
-    inst->last = job;
-    pthread_cond_signal(&inst->work);
-    while (!job->finished) {
-        pthread_cond_wait(&inst->done, &inst->lock);
-    }
-    pthread_mutex_unlock(&inst->lock);
 
     if (job->kind == JOB_STOP) {
         pthread_join(inst->thread, NULL);
-        pthread_cond_destroy(&inst->done);
-        pthread_cond_destroy(&inst->work);
-        pthread_mutex_destroy(&inst->running);
+        free_stack(inst->stack);
+        pthread_cond_destroy(&inst->finishing);
+        pthread_cond_destroy(&inst->handing);
+        pthread_cond_destroy(&inst->freed);
         pthread_mutex_destroy(&inst->lock);
     }
 }

@@ -42,7 +42,7 @@ type logLine struct {
 
 // A process is a running host.
 type process struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	lines  chan string   // what the host answers, without its log
@@ -70,7 +70,7 @@ func (r reply) num(field string) int {
 }
 
 // start runs a host, and ends it with the test.
-func start(t *testing.T, f family) *process {
+func start(t testing.TB, f family) *process {
 	t.Helper()
 	p := &process{
 		t:      t,
@@ -257,7 +257,7 @@ func (p *process) load(object string) reply {
 }
 
 // loaded is a host that has loaded the filter.
-func loaded(t *testing.T, f family) *process {
+func loaded(t testing.TB, f family) *process {
 	t.Helper()
 	p := start(t, f)
 	p.load(filterWasmtime)

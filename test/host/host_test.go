@@ -254,6 +254,7 @@ func TestTrapsSurviveTheHostsSignalHandlers(t *testing.T) {
 					p.do("raise", strconv.Itoa(int(s)))
 					for range 3 {
 						same(t, chunk, i.filter("app", chunk).over(chunk))
+						same(t, chunk, i.coroutine(24*1024, "app", chunk).over(chunk))
 					}
 				}
 				p.waitLog(levelError, "wasmtime.0")
@@ -435,6 +436,25 @@ func TestInstancesAreApart(t *testing.T) {
 	})
 }
 
+// Threads and coroutines have the same instance trap: what one of them has begun, no
+// other may go on with.
+func TestThreadsTrap(t *testing.T) {
+	p := loaded(t, newest)
+	i := p.ready(guest(t, "trap_every_third"), function, settings{"breaker_failures": "0"})
+	var jobs []job
+	for n := range 9 {
+		jobs = append(jobs, job{i, "app", chunkOf(n + 1)})
+	}
+	for n, r := range p.storm(50, jobs) {
+		if !r.stable {
+			t.Errorf("thread %d: the rounds differ", n)
+		}
+		same(t, jobs[n].chunk, r.over(jobs[n].chunk))
+	}
+	i.exit()
+	p.waitLog(levelWarn, fmt.Sprintf("%d records: 1500 returned, 0 dropped by the guest, 750 failed", 50*(9*10/2)))
+}
+
 // Host threads call one instance at once (a filter behind several threaded
 // inputs), and several.
 func TestThreads(t *testing.T) {
@@ -479,7 +499,7 @@ func TestThreads(t *testing.T) {
 // Filters run on coroutines' stacks of 24 KiB (64 KiB from Fluent Bit 5.1.0),
 // without a guard page.
 func TestCoroutineStack(t *testing.T) {
-	for _, name := range []string{"identity", "spaced", "deep", "unreachable", "stack_overflow"} {
+	for _, name := range []string{"identity", "spaced", "deep", "unreachable", "stack_overflow", "wasi_print"} {
 		t.Run(name, func(t *testing.T) {
 			eachFamily(t, func(t *testing.T, f family) {
 				p := loaded(t, f)

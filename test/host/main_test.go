@@ -31,6 +31,8 @@ type family struct {
 	eventType    bool // struct flb_filter_plugin has event_type
 	preRun       bool // and cb_pre_run
 	notification bool // and cb_notification
+
+	plain bool // a host for benchmarks: malloc is libc's, and calls can be timed
 }
 
 var families = []family{
@@ -101,18 +103,22 @@ func compiler() string {
 	return "cc"
 }
 
-func compile(f family) error {
-	out, err := exec.Command(compiler(), "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
-		"-rdynamic", "-DFAMILY="+strconv.Itoa(f.number), "-o", f.binary(),
-		filepath.Join("src", "host.c"), "-ldl", "-lpthread").CombinedOutput()
-	if err != nil {
+func compile(f family, flags ...string) error {
+	args := append([]string{"-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+		"-rdynamic", "-DFAMILY=" + strconv.Itoa(f.number), "-o", f.binary()}, flags...)
+	args = append(args, filepath.Join("src", "host.c"), "-ldl", "-lpthread")
+	if out, err := exec.Command(compiler(), args...).CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("compile the host of family %s: %w", f.name, err), errors.New(string(out)))
 	}
 	return nil
 }
 
 func (f family) binary() string {
-	return filepath.Join(hostDir, "host-"+strconv.Itoa(f.number))
+	name := "host-" + strconv.Itoa(f.number)
+	if f.plain {
+		name += "-plain"
+	}
+	return filepath.Join(hostDir, name)
 }
 
 // eachFamily runs a test once for each family.

@@ -534,6 +534,7 @@ struct call {
     void *out;
     size_t out_bytes;
     int stable;                     /* all rounds ended alike */
+    int coroutine;                  /* it is called from one */
     pthread_barrier_t *barrier;
 };
 
@@ -592,16 +593,49 @@ static void filter(char *line)
     }
 }
 
+static __thread ucontext_t thread_context;
+static __thread struct call *coroutine_call;
+static __thread void (*coroutine_run)(struct call *);
+
+static void coroutine_main(void)
+{
+    coroutine_run(coroutine_call);
+}
+
+/* Runs a function of a call on a stack as a coroutine has it. */
+static void on_coroutine(void *stack, size_t stack_bytes, void (*run)(struct call *), struct call *c)
+{
+    ucontext_t context;
+
+    coroutine_call = c;
+    coroutine_run = run;
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack;
+    context.uc_stack.ss_size = stack_bytes;
+    context.uc_link = &thread_context;
+    makecontext(&context, coroutine_main, 0);
+    swapcontext(&thread_context, &context);
+}
+
+/* What coroutines have up to Fluent Bit 5.0. */
+#define COROUTINE_BYTES (24 * 1024)
+
 static void *storm_thread(void *arg)
 {
     struct call *c = arg;
+    void *stack = malloc(COROUTINE_BYTES);
     struct call last;
     int i;
 
     pthread_barrier_wait(c->barrier);
     for (i = 0; i < c->rounds; i++) {
         last = *c;
-        call_filter(c);
+        if (c->coroutine) {
+            on_coroutine(stack, COROUTINE_BYTES, call_filter, c);
+        }
+        else {
+            call_filter(c);
+        }
         if (i > 0) {
             if (c->verdict != last.verdict || c->out_bytes != last.out_bytes ||
                 (c->out_bytes > 0 && memcmp(c->out, last.out, c->out_bytes) != 0)) {
@@ -610,10 +644,14 @@ static void *storm_thread(void *arg)
             free(last.out);
         }
     }
+    free(stack);
     return NULL;
 }
 
-/* storm ROUNDS [INSTANCE TAG CHUNK]...: one thread each, all at once. */
+/*
+ * storm ROUNDS [INSTANCE TAG CHUNK]...: one thread each, all at once. Of three that
+ * follow each other, the last calls from a coroutine.
+ */
 static void storm(char *line)
 {
     static struct call calls[MAX_THREADS];
@@ -628,6 +666,7 @@ static void storm(char *line)
             return;
         }
         calls[n].rounds = rounds;
+        calls[n].coroutine = n % 3 == 2;
         calls[n].barrier = &barrier;
         n++;
     }
@@ -647,14 +686,6 @@ static void storm(char *line)
 #define CANARY_FILL  0xca
 #define STACK_FILL   0xc5
 
-static ucontext_t main_context;
-static struct call coroutine_call;
-
-static void coroutine_main(void)
-{
-    call_filter(&coroutine_call);
-}
-
 /*
  * coroutine STACK INSTANCE TAG CHUNK: cb_filter on a stack from malloc, as in
  * Fluent Bit's coroutines (24 KiB; 64 KiB from v5.1.0). There is no guard page
@@ -663,14 +694,14 @@ static void coroutine_main(void)
 static void coroutine(char *line)
 {
     size_t stack_bytes = (size_t) next_int(&line);
-    ucontext_t context;
+    struct call c;
     unsigned char *area;
     unsigned char *stack;
     size_t untouched = 0;
     size_t hit = 0;
     size_t i;
 
-    if (next_call(&line, &coroutine_call) != 0) {
+    if (next_call(&line, &c) != 0) {
         return;
     }
     area = malloc(CANARY_BYTES + stack_bytes);
@@ -678,12 +709,7 @@ static void coroutine(char *line)
     memset(area, CANARY_FILL, CANARY_BYTES);
     memset(stack, STACK_FILL, stack_bytes);
 
-    getcontext(&context);
-    context.uc_stack.ss_sp = stack;
-    context.uc_stack.ss_size = stack_bytes;
-    context.uc_link = &main_context;
-    makecontext(&context, coroutine_main, 0);
-    swapcontext(&main_context, &context);
+    on_coroutine(stack, stack_bytes, call_filter, &c);
 
     for (i = 0; i < CANARY_BYTES; i++) {
         hit += area[i] != CANARY_FILL;
@@ -695,12 +721,12 @@ static void coroutine(char *line)
     if (hit > 0) {
         fail("the plugin overran a stack of %zu bytes: %zu bytes below it were written",
              stack_bytes, hit);
-        free(coroutine_call.out);
+        free(c.out);
         return;
     }
     host_log(LOG_INFO, "[host] %zu of %zu bytes of the coroutine's stack were used",
              stack_bytes - untouched, stack_bytes);
-    put_call("ok", &coroutine_call);
+    put_call("ok", &c);
 }
 
 /*
@@ -782,38 +808,30 @@ static void call_rounds(struct call *c)
     c->out = NULL;
 }
 
-static void rounds_main(void)
-{
-    call_rounds(&coroutine_call);
-}
-
-/* time ROUNDS STACK INSTANCE TAG CHUNK: on a coroutine's stack, unless STACK is 0. */
+/* time ROUNDS STACK INSTANCE TAG CHUNK: from a coroutine, unless STACK is 0. */
 static void time_rounds(char *line)
 {
     int rounds = next_int(&line);
     size_t stack_bytes = (size_t) next_int(&line);
     struct timespec from;
     struct timespec to;
-    ucontext_t context;
+    struct call c;
+    void *stack;
 
-    if (next_call(&line, &coroutine_call) != 0) {
+    if (next_call(&line, &c) != 0) {
         return;
     }
-    coroutine_call.rounds = rounds;
-    getcontext(&context);
-    context.uc_stack.ss_sp = malloc(stack_bytes);
-    context.uc_stack.ss_size = stack_bytes;
-    context.uc_link = &main_context;
+    c.rounds = rounds;
+    stack = malloc(stack_bytes);
     clock_gettime(CLOCK_MONOTONIC, &from);
     if (stack_bytes > 0) {
-        makecontext(&context, rounds_main, 0);
-        swapcontext(&main_context, &context);
+        on_coroutine(stack, stack_bytes, call_rounds, &c);
     }
     else {
-        rounds_main();
+        call_rounds(&c);
     }
     clock_gettime(CLOCK_MONOTONIC, &to);
-    free(context.uc_stack.ss_sp);
+    free(stack);
     ok("ns=%lld", (to.tv_sec - from.tv_sec) * 1000000000LL + to.tv_nsec - from.tv_nsec);
 }
 

@@ -1,0 +1,176 @@
+package host
+
+import (
+	"cmp"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+)
+
+// Benchmarks run in a host whose malloc checks nothing.
+var (
+	plain     = func(f family) family { f.plain = true; return f }(newest)
+	plainHost = sync.OnceValue(func() error { return compile(plain, "-DPLAIN_MALLOC") })
+)
+
+// timed are the guests of test/bench, as far as each stands for a kind of work.
+var timed = []struct{ name, path, format string }{
+	{"wrap", "../guests/wrap.wat", "json"},
+	{"add_json", "../bench/testdata/add_json.wat", "json"},
+	{"identity", "../guests/identity.wat", "json"},
+	{"add_msgpack", "../bench/testdata/add_msgpack.wat", "msgpack"},
+	{"drop_msgpack", "../bench/testdata/drop_msgpack.wat", "msgpack"},
+}
+
+// tailChunk is a chunk of n records as Fluent Bit's tail makes it with the json parser:
+// the headers of metadata and body have 32 bits.
+func tailChunk(b *testing.B, n int) []byte {
+	b.Helper()
+	var chunk []byte
+	nsec := uint32(0)
+	for text := range records.Generate(n, 1) {
+		body, _, err := transcode.AppendMsgpack(nil, text, 31)
+		if err != nil || body[0]&0xf0 != 0x80 {
+			b.Fatalf("%s: %v, %x", text, err, body)
+		}
+		chunk = append(chunk, 0x92, 0x92)
+		chunk = append(chunk, oracle.Pack(oracle.Timestamp(1700000000, nsec))...)
+		chunk = append(chunk, 0xdf, 0, 0, 0, 0, 0xdf)
+		chunk = binary.BigEndian.AppendUint32(chunk, uint32(body[0]&0x0f))
+		chunk = append(chunk, body[1:]...)
+		nsec++
+	}
+	return chunk
+}
+
+// eachCall runs a benchmark for each guest and number of records in a chunk. words are what a command
+// needs to know of instance, tag and chunk.
+func eachCall(b *testing.B, sizes []int, bench func(b *testing.B, p *process, n int, words []string)) {
+	if err := plainHost(); err != nil {
+		b.Fatal(err)
+	}
+	for _, g := range timed {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", g.name, n), func(b *testing.B) {
+				path, err := filepath.Abs(g.path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p := loaded(b, plain)
+				i := p.ready(path, function, settings{"event_format": g.format})
+				bench(b, p, n, []string{i.id, enhex("app"), p.chunk(tailChunk(b, n))})
+				i.exit()
+			})
+		}
+	}
+}
+
+// BenchmarkFilter times calls of cb_filter, on a thread's own stack and on that of a
+// coroutine, which has the instance's thread do it.
+func BenchmarkFilter(b *testing.B) {
+	for _, caller := range []struct{ name, stackBytes string }{{"thread", "0"}, {"coroutine", "24576"}} {
+		b.Run(caller.name, func(b *testing.B) {
+			eachCall(b, []int{1, 75, 1000}, func(b *testing.B, p *process, n int, words []string) {
+				call := func(rounds int) int {
+					return p.do(append([]string{"time", strconv.Itoa(rounds), caller.stackBytes}, words...)...).num("ns")
+				}
+				call(1000/n + 10) // what is cold counts on its first use only
+				ns := call(b.N)
+				b.ReportMetric(float64(ns)/float64(b.N*n), "ns/record")
+			})
+		})
+	}
+}
+
+// BenchmarkInstructions counts the instructions of a call, which noise can't touch. With
+// symbols in the shared object, it logs which functions they are from. Ten records are
+// as good as more here: there is nothing to learn, and each step takes 50 µs.
+func BenchmarkInstructions(b *testing.B) {
+	symbols := readSymbols(b, filepath.Join(objectDir, filterWasmtime))
+	known := map[string]float64{} // go test calls again for more rounds
+	eachCall(b, []int{1, 10}, func(b *testing.B, p *process, n int, words []string) {
+		perRecord, ok := known[b.Name()]
+		if !ok {
+			p.do(append([]string{"time", "10", "0"}, words...)...)
+			r := p.do(append([]string{"instructions"}, words...)...)
+			perRecord = float64(r.num("instructions")) / float64(n)
+			known[b.Name()] = perRecord
+			by := map[string]int{}
+			for _, d := range r.details {
+				offset, _ := strconv.ParseUint(d[2], 10, 64)
+				count, _ := strconv.Atoi(d[3])
+				by[symbols.name(d[1], offset)] += count
+			}
+			var text strings.Builder
+			for _, name := range slices.SortedFunc(maps.Keys(by), func(x, y string) int { return cmp.Compare(by[y], by[x]) }) {
+				if by[name] >= 20*n {
+					fmt.Fprintf(&text, " %s %d,", name, by[name]/n)
+				}
+			}
+			b.Logf("per record:%s and less", &text)
+		}
+		b.ReportMetric(perRecord, "instructions/record")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// symbols are the functions of a shared object, by their offset in the file.
+type symbols struct {
+	path  string
+	from  []uint64
+	names []string
+}
+
+func readSymbols(b *testing.B, path string) symbols {
+	b.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	all, err := f.Symbols()
+	if err != nil {
+		b.Logf("%s: %v: build it without -ldflags=-s to see functions", path, err)
+	}
+	s := symbols{path: path}
+	functions := map[uint64]string{}
+	for _, symbol := range all {
+		if elf.ST_TYPE(symbol.Info) != elf.STT_FUNC {
+			continue
+		}
+		for _, segment := range f.Progs {
+			if segment.Type == elf.PT_LOAD && symbol.Value >= segment.Vaddr && symbol.Value < segment.Vaddr+segment.Filesz {
+				functions[symbol.Value-segment.Vaddr+segment.Off] = symbol.Name
+			}
+		}
+	}
+	s.from = slices.Sorted(maps.Keys(functions))
+	for _, offset := range s.from {
+		s.names = append(s.names, functions[offset])
+	}
+	return s
+}
+
+// name is the function at an offset of a file. "-" stands for code that is in none.
+func (s symbols) name(file string, offset uint64) string {
+	if file == "-" {
+		return "the guest"
+	}
+	i := sort.Search(len(s.from), func(i int) bool { return s.from[i] > offset })
+	if file != s.path || i == 0 {
+		return filepath.Base(file)
+	}
+	return strings.TrimPrefix(s.names[i-1], "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/")
+}
