@@ -103,6 +103,10 @@ void *border_alloc(size_t size); // for job.out: the host frees it
 // plugin_thread starts a thread with a worker's stack and signals; 0, or an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
+// border_give_back_pages unmaps the library's code and constants, which are mapped again as
+// they are used. Most of them are the compiler's, and needed for starting only.
+void border_give_back_pages(void);
+
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 // What Fluent Bit exports and this plugin calls: in flb_filter.h and flb_log.h
@@ -231,6 +232,30 @@ static int effective_log_level(struct flb_filter_instance *ins, const char *plug
     return level >= 0 ? level : FLB_LOG_INFO;
 }
 
+static int give_back(struct dl_phdr_info *info, size_t size, void *own)
+{
+    uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+    bool here = false;
+
+    (void) size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+        here |= p->p_type == PT_LOAD && (uintptr_t) own - info->dlpi_addr - p->p_vaddr < p->p_memsz;
+    }
+    for (int i = 0; here && i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        uintptr_t from = (info->dlpi_addr + p->p_vaddr) & -page;
+
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0) {
+            madvise((void *) from, info->dlpi_addr + p->p_vaddr + p->p_memsz - from, MADV_DONTNEED);
+        }
+    }
+    return here;
+}
+
+void border_give_back_pages(void) { dl_iterate_phdr(give_back, (void *) border_give_back_pages); }
+
 static int init(struct flb_filter_instance *ins, const char *plugin)
 {
     struct instance *inst = calloc(1, sizeof(*inst));
@@ -270,6 +295,7 @@ static int init(struct flb_filter_instance *ins, const char *plugin)
         return -1;
     }
     host.filter_set_context(ins, inst);
+    border_give_back_pages();
     return 0;
 }
 

@@ -220,7 +220,9 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
         print_line(ins, FLB_LOG_ERROR, text);
         return FLB_ERROR;
     }
-    return call(&job);
+    error = call(&job);
+    border_give_back_pages();
+    return error;
 }
 
 // Fluent Bit calls it on a coroutine, whose stack is small.
