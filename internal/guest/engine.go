@@ -9,6 +9,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// void wasmtime_config_parallel_compilation_set(void *config, bool parallel);
 import "C"
 
 import (
@@ -44,7 +45,7 @@ func engineFor(stackBytes int64) *wasmtime.Engine {
 	// The handlers that wasmtime installs now must be the ones that are kept.
 	C.flbwt_signals_hold()
 	defer C.flbwt_signals_release()
-	e := wasmtime.NewEngineWithConfig(engineConfig(stackBytes))
+	e := wasmtime.NewEngineWithConfig(engineConfig(stackBytes, false))
 	if engines.bySize == nil {
 		engines.bySize = make(map[int64]*wasmtime.Engine)
 		learnTrap(e)
@@ -55,12 +56,39 @@ func engineFor(stackBytes int64) *wasmtime.Engine {
 }
 
 // engineConfig answers the settings of every engine. Code that is compiled with
-// others can't be run.
-func engineConfig(stackBytes int64) *wasmtime.Config {
+// others can't be run, but for parallel: whether all cores compile.
+func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config := wasmtime.NewConfig()
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
+	// A Config is one pointer to the C object.
+	C.wasmtime_config_parallel_compilation_set(*(*unsafe.Pointer)(unsafe.Pointer(config)), C.bool(parallel))
 	return config
+}
+
+// serialBytes is the size of modules from which on all cores compile: there is a thread
+// for each of them then until the process ends. Smaller ones take a tenth of a second.
+const serialBytes = 256 << 10
+
+// compile compiles a module for an engine of engineFor.
+func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte) (*wasmtime.Module, error) {
+	if len(wasm) < serialBytes {
+		return wasmtime.NewModule(engine, wasm)
+	}
+	C.flbwt_signals_hold()
+	parallel := wasmtime.NewEngineWithConfig(engineConfig(StackBytes(stackBytes), true))
+	C.flbwt_signals_release()
+	defer parallel.Close()
+	module, err := wasmtime.NewModule(parallel, wasm)
+	if err != nil {
+		return nil, err
+	}
+	defer module.Close()
+	code, err := module.Serialize()
+	if err != nil {
+		return nil, err
+	}
+	return wasmtime.NewModuleDeserialize(engine, code)
 }
 
 // trapText is the module whose machine code a guest is sent to when it has to

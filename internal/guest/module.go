@@ -171,7 +171,7 @@ func (m *Module) compile(s Source, content []byte) error {
 		}
 	}
 	m.origin = "compiled"
-	if m.compiled, err = wasmtime.NewModule(m.engine, wasm); err != nil {
+	if m.compiled, err = compile(m.engine, s.StackBytes, wasm); err != nil {
 		return notCompiled(s.Path, err)
 	}
 	if c != nil {

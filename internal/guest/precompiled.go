@@ -195,7 +195,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 
 	engine := engineFor(0)
 	if !native {
-		c := engineConfig(minStackBytes)
+		c := engineConfig(minStackBytes, true)
 		if err := c.SetTarget(hostTarget()); err != nil {
 			return CompileInfo{}, err
 		}
@@ -206,7 +206,12 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		defer engine.Close()
 	}
 	start := time.Now()
-	module, err := wasmtime.NewModule(engine, wasm)
+	var module *wasmtime.Module
+	if native {
+		module, err = compile(engine, 0, wasm)
+	} else {
+		module, err = wasmtime.NewModule(engine, wasm)
+	}
 	if err != nil {
 		return CompileInfo{}, notCompiled(path, err)
 	}
