@@ -312,45 +312,47 @@ static bool is_power_of_two(double f)
     return bits << 12 == 0;
 }
 
-// The powers of ten that are exact in 64 bits of mantissa, behind those of a double.
-static const long double more_pow10[] = {1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
-enum { MORE_POWERS = POWERS + sizeof(more_pow10) / sizeof(more_pow10[0]) };
+typedef unsigned __int128 wide;
 
-static long double long_pow10(int k) { return k < POWERS ? pow10[k] : more_pow10[k - POWERS]; }
+// The powers of five that fit into 64 bits.
+static const uint64_t pow5[] = {
+    1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
+    1220703125, 6103515625, 30517578125, 152587890625, 762939453125, 3814697265625,
+    19073486328125, 95367431640625, 476837158203125, 2384185791015625, 11920928955078125,
+    59604644775390625, 298023223876953125, 1490116119384765625, 7450580596923828125,
+};
+enum { POWERS_OF_FIVE = sizeof(pow5) / sizeof(pow5[0]) };
 
-// put_17_digits writes f >= 1e-6 that takes 16 or 17 digits, f * 10^k being at least
-// 1e15. NULL if it is too close to call.
+// put_17_digits writes f, 1e-6 <= f < 2^53, that takes 16 or 17 digits, f * 10^k being at
+// least 1e15, and is no integer or power of two. NULL if two decimals are equally good.
 static uint8_t *put_17_digits(uint8_t *out, double f, int k)
 {
-#if LDBL_MANT_DIG >= 64
-    // What 64 bits of mantissa may be wrong by, in units of the 17th digit and more.
-    static const long double doubt = 0.02L;
-    long double room = (long double) (nextafter(f, INFINITY) - f) / 2;
+    uint64_t bits;
 
-    for (int digits = 16; digits <= 17 && k < MORE_POWERS; digits++, k++) {
-        long double scaled = f * long_pow10(k);
-        uint64_t d = (uint64_t) scaled;
-        long double rest = scaled - d;
+    memcpy(&bits, &f, sizeof(bits));
+    uint64_t mantissa = (bits & ((uint64_t) 1 << 52) - 1) | (uint64_t) 1 << 52;
+    int exponent = (int) (bits >> 52 & 0x7ff) - 1075; // f is mantissa * 2^exponent
 
-        if (rest > 0.5L - doubt && rest < 0.5L + doubt) {
-            return NULL; // perhaps half way
-        }
-        if (rest > 0.5L) {
-            d++;
-            rest = 1 - rest;
-        }
-        long double allowed = room * long_pow10(k);
-        if (rest < allowed - doubt || digits == 17) {
-            return put_fraction(out, d, k);
-        }
-        if (rest < allowed + doubt) {
+    for (int digits = 16; digits <= 17; digits++, k++) {
+        // f * 10^k is scaled / 2^shift, exactly.
+        int shift = -exponent - k;
+        wide scaled = (wide) mantissa * pow5[k], unit = (wide) 1 << shift;
+        uint64_t d = (uint64_t) (scaled >> shift);
+        wide off = scaled & (unit - 1);
+
+        if (off * 2 == unit) {
             return NULL;
+        }
+        if (off * 2 > unit) {
+            d++;
+            off = unit - off;
+        }
+        // Half the way to the next double is 5^k / 2 in the same measure.
+        if (off * 2 < pow5[k] || digits == 17) {
+            return put_fraction(out, d, k);
         }
     }
     return NULL;
-#else
-    return NULL;
-#endif
 }
 
 // put_scientific writes digits times ten to power, as ECMAScript and encoding/json do
@@ -1002,21 +1004,24 @@ static uint8_t *put_negative_msgpack(uint8_t *out, int64_t v)
 
 static bool is_digit(uint8_t c) { return (uint8_t) (c - '0') <= 9; }
 
-// divide reads the number mantissa / 10^k. False: it is too close to call.
-static bool divide(uint64_t mantissa, int k, double *f)
+// divide answers the double that is closest to mantissa / 10^k, mantissa > 0 and
+// k < POWERS_OF_FIVE.
+static double divide(uint64_t mantissa, int k)
 {
-#if LDBL_MANT_DIG == 64
-    // Rounded to 64 bits of mantissa first, and then to 53: that goes wrong only if the
-    // first result is half way between two doubles.
-    long double quotient = (long double) mantissa / long_pow10(k);
-    uint64_t bits;
+    int shift = __builtin_clzll(mantissa);
+    wide dividend = (wide) (mantissa << shift) << 64, quotient = dividend / pow5[k];
+    bool inexact = quotient * pow5[k] != dividend;
 
-    memcpy(&bits, &quotient, sizeof(bits));
-    *f = (double) quotient;
-    return (bits & 0x7ff) != 0x400;
-#else
-    return false;
-#endif
+    // The quotient has more than 64 bits: 53 of them, the half of the last one, and
+    // whether there is anything behind that.
+    int spare = 64 - __builtin_clzll((uint64_t) (quotient >> 64)) + 64 - 53;
+    uint64_t kept = (uint64_t) (quotient >> spare);
+    wide half = (wide) 1 << (spare - 1), rest = quotient & (half * 2 - 1);
+
+    if (rest > half || (rest == half && (inexact || (kept & 1) != 0))) {
+        kept++;
+    }
+    return ldexp((double) kept, spare - 64 - shift - k);
 }
 
 // read_float reads a number that was found to be well-formed; false if it is long
@@ -1106,8 +1111,8 @@ static uint8_t *decode_number(text *t, uint8_t *out)
             f = -f;
         }
     }
-    else if (digits <= 19 && exponent <= 0 && exponent > -MORE_POWERS &&
-             divide(mantissa, -exponent, &f)) {
+    else if (digits <= 19 && mantissa > 0 && exponent <= 0 && exponent > -POWERS_OF_FIVE) {
+        f = divide(mantissa, -exponent);
         if (negative) {
             f = -f;
         }

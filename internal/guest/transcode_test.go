@@ -189,3 +189,31 @@ func TestEncodeFloats(t *testing.T) {
 		}
 	}
 }
+
+// Decimals of up to 19 digits are read as strconv reads them.
+func TestDecodeFloats(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 200_000 {
+		digits := strconv.FormatUint(random.Uint64()>>random.IntN(64), 10)
+		digits = digits[:min(len(digits), 19)]
+		point := random.IntN(len(digits) + 1)
+		text := digits[:point] + "." + digits[point:]
+		if point == 0 {
+			text = "0." + strings.Repeat("0", random.IntN(12)) + digits
+		}
+		if point == len(digits) || (text[0] == '0' && point > 1) {
+			continue
+		}
+		if random.IntN(4) == 0 {
+			text += "e" + strconv.Itoa(random.IntN(60)-30)
+		}
+		want, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := Decode(nil, []byte(`{"f":`+text+`}`), 1, nil)
+		if !ok || !bytes.Equal(got[3:], mp.AppendFloat64(nil, want)) {
+			t.Fatalf("Decode(%s) = %x, %v; want %x", text, got, ok, mp.AppendFloat64(nil, want))
+		}
+	}
+}
