@@ -157,6 +157,37 @@ func TestForward(t *testing.T) {
 	})
 }
 
+// Health collects on a coroutine, whose stack is small: the guest has another one, and
+// Go, which prints what the guest says, the instance's thread.
+func TestInputOnACoroutine(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !fb.has("Inputs", "health") {
+			t.Skip("this Fluent Bit has no input health")
+		}
+		for name, want := range map[string]any{
+			"wrap":           map[string]any{"tag": "app", "record": map[string]any{"alive": false}},
+			"wasi_print":     map[string]any{"alive": false},
+			"stack_overflow": map[string]any{"alive": false},
+		} {
+			t.Run(name, func(t *testing.T) {
+				p := fb.start(t, pipeline{
+					inputs: []plugin{{name: "health", options: []string{
+						"tag", "app", "host", "127.0.0.1", "port", freePort(t), "interval_sec", "0", "interval_nsec", "20000000"}}},
+					filters: []plugin{filterOf(guest(t, name))},
+				})
+				for _, e := range p.untilEvents(20) {
+					body := e.Body.(map[string]any)
+					delete(body, "sec")
+					if diff := cmp.Diff(want, any(body)); diff != "" {
+						t.Fatalf("-want +got:\n%s", diff)
+					}
+				}
+				// Some versions do not end while health is at work.
+			})
+		}
+	})
+}
+
 // sorted orders events by their records' n: chunks of several tags come in any
 // order.
 func sorted(events []oracle.Event) map[any]oracle.Event {
