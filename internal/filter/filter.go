@@ -44,6 +44,7 @@ type Filter struct {
 	instance *guest.Instance // nil after a trap, until a record needs the next one
 	log      *limiter
 	workers  []*worker // further instances
+	share    float64   // of a chunk that is the filter's own, if there are workers
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -74,6 +75,7 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 		}
 		f.workers = append(f.workers, w)
 	}
+	f.share = 1 / float64(1+len(f.workers))
 	f.setReady()
 	return f, nil
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
@@ -15,11 +16,11 @@ import (
 // breaker, an instance's age, and the limits of the log are its own.
 type worker struct {
 	filter *Filter
+	helper *guest.Helper
 	lines  []line // logged since the last join
 
-	work      chan struct{} // closed: the thread is to end
-	done      chan struct{}
 	tag, data []byte
+	inGo      bool // the part was gone through in Go, to the end of it
 	forget    bool
 }
 
@@ -30,12 +31,14 @@ type line struct {
 
 // newWorker starts a worker.
 func newWorker(o options.Options) (*worker, error) {
-	w := &worker{work: make(chan struct{}), done: make(chan struct{})}
+	w := &worker{}
 	var err error
 	w.filter, err = newFilter(o, func(level Level, text string) { w.lines = append(w.lines, line{level, text}) })
 	if err != nil {
 		return nil, err
 	}
+	w.helper = guest.NewHelper(w.filter.lane)
+	w.filter.setReady()
 	if err := guest.Go(w.loop); err != nil {
 		w.filter.stop()
 		return nil, fmt.Errorf("option workers: can't start a thread: %w", err)
@@ -44,35 +47,37 @@ func newWorker(o options.Options) (*worker, error) {
 }
 
 func (w *worker) loop() {
-	for range w.work {
-		w.forget = true
-		w.process()
-		w.done <- struct{}{}
+	for need := w.helper.Next(); need != guest.NeedEnd; need = w.helper.Next() {
+		w.inGo = true
+		w.process(need == guest.NeedGoOn)
+		w.helper.Finish()
 	}
-	close(w.done)
+	w.helper.Finish()
 }
 
-// process goes through the worker's part. A panic costs the chunk, as one of the
-// filter's own thread does.
-func (w *worker) process() {
+// process goes through the worker's part, or goes on if the lane has stopped. A panic
+// costs the chunk, as one of the filter's own thread does.
+func (w *worker) process(stopped bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.lines = append(w.lines, line{Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack())})
 		}
 	}()
-	w.filter.lane.Begin(len(w.data))
-	w.forget = w.filter.process(w.tag, w.data, false) != nil
+	w.forget = w.filter.process(w.tag, w.data, stopped) != nil
 }
 
 // begin has the worker go through a part of a chunk. join waits for it, and takes over
 // what it has logged.
 func (w *worker) begin(tag, data []byte) {
-	w.tag, w.data = tag, data
-	w.work <- struct{}{}
+	w.tag, w.data, w.inGo, w.forget = tag, data, false, true
+	w.helper.Begin(tag, data)
 }
 
 func (w *worker) join(log *limiter) {
-	<-w.done
+	w.helper.Wait()
+	if !w.inGo { // there is nothing left but to count
+		w.process(true)
+	}
 	w.tellLines(log)
 }
 
@@ -85,8 +90,7 @@ func (w *worker) tellLines(log *limiter) {
 
 // stop ends the thread and frees the guest.
 func (w *worker) stop(log *limiter) {
-	close(w.work)
-	<-w.done
+	w.helper.Close()
 	w.filter.stop()
 	w.tellLines(log)
 }
@@ -94,7 +98,7 @@ func (w *worker) stop(log *limiter) {
 // runShared is Run with workers: each has a part of the chunk, and their events stand in
 // the order of the parts.
 func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
-	f.ends = split(f.ends[:0], data, 1+len(f.workers))
+	f.ends = split(f.ends[:0], data, 1+len(f.workers), f.share)
 	if len(f.ends) < 2 {
 		f.lane.Begin(len(data))
 		return f.finish(f.process(tag, data, false) != nil)
@@ -104,6 +108,7 @@ func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
 		w.begin(tag, data[f.ends[i]:f.ends[i+1]])
 	}
 	forget := f.processFirst(tag, data[:f.ends[0]])
+	f.weigh(busy)
 	for _, w := range busy {
 		w.join(f.log)
 		forget = forget || w.forget
@@ -123,6 +128,18 @@ func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
 		return nil, false
 	}
 	return f.shared, true
+}
+
+// weigh changes the share of the filter's own thread, which begins before the others have
+// woken up: until they are ready half of the time when it is.
+func (f *Filter) weigh(busy []*worker) {
+	const step, most = 1.0 / 64, 0.75
+	waits := slices.ContainsFunc(busy, func(w *worker) bool { return !w.helper.Idle() })
+	if waits {
+		f.share = min(f.share+step, most)
+	} else {
+		f.share = max(f.share-step, 1/float64(1+len(f.workers)))
+	}
 }
 
 // processFirst goes through the filter's own part. If it panics, the workers are waited
@@ -145,18 +162,21 @@ func appendPart(dst, part, came []byte, modified bool) []byte {
 	return append(dst, came...)
 }
 
-// split appends where the parts of a chunk end: up to n of about the same size, between
-// events. Nothing is appended if there is one event, or something that is none.
-func split(ends []int, data []byte, n int) []int {
+// split appends where the parts of a chunk end: up to n, between events, the first one with
+// a share of the bytes, the others about the same. Nothing is appended if there is one
+// event, or something that is none.
+func split(ends []int, data []byte, n int, share float64) []int {
 	// An event holds its header, which holds metadata, and its body.
 	const depth = chunk.MaxDepth + 2
+	size := float64(len(data))
+	other := size * (1 - share) / float64(n-1)
 	for rest := data; len(rest) > 0; {
 		after, err := mp.Skip(rest, depth)
 		if err != nil {
 			return ends[:0]
 		}
 		rest = after
-		if at := len(data) - len(rest); at*n >= len(data)*(len(ends)+1) {
+		if at := len(data) - len(rest); float64(at) >= size*share+other*float64(len(ends)) || len(rest) == 0 {
 			ends = append(ends, at)
 		}
 	}

@@ -95,9 +95,13 @@ func TestSplit(t *testing.T) {
 			in = append(in, event(t, 1, strings.Repeat("y", i*i%50))...)
 		}
 		for parts := 1; parts < 10; parts++ {
-			ends := split(nil, in, parts)
+			share := max(1/float64(parts), float64(n%4)/4)
+			ends := split(nil, in, parts, share)
 			if len(ends) == 0 || len(ends) > parts || ends[len(ends)-1] != len(in) {
 				t.Fatalf("%d events in %d parts: %v of %d", n, parts, ends, len(in))
+			}
+			if parts > 1 && float64(ends[0]) < share*float64(len(in)) {
+				t.Fatalf("%d events in %d parts: %v of %d, the first having less than %v", n, parts, ends, len(in), share)
 			}
 			for i, end := range ends[:len(ends)-1] {
 				if !starts[end] || i > 0 && end <= ends[i-1] {

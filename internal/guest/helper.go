@@ -1,0 +1,54 @@
+package guest
+
+// #include <stdlib.h>
+// #include "helper.h"
+import "C"
+
+import (
+	"unsafe"
+)
+
+// Need says why Helper.Next has returned.
+type Need uint32
+
+// What a helper needs Go for. The numbers are enum flbwt_helper_need of helper.h.
+const (
+	NeedEnd  Need = C.FLBWT_HELPER_END   // the thread is to end
+	NeedRun  Need = C.FLBWT_HELPER_RUN   // the lane is at the beginning of a part
+	NeedGoOn Need = C.FLBWT_HELPER_GO_ON // the lane has stopped
+)
+
+// Helper takes parts of chunks through a lane on a thread of its own. Next and Finish are
+// for that thread, the rest for who calls the filter.
+type Helper struct{ c *C.flbwt_helper }
+
+// NewHelper answers a helper for a lane. Close frees it, and not the lane.
+func NewHelper(lane *Lane) *Helper {
+	h := &Helper{(*C.flbwt_helper)(C.malloc(C.sizeof_flbwt_helper))}
+	C.flbwt_helper_init(h.c, lane.c)
+	return h
+}
+
+// Next goes through parts until something is needed of Go; Finish has to follow.
+func (h *Helper) Next() Need { return Need(C.flbwt_helper_next(h.c)) }
+
+// Finish says that the part has been gone through, or that the thread ends.
+func (h *Helper) Finish() { C.flbwt_helper_finish(h.c) }
+
+// Begin gives the helper a part of a chunk, which must stay until Wait has returned.
+func (h *Helper) Begin(tag, data []byte) {
+	C.flbwt_helper_begin(h.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), C.size_t(len(data)))
+}
+
+// Idle says whether the part has been gone through.
+func (h *Helper) Idle() bool { return bool(C.flbwt_helper_idle(h.c)) }
+
+// Wait waits until the part has been gone through.
+func (h *Helper) Wait() { C.flbwt_helper_wait(h.c) }
+
+// Close has the thread end, waits for it, and frees the helper.
+func (h *Helper) Close() {
+	C.flbwt_helper_end(h.c)
+	C.flbwt_helper_destroy(h.c)
+	C.free(unsafe.Pointer(h.c))
+}
