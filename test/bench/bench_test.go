@@ -4,9 +4,12 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,10 +22,12 @@ func madeUp() report {
 		environment: []string{"CPU: none"},
 		rows: []measured{
 			{title: "light; `modify`", cells: [columns][]float64{
-				here: {3, 5, 4}, interpreter: {6, 6.1, 5}, native: {0.5, -0.25}}},
+				here: {3, 5, 4}, interpreter: {6, 6.1, 5}, native: {0.5, -0.25}, copies: {2}}},
 			{title: "heavy", heavy: true, cells: [columns][]float64{
 				here: {20}, interpreter: {1500, 1499, 1600}}},
 		},
+		sections: []section{{title: "Memory", legend: "MB", grid: [][]string{
+			{"", "none", "here"}, {"1 filter", "1.0 (0.5)", "2.0 (1.5)"}}}},
 		notes: []string{"heavy: fewer records"},
 	}
 }
@@ -32,9 +37,14 @@ func TestText(t *testing.T) {
 
 µs of CPU time per record that the filter adds: median (least–most) ×times of here
 
-                 here              built-in wasm, interpreted  native
-light; ` + "`modify`" + `  4.0 (3.0–5.0)     6.0 (5.0–6.1) ×1.5          0.1 (-0.2–0.5) ×0.0
+                 here              built-in wasm, interpreted  native               copy only
+light; ` + "`modify`" + `  4.0 (3.0–5.0)     6.0 (5.0–6.1) ×1.5          0.1 (-0.2–0.5) ×0.0  2.0 (2.0–2.0) ×0.5
 heavy            20.0 (20.0–20.0)  1500 (1499–1600) ×75
+
+Memory: MB
+
+          none       here
+1 filter  1.0 (0.5)  2.0 (1.5)
 
 heavy: fewer records
 `
@@ -48,14 +58,38 @@ func TestMarkdown(t *testing.T) {
 
 µs of CPU time per record that the filter adds: median (least–most) ×times of here
 
-|  | here | built-in wasm, interpreted | native |
-|---|---|---|---|
-| light; ` + "`modify`" + ` | 4.0 (3.0–5.0) | 6.0 (5.0–6.1) ×1.5 | 0.1 (-0.2–0.5) ×0.0 |
-| heavy | 20.0 (20.0–20.0) | 1500 (1499–1600) ×75 |  |
+|  | here | built-in wasm, interpreted | native | copy only |
+|---|---|---|---|---|
+| light; ` + "`modify`" + ` | 4.0 (3.0–5.0) | 6.0 (5.0–6.1) ×1.5 | 0.1 (-0.2–0.5) ×0.0 | 2.0 (2.0–2.0) ×0.5 |
+| heavy | 20.0 (20.0–20.0) | 1500 (1499–1600) ×75 |  |  |
+
+## Memory
+
+MB
+
+|  | none | here |
+|---|---|---|
+| 1 filter | 1.0 (0.5) | 2.0 (1.5) |
 
 - heavy: fewer records
 `
 	if diff := cmp.Diff(want, madeUp().markdown()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Sections can be all that is asked for.
+func TestSectionsAlone(t *testing.T) {
+	r := madeUp()
+	r.rows, r.notes = nil, nil
+	want := `CPU: none
+
+Memory: MB
+
+          none       here
+1 filter  1.0 (0.5)  2.0 (1.5)
+`
+	if diff := cmp.Diff(want, r.text()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -101,11 +135,11 @@ func TestChart(t *testing.T) {
 	}
 	// In the light rows the longest line, to 6.1, takes all the width. In the heavy
 	// ones 1500 is cut at 1.6 times 20.
-	want := []float64{327.9, 491.8, 10.2, 312.5, 500}
+	want := []float64{327.9, 491.8, 10.2, 163.9, 312.5, 500}
 	if diff := cmp.Diff(want, widths); diff != "" {
 		t.Error("widths of the bars:", diff)
 	}
-	if classes["bar ours"] != 2 || classes["bar"] != 3 || classes["cut"] != 2 || classes["range"] != 4 {
+	if classes["bar ours"] != 2 || classes["bar"] != 4 || classes["cut"] != 2 || classes["range"] != 5 {
 		t.Error(classes)
 	}
 	for _, want := range []string{`less < "more"`, "light; modify", "1500  ×75", "on another scale"} {
@@ -153,7 +187,7 @@ func TestFiltersDoTheirJob(t *testing.T) {
 		t.Run(fb.Version, func(t *testing.T) {
 			for i, r := range w.rows {
 				for c, f := range r.filters {
-					if f.name == "" || c == aot || c != here && !fb.Has("Filters", f.name) {
+					if f.name == "" || c == aot || w.object(fb, f) == "" && !fb.Has("Filters", f.name) {
 						continue
 					}
 					err := w.check(fb, r, f, w.input(f).kept[i])
@@ -167,6 +201,133 @@ func TestFiltersDoTheirJob(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What the floor does can't be seen in its records, so it counts.
+func TestCopyOnly(t *testing.T) {
+	found, w := found(t)
+	rows := slices.DeleteFunc(slices.Clone(w.rows), func(r row) bool { return r.filters[copies].name == "" })
+	if len(rows) != 3 {
+		t.Fatalf("in %d rows, want 3", len(rows))
+	}
+	f := rows[0].filters[copies]
+	for _, fb := range found {
+		t.Run(fb.Version, func(t *testing.T) {
+			compileCopies(t, w, fb)
+			if err := w.check(fb, rows[0], f, w.full.records); err != nil {
+				t.Error(err)
+			}
+			if _, _, err := w.time(fb, f, w.full, w.full.records); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// compileCopies skips a test without a C compiler.
+func compileCopies(t *testing.T, w *work, fb fluentbit.Binary) {
+	t.Helper()
+	if err := w.compileCopies(fb); errors.Is(err, exec.ErrNotFound) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCopiesCompileForAllFamilies(t *testing.T) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &work{dir: t.TempDir(), root: root, copiers: map[string]string{}}
+	for _, version := range []string{"1.9.10", "2.1.10", "2.2.3", "3.2.10", "5.1.1"} {
+		compileCopies(t, w, fluentbit.Binary{Version: version})
+	}
+	t.Setenv("CC", "nowhere")
+	if err := w.compileCopies(fluentbit.Binary{Version: "4.2.8"}); !errors.Is(err, exec.ErrNotFound) {
+		t.Error(err)
+	}
+	if got := w.object(fluentbit.Binary{Version: "4.2.8"}, filter{name: "copies"}); got != "" {
+		t.Error(got)
+	}
+}
+
+func TestFamily(t *testing.T) {
+	for version, want := range map[string]int{
+		"1.8.0": 180, "1.9.10": 180, "2.0.14": 180, "2.1.0": 210, "2.1.10": 210,
+		"2.2.0": 220, "3.0.7": 220, "3.1.10": 220, "3.2.0": 320, "4.2.8": 320,
+		"5.0.2": 320, "5.0.3": 503, "5.1.1": 503, "5.10.0": 503, "10.0.0": 503,
+	} {
+		if got, err := family(version); err != nil || got != want {
+			t.Errorf("%s: %d, %v", version, got, err)
+		}
+	}
+	for _, version := range []string{"1.7.9", "fluent-bit", ""} {
+		if got, err := family(version); err == nil {
+			t.Errorf("%q: %d", version, got)
+		}
+	}
+}
+
+func TestWall(t *testing.T) {
+	const start = "[ info] [sp] stream processor started\n"
+	const end = "[ info] [input:tail:tail.0] inode=9986145 file=/tmp/bench1/full.log ended, stop\n"
+	const worker = "[ info] [output:null:null.0] worker #0 started\n"
+	for name, c := range map[string]struct {
+		log   string
+		want  time.Duration
+		fails error
+	}{
+		"5.1.1": {
+			log:  "[2026/11/25 19:11:45.256] " + start + "[2026/11/25 19:11:46.019] " + end + "[2026/11/25 19:11:45.257] " + worker,
+			want: 763 * time.Millisecond},
+		// 19163265 is .019163265.
+		"4.2.8": {
+			log: "[2026/11/25 19:11:45.263811181] " + start + "[2026/11/25 19:11:45.264012435] " + worker +
+				"[2026/11/25 19:11:47.19163265] " + end,
+			want: 1755352084},
+		"midnight": {
+			log:  "[2026/11/30 23:59:59.900] " + start + "[2026/12/01 00:00:00.100] " + end,
+			want: 200 * time.Millisecond},
+		"3.2.10": {
+			log:   "[2026/11/25 19:11:47] " + start + "[2026/11/25 19:11:48] " + end,
+			fails: errWholeSeconds},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := wall("Fluent Bit v5\n" + c.log + "[2026/11/25 19:11:49.019] [ info] [engine] service has stopped\n")
+			if got != c.want && c.fails == nil || !errors.Is(err, c.fails) {
+				t.Errorf("%d, %v", got, err)
+			}
+		})
+	}
+	for _, log := range []string{"", "[2026/11/25 19:11:45.256] " + start, "[2026/11/25 19:11:45.256] " + end,
+		"[2026/31/25 19:11:45.256] " + start + "[2026/31/25 19:11:45.257] " + end} {
+		if got, err := wall(log); err == nil {
+			t.Errorf("%d from %q", got, log)
+		}
+	}
+}
+
+func TestFootprint(t *testing.T) {
+	const status = "Name:\tfluent-bit\nVmHWM:\t   99999 kB\nVmRSS:\t   12595 kB\nRssAnon:\t    2253 kB\nRssFile:\t   10342 kB\n"
+	got, err := footprintOf(status)
+	if err != nil || got != (footprint{all: 12595 << 10, anonymous: 2253 << 10}) || got.String() != "12.3 (2.2)" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// A process that has ended has no memory.
+	if got, err := footprintOf("Name:\tfluent-bit\nState:\tZ (zombie)\n"); err == nil {
+		t.Error(got)
+	}
+}
+
+// A process whose end comes early has no footprint.
+func TestResidentOfAFailure(t *testing.T) {
+	found, w := found(t)
+	for _, fb := range found {
+		if got, err := w.resident(fb, filter{name: "nothing"}, 1); err == nil {
+			t.Errorf("%s: %s", fb.Version, got)
+		}
 	}
 }
 

@@ -1,10 +1,12 @@
 // Bench measures what a filter costs in a real Fluent Bit: the CPU time, user and
 // system, of the whole process per record, less that of the same run without a
 // filter. It puts this project's filter beside the others that do the same job:
-// the built-in wasm filter, a native one, lua.
+// the built-in wasm filter, a native one, lua; and a native one that only copies.
+// Two sections follow: wall time with several workers, and memory.
 //
 //	FLUENT_BIT=path[:path...]  the Fluent Bits; else fluent-bit of PATH
 //	FLB_WAMRC=path             flb-wamrc of that Fluent Bit, for the built-in's .aot
+//	CC=command                 the C compiler; else cc
 //
 // Before anything is timed each configuration runs once over all records, and what
 // comes out is read: a filter that does not do its job is not measured.
@@ -32,8 +34,8 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each filter is measured")
 	flag.IntVar(&o.records, "records", 150_000, "how many records a run reads")
-	flag.StringVar(&o.only, "only", "", "measure only the rows whose title matches this regular expression")
-	flag.StringVar(&o.markdown, "markdown", "", "also write the table to this file, in Markdown")
+	flag.StringVar(&o.only, "only", "", "measure only the rows and sections whose title matches this regular expression")
+	flag.StringVar(&o.markdown, "markdown", "", "also write the tables to this file, in Markdown")
 	flag.StringVar(&o.svg, "svg", "", "also write a chart to this file")
 	flag.Parse()
 	if err := bench(o, os.Stdout); err != nil {
@@ -88,6 +90,9 @@ func bench(o options, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("in Fluent Bit %s: %w", fb.Version, err)
 		}
+		if err := w.measureSections(fb, only, o.rounds, &rep, os.Stderr); err != nil {
+			return fmt.Errorf("in Fluent Bit %s: %w", fb.Version, err)
+		}
 		rep.environment = append(rep.environment, "load average at the end: "+loadAverage())
 		fmt.Fprintf(out, "\n%s", rep.text())
 		// With several Fluent Bits, each has its files.
@@ -98,6 +103,30 @@ func bench(o options, out io.Writer) error {
 		if err := write(o.svg, fb, len(found) > 1, chart(title, rep.rows)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// measureSections adds the sections that are asked for.
+func (w *work) measureSections(fb fluentbit.Binary, only *regexp.Regexp, rounds int, rep *report, progress io.Writer) error {
+	for _, s := range []struct {
+		title   string
+		measure func(fluentbit.Binary, int, io.Writer) (section, []string, error)
+	}{
+		{wallTitle, w.measureWall},
+		{memoryTitle, w.measureMemory},
+	} {
+		if !only.MatchString(s.title) {
+			continue
+		}
+		made, notes, err := s.measure(fb, rounds, progress)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.title, err)
+		}
+		if made.grid != nil {
+			rep.sections = append(rep.sections, made)
+		}
+		rep.notes = append(rep.notes, notes...)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
@@ -24,11 +25,12 @@ const (
 	aot
 	native
 	lua
+	copies
 	columns
 )
 
 var columnTitles = [columns]string{
-	"here", "built-in wasm, interpreted", "built-in wasm, .aot", "native", "lua",
+	"here", "built-in wasm, interpreted", "built-in wasm, .aot", "native", "lua", "copy only",
 }
 
 // fewer is by how much fewer records a filter gets that takes milliseconds.
@@ -48,13 +50,23 @@ type filter struct {
 	name    string
 	options []string // in pairs
 	fewer   bool
+	made    func(body map[string]any) bool // instead of the row's, if it does another job
+}
+
+// with is a filter with one more option.
+func (f filter) with(key, value string) filter {
+	f.options = append(slices.Clone(f.options), key, value)
+	return f
 }
 
 // work is what runs need: the plugin, the records and the modules.
 type work struct {
-	dir, plugin  string
-	wamrc        string // its version; "" if there is none
+	dir, root    string
+	plugin       string
+	copiers      map[string]string // by Fluent Bit's version: copies.c as a plugin
+	wamrc        string            // its version; "" if there is none
 	full, tenth  input
+	one          input // a single record
 	averageBytes int
 	rows         []row
 }
@@ -78,12 +90,12 @@ func newWork(dir, root string, n int) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{dir: dir, plugin: plugin}
+	w := &work{dir: dir, root: root, plugin: plugin, copiers: map[string]string{}}
 	parsers := "[PARSER]\n    Name json\n    Format json\n"
 	if err := os.WriteFile(w.path("parsers.conf"), []byte(parsers), 0o666); err != nil {
 		return nil, err
 	}
-	if err := w.makeRows(root); err != nil {
+	if err := w.makeRows(); err != nil {
 		return nil, err
 	}
 	size := 0
@@ -91,7 +103,10 @@ func newWork(dir, root string, n int) (*work, error) {
 		return nil, err
 	}
 	w.averageBytes = size / n
-	w.tenth, _, err = w.makeInput("tenth.log", n/fewer)
+	if w.tenth, _, err = w.makeInput("tenth.log", n/fewer); err != nil {
+		return nil, err
+	}
+	w.one, _, err = w.makeInput("one.log", 1)
 	return w, err
 }
 
@@ -176,7 +191,7 @@ func (m module) guests() [columns]filter {
 	return [columns]filter{here: m.guest("json"), interpreter: builtIn(m.wasm), aot: builtIn(m.aot)}
 }
 
-func (w *work) makeRows(root string) error {
+func (w *work) makeRows() error {
 	if wamrc := os.Getenv("FLB_WAMRC"); wamrc != "" {
 		out, err := exec.Command(wamrc, "--version").Output()
 		if err != nil {
@@ -196,8 +211,8 @@ func (w *work) makeRows(root string) error {
 		{"drop_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/drop_msgpack.wat") }},
 		{"identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("identity")), nil }},
 		{"msgpack_identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("msgpack_identity")), nil }},
-		{"enrich.wasm", "enrich", func() ([]byte, error) { return os.ReadFile(filepath.Join(root, "examples/rust/enrich.wasm")) }},
-		{"hello.wasm", "hello", func() ([]byte, error) { return os.ReadFile(filepath.Join(root, "examples/hello-rust/hello.wasm")) }},
+		{"enrich.wasm", "enrich", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/rust/enrich.wasm")) }},
+		{"hello.wasm", "hello", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/hello-rust/hello.wasm")) }},
 	} {
 		code, err := m.read()
 		if err != nil {
@@ -224,7 +239,7 @@ func (w *work) makeRows(root string) error {
 	all := func(map[string]any) bool { return true }
 	notDebug := func(record map[string]any) bool { return record["level"] != "debug" }
 	has := func(key string, value any) func(map[string]any) bool {
-		return func(body map[string]any) bool { return body["seq"] != nil && body[key] == value }
+		return func(body map[string]any) bool { return hasSeq(body) && body[key] == value }
 	}
 	w.rows = []row{
 		{title: "wraps the record in new JSON", keeps: all,
@@ -260,5 +275,16 @@ func (w *work) makeRows(root string) error {
 	w.rows[3].filters[lua] = luaFilter("drop")
 	w.rows[4].filters[lua] = luaFilter("keep")
 	w.rows[7].filters[interpreter].fewer = true
+	for i := range 3 {
+		w.rows[i].filters[copies] = filter{name: "copies", made: hasSeq}
+	}
 	return nil
+}
+
+// hasSeq tells a record from something else.
+func hasSeq(body map[string]any) bool { return body["seq"] != nil }
+
+// heavy is the row of the heavy guest, which keeps all records.
+func (w *work) heavy() row {
+	return w.rows[slices.IndexFunc(w.rows, func(r row) bool { return r.heavy })]
 }

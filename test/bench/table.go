@@ -19,7 +19,14 @@ type measured struct {
 type report struct {
 	environment []string
 	rows        []measured
+	sections    []section
 	notes       []string
+}
+
+// A section is a table of its own, a row of titles first.
+type section struct {
+	title, legend string
+	grid          [][]string
 }
 
 func median(figures []float64) float64 {
@@ -80,14 +87,39 @@ func (r report) grid() [][]string {
 
 const legend = "µs of CPU time per record that the filter adds: median (least–most) ×times of here"
 
+// tables are the main table, unless it has no row, and the sections.
+func (r report) tables() []section {
+	if len(r.rows) == 0 {
+		return r.sections
+	}
+	return append([]section{{legend: legend, grid: r.grid()}}, r.sections...)
+}
+
 // text is the report for a terminal.
 func (r report) text() string {
 	var b strings.Builder
 	for _, line := range r.environment {
 		fmt.Fprintln(&b, line)
 	}
-	fmt.Fprintf(&b, "\n%s\n\n", legend)
-	grid := r.grid()
+	for _, table := range r.tables() {
+		fmt.Fprintln(&b)
+		if table.title != "" {
+			fmt.Fprintf(&b, "%s: ", table.title)
+		}
+		fmt.Fprintf(&b, "%s\n\n", table.legend)
+		align(&b, table.grid)
+	}
+	for i, note := range r.notes {
+		if i == 0 {
+			fmt.Fprintln(&b)
+		}
+		fmt.Fprintln(&b, note)
+	}
+	return b.String()
+}
+
+// align writes a grid in columns.
+func align(b *strings.Builder, grid [][]string) {
 	widths := make([]int, len(grid[0]))
 	for _, row := range grid {
 		for c, text := range row {
@@ -99,15 +131,8 @@ func (r report) text() string {
 		for c, text := range row {
 			line.WriteString(text + strings.Repeat(" ", widths[c]-utf8.RuneCountInString(text)+2))
 		}
-		fmt.Fprintln(&b, strings.TrimRight(line.String(), " "))
+		fmt.Fprintln(b, strings.TrimRight(line.String(), " "))
 	}
-	for i, note := range r.notes {
-		if i == 0 {
-			fmt.Fprintln(&b)
-		}
-		fmt.Fprintln(&b, note)
-	}
-	return b.String()
 }
 
 // markdown is the same for a page.
@@ -116,11 +141,16 @@ func (r report) markdown() string {
 	for _, line := range r.environment {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
-	fmt.Fprintf(&b, "\n%s\n\n", legend)
-	for i, row := range r.grid() {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(row)))
+	for _, table := range r.tables() {
+		if table.title != "" {
+			fmt.Fprintf(&b, "\n## %s\n", table.title)
+		}
+		fmt.Fprintf(&b, "\n%s\n\n", table.legend)
+		for i, row := range table.grid {
+			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+			if i == 0 {
+				fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(row)))
+			}
 		}
 	}
 	for i, note := range r.notes {
