@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "border.h"
+#include "internal/guest/thread.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -142,6 +143,7 @@ static void *worker_main(void *arg)
         pthread_cond_signal(&inst->finishing);
     }
     pthread_mutex_unlock(&inst->lock);
+    flbwt_thread_leave();
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 static void *thread_main(void *arg)
 {
     flbwtThread((uintptr_t) arg);
+    flbwt_thread_leave();
     return NULL;
 }
 

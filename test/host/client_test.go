@@ -220,7 +220,8 @@ func (p *process) try(words ...string) (reply, error) {
 		select {
 		case line, ok := <-p.lines:
 			if !ok {
-				p.t.Fatalf("%s: the host died", words[0])
+				<-p.ended
+				p.t.Fatalf("%s: the host died: %v", words[0], p.cmd.ProcessState)
 			}
 			parts := strings.Fields(line)
 			switch parts[0] {

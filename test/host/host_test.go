@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -434,6 +435,38 @@ func TestInstancesAreApart(t *testing.T) {
 		same(t, chunk, identity.filter("t", chunk).over(chunk))
 		same(t, nil, drop.filter("t", chunk).over(chunk))
 	})
+}
+
+// Go preempts by SIGURG, which may reach a thread of the plugin as it ends.
+func TestInstancesEndAmongSignals(t *testing.T) {
+	p := loaded(t, newest)
+	pid := p.cmd.Process.Pid
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+			for _, task := range tasks {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				tid, _ := strconv.Atoi(task.Name())
+				for range 20 {
+					syscall.Syscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(syscall.SIGURG))
+				}
+			}
+		}
+	}()
+	chunk := chunkOf(3)
+	for range 15 { // without flbwt_thread_leave, two of three runs failed
+		i := p.ready(guest(t, "identity"), function, settings{"workers": "3"})
+		same(t, chunk, i.coroutine(24*1024, "app", chunk).over(chunk))
+		i.exit()
+	}
+	close(stop)
+	<-stopped
 }
 
 // Threads and coroutines have the same instance trap: what one of them has begun, no
