@@ -287,9 +287,16 @@ static bool run_on_stack(struct instance *inst)
 // where the stack of a thread ends, gets the instance's thread, if it is needed.
 static void call_from_coroutine(struct instance *inst, struct job *job)
 {
-    sigset_t before;
+    sigset_t before, real_time;
 
     block_signals(&before);
+    // As the watchdog wants it, too: what it changes for the thread does not outlast a
+    // context.
+    sigemptyset(&real_time);
+    for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
+        sigaddset(&real_time, sig);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &real_time, NULL);
     take(inst, job);
     if (!run_on_stack(inst)) {
         hand_over(inst, job);

@@ -23,6 +23,7 @@ static uint64_t clock_ns(clockid_t id)
 // The guest that runs on this thread. Initial-exec, so that a signal handler may
 // read it without calling the allocator.
 static __thread flbwt_watch *current __attribute__((tls_model("initial-exec")));
+// What the frames of the guest lie below.
 static __thread char *stack_end __attribute__((tls_model("initial-exec")));
 static __thread int thread_id __attribute__((tls_model("initial-exec")));
 
@@ -490,23 +491,12 @@ void flbwt_watch_remove(flbwt_watch *w)
     pthread_mutex_unlock(&watches_lock);
 }
 
-// prepare_thread learns where this thread's stack ends, and lets the signal
-// through, once.
+// prepare_thread lets the signal through to this thread, once.
 static void prepare_thread(void)
 {
-    pthread_attr_t attr;
     sigset_t own;
-    void *base;
-    size_t size;
 
     thread_id = (int) syscall(SYS_gettid);
-    if (pthread_getattr_np(pthread_self(), &attr) != 0) {
-        return; // stack_end stays NULL: no call is ended on this thread
-    }
-    if (pthread_attr_getstack(&attr, &base, &size) == 0) {
-        stack_end = (char *) base + size;
-    }
-    pthread_attr_destroy(&attr);
     sigemptyset(&own);
     sigaddset(&own, interrupt_signal);
     pthread_sigmask(SIG_UNBLOCK, &own, NULL);
@@ -521,6 +511,7 @@ void flbwt_watch_enter(flbwt_watch *w)
     if (thread_id == 0) {
         prepare_thread();
     }
+    stack_end = __builtin_frame_address(0); // the guest's frames will lie below
     atomic_store(&w->interrupted, false);
     atomic_store(&w->thread, thread_id);
     current = w;

@@ -469,6 +469,32 @@ func TestInstancesEndAmongSignals(t *testing.T) {
 	<-stopped
 }
 
+// A guest is ended on whatever stack it runs, also where the thread blocks signals.
+func TestTimeoutOnACoroutine(t *testing.T) {
+	p := loaded(t, newest)
+	loop := oracle.Pack(oracle.Current(oracle.Timestamp(1, 2), map[string]any{}, map[string]any{"loop": true}))
+	chunk := slices.Concat(loop, loop)
+	options := settings{"timeout": "30ms", "breaker_failures": "0"}
+	i := p.ready(guest(t, "infinite_loop"), function, options)
+	same(t, chunk, i.coroutine(24*1024, "app", chunk).over(chunk))
+	i.exit()
+	p.waitLog(levelWarn, "2 records", "2: ")
+
+	// On other threads than the first, whose stack lies above all others. Of three, the
+	// last calls from a coroutine.
+	var jobs []job
+	for range 3 {
+		jobs = append(jobs, job{p.ready(guest(t, "infinite_loop"), function, options), "app", chunk})
+	}
+	for _, r := range p.storm(2, jobs) {
+		same(t, chunk, r.over(chunk))
+	}
+	for _, j := range jobs {
+		j.instance.exit()
+		p.waitLog(levelWarn, "4 records", "4: ")
+	}
+}
+
 // Threads and coroutines have the same instance trap: what one of them has begun, no
 // other may go on with.
 func TestThreadsTrap(t *testing.T) {
