@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
 )
 
@@ -26,6 +28,16 @@ func needYAML(t *testing.T, fb fluentBit) {
 	t.Helper()
 	if !fb.readsYAML(t) {
 		t.Skip("this Fluent Bit does not read such YAML")
+	}
+}
+
+// needOption skips the test if an input has no such option. Fluent Bit 1.9 crashes on one
+// that it does not know while there is an output of a Go plugin.
+func (fb fluentBit) needOption(t *testing.T, input, option string) {
+	t.Helper()
+	help, err := exec.Command(fb.path, "-i", input, "-h").CombinedOutput()
+	if err != nil || !strings.Contains(fluentbit.Plain(string(help)), option) {
+		t.Skipf("the input %s of this Fluent Bit has no option %s", input, option)
 	}
 }
 
