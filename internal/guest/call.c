@@ -43,11 +43,17 @@ static void look_at_memory(flbwt_guest *g)
     g->size = flbwt_memory_size(g);
 }
 
-// call runs a function of up to six i32 parameters and at most one result.
-static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
+// run runs a function of up to six i32 parameters and at most one result.
+static bool run(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
 {
     x->error = wasmtime_func_call_unchecked(x->guest->context, func, args, n, &x->trap);
-    if (x->error != NULL || x->trap != NULL) {
+    return x->error == NULL && x->trap == NULL;
+}
+
+// call is run for a function after which the memory is read or written.
+static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
+{
+    if (!run(x, func, args, n)) {
         return false;
     }
     look_at_memory(x->guest);
@@ -286,8 +292,7 @@ bool flbwt_call_leave(flbwt_call *x)
             {.i32 = (int32_t) x->need}, // for those that ask
         };
 
-        x->error = wasmtime_func_call_unchecked(g->context, &g->release, args, 2, &x->trap);
-        return x->error == NULL && x->trap == NULL;
+        return run(x, &g->release, args, 2);
     }
     if (x->at != 0 && g->allocator == FLBWT_GROWN) {
         // An allocator that takes the region over must find it as memory.grow
