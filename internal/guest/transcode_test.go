@@ -136,6 +136,65 @@ func FuzzLaneDecodeReply(f *testing.F) {
 	})
 }
 
+// What decodes to other bytes than the record has is decoded, and a number that goes on
+// is another number.
+func TestRepliesThatOnlySeemToRepeat(t *testing.T) {
+	const key = "\xa8abcdefgh" // long enough to be looked for
+	for name, c := range map[string]struct{ value, before, after string }{
+		"float 32":         {"\xca\x3f\xc0\x00\x00", "1.5", "1.5"},
+		"NaN":              {"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", "null", "null"},
+		"bin 8":            {"\xc4\x01x", `"x"`, `"x"`},
+		"bin 16":           {"\xc5\x00\x01x", `"x"`, `"x"`},
+		"bin 32":           {"\xc6\x00\x00\x00\x01x", `"x"`, `"x"`},
+		"wide str 8":       {"\xd9\x01x", `"x"`, `"x"`},
+		"wide str 16":      {"\xda\x00\x01x", `"x"`, `"x"`},
+		"wide str 32":      {"\xdb\x00\x00\x00\x01x", `"x"`, `"x"`},
+		"wide uint 8":      {"\xcc\x05", "5", "5"},
+		"wide uint 16":     {"\xcd\x00\x80", "128", "128"},
+		"wide uint 32":     {"\xce\x00\x00\x01\x00", "256", "256"},
+		"wide uint 64":     {"\xcf\x00\x00\x00\x00\x00\x01\x00\x00", "65536", "65536"},
+		"wide int 8":       {"\xd0\x05", "5", "5"},
+		"wide int 16":      {"\xd1\xff\xf0", "-16", "-16"},
+		"wide int 32":      {"\xd2\x00\x00\x01\x00", "256", "256"},
+		"wide int 64":      {"\xd3\xff\xff\xff\xff\xff\xff\xff\x00", "-256", "-256"},
+		"wide array 16":    {"\xdc\x00\x01\x05", "[5]", "[5]"},
+		"wide array 32":    {"\xdd\x00\x00\x00\x01\x05", "[5]", "[5]"},
+		"wide map 16":      {"\xde\x00\x01\xa1a\x05", `{"a":5}`, `{"a":5}`},
+		"wide map 32":      {"\xdf\x00\x00\x00\x01\xa1a\x05", `{"a":5}`, `{"a":5}`},
+		"a number goes on": {"\x05", "5", "55"},
+		"a blank follows":  {"\x05", "5", "5 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := []byte("\x82" + key + c.value + "\xa1z\x01")
+			if text, _, ok := Encode(nil, body); !ok || string(text) != `{"abcdefgh":`+c.before+`,"z":1}` {
+				t.Fatalf("Encode(%x) = %s, %v", body, text, ok)
+			}
+			reply := []byte(`{"abcdefgh":` + c.after + `,"k":2}`)
+			got, ok := Decode(nil, reply, 31, body)
+			want, _, err := transcode.AppendMsgpack(nil, reply, 31)
+			if !ok || err != nil || !bytes.Equal(got, want) {
+				t.Errorf("Decode(%s) = %x, %v; want %x, %v", reply, got, ok, want, err)
+			}
+		})
+	}
+}
+
+// A record that nests deeper than a reply may is not repeated inside of another.
+func TestRepeatedDepth(t *testing.T) {
+	body := []byte("\x81\xa8abcdefgh" + strings.Repeat("\x91", 29) + "\x05")
+	text, _, ok := Encode(nil, body)
+	if !ok {
+		t.Fatal("not encoded")
+	}
+	for wraps := range 4 {
+		reply := []byte(strings.Repeat(`{"r":`, wraps) + string(text) + strings.Repeat("}", wraps))
+		_, _, err := transcode.AppendMsgpack(nil, reply, 31)
+		if _, ok := Decode(nil, reply, 31, body); ok != (err == nil) {
+			t.Errorf("%d times: %v, %v", wraps, ok, err)
+		}
+	}
+}
+
 // Ordinary records don't stop lanes.
 func TestLanesTakeOrdinaryRecords(t *testing.T) {
 	for text := range records.Generate(2000, 3) {
