@@ -143,4 +143,8 @@ struct flb_output_instance *border_output_instance(void *plugin);
 void border_output_line(struct output_job *job, int level, const char *text, size_t len);
 void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result);
 
+// border_engine_silent is how many nanoseconds ago the engine's event loop came round
+// last; 0 if it has not begun, or the host does not tell.
+int64_t border_engine_silent(void);
+
 #endif

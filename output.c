@@ -2,10 +2,12 @@
 #include "border.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "_cgo_export.h"
@@ -31,11 +33,21 @@ struct output_plugin {
 
 enum { FLB_ERROR = 0, FLB_OK = 1, FLB_RETRY = 2 }; // flb_output.h, 1.9 to 5.1
 
+// When the engine's event loop came round last, by CLOCK_MONOTONIC; 0 until it has. A
+// process has one engine: a reload ends the old one before it makes the next.
+static _Atomic int64_t engine_seen;
+
 static struct {
     pid_t loaded_in;
     const char *(*output_name)(struct flb_output_instance *ins);
     int (*output_log_check)(struct flb_output_instance *ins, int level); // not in 1.9
     void (*log_print)(int type, const char *file, int line, const char *fmt, ...);
+
+    // include/fluent-bit/flb_scheduler.h, 1.8 to 5.1
+    void *(*sched_ctx_get)(void);
+    int (*sched_timer_cb_create)(void *sched, int type, int ms,
+                                 void (*cb)(struct flb_config *config, void *data), void *data,
+                                 void **timer);
 } host;
 
 // The thread that takes jobs to Go, made when the first instance starts.
@@ -71,6 +83,8 @@ void border_output_register(void *def)
     *(void **) &host.output_name = dlsym(RTLD_DEFAULT, "flb_output_name");
     *(void **) &host.output_log_check = dlsym(RTLD_DEFAULT, "flb_output_log_check");
     *(void **) &host.log_print = dlsym(RTLD_DEFAULT, "flb_log_print");
+    *(void **) &host.sched_ctx_get = dlsym(RTLD_DEFAULT, "flb_sched_ctx_get");
+    *(void **) &host.sched_timer_cb_create = dlsym(RTLD_DEFAULT, "flb_sched_timer_cb_create");
 
     // With a config map, the host refuses unknown options. Whether its definition
     // has a place for one shows by its size; 5.0.3 to 5.1.0 may have room there that
@@ -184,6 +198,44 @@ static int call(struct output_job *job)
     return job->result;
 }
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void see_engine(struct flb_config *config, void *data)
+{
+    (void) config;
+    (void) data;
+    atomic_store(&engine_seen, monotonic_ns());
+}
+
+// watch_engine has the engine's event loop tell each second that it goes round. The
+// engine's thread calls it.
+static void watch_engine(void)
+{
+    enum { FLB_SCHED_TIMER_CB_PERM = 4 }; // flb_scheduler.h, 1.8 to 5.1
+    void *timer, *sched = NULL;
+
+    if (host.sched_ctx_get != NULL && host.sched_timer_cb_create != NULL) {
+        sched = host.sched_ctx_get();
+    }
+    atomic_store(&engine_seen, 0);
+    if (sched != NULL) {
+        host.sched_timer_cb_create(sched, FLB_SCHED_TIMER_CB_PERM, 1000, see_engine, NULL, &timer);
+    }
+}
+
+int64_t border_engine_silent(void)
+{
+    int64_t seen = atomic_load(&engine_seen);
+
+    return seen != 0 ? monotonic_ns() - seen : 0;
+}
+
 // on_engine tells the engine's thread from those of Workers, which are named
 // flb-out-NAME-wN (src/flb_output_thread.c, 1.9 to 5.1).
 static bool on_engine(void)
@@ -220,9 +272,12 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
         print_line(ins, FLB_LOG_ERROR, text);
         return FLB_ERROR;
     }
-    error = call(&job);
+    int result = call(&job);
+    if (result == FLB_OK) {
+        watch_engine();
+    }
     border_give_back_pages();
-    return error;
+    return result;
 }
 
 // Fluent Bit calls it on a coroutine, whose stack is small.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	fluentbit "github.com/fluent/fluent-bit-go/output"
@@ -84,7 +85,10 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 		return nil, err
 	}
 	guest.WrapHostSignals()
-	o, lines, err := output.New(options, thread)
+	o, lines, err := output.New(options, output.Host{
+		Thread: thread,
+		Silent: func() time.Duration { return time.Duration(C.border_engine_silent()) },
+	})
 	if err != nil {
 		return lines, err
 	}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,12 @@ const (
 
 	// idleTime is how long a connection is kept that nothing is sent on.
 	idleTime = 30 * time.Second
+
+	// lateTime is how long acknowledgements are read that came before a write failed.
+	lateTime = 100 * time.Millisecond
+
+	// closeTime is how long the end of TLS connections may take, which is a message.
+	closeTime = time.Second
 )
 
 // Config says where the far side is and how to speak to it.
@@ -50,7 +57,7 @@ type Config struct {
 	Ack            bool // messages have been encoded with an ID, and are to be acknowledged
 	Keepalive      bool
 	ConnectTimeout time.Duration // for connection and handshakes
-	Timeout        time.Duration // for each write and each acknowledgement
+	Timeout        time.Duration // for all writes and acknowledgements of a Send
 }
 
 // Message is an encoded message.
@@ -121,12 +128,14 @@ func NewClient(c Config) *Client { return &Client{config: c} }
 // Close closes the idle connections.
 func (c *Client) Close() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for _, conn := range c.idle {
-		conn.net.Close()
+	idle := c.idle
+	c.closed, c.idle = true, nil
+	c.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, conn := range idle {
+		wg.Go(conn.close)
 	}
-	c.idle = nil
+	wg.Wait()
 }
 
 // Send sends the messages that are not done, and marks those that come to be. On
@@ -149,19 +158,25 @@ func (c *Client) Send(ctx context.Context, messages []*Message) error {
 		conn.raw.Close()
 		return err
 	}
+	if !c.keep(conn) {
+		conn.close()
+	}
+	return nil
+}
+
+// keep keeps a connection for the next Send, if it may.
+func (c *Client) keep(conn *conn) bool {
 	if !c.config.Keepalive || conn.once {
-		conn.net.Close()
-		return nil
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		conn.net.Close()
-		return nil
+		return false
 	}
 	conn.since = time.Now()
 	c.idle = append(c.idle, conn)
-	return nil
+	return true
 }
 
 // connection takes an idle connection that is still good, or makes one.
@@ -179,7 +194,7 @@ func (c *Client) connection(ctx context.Context) (*conn, error) {
 		if time.Since(conn.since) < idleTime && conn.alive() {
 			return conn, nil
 		}
-		conn.net.Close()
+		conn.close()
 	}
 }
 
@@ -228,6 +243,13 @@ type conn struct {
 	since  time.Time
 }
 
+// close closes the connection; under TLS the far side is told, if it takes that.
+func (c *conn) close() {
+	stop := time.AfterFunc(closeTime, func() { c.raw.Close() })
+	defer stop.Stop()
+	c.net.Close()
+}
+
 // alive looks whether the far side has closed an idle connection, or said what
 // nobody asked it for.
 func (c *conn) alive() bool {
@@ -265,17 +287,21 @@ func (c *conn) alive() bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// send sends messages and reads their acknowledgements. One deadline holds for all
+// of it: a far side gains no time with each message that it takes, or each byte that
+// it says.
 func (c *conn) send(messages []*Message) error {
+	if err := c.net.SetDeadline(time.Now().Add(c.config.Timeout)); err != nil {
+		return err
+	}
 	waiting := map[string]*Message{}
 	for _, m := range messages {
 		if m.Done {
 			continue
 		}
-		if err := c.net.SetDeadline(time.Now().Add(c.config.Timeout)); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
 		if _, err := c.net.Write(m.Wire); err != nil {
-			return fmt.Errorf("write: %w", err)
+			c.late(waiting)
+			return fmt.Errorf("write: %w", overtime(err))
 		}
 		if !c.config.Ack {
 			m.Done = true
@@ -296,14 +322,29 @@ func (c *conn) send(messages []*Message) error {
 	return nil
 }
 
+// overtime says which option's time is over.
+func overtime(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the far side has not taken and acknowledged all of the chunk within emit_timeout: %w", err)
+	}
+	return err
+}
+
+// late reads the acknowledgements that have come already when a write fails: a chunk
+// that takes longer than one Send may is done in the end only if each of them counts.
+func (c *conn) late(waiting map[string]*Message) {
+	if c.net.SetReadDeadline(time.Now().Add(lateTime)) != nil {
+		return
+	}
+	for len(waiting) > 0 && c.acknowledged(waiting) == nil {
+	}
+}
+
 // acknowledged reads an acknowledgement of one of the messages.
 func (c *conn) acknowledged(waiting map[string]*Message) error {
-	if err := c.net.SetDeadline(time.Now().Add(c.config.Timeout)); err != nil {
-		return fmt.Errorf("acknowledgement: %w", err)
-	}
 	reply, err := c.read()
 	if err != nil {
-		return fmt.Errorf("acknowledgement: %w", err)
+		return fmt.Errorf("acknowledgement: %w", overtime(err))
 	}
 	if mp.KindOf(reply[0]) == mp.Array {
 		return errors.New("the far side began a handshake instead of acknowledging: it wants a shared key, set emit_shared_key")

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/forward"
@@ -51,7 +53,7 @@ func newDestination(o options.Output) destination {
 	case options.File:
 		return &file{path: o.Address, lines: lines{o}}
 	case options.Stdout:
-		return &file{file: os.Stdout, lines: lines{o}}
+		return &file{lines: lines{o}}
 	default:
 		return &far{options: o, client: forward.NewClient(forward.Config{
 			Network: o.Network, Address: o.Address, TLS: o.TLS,
@@ -117,7 +119,7 @@ func (f *file) close() {
 		return // a write that does not end, as on a file system that is gone
 	}
 	defer f.mu.Unlock()
-	if f.path != "" && f.file != nil {
+	if f.file != nil {
 		f.file.Close()
 		f.file = nil
 	}
@@ -130,18 +132,24 @@ func (f *file) String() string {
 	return "file://" + f.path
 }
 
-func (f *file) deliver(_ context.Context, p *parcel) error {
+func (f *file) deliver(ctx context.Context, p *parcel) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(p.text) == 0 {
 		return nil
 	}
-	if f.path == "" {
-		n, err := f.file.Write(p.text)
-		p.text = p.text[n:]
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := f.reopen(); err != nil {
+		return err
+	}
+	// A pipe may have no room for as long as its reader likes.
+	open := f.file
+	defer context.AfterFunc(ctx, func() { open.SetWriteDeadline(time.Now()) })()
+	if f.path == "" {
+		n, err := f.file.Write(p.text)
+		p.text = p.text[n:]
 		return err
 	}
 	before, err := f.file.Stat()
@@ -163,6 +171,9 @@ func (f *file) deliver(_ context.Context, p *parcel) error {
 
 // reopen opens the file, unless it is open and in its place.
 func (f *file) reopen() error {
+	if f.path == "" {
+		return f.openStdout()
+	}
 	if f.file != nil {
 		there, err := os.Stat(f.path)
 		open, openErr := f.file.Stat()
@@ -172,18 +183,37 @@ func (f *file) reopen() error {
 		f.file.Close()
 		f.file = nil
 	}
-	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_CLOEXEC, 0o640)
-	f.file = opened
-	if err != nil {
-		f.file = nil
+	// To open a FIFO would wait for its reader.
+	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0o640)
+	if errors.Is(err, syscall.ENXIO) {
+		return fmt.Errorf("nobody reads the other end: %w", err)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	f.file = opened
+	return nil
+}
+
+// openStdout opens standard output under another number: on 1 and 2, a pipe without a
+// reader would be the end of the process (package os/signal, SIGPIPE).
+func (f *file) openStdout() error {
+	if f.file != nil {
+		return nil
+	}
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, 1, syscall.F_DUPFD_CLOEXEC, 3)
+	if errno != 0 {
+		return errno
+	}
+	f.file = os.NewFile(fd, "stdout")
+	return nil
 }
 
 // lines packs events for files.
 type lines struct{ options options.Output }
 
 func (l lines) pack(p *parcel) error {
+	var keys uniqueKeys
 	for _, g := range p.groups {
 		if l.options.Msgpack {
 			p.text = append(p.text, g.events...)
@@ -198,16 +228,18 @@ func (l lines) pack(p *parcel) error {
 			if event.Kind != chunk.Record {
 				continue // what lines have no place for
 			}
+			start := len(p.text)
 			if p.text, err = l.appendLine(p.text, event); err != nil {
 				return fmt.Errorf("a record can't be written as JSON: %w", err)
 			}
+			p.text = p.text[:start+len(keys.clean(p.text[start:]))]
 		}
 	}
 	return nil
 }
 
 // appendLine appends a record as JSON, with its time, and its metadata if there are
-// any, before the keys of its body.
+// any, before the keys of its body. Keys may come twice.
 func (l lines) appendLine(dst []byte, ev chunk.Event) ([]byte, error) {
 	dst = append(dst, '{')
 	start := len(dst)

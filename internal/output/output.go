@@ -29,8 +29,22 @@ const (
 )
 
 const (
-	// closeWait is how long Close waits for deliveries under way.
+	// lookInterval is how often a flush that waits looks at the engine.
+	lookInterval = 100 * time.Millisecond
+
+	// engineGone is how long the engine is silent before it counts as gone: it has
+	// ended and waits for its workers. Then no worker's flush waits. A filter that
+	// holds up the engine for so long makes flushes answer Retry, too: until it
+	// goes on, nobody would read another answer.
+	engineGone = 5 * time.Second
+
+	// closeWait is how long Close waits for deliveries under way, and closeBy how
+	// long the engine is silent when it no longer does: several outputs, which are
+	// closed one after the other, have it in common. endWait is for what has been
+	// told to end.
 	closeWait = 5 * time.Second
+	closeBy   = 8 * time.Second
+	endWait   = 2 * time.Second
 
 	// maxAge is how long a result waits for a retry that does not come. Fluent
 	// Bit's back-off goes up to 2,000 s (scheduler.cap).
@@ -46,9 +60,22 @@ type transformer interface {
 	Close()
 }
 
+// Host is what an output asks of its host.
+type Host struct {
+	// Thread runs a function on a thread of its own, whose stack must hold the
+	// guest's.
+	Thread func(func()) error
+
+	// Silent is how long the engine's event loop has not come round; 0 if that is
+	// not known. It may be called from any goroutine.
+	Silent func() time.Duration
+}
+
 // Output is one output instance. Its methods may be called from any goroutine.
 type Output struct {
 	options     options.Output
+	host        Host
+	now         func() time.Time
 	destination destination
 	log         *sink
 	connections chan struct{} // a place for each delivery at a time
@@ -57,15 +84,15 @@ type Output struct {
 	ctx         context.Context
 	cancel      context.CancelFunc
 
-	mu      sync.Mutex
-	known   map[key][]*delivery // guarded by mu, as all that follows
-	order   *list.List          // of *delivery, the one asked for last at the end
-	bytes   int64               // of all known deliveries
-	working sync.WaitGroup
-	overdue int // deliveries under way that a flush has given up waiting for
-	closing bool
-	hinted  bool // that Workers would help
-	total   Stats
+	mu       sync.Mutex
+	known    map[key][]*delivery // guarded by mu, as all that follows
+	order    *list.List          // of *delivery, the one asked for last at the end
+	bytes    int64               // of all known deliveries
+	working  sync.WaitGroup
+	patience patience
+	closing  bool
+	hinted   bool // that Workers would help
+	total    Stats
 }
 
 // Stats counts.
@@ -96,9 +123,8 @@ type delivery struct {
 	parcel   *parcel
 	bytes    int64
 	state    state
-	attended bool // a flush is waiting for it
-	overdue  bool
-	err      error
+	attended bool          // a flush is waiting for it
+	sent     bool          // there is something to send
 	done     chan struct{} // closed when the attempt under way ends
 	asked    time.Time
 	place    *list.Element
@@ -109,18 +135,19 @@ type errPermanent struct{ error }
 
 func (e errPermanent) Unwrap() error { return e.error }
 
-// New makes the output of an instance and starts its guest. thread runs a function
-// on a thread of its own, whose stack must hold the guest's.
-func New(o options.Output, thread func(func()) error) (*Output, []Line, error) {
+// New makes the output of an instance and starts its guest.
+func New(o options.Output, host Host) (*Output, []Line, error) {
 	s := newSink()
-	out, err := start(o, s, thread, func() (transformer, error) { return filter.New(o.Options, s.add) })
+	out, err := start(o, s, host, func() (transformer, error) { return filter.New(o.Options, s.add) })
 	return out, s.take(), err
 }
 
 // start makes an output; open is called on the guest's thread.
-func start(o options.Output, s *sink, thread func(func()) error, open func() (transformer, error)) (*Output, error) {
+func start(o options.Output, s *sink, host Host, open func() (transformer, error)) (*Output, error) {
 	out := &Output{
 		options:     o,
+		host:        host,
+		now:         time.Now,
 		destination: newDestination(o),
 		log:         s,
 		connections: make(chan struct{}, o.Connections),
@@ -131,7 +158,7 @@ func start(o options.Output, s *sink, thread func(func()) error, open func() (tr
 	}
 	out.ctx, out.cancel = context.WithCancel(context.Background())
 	started := make(chan error)
-	err := thread(func() { out.guest(open, started) })
+	err := host.Thread(func() { out.guest(open, started) })
 	if err == nil {
 		err = <-started
 	}
@@ -221,7 +248,7 @@ func (o *Output) Flush(tag string, data []byte, onEngine bool) Result {
 		}
 		d = o.add(k, tag, data)
 	}
-	d.asked = time.Now()
+	d.asked = o.now()
 	o.order.MoveToBack(d.place)
 	if d.state == waiting {
 		d.state = working
@@ -249,33 +276,37 @@ func (o *Output) Flush(tag string, data []byte, onEngine bool) Result {
 // meanwhile.
 func (o *Output) wait(d *delivery, onEngine bool) {
 	limit := o.options.FlushTimeout
-	switch {
-	case onEngine && o.overdue > 0:
-		limit = 0 // the engine waits once for a far side that does not answer
-	case onEngine:
+	if onEngine {
 		limit = o.options.EngineTimeout
-	case o.overdue > 0:
-		// Nor are workers held up by each chunk in turn: a shutdown waits for them.
-		limit = min(limit, o.options.EngineTimeout)
 	}
 	d.attended = true
-	done := d.done
+	done, left := d.done, o.patience.enter(limit, o.now())
 	o.mu.Unlock()
-	timer := time.NewTimer(limit)
-	select {
-	case <-done:
-	case <-timer.C:
-	}
-	timer.Stop()
+	o.waitFor(done, left, onEngine)
 	o.mu.Lock()
+	o.patience.leave(limit, o.now())
 	d.attended = false
-	if d.state == working && !d.overdue {
-		d.overdue = true
-		o.overdue++
-		if onEngine && !o.hinted {
-			o.hinted = true
-			o.log.add(filter.Info, "a delivery takes longer than engine_timeout, goes on in the background, "+
-				"and is asked for at the retry; Workers 1 gives this output a thread that may wait for it")
+	if d.state == working && onEngine && !o.hinted {
+		o.hinted = true
+		o.log.add(filter.Info, "a delivery takes longer than engine_timeout, goes on in the background, "+
+			"and is asked for at the retry; Workers 1 gives this output a thread that may wait for it")
+	}
+}
+
+// waitFor waits for done, no longer than limit, nor on a worker when the engine is
+// gone.
+func (o *Output) waitFor(done <-chan struct{}, limit time.Duration, onEngine bool) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
+	for onEngine || o.host.Silent() < engineGone {
+		select {
+		case <-done:
+			return
+		case <-timer.C:
+			return
+		case <-look.C:
 		}
 	}
 }
@@ -328,7 +359,7 @@ func (o *Output) resize(d *delivery, bytes int64) {
 // that are too old, then those to be tried again, last those that a retry would
 // find delivered.
 func (o *Output) makeRoom(size int64) bool {
-	old := time.Now().Add(-maxAge)
+	old := o.now().Add(-maxAge)
 	for e := o.order.Front(); e != nil; {
 		d := e.Value.(*delivery)
 		e = e.Next()
@@ -367,10 +398,13 @@ func (o *Output) attempt(d *delivery) {
 	var permanent errPermanent
 	switch {
 	case err == nil:
+		if d.sent { // else it says nothing about the far side
+			o.patience.delivered(o.now())
+			o.log.succeeded()
+		}
 		d.state, d.parcel = delivered, nil
 		o.resize(d, entryBytes)
 		o.total.Delivered++
-		o.log.succeeded()
 	case errors.As(err, &permanent):
 		d.state, d.parcel = hopeless, nil
 		o.resize(d, entryBytes)
@@ -381,11 +415,6 @@ func (o *Output) attempt(d *delivery) {
 		if !o.closing {
 			o.log.failed("delivery", fmt.Sprintf("emit_to %s: %v: Fluent Bit will try again", o.destination, err))
 		}
-	}
-	d.err = err
-	if d.overdue {
-		d.overdue = false
-		o.overdue--
 	}
 	close(d.done)
 }
@@ -400,7 +429,7 @@ func (o *Output) try(d *delivery) (err error) {
 			return err
 		}
 		o.mu.Lock()
-		d.parcel, d.input = p, nil
+		d.parcel, d.input, d.sent = p, nil, p.bytes() > 0
 		o.resize(d, p.bytes()+entryBytes)
 		o.makeRoom(0) // the guest may have made more of it
 		o.mu.Unlock()
@@ -451,9 +480,10 @@ func (o *Output) Close() []Line {
 	o.mu.Unlock()
 	done := make(chan struct{})
 	go func() { o.working.Wait(); close(done) }()
-	within(done, closeWait)
+	within(done, time.After(min(closeWait, closeBy-o.host.Silent())))
 	o.cancel()
-	if !within(done, closeWait) || !within(o.guestGone, closeWait) {
+	end := time.After(endWait)
+	if !within(done, end) || !within(o.guestGone, end) {
 		o.log.add(filter.Warn, "a delivery or the module does not end: it is left behind")
 	}
 	o.destination.close()
@@ -465,13 +495,11 @@ func (o *Output) Close() []Line {
 	return o.log.take()
 }
 
-func within(done <-chan struct{}, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+func within(done <-chan struct{}, end <-chan time.Time) bool {
 	select {
 	case <-done:
 		return true
-	case <-timer.C:
+	case <-end:
 		return false
 	}
 }
