@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,12 +44,16 @@ type record struct {
 	mu       sync.Mutex
 	messages []forwardserver.Message
 	verdict  func(n int) forwardserver.Verdict
+	came     chan struct{} // if not nil, told of each message
 }
 
 func (r *record) received(m forwardserver.Message) forwardserver.Verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.messages = append(r.messages, m)
+	if r.came != nil {
+		r.came <- struct{}{}
+	}
 	if r.verdict != nil {
 		return r.verdict(len(r.messages) - 1)
 	}
@@ -117,11 +122,11 @@ func TestSend(t *testing.T) {
 			}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var got record
+			const rounds = 3
+			got := record{came: make(chan struct{}, rounds)}
 			test.server.Received = got.received
 			s := listen(t, test.server)
 			c := client(t, s, test.client)
-			const rounds = 3
 			for i := range rounds {
 				id := fmt.Sprintf("id-%d", i)
 				if test.noAck {
@@ -131,14 +136,15 @@ func TestSend(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			deadline := time.Now().Add(20 * time.Second)
-			for len(got.all()) < rounds && time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond)
+			late := time.After(20 * time.Second)
+			for n := range rounds {
+				select {
+				case <-got.came:
+				case <-late:
+					t.Fatalf("%d messages came", n)
+				}
 			}
 			messages := got.all()
-			if len(messages) != rounds {
-				t.Fatalf("%d messages came", len(messages))
-			}
 			for i, m := range messages {
 				if m.Tag != "app.x" || m.Size != 40+i || m.Compressed != test.compress || !bytes.Equal(m.Events, entries(40+i)) {
 					t.Errorf("message %d: tag %s, size %d, compressed %v, %d bytes", i, m.Tag, m.Size, m.Compressed, len(m.Events))
@@ -174,7 +180,16 @@ func TestRefusals(t *testing.T) {
 		{"key_unknown", forwardserver.Config{}, func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
 		{"unknown_certificate", forwardserver.Config{TLS: serverTLS}, func(c *Config) { c.TLS = &tls.Config{ServerName: "far.example"} }, "TLS"},
 		{"no_tls", forwardserver.Config{Raw: []byte("HTTP/1.1 400 Bad Request\r\n")}, func(c *Config) { c.TLS = &tls.Config{ServerName: "far.example"} }, "TLS"},
-		{"never_acknowledges", forwardserver.Config{Received: verdict(forwardserver.Ignore)}, short, "timeout"},
+		{"never_acknowledges", forwardserver.Config{Received: verdict(forwardserver.Ignore)}, short, "emit_timeout"},
+		{"never_reads", forwardserver.Config{Deaf: true}, short, "emit_timeout"},
+		{"hung_tls_handshake", forwardserver.Config{Deaf: true},
+			func(c *Config) { short(c); c.TLS = &tls.Config{ServerName: "far.example"} }, "emit_connect_timeout"},
+		{"no_helo", forwardserver.Config{Deaf: true}, func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
+		{"half_a_helo", forwardserver.Config{Raw: []byte{0x92, 0xa4, 'H', 'E'}},
+			func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
+		{"no_pong", forwardserver.Config{Raw: []byte("\x92\xa4HELO\x80")},
+			func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
+		{"half_an_acknowledgement", forwardserver.Config{Raw: []byte("\x81\xa3ack\xa6the")}, short, "emit_timeout"},
 		{"hangs_up", forwardserver.Config{Received: verdict(forwardserver.Hangup)}, nil, "acknowledgement"},
 		{"hangs_up_in_the_middle", forwardserver.Config{HangupAfter: 10}, nil, ""},
 		{"another_acknowledged", forwardserver.Config{Received: verdict(forwardserver.Wrong)}, nil, "not sent"},
@@ -305,5 +320,112 @@ func TestRefusedConnection(t *testing.T) {
 	s.Kill()
 	if err := c.Send(context.Background(), []*Message{encode(t, "t", 1, "id", false)}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// A name whose resolution hangs costs no more than emit_connect_timeout.
+func TestNameResolutionHangs(t *testing.T) {
+	before := net.DefaultResolver
+	defer func() { net.DefaultResolver = before }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	c := NewClient(Config{Network: "tcp", Address: "far.example:24224", ConnectTimeout: 100 * time.Millisecond, Timeout: time.Hour})
+	defer c.Close()
+	if err := c.Send(context.Background(), []*Message{encode(t, "t", 1, "", false)}); err == nil {
+		t.Error("no error")
+	}
+}
+
+// A far side that says a byte now and then gains no time with each of them: all of a
+// chunk has to be acknowledged within one timeout.
+func TestDrip(t *testing.T) {
+	got := record{verdict: func(int) forwardserver.Verdict { return forwardserver.Drip }}
+	c := client(t, listen(t, forwardserver.Config{Received: got.received}), func(c *Config) { c.Timeout = time.Second })
+	var messages []*Message
+	for i := range 100 { // which take some 20 s
+		messages = append(messages, encode(t, "t", 1, fmt.Sprintf("a-long-id-%d", i), false))
+	}
+	err := c.Send(context.Background(), messages)
+	if err == nil || !strings.Contains(err.Error(), "emit_timeout") {
+		t.Errorf("error %v", err)
+	}
+	if !messages[0].Done || messages[99].Done {
+		t.Errorf("the first is done: %v, the last: %v", messages[0].Done, messages[99].Done)
+	}
+}
+
+// What has been acknowledged when a write fails is done: a chunk that takes longer
+// than one Send may comes to an end.
+func TestAcknowledgedBeforeAFailedWrite(t *testing.T) {
+	got := record{verdict: func(int) forwardserver.Verdict { return forwardserver.Last }}
+	c := client(t, listen(t, forwardserver.Config{Received: got.received}), func(c *Config) { c.Timeout = time.Second })
+	large, err := Encode("t", bytes.Repeat(entries(1), 2_000_000), 2_000_000, "large", false) // more than sockets hold
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages := []*Message{encode(t, "t", 1, "small", false), large}
+	for i := range messages {
+		if err := c.Send(context.Background(), messages); i == 0 && (err == nil || !strings.Contains(err.Error(), "write: ")) {
+			t.Fatalf("error %v", err)
+		}
+		if done := [2]bool{messages[0].Done, messages[1].Done}; done != [2]bool{true, i == 1} {
+			t.Errorf("after %d attempts done: %v", i+1, done)
+		}
+	}
+}
+
+// An acknowledgement that comes twice costs at most a repetition.
+func TestAcknowledgedTwice(t *testing.T) {
+	got := record{verdict: func(int) forwardserver.Verdict { return forwardserver.Twice }}
+	c := client(t, listen(t, forwardserver.Config{Received: got.received}), nil)
+	for i := range 50 {
+		messages := []*Message{encode(t, "t", 1, fmt.Sprint("a", i), false)}
+		for attempts := 0; c.Send(context.Background(), messages) != nil; attempts++ {
+			if attempts > 1 {
+				t.Fatal("it is not done in three attempts")
+			}
+		}
+		if !messages[0].Done {
+			t.Fatal("not done without an error")
+		}
+	}
+}
+
+// stubborn is a connection whose end, as that of a TLS connection, waits for the far
+// side.
+type stubborn struct {
+	net.Conn
+	ended chan struct{}
+}
+
+func (s stubborn) Close() error { <-s.ended; return nil }
+
+// abrupt is what is under it.
+type abrupt struct {
+	net.Conn
+	ended chan struct{}
+}
+
+func (a abrupt) Close() error { close(a.ended); return nil }
+
+func TestCloseDoesNotWait(t *testing.T) {
+	c := NewClient(Config{Keepalive: true})
+	for range 64 {
+		ended := make(chan struct{})
+		if !c.keep(&conn{net: stubborn{ended: ended}, raw: abrupt{ended: ended}}) {
+			t.Fatal("not kept")
+		}
+	}
+	closed := make(chan struct{})
+	go func() { c.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("connections are closed one after the other, or not at all")
+	}
+	if ended := make(chan struct{}); c.keep(&conn{net: stubborn{ended: ended}}) {
+		t.Error("a connection is kept after the end")
 	}
 }

@@ -175,30 +175,6 @@ func TestLateAcknowledgement(t *testing.T) {
 	}
 }
 
-// On the engine's thread, one far side that does not answer is waited for once.
-func TestEngineDoesNotWaitAgain(t *testing.T) {
-	release := make(chan struct{})
-	r := receiver{verdict: func(int) forwardserver.Verdict { <-release; return forwardserver.Acknowledge }}
-	_, to := serve(t, &r)
-	o := open(t, &guest{}, map[string]string{"emit_to": to, "engine_timeout": "10ms"})
-	want(t, o.Flush("app", record(1), true), Retry)
-	o.mu.Lock()
-	o.options.EngineTimeout = time.Hour // another wait would be seen
-	o.mu.Unlock()
-	for i := range 20 {
-		want(t, o.Flush("app", record(2+i%5), true), Retry)
-	}
-	close(release)
-	for n := range 6 {
-		want(t, o.Flush("app", record(1+n), false), OK)
-	}
-	if n := len(r.all()); n != 6 {
-		t.Errorf("%d messages, want 6", n)
-	}
-	// Now it waits again.
-	want(t, o.Flush("app", record(99), true), OK)
-}
-
 // Chunks with equal bytes are chunks of their own.
 func TestEqualChunks(t *testing.T) {
 	r := receiver{verdict: func(n int) forwardserver.Verdict {
@@ -354,19 +330,6 @@ func TestAllDropped(t *testing.T) {
 	s.Kill()
 	o := open(t, &guest{run: func(int, []byte) ([]byte, bool) { return nil, true }}, map[string]string{"emit_to": to})
 	want(t, o.Flush("app", record(1), false), OK)
-}
-
-func TestCloseEndsWhatHangs(t *testing.T) {
-	r := receiver{verdict: func(int) forwardserver.Verdict { return forwardserver.Ignore }}
-	_, to := serve(t, &r)
-	g := &guest{}
-	o := open(t, g, map[string]string{"emit_to": to, "flush_timeout": "0", "emit_timeout": "1h"})
-	want(t, o.Flush("app", record(1), false), Retry)
-	o.Close()
-	if !g.ended {
-		t.Error("the guest was not closed")
-	}
-	want(t, o.Flush("app", record(1), false), Retry)
 }
 
 // Failures are told once in a while, and so is their end.

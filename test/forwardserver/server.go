@@ -45,7 +45,13 @@ const (
 	Ignore              // never answers
 	Hangup              // closes the connection instead
 	Wrong               // acknowledges another message
+	Twice               // acknowledges it two times
+	Drip                // acknowledges it a byte at a time
+	Last                // acknowledges it, and reads nothing more
 )
+
+// dripInterval is between two bytes of an acknowledgement that drips.
+const dripInterval = 10 * time.Millisecond
 
 // Config says how a server is. Received is called for each message, on the
 // connection's goroutine: it may wait.
@@ -58,6 +64,7 @@ type Config struct {
 	Received           func(Message) Verdict
 	Raw                []byte // what is sent to each connection at once, instead of all else
 	HangupAfter        int    // closes connections after so many bytes of the next message; 0 for never
+	Deaf               bool   // accepts connections, and neither reads nor writes
 }
 
 // Server is a running server.
@@ -65,6 +72,7 @@ type Server struct {
 	config   Config
 	listener net.Listener
 	wg       sync.WaitGroup
+	killed   chan struct{}
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
@@ -87,7 +95,7 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, listener: l, conns: map[net.Conn]bool{}}
+	s := &Server{config: c, listener: l, killed: make(chan struct{}), conns: map[net.Conn]bool{}}
 	s.wg.Add(1)
 	go s.accept()
 	return s, nil
@@ -116,6 +124,9 @@ func (s *Server) HangUp() {
 func (s *Server) Kill() {
 	s.listener.Close()
 	s.mu.Lock()
+	if !s.closed {
+		close(s.killed)
+	}
 	s.closed = true
 	for c := range s.conns {
 		kill(c)
@@ -167,6 +178,10 @@ func (s *Server) accept() {
 var errHungUp = errors.New("hung up")
 
 func (s *Server) serve(c net.Conn, number int) error {
+	if s.config.Deaf {
+		<-s.killed
+		return errHungUp
+	}
 	if s.config.Raw != nil {
 		c.Write(s.config.Raw)
 		_, err := io.Copy(io.Discard, c)
@@ -219,11 +234,30 @@ func (s *Server) serve(c net.Conn, number int) error {
 			got.ID = "x" + got.ID
 		}
 		ack := protocol.AckMessage{Ack: got.ID}
-		if err := ack.EncodeMsg(w); err != nil {
+		reply, err := ack.MarshalMsg(nil)
+		if err != nil {
 			return err
 		}
-		if err := w.Flush(); err != nil {
+		switch verdict {
+		case Twice:
+			reply = append(reply, reply...)
+		case Drip:
+			for ; len(reply) > 1; reply = reply[1:] {
+				if _, err := c.Write(reply[:1]); err != nil {
+					return err
+				}
+				select {
+				case <-time.After(dripInterval):
+				case <-s.killed:
+				}
+			}
+		}
+		if _, err := c.Write(reply); err != nil {
 			return err
+		}
+		if verdict == Last {
+			<-s.killed
+			return errHungUp
 		}
 	}
 }

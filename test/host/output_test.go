@@ -352,11 +352,6 @@ func TestOutputDoesNotBlock(t *testing.T) {
 			t.Fatalf("flush: %d", got)
 		}
 	}
-	for n := range 20 { // but no further worker does
-		if got := p.wait(p.begin(id, true, "app", chunkOf(3+n))); got != flushRetry {
-			t.Fatalf("flush: %d", got)
-		}
-	}
 	for n := 1; n < 20; n++ {
 		if got := p.flushed(other, "app", chunkOf(n)); got != flushOK {
 			t.Fatalf("flush: %d", got)
@@ -378,6 +373,71 @@ func TestOutputDoesNotBlock(t *testing.T) {
 	}
 	p.do("exit", id)
 	p.wait(stuck)
+}
+
+// Flushes that come one after the other do not each wait for a far side that does not
+// answer: a shutdown waits for all of them.
+func TestOutputFlushesDoNotWaitInTurn(t *testing.T) {
+	for _, timeouts := range []settings{
+		{"emit_timeout": "500ms", "flush_timeout": "1s"},
+		{"emit_timeout": "1h", "flush_timeout": "500ms"},
+	} {
+		p := startProxy(t, 32) // of which nothing can be learned about its engine
+		hung := inbox{verdict: forwardserver.Ignore}
+		s := settings{"wasm_path": guest(t, "identity"), "function_name": function,
+			"emit_to": "forward://" + hung.listen(t, "").Address()}
+		for k, v := range timeouts {
+			s[k] = v
+		}
+		id, _ := p.output(s)
+		end := time.Now().Add(replyTimeout)
+		for n := range 100 {
+			if got := p.wait(p.begin(id, true, "app", chunkOf(1+n))); got != flushRetry {
+				t.Fatalf("flush: %d", got)
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%v: %d flushes took %v", timeouts, n+1, replyTimeout)
+			}
+		}
+		p.do("exit", id)
+	}
+}
+
+// An engine that has ended waits for its workers: what they wait for ends, though the
+// far side has acknowledged what came before.
+func TestOutputEngineEnds(t *testing.T) {
+	for _, definition := range []int{40, 48} {
+		p := startProxy(t, definition)
+		acknowledge := make(chan bool, 1)
+		acknowledge <- true
+		s, err := forwardserver.Listen(forwardserver.Config{Received: func(forwardserver.Message) forwardserver.Verdict {
+			if <-acknowledge {
+				return forwardserver.Acknowledge
+			}
+			return forwardserver.Ignore
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Kill)
+		t.Cleanup(func() { close(acknowledge) })
+		id, _ := p.output(settings{"wasm_path": guest(t, "identity"), "function_name": function,
+			"emit_to": "forward://" + s.Address(), "emit_timeout": "1h", "flush_timeout": "1h"})
+		if got := p.flushed(id, "app", chunkOf(1)); got != flushOK {
+			t.Fatalf("flush: %d", got)
+		}
+		waiting := p.begin(id, true, "app", chunkOf(2))
+		p.do("end-engine")
+		if got := p.wait(waiting); got != flushRetry {
+			t.Errorf("flush: %d", got)
+		}
+		for n := range 20 {
+			if got := p.flushed(id, "app", chunkOf(3+n)); got != flushRetry {
+				t.Errorf("flush: %d", got)
+			}
+		}
+		p.do("exit", id)
+	}
 }
 
 // Guests that trap, on the stack that they have in the output.

@@ -75,6 +75,63 @@ int flb_output_log_check(struct instance *ins, int level) { (void) ins; return l
 
 static __thread int in_host; // the log belongs to threads of the host
 
+#if DEFINITION >= 40
+// The engine's event loop: a thread that calls what flb_sched_timer_cb_create has been
+// given, as long as the engine lives.
+struct timer {
+    void (*cb)(void *config, void *data);
+    void *data;
+    int ms;
+};
+
+static char engine; // what the plugin takes for its scheduler
+static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t went_round = PTHREAD_COND_INITIALIZER;
+static bool rounds, engine_ended;
+
+static void *timer_main(void *arg)
+{
+    struct timer *timer = arg;
+
+    for (;;) {
+        usleep((useconds_t) timer->ms * 1000);
+        pthread_mutex_lock(&engine_lock);
+        if (!engine_ended) {
+            timer->cb(NULL, timer->data);
+            rounds = true;
+            pthread_cond_signal(&went_round);
+        }
+        pthread_mutex_unlock(&engine_lock);
+    }
+    return NULL;
+}
+
+static void end_engine(void)
+{
+    pthread_mutex_lock(&engine_lock);
+    while (!rounds) {
+        pthread_cond_wait(&went_round, &engine_lock);
+    }
+    engine_ended = true;
+    pthread_mutex_unlock(&engine_lock);
+}
+
+void *flb_sched_ctx_get(void) { return &engine; }
+
+int flb_sched_timer_cb_create(void *sched, int type, int ms, void (*cb)(void *, void *), void *data, void **out)
+{
+    struct timer *timer = malloc(sizeof(*timer));
+    pthread_t thread;
+
+    if (sched != &engine || type != 4) {
+        return -1;
+    }
+    *timer = (struct timer) {cb, data, ms};
+    *out = timer;
+    return pthread_create(&thread, NULL, timer_main, timer);
+}
+#endif
+
 static void say(const char *fmt, ...)
 {
     va_list args;
@@ -251,6 +308,12 @@ static void command(char **words, int count)
         pthread_attr_destroy(&attr);
         say("ok");
     }
+#if DEFINITION >= 40
+    else if (strcmp(words[0], "end-engine") == 0) {
+        end_engine();
+        say("ok");
+    }
+#endif
     else if (strcmp(words[0], "exit") == 0) {
         say("ok ret=%d", plugin_exit(ins->context->remote_context));
     }
