@@ -27,6 +27,11 @@ type hostedOutput struct {
 	output *output.Output // guarded by mu; nil after the exit
 }
 
+var outputHost = output.Host{
+	Thread: thread,
+	Silent: func() time.Duration { return time.Duration(C.border_engine_silent()) },
+}
+
 // serve does what a call of the host asks for. It runs on a goroutine of its own.
 func serve(job *C.struct_output_job) {
 	result, ins := C.int(output.Error), (*C.struct_flb_output_instance)(nil)
@@ -85,10 +90,7 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 		return nil, err
 	}
 	guest.WrapHostSignals()
-	o, lines, err := output.New(options, output.Host{
-		Thread: thread,
-		Silent: func() time.Duration { return time.Duration(C.border_engine_silent()) },
-	})
+	o, lines, err := output.New(options, &outputHost)
 	if err != nil {
 		return lines, err
 	}

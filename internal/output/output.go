@@ -60,7 +60,7 @@ type transformer interface {
 	Close()
 }
 
-// Host is what an output asks of its host.
+// Host is what outputs ask of their host. All those of a process have it in common.
 type Host struct {
 	// Thread runs a function on a thread of its own, whose stack must hold the
 	// guest's.
@@ -69,12 +69,14 @@ type Host struct {
 	// Silent is how long the engine's event loop has not come round; 0 if that is
 	// not known. It may be called from any goroutine.
 	Silent func() time.Duration
+
+	engine engineTime
 }
 
 // Output is one output instance. Its methods may be called from any goroutine.
 type Output struct {
 	options     options.Output
-	host        Host
+	host        *Host
 	now         func() time.Time
 	destination destination
 	log         *sink
@@ -136,14 +138,14 @@ type errPermanent struct{ error }
 func (e errPermanent) Unwrap() error { return e.error }
 
 // New makes the output of an instance and starts its guest.
-func New(o options.Output, host Host) (*Output, []Line, error) {
+func New(o options.Output, host *Host) (*Output, []Line, error) {
 	s := newSink()
 	out, err := start(o, s, host, func() (transformer, error) { return filter.New(o.Options, s.add) })
 	return out, s.take(), err
 }
 
 // start makes an output; open is called on the guest's thread.
-func start(o options.Output, s *sink, host Host, open func() (transformer, error)) (*Output, error) {
+func start(o options.Output, s *sink, host *Host, open func() (transformer, error)) (*Output, error) {
 	out := &Output{
 		options:     o,
 		host:        host,
@@ -280,11 +282,19 @@ func (o *Output) wait(d *delivery, onEngine bool) {
 		limit = o.options.EngineTimeout
 	}
 	d.attended = true
-	done, left := d.done, o.patience.enter(limit, o.now())
+	began := o.now()
+	done, left := d.done, o.patience.enter(limit, began)
+	if onEngine {
+		left = min(left, o.host.engine.left(limit, began))
+	}
 	o.mu.Unlock()
 	o.waitFor(done, left, onEngine)
 	o.mu.Lock()
-	o.patience.leave(limit, o.now())
+	ended := o.now()
+	if onEngine {
+		o.host.engine.spend(ended.Sub(began))
+	}
+	o.patience.leave(limit, ended)
 	d.attended = false
 	if d.state == working && onEngine && !o.hinted {
 		o.hinted = true

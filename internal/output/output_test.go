@@ -88,15 +88,17 @@ func parse(t *testing.T, set map[string]string) options.Output {
 	return o
 }
 
-// host is a host whose engine goes round.
-var host = Host{
-	Thread: func(f func()) error { go f(); return nil },
-	Silent: func() time.Duration { return 0 },
+// newHost is a host whose engine goes round.
+func newHost() *Host {
+	return &Host{
+		Thread: func(f func()) error { go f(); return nil },
+		Silent: func() time.Duration { return 0 },
+	}
 }
 
 func open(t *testing.T, g *guest, set map[string]string) *Output {
 	t.Helper()
-	o, err := start(parse(t, set), newSink(), host, func() (transformer, error) { return g, nil })
+	o, err := start(parse(t, set), newSink(), newHost(), func() (transformer, error) { return g, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -571,18 +573,18 @@ func TestLargeGroupsAreSplit(t *testing.T) {
 }
 
 func TestStartFails(t *testing.T) {
-	_, err := start(parse(t, map[string]string{"emit_to": "stdout"}), newSink(), host,
+	_, err := start(parse(t, map[string]string{"emit_to": "stdout"}), newSink(), newHost(),
 		func() (transformer, error) { return nil, fmt.Errorf("no such module") })
 	if err == nil {
 		t.Error("no error")
 	}
-	_, err = start(parse(t, map[string]string{"emit_to": "stdout"}), newSink(), host,
+	_, err = start(parse(t, map[string]string{"emit_to": "stdout"}), newSink(), newHost(),
 		func() (transformer, error) { panic("oh") })
 	if err == nil {
 		t.Error("no error after a panic")
 	}
 	_, err = start(parse(t, map[string]string{"emit_to": "stdout"}), newSink(),
-		Host{Thread: func(func()) error { return fmt.Errorf("no thread") }}, nil)
+		&Host{Thread: func(func()) error { return fmt.Errorf("no thread") }}, nil)
 	if err == nil {
 		t.Error("no error without a thread")
 	}

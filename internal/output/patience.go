@@ -1,6 +1,9 @@
 package output
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // regain is how much of the time in which no flush waits may be waited again: one
 // part in so many.
@@ -47,3 +50,42 @@ func (p *patience) sum(now time.Time) time.Duration {
 
 // delivered notes that the far side has taken something.
 func (p *patience) delivered(now time.Time) { p.spent, p.since = 0, now }
+
+// Of the engine's time, outputs wait one part in engineShare, and after a rest as long
+// as engineReserve at a stretch.
+const (
+	engineShare   = 2
+	engineReserve = time.Second
+)
+
+// engineTime bounds how much of the engine's time all outputs together wait on its
+// thread, though it may not be in vain. Who keeps the engine longer than it has chunks
+// to flush does worse than delay it: it sends flushes to itself through a pipe, and
+// stops for good when that is full (flb_output_task_flush in src/flb_output.c, 1.9 to
+// 5.1).
+type engineTime struct {
+	mu    sync.Mutex
+	saved time.Duration // what may be waited, as of since
+	since time.Time
+}
+
+// left is how much of limit may be waited now.
+func (e *engineTime) left(limit time.Duration, now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	most := max(engineReserve, limit)
+	if e.since.IsZero() {
+		e.saved = most
+	} else {
+		e.saved = min(e.saved+now.Sub(e.since)/engineShare, most)
+	}
+	e.since = now
+	return min(max(e.saved, 0), limit)
+}
+
+// spend notes a wait.
+func (e *engineTime) spend(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.saved -= d
+}

@@ -53,8 +53,10 @@ func until(t *testing.T, what string, condition func() bool) {
 // be put forward.
 type engine struct{ silent, later atomic.Int64 }
 
-func (e *engine) host() Host {
-	return Host{Thread: host.Thread, Silent: func() time.Duration { return time.Duration(e.silent.Load()) }}
+func (e *engine) host() *Host {
+	h := newHost()
+	h.Silent = func() time.Duration { return time.Duration(e.silent.Load()) }
+	return h
 }
 
 func (e *engine) open(t *testing.T, g *guest, set map[string]string) *Output {
@@ -124,6 +126,68 @@ func TestPatience(t *testing.T) {
 	p.leave(limit, now)
 	pass(5000 * time.Hour)
 	enter(limit)
+}
+
+func TestEngineTime(t *testing.T) {
+	var e engineTime
+	now := time.Unix(1000, 0)
+	left := func(limit, want time.Duration) {
+		t.Helper()
+		if got := e.left(limit, now); got != want {
+			t.Errorf("%v are left, want %v", got, want)
+		}
+	}
+	wait := func(d time.Duration) { now = now.Add(d); e.spend(d) }
+	const limit = 100 * time.Millisecond
+	left(10*time.Second, 10*time.Second)
+	left(limit, limit)
+	waited := time.Duration(0)
+	for range 1000 { // flushes without a pause
+		d := e.left(limit, now)
+		wait(d)
+		waited += d
+		now = now.Add(time.Millisecond)
+	}
+	if most := engineReserve + now.Sub(time.Unix(1000, 0))/engineShare; waited > most || waited < most-time.Second {
+		t.Errorf("of %v, %v were waited", now.Sub(time.Unix(1000, 0)), waited)
+	}
+	now = now.Add(time.Second)
+	for range 5 {
+		left(limit, limit)
+		wait(limit)
+	}
+	now = now.Add(time.Hour)
+	left(2*time.Second, 2*time.Second)
+}
+
+// However many outputs without Workers there are, and though their far sides do
+// acknowledge, the engine gets on.
+func TestEngineIsNotHeldUp(t *testing.T) {
+	r := receiver{verdict: func(int) forwardserver.Verdict {
+		<-time.After(50 * time.Millisecond)
+		return forwardserver.Acknowledge
+	}}
+	_, to := serve(t, &r)
+	h := newHost()
+	var outputs []*Output
+	for range 4 {
+		o, err := start(parse(t, map[string]string{"emit_to": to}), newSink(), h, func() (transformer, error) { return &guest{}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { o.Close() })
+		outputs = append(outputs, o)
+	}
+	ends(t, "1000 flushes", func() {
+		for n := range 1000 {
+			outputs[n%4].Flush("app", record(n), true)
+		}
+	})
+	for _, o := range outputs {
+		if o.Stats().Delivered == 0 {
+			t.Error("nothing was waited for")
+		}
+	}
 }
 
 // farSides are those that deliver nothing, and what has to be set to find that.
@@ -414,7 +478,7 @@ func TestFIFO(t *testing.T) {
 // hang. This test is its own child.
 func TestStdout(t *testing.T) {
 	if os.Getenv("TEST_STDOUT") != "" {
-		o, err := start(parse(t, map[string]string{"emit_to": "stdout", "flush_timeout": "200ms"}), newSink(), host,
+		o, err := start(parse(t, map[string]string{"emit_to": "stdout", "flush_timeout": "200ms"}), newSink(), newHost(),
 			func() (transformer, error) { return &guest{}, nil })
 		if err != nil {
 			t.Fatal(err)
