@@ -444,6 +444,9 @@ func (o *Output) try(d *delivery) (err error) {
 		o.makeRoom(0) // the guest may have made more of it
 		o.mu.Unlock()
 	}
+	if !d.sent {
+		return nil
+	}
 	select {
 	case o.connections <- struct{}{}:
 		defer func() { <-o.connections }()
