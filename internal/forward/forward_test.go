@@ -342,7 +342,7 @@ func TestNameResolutionHangs(t *testing.T) {
 // chunk has to be acknowledged within one timeout.
 func TestDrip(t *testing.T) {
 	got := record{verdict: func(int) forwardserver.Verdict { return forwardserver.Drip }}
-	c := client(t, listen(t, forwardserver.Config{Received: got.received}), func(c *Config) { c.Timeout = time.Second })
+	c := client(t, listen(t, forwardserver.Config{Received: got.received}), func(c *Config) { c.Timeout = 2 * time.Second })
 	var messages []*Message
 	for i := range 100 { // which take some 20 s
 		messages = append(messages, encode(t, "t", 1, fmt.Sprintf("a-long-id-%d", i), false))
@@ -360,8 +360,8 @@ func TestDrip(t *testing.T) {
 // than one Send may comes to an end.
 func TestAcknowledgedBeforeAFailedWrite(t *testing.T) {
 	got := record{verdict: func(int) forwardserver.Verdict { return forwardserver.Last }}
-	c := client(t, listen(t, forwardserver.Config{Received: got.received}), func(c *Config) { c.Timeout = time.Second })
-	large, err := Encode("t", bytes.Repeat(entries(1), 2_000_000), 2_000_000, "large", false) // more than sockets hold
+	c := client(t, listen(t, forwardserver.Config{Received: got.received}), func(c *Config) { c.Timeout = 3 * time.Second })
+	large, err := Encode("t", bytes.Repeat(entries(1), 1_000_000), 1_000_000, "large", false) // more than sockets hold
 	if err != nil {
 		t.Fatal(err)
 	}

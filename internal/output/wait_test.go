@@ -316,8 +316,8 @@ func TestBackAfterAnOutage(t *testing.T) {
 		}}
 		_, to := serve(t, &r)
 		var e engine
-		o := e.open(t, &guest{}, map[string]string{"emit_to": to, "emit_timeout": "20ms", "flush_timeout": "100ms", "engine_timeout": "100ms"})
-		for n := range 50 {
+		o := e.open(t, &guest{}, map[string]string{"emit_to": to, "emit_timeout": "20ms", "flush_timeout": "2s", "engine_timeout": "2s"})
+		for n := range 150 {
 			want(t, o.Flush("app", record(n), onEngine), Retry)
 		}
 		back.Store(true)
@@ -331,8 +331,8 @@ func TestBackAfterAnOutage(t *testing.T) {
 			}
 			return true
 		})
-		e.later.Store(int64(time.Minute)) // until the retry
-		for n := range 50 {
+		e.later.Store(int64(time.Hour)) // until the retry
+		for n := range 150 {
 			if got := o.Flush("app", record(n), onEngine); got != OK {
 				t.Fatalf("chunk %d: result %d", n, got)
 			}
