@@ -75,9 +75,11 @@ _Static_assert(offsetof(struct plugin_2_2, cb_exit) == 56, "cb_exit, 2.2");
 // FLB_FILTER_LOGS of flb_filter.h, since 2.1.
 enum { EVENT_TYPE_LOGS = 1 };
 
-// What Fluent Bit looks up: the name is made of the object's file name.
-__attribute__((visibility("default"))) union plugin filter_wasmtime_plugin;
-__attribute__((visibility("default"))) union plugin filter_wasm_plugin;
+// What Fluent Bit looks up: the name is made of the object's file name. Protected, since
+// a Fluent Bit that has the built-in filter exports filter_wasm_plugin too, and a reference
+// to exported data is bound to the executable's first.
+__attribute__((visibility("protected"))) union plugin filter_wasmtime_plugin;
+__attribute__((visibility("protected"))) union plugin filter_wasm_plugin;
 
 // struct flb_config_map (include/fluent-bit/flb_config_map.h): what a plugin
 // fills in is the same in all releases; what the host keeps behind it has grown

@@ -245,22 +245,59 @@ func TestGuestOutputAndLogLevel(t *testing.T) {
 	})
 }
 
-// A version without the built-in wasm filter can use the plugin under its name.
+// A version without the built-in wasm filter can use the plugin under its name. Where the
+// built-in filter exists, it is what runs, and works as it does without the plugin.
 func TestNameOfTheBuiltIn(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		if fb.has("Filters", "wasm") {
-			t.Skip("the built-in filter of that name comes first")
-		}
 		dir := t.TempDir()
-		f := filterOf(guest(t, "wrap"))
+		f := filterOf(binary(t, "wrap"))
 		f.name = "wasm"
 		p := pipeline{inputs: []plugin{tailInput(linesFile(t, numbered(3)...), "json")}, filters: []plugin{f}}
 		run := fb.exec(t, dir, "-e", wasmPath, "-c", p.write(t, dir))
 		if code := run.wait(); code != 0 {
 			t.Fatalf("exit code = %d", code)
 		}
-		if n := len(run.events()); n != 3 {
-			t.Errorf("%d events, want 3", n)
+		events := run.events()
+		if len(events) != 3 {
+			t.Fatalf("%d events, want 3", len(events))
+		}
+		for i, e := range events {
+			if diff := cmp.Diff(numberedBodies(3)[i], e.Body.(map[string]any)["record"]); diff != "" {
+				t.Errorf("record %d (-want +got):\n%s", i, diff)
+			}
+		}
+		own := run.logLine("[filter:wasm:wasm.0]", "module ") != ""
+		if builtIn := fb.has("Filters", "wasm"); own == builtIn {
+			t.Errorf("run by the plugin: %v, with a built-in filter of that name: %v", own, builtIn)
+		}
+	})
+}
+
+// A pipeline with the built-in wasm filter is reloaded beside the plugin as without it.
+func TestBuiltInReloads(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !fb.has("Filters", "wasm") || !strings.Contains(fb.help, "hot-reload") {
+			t.Skip("this Fluent Bit has no built-in wasm filter, or no hot reload")
+		}
+		for _, object := range []string{pluginPath, wasmPath} {
+			dir := t.TempDir()
+			f := filterOf(binary(t, "wrap"))
+			f.name = "wasm"
+			p := pipeline{
+				service: []string{"hot_reload", "on"},
+				inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
+				filters: []plugin{f},
+			}
+			run := fb.exec(t, dir, "-e", object, "-c", p.write(t, dir))
+			run.untilEvents(1)
+			p.inputs[0].options[1] = "new"
+			p.write(t, dir)
+			run.cmd.Process.Signal(syscall.SIGHUP)
+			run.until("records of the new pipeline", func() bool {
+				events, _ := oracle.Unpack(run.output())
+				return len(events) > 0 && events[len(events)-1].Body.(map[string]any)["tag"] == "new"
+			})
+			run.stop()
 		}
 	})
 }

@@ -288,6 +288,18 @@ static int symbol_of(const char *path, char *symbol, size_t room)
     return strncmp(symbol, "filter_", 7) == 0 ? 0 : -1;
 }
 
+/* What a host with the built-in filter exports, filled in: a plugin must not reach it. */
+#define BUILT_IN "the host's own filter"
+char filter_wasm_plugin[512] = BUILT_IN;
+char filter_wasmtime_plugin[512] = BUILT_IN;
+
+static int own_is_intact(const char *own)
+{
+    static const char intact[512] = BUILT_IN;
+
+    return memcmp(own, intact, sizeof(intact)) == 0;
+}
+
 static void load(char *line)
 {
     char *path = next_text(&line);
@@ -306,6 +318,10 @@ static void load(char *line)
     registration = dlsym(library, symbol);
     if (!registration) {
         fail("registration structure %s is missing", symbol);
+        return;
+    }
+    if (!own_is_intact(filter_wasm_plugin) || !own_is_intact(filter_wasmtime_plugin)) {
+        fail("the plugin wrote into a filter of the host");
         return;
     }
     memcpy(&plugin, registration, sizeof(plugin));
