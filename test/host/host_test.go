@@ -264,6 +264,25 @@ func TestTrapsSurviveTheHostsSignalHandlers(t *testing.T) {
 	}
 }
 
+// No handler of the host interrupts another one. Those of Fluent Bit call localtime, which
+// would wait for itself.
+func TestHandlersWaitForEachOther(t *testing.T) {
+	p := start(t, newest)
+	p.do("signals")
+	if n := p.do("raise", strconv.Itoa(int(syscall.SIGTERM))).num("handlers"); n < 2 {
+		t.Fatalf("without the plugin, %d handlers at a time, want nested ones", n)
+	}
+	p.load(filterWasmtime)
+	i := p.ready(guest(t, "identity"), function, settings{})
+	chunk := chunkOf(3)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGCONT, syscall.SIGTERM} {
+		if n := p.do("raise", strconv.Itoa(int(s))).num("handlers"); n != 1 {
+			t.Errorf("signal %v: %d handlers at a time, want 1", s, n)
+		}
+		same(t, chunk, i.filter("app", chunk).over(chunk))
+	}
+}
+
 // SIGHUP may come at any time, also while guests trap.
 func TestSignalsDuringTraps(t *testing.T) {
 	p := start(t, newest)

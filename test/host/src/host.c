@@ -791,10 +791,28 @@ static void on_signal(int number)
     }
 }
 
+static volatile sig_atomic_t handlers; /* that run, one within the other */
+static volatile sig_atomic_t most_handlers;
+
+static void on_number(int number)
+{
+    handlers++;
+    if (handlers > most_handlers) {
+        most_handlers = handlers;
+    }
+    if (number == SIGTERM || number == SIGHUP) {
+        /* Another one that comes meanwhile, to this thread. */
+        pthread_kill(pthread_self(), number == SIGTERM ? SIGCONT : SIGTERM);
+    }
+    on_signal(number);
+    handlers--;
+}
+
 static void take_signals(void)
 {
-    signal(SIGHUP, on_signal);
-    signal(SIGCONT, on_signal);
+    signal(SIGTERM, on_number);
+    signal(SIGHUP, on_number);
+    signal(SIGCONT, on_number);
     signal(SIGSEGV, on_signal);
     signal(SIGFPE, on_signal);
 }
@@ -808,8 +826,9 @@ static void signals(char *line)
 
 static void raise_signal(char *line)
 {
+    most_handlers = 0;
     kill(getpid(), next_int(&line));
-    ok("raised");
+    ok("raised handlers=%i", (int) most_handlers);
 }
 
 #ifndef PLAIN_MALLOC
