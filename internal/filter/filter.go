@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
@@ -78,6 +79,22 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	f.share = 1 / float64(1+len(f.workers))
 	f.setReady()
 	return f, nil
+}
+
+// checkedLife is how long the code of a module that has been checked is kept: at a hot reload,
+// for as long as the old pipeline needs to end.
+const checkedLife = 2 * time.Minute
+
+// Check says what would keep New from making a filter with these options. It starts a guest and
+// ends it. The module's code is kept for a while, so that New need not compile it again.
+func Check(o options.Options) error {
+	f, err := newFilter(o, func(Level, string) {})
+	if err != nil {
+		return err
+	}
+	time.AfterFunc(checkedLife, f.module.Share().Close)
+	f.stop()
+	return nil
 }
 
 // introduce logs what has been started.

@@ -211,6 +211,14 @@ func notCompiled(path string, err error) error {
 	return fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
 }
 
+// Share answers the module for one more use.
+func (m *Module) Share() *Module {
+	modules.Lock()
+	defer modules.Unlock()
+	m.users++
+	return m
+}
+
 // Close gives up one use of the module; the last one frees it. Instances must
 // be closed before.
 func (m *Module) Close() {

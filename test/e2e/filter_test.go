@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -376,6 +377,99 @@ func TestHotReload(t *testing.T) {
 			run.until("records of the guest "+next.guest, has(next.key))
 		}
 		run.stop()
+	})
+}
+
+// A new configuration with a filter that would not start leaves the old one running; a good
+// one after it is taken.
+func TestHotReloadOfBadFilters(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		bad  plugin
+	}{
+		{"no module", filterOf("/nowhere/guest.wasm")},
+		{"option", filterOf(guest(t, "identity"), "timeout", "abc")},
+		{"import", filterOf(guest(t, "unknown_import"))},
+		{"start function", filterOf(guest(t, "start_traps"), "init_function", "_start")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachFluentBit(t, func(t *testing.T, fb fluentBit) { reloadOfBadFilter(t, fb, c.bad) })
+		})
+	}
+}
+
+func reloadOfBadFilter(t *testing.T, fb fluentBit, bad plugin) {
+	if !strings.Contains(fb.help, "hot-reload") {
+		t.Skip("this Fluent Bit has no hot reload")
+	}
+	dir := t.TempDir()
+	p := pipeline{
+		service: []string{"hot_reload", "on"},
+		inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
+		filters: []plugin{filterOf(guest(t, "call_counter"))},
+	}
+	run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
+	last := func() map[string]any {
+		events, _ := oracle.Unpack(run.output())
+		if len(events) == 0 {
+			return nil
+		}
+		return events[len(events)-1].Body.(map[string]any)
+	}
+	calls := func() int {
+		n, _ := strconv.Atoi(fmt.Sprint(last()["calls"]))
+		return n
+	}
+	reload := func(f plugin) {
+		p.filters = []plugin{f}
+		p.write(t, dir)
+		run.cmd.Process.Signal(syscall.SIGHUP)
+	}
+	run.until("records", func() bool { return calls() > 0 })
+	reload(bad)
+	run.until("the end of the reload", func() bool { return run.logLine("eloading is halted") != "" })
+	n := calls()
+	run.until("more records of the old pipeline", func() bool { return calls() > n })
+
+	reload(filterOf(guest(t, "wrap")))
+	run.until("records of the good configuration, or a refusal", func() bool {
+		return last()["record"] != nil || run.logLine("reloading in progress") != ""
+	})
+	if last()["record"] == nil {
+		t.Log("after a reload that was halted this Fluent Bit takes no other")
+	}
+	run.stop()
+}
+
+// --dry-run finds what a start would refuse, in a Fluent Bit that asks filters at all: as it
+// does where it refuses a script of lua's that is not there.
+func TestDryRun(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		dryRun := func(f plugin) (*process, int) {
+			dir := t.TempDir()
+			p := pipeline{inputs: []plugin{{name: "dummy"}}, filters: []plugin{f}}
+			run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir), "--dry-run")
+			return run, run.wait()
+		}
+		lua := plugin{name: "lua", options: []string{"match", "*", "script", "/nowhere/x.lua", "call", "f"}}
+		if !fb.has("Filters", "lua") {
+			t.Skip("this Fluent Bit has no lua filter")
+		}
+		if _, code := dryRun(lua); code == 0 {
+			t.Skip("this Fluent Bit asks no filter at --dry-run")
+		}
+		if _, code := dryRun(filterOf(guest(t, "identity"))); code != 0 {
+			t.Errorf("exit code for a good filter = %d", code)
+		}
+		for _, bad := range []plugin{
+			filterOf("/nowhere/guest.wasm"),
+			filterOf(guest(t, "identity"), "timeout", "abc"),
+			filterOf(guest(t, "unknown_import")),
+		} {
+			if run, code := dryRun(bad); code == 0 || run.logLine("wasmtime.0") == "" {
+				t.Errorf("%v: exit code = %d", bad.options, code)
+			}
+		}
 	})
 }
 

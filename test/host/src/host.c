@@ -497,6 +497,23 @@ static void init(char *line)
     ok("ret=%i by=plugin context=%i", result, ins->context != NULL);
 }
 
+/* As flb_reload (src/flb_reload.c, v5.1.1) asks before it stops the old pipeline. */
+static void pre_run(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    int result = 0;
+
+    if (ins->log_level == -1) {
+        ins->log_level = LOG_INFO;
+    }
+#if FAMILY >= FAMILY_2_2
+    if (plugin.cb_pre_run) {
+        result = plugin.cb_pre_run(ins, config, NULL);
+    }
+#endif
+    ok("ret=%i context=%i", result, ins->context != NULL);
+}
+
 static void exit_instance(char *line)
 {
     struct filter_instance *ins = next_instance(&line);
@@ -1004,6 +1021,7 @@ static const struct {
     {"map", show_map},
     {"new", new_instance},
     {"set", set_property},
+    {"prerun", pre_run},
     {"init", init},
     {"chunk", add_chunk},
     {"filter", filter},
