@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"time"
 	"unsafe"
+
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast" // for lane.c and call.c
 )
 
 // MaxRecordBytes is the most that a record may have on its way into a guest.

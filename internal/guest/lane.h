@@ -6,7 +6,8 @@
 #define FLBWT_LANE_H
 
 #include "call.h"
-#include "transcode.h"
+
+#include "../fast/fast.h"
 
 // Why a lane has stopped.
 enum flbwt_stop {
@@ -17,13 +18,6 @@ enum flbwt_stop {
                          // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
     FLBWT_STOP_GUEST,    // all before lane->at is emitted; the guest is to be replaced
 };
-
-// An ordinary event, as offsets in the chunk.
-typedef struct {
-    size_t header, header_len; // time and metadata
-    size_t body, next;
-    uint32_t sec, nsec;
-} flbwt_event;
 
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
