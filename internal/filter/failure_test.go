@@ -77,7 +77,7 @@ func TestTimeout(t *testing.T) {
 		t.Error("modified")
 	}
 	got := f.Stats()
-	if got.Failed != 3 || got.Returned != 3 || got.Replaced != 3 || !strings.Contains(got.String(), "3: the guest took longer than timeout") {
+	if got.Failed != 3 || got.Returned != 3 || got.GivenUp != 3 || !strings.Contains(got.String(), "3: the guest took longer than timeout") {
 		t.Error(got)
 	}
 	if f.count(Error, "timeout of 30ms") != 1 {
@@ -159,7 +159,7 @@ func TestRecycle(t *testing.T) {
 			t.Error("modified")
 		}
 	}
-	if got := f.Stats(); got.Returned != 6000 || got.Failed != 0 || got.Recycled < 2 || got.Replaced < got.Recycled-1 {
+	if got := f.Stats(); got.Returned != 6000 || got.Failed != 0 || got.Recycled < 2 || got.GivenUp < got.Recycled-1 {
 		t.Error(got)
 	}
 }
