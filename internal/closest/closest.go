@@ -8,12 +8,12 @@ import "strings"
 const maxWordBytes = 100
 
 // To answers the word that differs the least from this one, in any case, or "" if all
-// differ too much to be meant: by more than a third of the letters.
+// differ too much to be meant: by more than one in four letters, or one of less.
 func To(word string, words []string) string {
 	if len(word) > maxWordBytes {
 		return ""
 	}
-	best, bestDistance := "", len(word)/3+1
+	best, bestDistance := "", max(len(word)/4, 1)+1
 	lower := strings.ToLower(word)
 	for _, w := range words {
 		if difference := len(w) - len(word); difference >= bestDistance || -difference >= bestDistance {

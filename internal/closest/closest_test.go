@@ -6,11 +6,11 @@ import (
 )
 
 func TestTo(t *testing.T) {
-	words := []string{"wasm_path", "timeout", "env", "run", "check", "Filter"}
+	words := []string{"wasm_path", "timeout", "env", "run", "check", "memory_limit", "Filter"}
 	for word, want := range map[string]string{
 		"wasm_pth": "wasm_path", "wasmpath": "wasm_path", "wsam_path": "wasm_path", "wasm_paths": "wasm_path",
 		"tiemout": "timeout", "enf": "env", "chek": "check", "filter": "Filter", "FILTER_": "Filter",
-		"": "", "x": "", "xyz": "", "memory": "", "walk": "", strings.Repeat("a", 1<<20): "",
+		"": "", "x": "", "xyz": "", "memory": "", "walk": "", "retry_limit": "", strings.Repeat("a", 1<<20): "",
 	} {
 		if got := To(word, words); got != want {
 			t.Errorf("%.20q: %q, want %q", word, got, want)
