@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -55,6 +57,25 @@ func TestModuleForgesNothing(t *testing.T) {
 				t.Errorf("%q, %v", f.Function, err)
 			}
 		}
+	}
+}
+
+// Nor does anything else: what writes a line or a table is the last to look.
+func TestLinesAreLines(t *testing.T) {
+	const text = "a\n[error] forged \x1b[2K\u202e"
+	const want = `a\x0a[error] forged \x1b[2K\u{202e}`
+	var b strings.Builder
+	newLog(&b, filter.Info, "wasmtime", "wasmtime.0")(filter.Info, text)
+	say(&b, "%s", text)
+	if err := writeReport(&b, guest.Report{Path: text, Function: text, Imports: []string{text}, Problems: []string{text}}); err != nil {
+		t.Fatal(err)
+	}
+	b.Write((&figures{Module: text, Function: text}).table())
+	if n := strings.Count(b.String(), want); n != 8 {
+		t.Errorf("%d times in\n%q", n, b.String())
+	}
+	if strings.ContainsFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+		t.Errorf("%q", b.String())
 	}
 }
 

@@ -77,8 +77,9 @@ func TestHostileNames(t *testing.T) {
 
 // Names in messages end where they seem to.
 func TestNamesAreQuoted(t *testing.T) {
-	m := load(t, `(module (import "env" "a, b.c: func" (func)) (memory (export "memory") 1))`)
-	if got := strings.Join(m.plan(Config{Function: "f"}).problems, "; "); !strings.Contains(got, `the module imports env."a, b.c: func": func () -> (), which`) {
+	m := load(t, `(module (import "env" "a, b.c: func" (func)) (import "env. x" "y" (func)) (memory (export "memory") 1))`)
+	if got := strings.Join(m.plan(Config{Function: "f"}).problems, "; "); !strings.Contains(got, `the module imports env."a, b.c: func": func () -> (), which`) ||
+		!strings.Contains(got, `the module imports "env. x".y: func () -> (), which`) {
 		t.Error(got)
 	}
 }
@@ -117,6 +118,21 @@ func TestTrapKinds(t *testing.T) {
 			continue
 		}
 		checkLine(t, test.code, trap.Reason)
+	}
+}
+
+// Of wasmtime's messages one line is left, whatever they quote.
+func TestReason(t *testing.T) {
+	for message, want := range map[string]string{
+		"plain":                        "plain",
+		"outer\n\nCaused by:\n    inner": "outer: inner",
+		"bad\n     --> <anon>:3:7\n      |\n    3 | (\x1b)\n      | ^": "bad: at line:column 3:7",
+		"unknown import: `a\n\x1b[2K\u202e::b`":                       `unknown import: ` + "`a: " + `\x1b[2K\u{202e}::b` + "`",
+		"error while executing at wasm backtrace:\n    0: 0x1 - x!a\nb\n\nCaused by:\n    wasm trap: \x1b": `wasm trap: \x1b`,
+	} {
+		if got := reason(message); got != want {
+			t.Errorf("%q: %q, want %q", message, got, want)
+		}
 	}
 }
 
