@@ -124,10 +124,10 @@ func TestTrapKinds(t *testing.T) {
 // Of wasmtime's messages one line is left, whatever they quote.
 func TestReason(t *testing.T) {
 	for message, want := range map[string]string{
-		"plain":                        "plain",
+		"plain":                          "plain",
 		"outer\n\nCaused by:\n    inner": "outer: inner",
-		"bad\n     --> <anon>:3:7\n      |\n    3 | (\x1b)\n      | ^": "bad: at line:column 3:7",
-		"unknown import: `a\n\x1b[2K\u202e::b`":                       `unknown import: ` + "`a: " + `\x1b[2K\u{202e}::b` + "`",
+		"bad\n     --> <anon>:3:7\n      |\n    3 | (\x1b)\n      | ^":                                     "bad: at line:column 3:7",
+		"unknown import: `a\n\x1b[2K\u202e::b`":                                                            `unknown import: ` + "`a: " + `\x1b[2K\u{202e}::b` + "`",
 		"error while executing at wasm backtrace:\n    0: 0x1 - x!a\nb\n\nCaused by:\n    wasm trap: \x1b": `wasm trap: \x1b`,
 	} {
 		if got := reason(message); got != want {
