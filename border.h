@@ -65,7 +65,7 @@ struct log_line {
     char text[];
 };
 
-enum job_kind { JOB_START, JOB_FILTER, JOB_STOP };
+enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_STOP };
 
 // job is a call of the host, on its way to the worker. It lives on the caller's
 // stack; what it points at is borrowed for as long as the caller waits.

@@ -19,9 +19,24 @@ type hosted struct {
 	errorLog func(line string)
 }
 
+// parse reads the instance's properties.
+func parse(inst *C.struct_instance) (options.Options, error) {
+	return options.Parse(func(name string) (string, bool) { return property(inst, name) })
+}
+
+// check says what keeps the instance from starting.
+func check(inst *C.struct_instance) error {
+	o, err := parse(inst)
+	if err != nil {
+		return err
+	}
+	guest.WrapHostSignals()
+	return filter.Check(o)
+}
+
 // newHosted reads the instance's properties and starts its guest.
 func newHosted(inst *C.struct_instance) (*hosted, error) {
-	o, err := options.Parse(func(name string) (string, bool) { return property(inst, name) })
+	o, err := parse(inst)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
@@ -51,12 +52,13 @@ type Filter struct {
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
-	staged  []byte       // a record that the lane does not make itself
-	event   []byte       // an event that takes another's place
-	count   Stats        // of the current chunk, but for what the lane counts
-	settled guest.Counts // of the lane, what the breaker knows of
-	ends    []int        // of the parts of a chunk
-	shared  []byte       // what takes the place of a chunk that was split
+	staged    []byte              // a record that the lane does not make itself
+	event     []byte              // an event that takes another's place
+	originals transcode.Originals // of the record, what its JSON does not hold
+	count     Stats               // of the current chunk, but for what the lane counts
+	settled   guest.Counts        // of the lane, what the breaker knows of
+	ends      []int               // of the parts of a chunk
+	shared    []byte              // what takes the place of a chunk that was split
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -79,6 +81,22 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	f.share = 1 / float64(1+len(f.workers))
 	f.setReady()
 	return f, nil
+}
+
+// checkedLife is how long the code of a module that has been checked is kept: at a hot reload,
+// for as long as the old pipeline needs to end.
+const checkedLife = 2 * time.Minute
+
+// Check says what would keep New from making a filter with these options. It starts a guest and
+// ends it. The module's code is kept for a while, so that New need not compile it again.
+func Check(o options.Options) error {
+	f, err := newFilter(o, func(Level, string) {})
+	if err != nil {
+		return err
+	}
+	time.AfterFunc(checkedLife, f.module.Share().Close)
+	f.stop()
+	return nil
 }
 
 // introduce logs what has been started.
@@ -373,6 +391,7 @@ func (f *Filter) odd(tag, data []byte) (guest.Stop, error) {
 			why = recordNotJSON
 		}
 		in = f.staged
+		f.originals.Find(event.Body)
 	}
 	if why == none && len(in) > guest.MaxRecordBytes {
 		why = recordTooLarge
@@ -383,7 +402,7 @@ func (f *Filter) odd(tag, data []byte) (guest.Stop, error) {
 	}
 	header := len(event.Raw) - len(event.Header) - len(event.Body)
 	at := f.lane.At()
-	return f.lane.Call(tag, data, in, at+header, len(event.Header), at+len(event.Raw),
+	return f.lane.Call(tag, data, in, !f.msgpack && !f.originals.Empty(), at+header, len(event.Header), at+len(event.Raw),
 		uint32(event.Sec), event.Nsec), nil
 }
 
@@ -549,17 +568,17 @@ func (f *Filter) reply(event *chunk.Event, reply []byte) (c cause, err error) {
 		f.event = nil
 	}
 	head := chunk.AppendEvent(f.event[:0], event.Header, nil)
-	out, c, err := f.appendBody(head, reply, maxReplyDepth)
+	out, c, err := f.appendBody(head, reply, event.Body, maxReplyDepth)
 	if c == replyTooDeep {
 		// What came nested deeper than that may be returned as deep.
-		out, c, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(event.Body)))
+		out, c, err = f.appendBody(head, reply, event.Body, max(maxReplyDepth, mp.Depth(event.Body)))
 	}
 	f.event = out
 	return c, err
 }
 
-// appendBody appends the reply as a body.
-func (f *Filter) appendBody(dst, reply []byte, depth int) (out []byte, c cause, err error) {
+// appendBody appends the reply to the record as a body.
+func (f *Filter) appendBody(dst, reply, record []byte, depth int) (out []byte, c cause, err error) {
 	if f.msgpack {
 		if mp.KindOf(reply[0]) != mp.Map {
 			return dst, replyNotMap, nil
@@ -573,7 +592,8 @@ func (f *Filter) appendBody(dst, reply []byte, depth int) (out []byte, c cause, 
 	if trimmed := bytes.TrimLeft(reply, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return dst, replyNotMap, nil
 	}
-	out, _, err = transcode.AppendMsgpack(dst, reply, depth)
+	f.originals.Find(record)
+	out, _, err = transcode.AppendMsgpackOf(dst, reply, depth, &f.originals)
 	if err != nil {
 		return dst, replyCause(err), err
 	}

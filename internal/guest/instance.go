@@ -10,6 +10,7 @@ import (
 	"math"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf16"
 	"unsafe"
@@ -86,7 +87,10 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	if err := errProblems(p.problems); err != nil {
 		return nil, err
 	}
-	in := newInstance(m, config)
+	in, err := newInstance(m, config)
+	if err != nil {
+		return nil, err
+	}
 	in.c.allocator = C.int(p.allocator)
 	if err := in.start(m, config, p); err != nil {
 		stdout, stderr := in.TakeOutput()
@@ -101,14 +105,25 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 }
 
 // newInstance answers one that has a store, and is watched, but nothing in it yet.
-func newInstance(m *Module, config Config) *Instance {
+func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
 	in.configure(m, config)
-	C.flbwt_watch_add(&in.c.watch)
-	return in
+	if errno := C.flbwt_watch_add(&in.c.watch); errno != 0 {
+		in.Close()
+		return nil, fmt.Errorf("timeouts can't be kept here: %w; set timeout 0 to run the module without a limit", watchError(errno))
+	}
+	return in, nil
+}
+
+// watchError says why the watchdog could not start.
+func watchError(errno C.int) error {
+	if syscall.Errno(errno) == syscall.ENOTSUP {
+		return errors.New("no real-time signal reaches a thread of this process")
+	}
+	return fmt.Errorf("no thread can be started: %w", syscall.Errno(errno))
 }
 
 // configure sets what can be known before there is an instance.

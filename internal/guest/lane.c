@@ -213,6 +213,9 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     if (x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
+    if (lane->record.lossy && !g->msgpack) {
+        return false;
+    }
     bool changed = lane->changed;
     size_t len = lane->out.len;
     if (g->msgpack) {
@@ -386,10 +389,12 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
 }
 
 void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                                const uint8_t *data, const uint8_t *in, uint32_t in_len)
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len,
+                                bool lossy)
 {
     lane->trap = lane->error = NULL;
     lane->containers = UINT_MAX; // not known
+    lane->record.lossy = lossy;
     flbwt_watch_enter(&lane->guest->watch);
     lane->stop = call_for(lane, tag, tag_len, data, in, in_len);
     flbwt_watch_leave(&lane->guest->watch);

@@ -78,9 +78,11 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                                const uint8_t *data, size_t size, uint64_t most);
 
 // flbwt_lane_call does the same with one event, lane->event, for which Go has made
-// the record that the guest is given. FLBWT_STOP_DONE means that it is emitted.
+// the record that the guest is given; lossy if that is JSON, and not all of the record.
+// FLBWT_STOP_DONE means that it is emitted.
 void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                                const uint8_t *data, const uint8_t *in, uint32_t in_len);
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len,
+                                bool lossy);
 
 // flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
 // flbwt_lane_replace emits bytes in its place. False: there is no memory.

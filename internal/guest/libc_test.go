@@ -66,7 +66,10 @@ func newLibcOf(tb testing.TB, m *Module, config Config) *libc {
 	if problems := m.problems(config.Function); problems != nil {
 		tb.Fatal(problems)
 	}
-	in := newInstance(m, config)
+	in, err := newInstance(m, config)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(in.Close)
 	linker, err := in.linker(m, config)
 	if err != nil {

@@ -4,7 +4,9 @@ package guest
 import "C"
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -174,26 +176,27 @@ func (m *Module) readInterface(path string, wasm []byte) (err error) {
 	return err
 }
 
-// codePages finds the part of a module's memory that is executable.
+// codePages finds the pages of a module's machine code, which wasmtime keeps as an ELF image
+// whose text has pages of its own (wasmtime-environ 44.0.0, src/obj.rs). That is read from the
+// image and not from /proc/self/maps, in which emulators show no executable pages.
 func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
 	// The compiled module is one pointer to the C object.
 	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &start, &end)
-	maps, err := os.ReadFile("/proc/self/maps")
+	image := unsafe.Slice((*byte)(start), uintptr(end)-uintptr(start))
+	file, err := elf.NewFile(bytes.NewReader(image))
 	if err != nil {
 		return nil, nil, fmt.Errorf("can't find the module's code: %w", err)
 	}
-	for line := range strings.Lines(string(maps)) {
-		var from, to uintptr
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.Contains(mode, "x") {
-			continue
-		}
-		if offset := from - uintptr(start); from >= uintptr(start) && from < uintptr(end) {
-			return unsafe.Add(start, offset), unsafe.Add(start, min(to, uintptr(end))-uintptr(start)), nil
-		}
+	text := file.Section(".text")
+	if text == nil || text.Size == 0 {
+		return start, start, nil // a module without functions
 	}
-	// A module without functions has no code.
-	return start, start, nil
+	page := uint64(os.Getpagesize())
+	from, to := text.Offset, (text.Offset+text.Size+page-1)/page*page
+	if from%page != 0 || text.Offset+text.Size > uint64(len(image)) {
+		return nil, nil, fmt.Errorf("can't find the module's code: its text is at %d, %d bytes of %d", text.Offset, text.Size, len(image))
+	}
+	return unsafe.Add(start, from), unsafe.Add(start, to), nil
 }
 
 func notCompiled(path string, err error) error {
@@ -217,6 +220,14 @@ func oneLine(message string) string {
 		}
 	}
 	return hostlog.Printable(strings.Join(parts, ": "), hostlog.MaxTextBytes)
+}
+
+// Share answers the module for one more use.
+func (m *Module) Share() *Module {
+	modules.Lock()
+	defer modules.Unlock()
+	m.users++
+	return m
 }
 
 // Close gives up one use of the module; the last one frees it. Instances must

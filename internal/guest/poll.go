@@ -106,6 +106,9 @@ func (in *Instance) sleep(d time.Duration) bool {
 		if rest <= 0 {
 			return true
 		}
-		time.Sleep(min(rest, pollSlice))
+		// What was slept beyond that, the process was stopped, or had no processor.
+		slice := min(rest, pollSlice)
+		time.Sleep(slice)
+		C.flbwt_watch_waited(&in.c.watch, C.uint64_t(slice))
 	}
 }

@@ -582,6 +582,7 @@ static uint64_t start_bit(const uint8_t *json)
 typedef struct {
     const uint8_t *p, *end;
     bool exact; // what was read so far is what its JSON decodes to
+    bool lossy; // it is another value than its JSON decodes to
     int least;  // what depth was at its least
 } reader;
 
@@ -599,17 +600,17 @@ static const uint8_t *other_string(reader *r, size_t *n)
     case 0xc4:
         *n = p[1];
         head = 2;
-        r->exact = false;
+        r->lossy = true;
         break;
     case 0xc5:
         *n = load16(p + 1);
         head = 3;
-        r->exact = false;
+        r->lossy = true;
         break;
     case 0xc6:
         *n = load32(p + 1);
         head = 5;
-        r->exact = false;
+        r->lossy = true;
         break;
     case 0xd9:
         *n = p[1];
@@ -847,7 +848,7 @@ static uint8_t *encode_other(reader *r, uint8_t *out, int depth)
         float f;
 
         memcpy(&f, &bits, sizeof(f));
-        r->exact = false;
+        r->lossy = true;
         return put_float(out, (double) f);
     }
     case 0xcb: {
@@ -855,7 +856,7 @@ static uint8_t *encode_other(reader *r, uint8_t *out, int depth)
         double f;
 
         memcpy(&f, &bits, sizeof(f));
-        r->exact &= isfinite(f) != 0;
+        r->lossy |= isfinite(f) == 0;
         return put_float(out, f);
     }
     case 0xcc:
@@ -911,7 +912,7 @@ static uint8_t *encode_other(reader *r, uint8_t *out, int depth)
 uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after,
                       flbwt_record *record)
 {
-    reader r = {in, end, true, FLBWT_ENCODE_DEPTH};
+    reader r = {in, end, true, false, FLBWT_ENCODE_DEPTH};
     uint64_t n;
     const uint8_t *pairs = map_header(in, end, &n); // Fluent Bit's are of 32 bits
 
@@ -921,12 +922,13 @@ uint8_t *flbwt_encode(const uint8_t *in, const uint8_t *end, uint8_t *out, const
     if (pairs != NULL && n <= FLBWT_MEMBERS) {
         r.p = pairs;
         out = encode_pairs(&r, out, n, FLBWT_ENCODE_DEPTH, record);
-        record->members = r.exact ? (unsigned) n : 0;
+        record->members = r.exact && !r.lossy ? (unsigned) n : 0;
         record->depth = FLBWT_ENCODE_DEPTH - r.least + 1;
     }
     else {
         out = encode_value(&r, out, FLBWT_ENCODE_DEPTH);
     }
+    record->lossy = r.lossy;
     *after = r.p;
     return out;
 }

@@ -32,6 +32,7 @@ enum {
 typedef struct {
     const uint8_t *json, *body;
     int depth;        // how deep its containers nest
+    bool lossy;       // it holds what JSON does not: a reply is not its JSON alone
     unsigned members; // 0: not noted, or its JSON decodes to something else than body
     uint64_t starts;  // how their JSON starts: tells most that no member is
     uint32_t json_at[FLBWT_MEMBERS + 1], body_at[FLBWT_MEMBERS + 1];

@@ -76,7 +76,7 @@ var Table = []Option{
 	{Name: "on_error", Type: String, Default: "passthrough",
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "timeout", Type: Time, Default: "1s",
-		Help: "Longest that the module may take for one record; 0 for no limit"},
+		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
 		Help: "Most memory of one module instance; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
