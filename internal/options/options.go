@@ -353,7 +353,7 @@ func cutQuoted(s string) (text, rest string, err error) {
 		case '"':
 			rest = trimBlanks(s[i+1:])
 			if rest != "" && rest[0] != ',' {
-				return "", "", fmt.Errorf("after the closing quote a comma or the end must come, not %q", rest)
+				return "", "", errors.New("after the closing quote a comma or the end must come")
 			}
 			return b.String(), strings.TrimPrefix(rest, ","), nil
 		case '\\':
@@ -391,7 +391,8 @@ func (p *parser) dirs(name string) []Path {
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 
 // env reads variables of any value. Without quotes a value goes on up to a comma that
-// the name of the next variable follows, or to the end.
+// the name of the next variable follows, or to the end. Errors show no value, which may be
+// a secret.
 func (p *parser) env(name string) []string {
 	var list []string
 	const ends = blanks + ","
@@ -399,14 +400,15 @@ func (p *parser) env(name string) []string {
 		begin := variable.FindString(rest)
 		if begin == "" {
 			part, _, _ := strings.Cut(rest, ",")
-			p.fail(name, p.value(name), fmt.Sprintf("%q is not of the form NAME=value, with letters, digits and _ in the name", trimBlanks(part)))
+			part, _, _ = strings.Cut(part, "=")
+			p.fail(name, trimBlanks(part)+"…", "it must be of the form NAME=value, with letters, digits and _ in the name")
 			return nil
 		}
 		var value string
 		if rest = rest[len(begin):]; strings.HasPrefix(rest, `"`) {
 			var err error
 			if value, rest, err = cutQuoted(rest); err != nil {
-				p.fail(name, p.value(name), begin[:len(begin)-1]+": "+err.Error())
+				p.fail(name, begin+"…", err.Error())
 				return nil
 			}
 		} else {
@@ -414,7 +416,7 @@ func (p *parser) env(name string) []string {
 			value, rest = strings.TrimRight(rest[:end], ends), rest[end:]
 		}
 		if strings.IndexByte(value, 0) >= 0 {
-			p.fail(name, p.value(name), "a value can't hold a zero byte")
+			p.fail(name, begin+"…", "a value can't hold a zero byte")
 			return nil
 		}
 		list = append(list, begin+value)
