@@ -93,7 +93,6 @@ void worker_call(struct instance *inst, struct job *job);
 
 // What the Go side asks for, on the worker's thread while a job runs.
 const char *border_property(struct instance *inst, const char *name); // NULL if not set
-const char *border_name(struct instance *inst);
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

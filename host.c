@@ -163,11 +163,6 @@ const char *border_property(struct instance *inst, const char *name)
     return host.filter_get_property(name, inst->ins);
 }
 
-const char *border_name(struct instance *inst)
-{
-    return host.filter_name(inst->ins);
-}
-
 void *border_alloc(size_t size)
 {
     return malloc(size);

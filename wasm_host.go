@@ -8,6 +8,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
@@ -20,7 +21,7 @@ type hosted struct {
 
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
-	return options.Parse(C.GoString(C.border_name(inst)), func(name string) (string, bool) { return property(inst, name) })
+	return options.Parse(func(name string) (string, bool) { return property(inst, name) })
 }
 
 // check says what keeps the instance from starting.
@@ -63,8 +64,9 @@ func property(inst *C.struct_instance, name string) (string, bool) {
 }
 
 // logLine hands a line to the border, which writes it to Fluent Bit's log with
-// the instance's name.
+// the instance's name. No line leaves here that is more than one, or not printable.
 func logLine(inst *C.struct_instance, level filter.Level, line string) {
+	line = hostlog.Line(line)
 	C.border_log(inst, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 

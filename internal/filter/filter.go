@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
@@ -101,7 +102,7 @@ func Check(o options.Options) error {
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
 	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
-		o.WasmPath, o.FunctionName, o.EventFormat, f.module.Summary(f.config)))
+		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config)))
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.always(Warn, w)
 	}
@@ -109,7 +110,6 @@ func (f *Filter) introduce(o options.Options) {
 }
 
 // newFilter is New without a word in the log.
-
 func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 	limiter := newLimiter(log)
 	source := Source(o)
@@ -123,7 +123,7 @@ func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 		onError: o.OnError,
 		limit:   o.MemoryLimitBytes,
 		module:  module,
-		config:  config(o),
+		config:  Config(o),
 		log:     limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
@@ -147,8 +147,8 @@ func Source(o options.Options) guest.Source {
 	}
 }
 
-// config is how the options want instances to be.
-func config(o options.Options) guest.Config {
+// Config is how instances of a filter with these options are.
+func Config(o options.Options) guest.Config {
 	c := guest.Config{
 		Function:           o.FunctionName,
 		Init:               o.InitFunction,
@@ -251,7 +251,7 @@ func (f *Filter) Resume(tag, data []byte) (out []byte, modified bool) {
 func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
 	if forget {
-		f.count = Stats{Corrupt: 1, Replaced: f.count.Replaced, Recycled: f.count.Recycled}
+		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
 	}
 	f.mu.Lock()
 	f.total.add(f.count)
@@ -458,17 +458,23 @@ func (f *Filter) retire(outcome guest.Outcome, err error) {
 // trapped logs why the guest stopped, and gives the instance up.
 func (f *Filter) trapped(outcome guest.Outcome, err error) {
 	weight := 1
+	// A cause of its own for each kind: a guest that both traps and hangs has a line for
+	// either.
+	kind := "trap"
+	if e := (*guest.TrapError)(nil); errors.As(err, &e) {
+		kind = e.Kind
+	}
 	switch outcome {
 	case guest.TimedOut:
 		weight = timeoutWeight
 		fallthrough
 	case guest.Trapped:
-		f.log.limited(Error, "trap", func() string {
-			return fmt.Sprintf("record %s: function %s: %v; the instance is replaced", f.fate(), f.config.Function, err)
+		f.log.limited(Error, kind, func() string {
+			return fmt.Sprintf("record %s: function %s: %v; the instance is given up", f.fate(), hostlog.Name(f.config.Function), err)
 		})
 	default: // it had replied, and trapped when it freed its input
-		f.log.limited(Error, "trap in free", func() string {
-			return fmt.Sprintf("free: %v; the instance is replaced", err)
+		f.log.limited(Error, kind+", in free", func() string {
+			return fmt.Sprintf("free: %v; the instance is given up", err)
 		})
 	}
 	f.breaker.stopped(weight)
@@ -499,6 +505,7 @@ func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Coun
 
 // discard gives the instance up; the next record gets another one.
 func (f *Filter) discard() {
+	f.count.GivenUp++
 	f.lane.Attach(nil)
 	f.instance.Close()
 	f.instance = nil
@@ -515,7 +522,6 @@ func (f *Filter) replace() bool {
 	f.instance = instance
 	f.lane.Attach(instance)
 	f.born = f.records()
-	f.count.Replaced++
 	return true
 }
 

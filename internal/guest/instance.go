@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // Config says how instances of a module are used.
@@ -94,7 +96,7 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 		stdout, stderr := in.TakeOutput()
 		in.Close()
 		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
-			err = fmt.Errorf("%w (the module wrote: %q)", err, output)
+			err = fmt.Errorf("%w (the module wrote: %s)", err, hostlog.Quote(output, hostlog.MaxTextBytes))
 		}
 		return nil, err
 	}
@@ -267,7 +269,7 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*was
 	}
 	for _, name := range p.init {
 		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !exitedWell(err) {
-			return nil, fmt.Errorf("%s failed: %w", name, in.startError(err))
+			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err))
 		}
 	}
 	return instance, nil
@@ -287,7 +289,7 @@ func (in *Instance) startError(err error) error {
 	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
 		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
 	}
-	return errors.New(lastLine(err.Error()))
+	return errors.New(reason(err.Error()))
 }
 
 // Close frees the instance. It may be called twice.
@@ -330,10 +332,12 @@ func takeStream(o *C.flbwt_output) []byte {
 	return b
 }
 
-// abort is what AssemblyScript calls before it traps.
+// abort is what AssemblyScript calls before it traps. The text is one line: of several
+// the last would be taken for the reason.
 func abort(caller *wasmtime.Caller, message, file, line, column int32) *wasmtime.Trap {
 	text := fmt.Sprintf("abort: %s in %s:%d:%d",
-		scriptString(caller, message), scriptString(caller, file), line, column)
+		hostlog.Printable(scriptString(caller, message), hostlog.MaxTextBytes),
+		hostlog.Printable(scriptString(caller, file), hostlog.MaxTextBytes), line, column)
 	return wasmtime.NewTrap(text)
 }
 
@@ -405,7 +409,8 @@ var (
 
 // TrapError says why a guest stopped.
 type TrapError struct {
-	Reason string // one line, without the guest's words unless it aborted
+	Kind   string // a few fixed words, to tell one cause from another
+	Reason string // one printable line, without the guest's words unless it aborted
 }
 
 func (e *TrapError) Error() string { return e.Reason }
@@ -417,15 +422,15 @@ func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 	defer C.free(unsafe.Pointer(message))
 	switch {
 	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
-		return &TrapError{fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
+		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
 	case bool(exited):
-		return &TrapError{fmt.Sprintf("the guest exited with status %d", int(status))}
+		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int(status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
-		return &TrapError{trapReasons[code]}
+		return &TrapError{trapReasons[code], trapReasons[code]}
 	case strings.Contains(C.GoString(message), invalidExit):
-		return &TrapError{"the guest exited with a status above 125"}
+		return &TrapError{"exit", "the guest exited with a status above 125"}
 	default:
-		return &TrapError{lastLine(C.GoString(message))}
+		return &TrapError{"abort", reason(C.GoString(message))}
 	}
 }
 
@@ -449,8 +454,12 @@ var trapReasons = [...]string{
 	"out of fuel",
 }
 
-// lastLine is where wasmtime's messages say what happened: behind the backtrace.
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+// reason is where wasmtime's messages say what happened: if there is a backtrace, in the
+// last line, behind it. Names of the module may stand in it.
+func reason(message string) string {
+	if !strings.HasPrefix(message, "error while executing at wasm backtrace") {
+		return oneLine(message)
+	}
+	lines := strings.Split(strings.TrimSpace(message), "\n")
+	return hostlog.Printable(strings.TrimSpace(lines[len(lines)-1]), hostlog.MaxTextBytes)
 }

@@ -17,7 +17,7 @@ import (
 // libcFunction is a function of the libc in libc.c, whose table this is read from.
 type libcFunction struct {
 	index int
-	types []string // as typeString writes them
+	types []string // as in item.typ
 }
 
 // libcModule is where modules import it from.

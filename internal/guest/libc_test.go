@@ -97,7 +97,7 @@ func (l *libc) call(name string, args ...any) (any, error) {
 	}
 	v, err := l.exports.GetFunc(l.in.store, "call_"+name).Call(l.in.store, args...)
 	if err != nil {
-		return nil, &TrapError{lastLine(err.Error())}
+		return nil, &TrapError{Reason: reason(err.Error())}
 	}
 	return v, nil
 }
