@@ -119,7 +119,7 @@ const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
     unsigned containers = 0;
     const uint8_t *body = map_header(p, end, &pairs), *in_body = map_header(in, in + in_len, &in_pairs);
 
-    if (body == NULL) {
+    if (body == NULL || depth <= 0) {
         return NULL;
     }
     if (in_body != NULL && pairs >= in_pairs && in_containers <= (unsigned) depth) {
