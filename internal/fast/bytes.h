@@ -103,10 +103,13 @@ static inline bool blocks_differ(const uint8_t *a, const uint8_t *b)
     block third = _mm_cmpeq_epi8(block_load(a + 2 * BLOCK), block_load(b + 2 * BLOCK));
     block fourth = _mm_cmpeq_epi8(block_load(a + 3 * BLOCK), block_load(b + 3 * BLOCK));
 
-    return _mm_movemask_epi8(_mm_and_si128(_mm_and_si128(first, second), _mm_and_si128(third, fourth))) != 0xffff;
+    return _mm_movemask_epi8(
+               _mm_and_si128(_mm_and_si128(first, second), _mm_and_si128(third, fourth))) != 0xffff;
 }
 #else
-typedef struct { uint8_t byte[BLOCK]; } block;
+typedef struct {
+    uint8_t byte[BLOCK];
+} block;
 
 static inline block block_load(const uint8_t *p)
 {
@@ -152,7 +155,10 @@ static inline unsigned block_differ(block a, block b)
     return mask;
 }
 
-static inline bool blocks_differ(const uint8_t *a, const uint8_t *b) { return memcmp(a, b, 4 * BLOCK) != 0; }
+static inline bool blocks_differ(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, 4 * BLOCK) != 0;
+}
 #endif
 
 // start_bit returns one of 64 bits for the first four bytes of a member's JSON, which

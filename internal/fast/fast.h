@@ -61,8 +61,8 @@ typedef struct {
 // value and FLBWT_GROWTH_ROOM bytes more. It answers where the JSON ends, and sets
 // *after to what follows the value and *record to what it is; NULL if it does not do
 // it.
-uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after,
-                      flbwt_record *record);
+uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out,
+                          const uint8_t **after, flbwt_record *record);
 
 // flbwt_read_json writes the JSON object that begins in[0..end), behind white space, as
 // MessagePack to out, where there is room for FLBWT_MSGPACK_GROWTH times end - in
@@ -71,7 +71,7 @@ uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out, c
 // below end, memory may be read. What it writes does not depend on record, which is
 // what the object may repeat; NULL if that is not known.
 uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,
-                      const flbwt_record *record, uint8_t *out);
+                         const flbwt_record *record, uint8_t *out);
 
 // flbwt_span_json returns the length of the JSON object or array at the start of p[0..n),
 // leading blanks included; 0 if p starts with anything else, or if the value does not end in p.
@@ -87,8 +87,8 @@ const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth, unsig
 
 // flbwt_skip_reply does the same with a map that may begin with the pairs of in: a map that has
 // been skipped, and need not be gone through again.
-const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
-                                const uint8_t *in, size_t in_len, unsigned in_containers);
+const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth, const uint8_t *in,
+                                size_t in_len, unsigned in_containers);
 
 // flbwt_span_msgpack returns the length of the MessagePack value at the start of p[0..n), valid
 // or not; 0 if it does not end there.

@@ -107,8 +107,8 @@ static uint8_t *decode_number(text *t, uint8_t *out)
         if (mantissa == 0) {
             return put_uint_msgpack(out, 0);
         }
-        return mantissa <= (uint64_t) INT64_MAX + 1
-                   ? put_negative_msgpack(out, (int64_t) -mantissa) : NULL;
+        return mantissa <= (uint64_t) INT64_MAX + 1 ? put_negative_msgpack(out, (int64_t) -mantissa)
+                                                    : NULL;
     }
     if (*p == '.') {
         const uint8_t *point = p++;
@@ -143,7 +143,8 @@ static uint8_t *decode_number(text *t, uint8_t *out)
     // A mantissa and a power of ten that are both exact make one correctly rounded
     // operation (Clinger, 1990).
     double f;
-    if (digits <= 19 && mantissa <= (uint64_t) max_exact && exponent > -POWERS && exponent < POWERS) {
+    if (digits <= 19 && mantissa <= (uint64_t) max_exact && exponent > -POWERS &&
+        exponent < POWERS) {
         f = (double) mantissa;
         f = exponent < 0 ? f / pow10[-exponent] : f * pow10[exponent];
         if (negative) {
@@ -189,7 +190,9 @@ static const uint8_t *string_end(const uint8_t *p, const uint8_t *end, const uin
 
 static int hex_digit(uint8_t c)
 {
-    return is_digit(c) ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+    return is_digit(c)                              ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
 }
 
 static bool read_hex4(const uint8_t *p, const uint8_t *end, unsigned *v)
@@ -243,14 +246,30 @@ static uint8_t *decode_escape(text *t, uint8_t *out)
         return NULL;
     }
     switch (*t->p++) {
-    case '"': *out++ = '"'; return out;
-    case '\\': *out++ = '\\'; return out;
-    case '/': *out++ = '/'; return out;
-    case 'b': *out++ = '\b'; return out;
-    case 'f': *out++ = '\f'; return out;
-    case 'n': *out++ = '\n'; return out;
-    case 'r': *out++ = '\r'; return out;
-    case 't': *out++ = '\t'; return out;
+    case '"':
+        *out++ = '"';
+        return out;
+    case '\\':
+        *out++ = '\\';
+        return out;
+    case '/':
+        *out++ = '/';
+        return out;
+    case 'b':
+        *out++ = '\b';
+        return out;
+    case 'f':
+        *out++ = '\f';
+        return out;
+    case 'n':
+        *out++ = '\n';
+        return out;
+    case 'r':
+        *out++ = '\r';
+        return out;
+    case 't':
+        *out++ = '\t';
+        return out;
     case 'u':
         if (!read_hex4(t->p, t->end, &r)) {
             return NULL;
@@ -539,7 +558,7 @@ static uint8_t *decode_value(text *t, uint8_t *out, int depth)
 }
 
 uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,
-                      const flbwt_record *record, uint8_t *out)
+                         const flbwt_record *record, uint8_t *out)
 {
     text t = {in, end, readable, record, 0};
 

@@ -77,13 +77,25 @@ static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8
         }
         *out++ = '\\';
         switch (c) {
-        case '\b': *out++ = 'b'; break;
-        case '\f': *out++ = 'f'; break;
-        case '\n': *out++ = 'n'; break;
-        case '\r': *out++ = 'r'; break;
-        case '\t': *out++ = 't'; break;
+        case '\b':
+            *out++ = 'b';
+            break;
+        case '\f':
+            *out++ = 'f';
+            break;
+        case '\n':
+            *out++ = 'n';
+            break;
+        case '\r':
+            *out++ = 'r';
+            break;
+        case '\t':
+            *out++ = 't';
+            break;
         case '"':
-        case '\\': *out++ = c; break;
+        case '\\':
+            *out++ = c;
+            break;
         default:
             memcpy(out, "u00", 3);
             out[3] = "0123456789abcdef"[c >> 4];
@@ -210,8 +222,9 @@ static uint8_t *encode_value(reader *r, uint8_t *out, int depth)
 
 // encode_pairs writes n pairs. If record is not NULL they are noted there, the body
 // their JSON beginning at out.
-static inline __attribute__((always_inline)) uint8_t *
-encode_pairs(reader *r, uint8_t *out, uint64_t n, int depth, flbwt_record *record)
+static inline __attribute__((always_inline)) uint8_t *encode_pairs(reader *r, uint8_t *out,
+                                                                   uint64_t n, int depth,
+                                                                   flbwt_record *record)
 {
     uint8_t separator = '{';
     uint64_t starts = 0;
@@ -424,8 +437,8 @@ static uint8_t *encode_other(reader *r, uint8_t *out, int depth)
     }
 }
 
-uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out, const uint8_t **after,
-                      flbwt_record *record)
+uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out,
+                          const uint8_t **after, flbwt_record *record)
 {
     reader r = {in, end, true, false, FLBWT_JSON_DEPTH};
     uint64_t n;

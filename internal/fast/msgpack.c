@@ -112,12 +112,13 @@ const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth, unsig
     return skip(p, end, 1, depth, containers);
 }
 
-const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
-                                const uint8_t *in, size_t in_len, unsigned in_containers)
+const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth, const uint8_t *in,
+                                size_t in_len, unsigned in_containers)
 {
     uint64_t pairs, in_pairs;
     unsigned containers = 0;
-    const uint8_t *body = map_header(p, end, &pairs), *in_body = map_header(in, in + in_len, &in_pairs);
+    const uint8_t *body = map_header(p, end, &pairs),
+                  *in_body = map_header(in, in + in_len, &in_pairs);
 
     if (body == NULL || depth <= 0) {
         return NULL;
