@@ -45,10 +45,7 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 	if err != nil {
 		return nil, err
 	}
-	function, lane, ready := f.Direct()
-	inst.direct = C.direct_function(function)
-	inst.lane = lane
-	inst.ready = (*C.bool)(ready)
+	inst.lane = (*C.flbwt_lane)(f.Lane())
 	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
 	return &hosted{filter: f, errorLog: errorLog(inst)}, nil
 }

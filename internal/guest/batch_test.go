@@ -50,7 +50,8 @@ func (in *Instance) Run(tag []byte, b *Batch, from, to int) (next int, err error
 		default:
 			r.Outcome = Drop
 		}
-		err = l.Err()
+		err = l.TakeError()
+		l.Finish(false)
 	}
 	return next, err
 }

@@ -26,10 +26,14 @@ static void give_back(flbwt_buffer *b)
 
 void flbwt_lane_begin(flbwt_lane *lane, size_t size)
 {
+    if (lane->in_chunk) {
+        return;
+    }
     give_back(&lane->out);
+    lane->in_chunk = true;
+    lane->held = lane->answered = lane->changed = false;
     lane->size = size;
     lane->at = 0;
-    lane->changed = false;
     lane->out.len = 0;
     lane->records = lane->returned = lane->dropped = 0;
 }
@@ -217,7 +221,8 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     if (!handled) {
         return FLBWT_STOP_RECORD;
     }
-    return gone || g->recycle ? FLBWT_STOP_GUEST : FLBWT_STOP_DONE;
+    lane->answered = true;
+    return gone || g->recycle ? FLBWT_STOP_REPLACE : FLBWT_STOP_DONE;
 }
 
 // stage makes the record of the current event: JSON, or the body itself.
@@ -259,8 +264,15 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
     return true;
 }
 
-void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                               const uint8_t *data, size_t size, uint64_t most)
+// has_written says whether the guest has written what nobody has taken.
+static bool has_written(const flbwt_guest *g)
+{
+    return (g->out.buffer.len | g->err.buffer.len | g->out.lost | g->err.lost) != 0;
+}
+
+// go_on goes from event to event.
+static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                             const uint8_t *data, size_t size, uint64_t max)
 {
     enum flbwt_stop stop = FLBWT_STOP_DONE;
 
@@ -270,8 +282,8 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
         const uint8_t *in;
         uint32_t in_len;
 
-        if (most-- == 0) {
-            stop = FLBWT_STOP_MOST;
+        if (max-- == 0) {
+            stop = FLBWT_STOP_BUDGET;
         }
         else if (!flbwt_read_event(data, size, lane->at, &lane->event) ||
                  !stage(lane, data, size, &in, &in_len)) {
@@ -282,23 +294,43 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
         }
     }
     flbwt_watch_leave(&lane->guest->watch);
-    lane->stop = stop;
+    return stop;
 }
 
-void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                               const uint8_t *data, size_t size, uint64_t max)
+{
+    flbwt_lane_begin(lane, size);
+    if (!lane->held) {
+        lane->answered = false;
+        lane->stop = lane->at < size ? go_on(lane, tag, tag_len, data, size, max) : FLBWT_STOP_DONE;
+        lane->held = true;
+    }
+    // What the guest has said comes before what becomes of the record that it said it about.
+    if (lane->guest != NULL && has_written(lane->guest)) {
+        return FLBWT_STOP_OUTPUT;
+    }
+    lane->held = false;
+    return lane->stop;
+}
+
+enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                                 const uint8_t *data, const uint8_t *in, uint32_t in_len,
                                 bool lossy)
 {
     lane->trap = lane->error = NULL;
+    lane->answered = false;
     lane->containers = UINT_MAX; // not known
     lane->record.lossy = lossy;
     flbwt_watch_enter(&lane->guest->watch);
     lane->stop = call_for(lane, tag, tag_len, data, in, in_len);
     flbwt_watch_leave(&lane->guest->watch);
+    return lane->stop;
 }
 
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
 {
+    lane->in_chunk = false;
     __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
     if (!forgotten) {
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
@@ -309,19 +341,17 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     give_back(&lane->reply);
 }
 
-int flbwt_lane_filter(void *of, const void *tag, int tag_len, const void *data, size_t size,
-                      void **out, size_t *out_size)
+enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
+                                           const void *data, size_t size, void **out,
+                                           size_t *out_size)
 {
-    flbwt_lane *lane = of;
-
-    flbwt_lane_begin(lane, size);
-    flbwt_lane_run(lane, tag, (uint32_t) tag_len, data, size, UINT64_MAX);
-    if (lane->stop != FLBWT_STOP_DONE || flbwt_lane_talks(lane)) {
-        return FLBWT_ANSWER_NONE;
+    if (flbwt_lane_run(lane, tag, (uint32_t) tag_len, data, size, UINT64_MAX) != FLBWT_STOP_DONE) {
+        lane->held = true;
+        return FLBWT_FILTER_STOPPED;
     }
     flbwt_lane_finish(lane, false);
     if (!lane->changed) {
-        return FLBWT_ANSWER_NOTOUCH;
+        return FLBWT_FILTER_NOTOUCH;
     }
     *out = NULL;
     *out_size = lane->out.len;
@@ -329,7 +359,7 @@ int flbwt_lane_filter(void *of, const void *tag, int tag_len, const void *data, 
         *out = lane->out.data;
         lane->out = (flbwt_buffer) {0};
     }
-    return FLBWT_ANSWER_MODIFIED;
+    return FLBWT_FILTER_MODIFIED;
 }
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
