@@ -63,9 +63,13 @@ static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t 
 bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
 {
     uint64_t previous_pages;
+    enum flbwt_refusal refused = g->room.refused;
+    int asked = g->room.asked;
     void *error = wasmtime_memory_grow(g->context, &g->memory,
                                        (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
 
+    g->room.refused = refused;
+    g->room.asked = asked;
     if (error != NULL) {
         wasmtime_error_delete(error);
         return false;
@@ -202,10 +206,10 @@ static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
     uint64_t size = g->size;
 
     if (at == 0) {
-        // What a leaky guest answers when malloc has failed is no wish to drop.
-        bool exhausted = size >= g->max_size && size > g->initial_size;
+        // What a guest answers when malloc has failed is no wish to drop.
+        bool failed = g->heap.failed || flbwt_room_refusal(&g->room) != FLBWT_NOT_REFUSED;
 
-        return exhausted || g->heap.failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
+        return failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
     }
     if (at >= size) {
         return FLBWT_BAD_POINTER;
@@ -253,6 +257,7 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         look_at_memory(g);
     }
     flbwt_watch_call(&g->watch);
+    flbwt_room_begin(&g->room);
     outcome = place(x, x->need);
     if (outcome == PLACED) {
         // Record and tag are NUL-terminated, as the built-in filter hands them out;
@@ -270,6 +275,7 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         };
         g->calls++;
         g->heap.failed = false;
+        flbwt_room_begin(&g->room); // what was refused to the allocator did not matter
         outcome = call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32)
                                                  : FLBWT_TRAPPED;
     }

@@ -62,7 +62,9 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
 	// A Config is one pointer to the C object.
-	C.wasmtime_config_parallel_compilation_set(*(*unsafe.Pointer)(unsafe.Pointer(config)), C.bool(parallel))
+	c := *(*unsafe.Pointer)(unsafe.Pointer(config))
+	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
+	C.flbwt_memory_configure(c)
 	return config
 }
 

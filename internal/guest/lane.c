@@ -311,7 +311,7 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         lane->trap = x.trap;
         lane->error = x.error;
     }
-    else if (lane->outcome == FLBWT_NO_MEMORY || g->size > g->recycle_size) {
+    else if (lane->outcome == FLBWT_NO_MEMORY || g->room.bytes > g->recycle_bytes) {
         g->recycle = true;
     }
     if (!handled) {

@@ -59,9 +59,7 @@ func (i item) isFunc() bool { return strings.HasPrefix(i.typ, "func ") }
 
 // memoryType is what the export "memory" is.
 type memoryType struct {
-	pages          uint64
-	bounded        bool
-	mostPages      uint64 // if it is bounded
+	pages          uint64 // at the start
 	is64, isShared bool
 }
 
@@ -263,7 +261,6 @@ func (m *Module) look() {
 		m.exports = append(m.exports, item{name: e.Name(), typ: typeString(e.Type())})
 		if t := e.Type().MemoryType(); t != nil && e.Name() == "memory" {
 			m.memory = &memoryType{pages: t.Minimum(), is64: t.Is64(), isShared: t.IsShared()}
-			m.memory.bounded, m.memory.mostPages = t.Maximum()
 		}
 	}
 	for _, i := range m.compiled.Imports() {

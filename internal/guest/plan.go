@@ -43,6 +43,7 @@ func (m *Module) plan(config Config) plan {
 	p.chooseInit(m, config.Init)
 	p.chooseAllocator(m, config.Allocator)
 	p.problems = append(m.problems(config.Function), p.problems...)
+	p.problems = append(p.problems, m.traits.Spaces.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
 		switch {
 		case m.export("_start") != nil && m.export("_initialize") == nil:
@@ -303,6 +304,8 @@ type traits struct {
 	Go           bool `json:"go,omitempty"`            // built by Go, not TinyGo
 	TinyGoExport bool `json:"tinygo_export,omitempty"` // has TinyGo's //go:wasmexport
 	ScriptHeap   bool `json:"script_heap,omitempty"`   // has an allocator of AssemblyScript
+
+	Spaces spaces `json:"spaces"`
 }
 
 // The allocators of AssemblyScript take all memory up to memory.size for their own
@@ -329,6 +332,7 @@ func traitsOf(wasm []byte) traits {
 	return traits{
 		Go:         isGo,
 		ScriptHeap: hasScriptHeap(wasm),
+		Spaces:     spacesOf(wasm),
 		// What its runtime says when such a function is called at the wrong time, and
 		// with -panic=trap what its wrappers are called (src/runtime/
 		// runtime_wasmentry.go and compiler/symbol.go, 0.34).
