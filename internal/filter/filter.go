@@ -84,6 +84,9 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 func (f *Filter) introduce(o options.Options) {
 	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
 		o.WasmPath, o.FunctionName, o.EventFormat, f.module.Summary(f.config)))
+	for _, w := range o.Warnings {
+		f.log.always(Warn, w)
+	}
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.always(Warn, w)
 	}

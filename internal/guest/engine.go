@@ -10,6 +10,7 @@ package guest
 // #include <stdlib.h>
 // #include "call.h"
 // void wasmtime_config_parallel_compilation_set(void *config, bool parallel);
+// void wasmtime_config_async_stack_size_set(void *config, uint64_t bytes);
 import "C"
 
 import (
@@ -23,6 +24,9 @@ import (
 // built-in filter's default of 8 KiB is an interpreter's stack; compiled code
 // needs more.
 const minStackBytes = 512 * 1024
+
+// asyncStackBytes is wasmtime's default for the stack of an asynchronous call.
+const asyncStackBytes = 2 << 20
 
 // StackBytes answers how much native stack a guest may use that was given so much.
 func StackBytes(given int64) int64 { return max(given, minStackBytes) }
@@ -64,6 +68,8 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	// A Config is one pointer to the C object.
 	c := *(*unsafe.Pointer)(unsafe.Pointer(config))
 	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
+	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
+	C.wasmtime_config_async_stack_size_set(c, C.uint64_t(max(stackBytes, asyncStackBytes)))
 	C.flbwt_memory_configure(c)
 	return config
 }

@@ -7,8 +7,10 @@ package options
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +60,10 @@ type Option struct {
 // must hold it.
 const MaxWasmStackBytes = 4_000_000
 
+// maxWasmHeapBytes bounds wasm_heap_size, as an eighth of memory_limit does: the room
+// grows by itself, and is there twice.
+const maxWasmHeapBytes = 16_000_000
+
 // Table lists every option of the filter, in the order in which they are
 // documented. Names are snake_case; the host compares them without case.
 var Table = []Option{
@@ -94,9 +100,9 @@ var Table = []Option{
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
-		Help: "Least room for tag and record in a module that exports no allocator; grows with the records"},
+		Help: "Least room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
-		Help: "Native stack of the module; at least 512K are always given, at most 4M"},
+		Help: "Native stack of the module; at least 512 KiB are always given, at most 4M"},
 }
 
 // EventFormat says how a record crosses into the guest and back.
@@ -156,6 +162,10 @@ type Options struct {
 
 	WasmHeapBytes  int64
 	WasmStackBytes int64
+
+	// What the user should know of values that were not taken as they are; lines for
+	// the log.
+	Warnings []string
 }
 
 // Error is a value that an option can't take, worded for the log of the host.
@@ -180,6 +190,7 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 	p := parser{door: "filter", name: filter, get: get}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
+	o.Warnings = p.warnings
 	if p.err != nil {
 		return Options{}, p.err
 	}
@@ -188,20 +199,21 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
+	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
 	return Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
 		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
-		WasmHeapBytes:  p.size("wasm_heap_size", 0, 1_000_000_000),
-		WasmStackBytes: p.size("wasm_stack_size", 0, MaxWasmStackBytes),
+		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
+		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
-		MemoryLimitBytes:   p.size("memory_limit", 64<<10, 4<<30),
+		MemoryLimitBytes:   memoryLimit,
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
@@ -218,6 +230,7 @@ type parser struct {
 	door, name string
 	get        func(string) (string, bool)
 	err        error
+	warnings   []string
 }
 
 func (p *parser) fail(option, value, want string) {
@@ -297,6 +310,18 @@ func (p *parser) size(name string, least, most int64) int64 {
 	return n
 }
 
+// clampedSize reads a size that the built-in filter has, too, which refuses nothing: what
+// is too much, or negative, or no size at all, is as much as there may be.
+func (p *parser) clampedSize(name string, most int64) int64 {
+	v := p.value(name)
+	n := hostSize(v)
+	if n >= 0 && n <= float64(most) {
+		return int64(n)
+	}
+	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the most that is given", name, v, most))
+	return most
+}
+
 func (p *parser) number(name string, least, most int64) int64 {
 	v := p.value(name)
 	n, err := strconv.ParseInt(v, 10, 64)
@@ -366,6 +391,35 @@ func parseTime(s string) (time.Duration, bool) {
 	d, err := time.ParseDuration(strings.ToLower(s))
 	return d, err == nil && d >= 0
 }
+
+// hostSize reads a size exactly as Fluent Bit does, which makes -1 of what it can't read
+// (flb_utils_size_to_bytes in src/flb_utils.c, 5.1.1; 1.9.10 knows no fractions). The
+// number at the start counts, and up to two characters behind the last digit.
+func hostSize(s string) float64 {
+	if strings.EqualFold(s, "false") {
+		return 0
+	}
+	if s == "" {
+		return -1
+	}
+	digits := strings.TrimRightFunc(s[1:], func(r rune) bool { return r < '0' || r > '9' })
+	number, suffix := s[:1+len(digits)], strings.ToUpper(s[1+len(digits):])
+	n, _ := strconv.ParseFloat(leadingNumber.FindString(number), 64)
+	switch suffix {
+	case "":
+		return math.Trunc(n)
+	case "K", "KB":
+		return math.Trunc(n * 1e3)
+	case "M", "MB":
+		return math.Trunc(n * 1e6)
+	case "G", "GB":
+		return math.Trunc(n * 1e9)
+	default:
+		return -1
+	}
+}
+
+var leadingNumber = regexp.MustCompile(`^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?`)
 
 // parseSize reads a size as Fluent Bit's flb_utils_size_to_bytes does (decimal
 // factors, a B behind them if one likes; src/flb_utils.c, 5.1.1), but refuses what that
