@@ -323,11 +323,11 @@ static void trap_on_purpose(void *arg)
     }
 }
 
-void flbwt_learn_trap(void *context, const wasmtime_func_t *func)
+bool flbwt_learn_trap(void *context, const wasmtime_func_t *func)
 {
     flbwt_guest g = {.context = context, .function = *func};
 
-    flbwt_watch_learn(trap_on_purpose, &g);
+    return flbwt_watch_learn(trap_on_purpose, &g);
 }
 
 size_t flbwt_span_json(const uint8_t *p, size_t n)

@@ -189,8 +189,9 @@ void flbwt_capture_output(void *config, flbwt_guest *guest);
 // flbwt_write appends to what the guest wrote, as far as there is room.
 void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 
-// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog.
-void flbwt_learn_trap(void *context, const wasmtime_func_t *func);
+// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
+// it learnt nothing.
+bool flbwt_learn_trap(void *context, const wasmtime_func_t *func);
 
 // flbwt_explain answers what a trap or error says, as text to be freed, and
 // deletes both. code is a wasmtime_trap_code_enum or -1; exit_status is set and

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "call.h"
 
@@ -191,4 +192,18 @@ void flbwt_memory_configure(void *config)
     wasmtime_config_host_memory_creator_set(config, &creator);
     // Memory that is mapped from an image of its data has to be wasmtime's own.
     wasmtime_config_memory_init_cow_set(config, false);
+}
+
+bool flbwt_may_execute(void)
+{
+    size_t page = (size_t) sysconf(_SC_PAGESIZE);
+    void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool may;
+
+    if (p == MAP_FAILED) {
+        return true; // that is another trouble
+    }
+    may = mprotect(p, page, PROT_READ | PROT_EXEC) == 0;
+    munmap(p, page);
+    return may;
 }

@@ -50,4 +50,8 @@ static inline void flbwt_room_begin(flbwt_room *room)
 
 enum flbwt_refusal flbwt_room_refusal(const flbwt_room *room);
 
+// flbwt_may_execute says whether this process may make memory executable that it has
+// written, as machine code has to be.
+bool flbwt_may_execute(void);
+
 #endif

@@ -92,11 +92,14 @@ func Load(s Source) (*Module, error) {
 	return loadContent(s, content)
 }
 
-func loadContent(s Source, content []byte) (_ *Module, err error) {
+func loadContent(s Source, content []byte) (*Module, error) {
 	if isPrecompiled(content) && !s.AllowPrecompiled {
 		return nil, fmt.Errorf("%s is machine code, which runs without a check: if you trust where it comes from, set allow_precompiled on; else give the .wasm file", s.Path)
 	}
-	engine := engineFor(s.StackBytes)
+	engine, err := engineFor(s.StackBytes)
+	if err != nil {
+		return nil, err
+	}
 	key := moduleKey{sha256.Sum256(content), engine}
 
 	// Held while compiling, so that filters that start at once compile once.
@@ -203,6 +206,9 @@ func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error)
 }
 
 func notCompiled(path string, err error) error {
+	if errors.Is(err, errNotExecutable) {
+		return err
+	}
 	return fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
 }
 
