@@ -428,6 +428,10 @@ func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 		return &TrapError{trapReasons[code] + in.refusedText(in.refusal(int(code)))}
 	case strings.Contains(C.GoString(message), invalidExit):
 		return &TrapError{"the guest exited with a status above 125"}
+	case strings.Contains(C.GoString(message), uncaught):
+		return &TrapError{"the guest threw an exception that nothing catches"}
+	case strings.Contains(C.GoString(message), noExceptionRoom):
+		return &TrapError{fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)}
 	default:
 		return &TrapError{lastLine(C.GoString(message)) + in.refusedText(in.refusal(int(code)))}
 	}
@@ -455,8 +459,14 @@ func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
 	}
 }
 
-// invalidExit is what wasmtime 44 says of proc_exit with such a status.
+// invalidExit is what wasmtime 44 says of proc_exit with a status above 125.
 const invalidExit = "exit with invalid exit status"
+
+// What it says of exceptions.
+const (
+	uncaught        = "thrown Wasm exception"
+	noExceptionRoom = "GC heap out of memory"
+)
 
 const trapOutOfBounds = 1 // WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS
 

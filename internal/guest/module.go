@@ -209,7 +209,29 @@ func notCompiled(path string, err error) error {
 	if errors.Is(err, errNotExecutable) {
 		return err
 	}
-	return fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
+	reason := strings.TrimLeft(lastLine(err.Error()), "0123456789: ") // causes may be numbered
+	return fmt.Errorf("%s is not a module that can be compiled: %s%s", path, reason, proposalHint(reason))
+}
+
+// proposals are the parts of WebAssembly that the engine refuses, by words of wasmtime 44
+// for that, and what to do about it.
+var proposals = []struct{ words, hint string }{
+	{"legacy_exceptions", "exceptions of before the standard are not supported: build with -mllvm -wasm-use-legacy-eh=false (clang 20), or without exceptions (clang -fno-exceptions and no setjmp, Rust panic=abort)"},
+	{"threads", "threads are not supported: build without them (clang -mno-atomics, no -pthread)"},
+	{"gc feature", "garbage-collected types are not supported: build for linear memory"},
+	{"function references", "typed function references are not supported: build without them"},
+	{"stack switching", "stack switching is not supported: build without it"},
+	{"wide arithmetic", "wide arithmetic is not supported: build with -mno-wide-arithmetic"},
+	{"custom page sizes", "pages of other sizes are not supported: link without --page-size"},
+}
+
+func proposalHint(reason string) string {
+	for _, p := range proposals {
+		if strings.Contains(reason, p.words) {
+			return "; " + p.hint
+		}
+	}
+	return ""
 }
 
 // Close gives up one use of the module; the last one frees it. Instances must
