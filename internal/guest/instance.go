@@ -68,6 +68,7 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 type Instance struct {
 	store *wasmtime.Store
 	limit uint64         // memory_limit, in bytes
+	made  *wasmtime.Instance
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
@@ -222,6 +223,7 @@ func (in *Instance) start(m *Module, config Config, p plan) error {
 		return err
 	}
 
+	in.made = instance
 	c := in.c
 	memory := instance.GetExport(in.store, "memory").AsExtern()
 	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
