@@ -11,7 +11,6 @@ package guest
 // #include "call.h"
 // void wasmtime_config_parallel_compilation_set(void *config, bool parallel);
 // void wasmtime_config_wasm_exceptions_set(void *config, bool enable);
-// void wasmtime_config_wasm_threads_set(void *config, bool enable);
 // void wasmtime_config_async_stack_size_set(void *config, uint64_t bytes);
 import "C"
 
@@ -92,9 +91,6 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
 	C.wasmtime_config_async_stack_size_set(c, C.uint64_t(max(stackBytes, asyncStackBytes)))
 	C.wasmtime_config_wasm_exceptions_set(c, true)
-	// A guest must not wait in the host, where nothing ends it, and looks at memories by
-	// atomic instructions would be taken for growths (memory.c).
-	C.wasmtime_config_wasm_threads_set(c, false)
 	C.flbwt_memory_configure(c)
 	return config
 }

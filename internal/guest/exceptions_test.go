@@ -105,8 +105,6 @@ func TestTimeoutAmongExceptions(t *testing.T) {
 func TestProposals(t *testing.T) {
 	for own, want := range map[string]string{
 		`(tag $e) (func try throw $e catch $e end)`:                            "-wasm-use-legacy-eh=false",
-		`(memory 1 2 shared)`:                                                  "no -pthread",
-		`(func (drop (i32.atomic.load (i32.const 0))))`:                        "no -pthread",
 		`(type $s (struct (field i32))) (func (param (ref $s)))`:               "build for linear memory",
 		`(global (mut i31ref) (ref.null i31))`:                                 "build for linear memory",
 		`(type $t (func)) (func (param (ref $t)))`:                             "typed function references are not supported",

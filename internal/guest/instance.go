@@ -67,7 +67,7 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
 	store *wasmtime.Store
-	limit uint64         // memory_limit, in bytes
+	limit uint64 // memory_limit, in bytes
 	made  *wasmtime.Instance
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }

@@ -44,10 +44,11 @@ void flbwt_room_enter(flbwt_room *room) { current = room; }
 // a growth that it refuses by itself, because of the module's maximum or that of 65,536
 // pages. But it looks at the memory for each memory.grow: four or five times before it
 // calls grow, and three times after it has grown. Where it refuses, it looks six times in
-// all (three times if a 64-bit size overflows; four times if a limiter refuses), and
-// where nothing was to be added, four times. Otherwise it looks only after a fault, which
-// ends the call.
-enum { ASKED_FOR_NOTHING = 4, ASKED_AFTER_GROWTH = 3 };
+// all (four times if a limiter refuses), and where nothing was to be added, four times.
+// Otherwise it looks twice for a memory.atomic.notify or wait, for which there is no
+// reason without shared memory, and for a growth by 2^48 pages of a 64-bit memory; and
+// after a fault, which ends the call.
+enum { ASKED_FOR_NOTHING = 4, ASKED_AFTER_GROWTH = 3, ASKED_FOR_REFUSAL = 4 };
 
 // refused_unseen says whether so many looks were for more than a few growths by nothing.
 // A guest that asks for nothing three times in a call (once, if there is a limiter), and
@@ -55,9 +56,10 @@ enum { ASKED_FOR_NOTHING = 4, ASKED_AFTER_GROWTH = 3 };
 static bool refused_unseen(const flbwt_room *room, int asked)
 {
     if (room->limiter) {
-        return asked > 0;
+        return asked >= ASKED_FOR_REFUSAL;
     }
-    return asked > 0 && asked != ASKED_FOR_NOTHING && asked != 2 * ASKED_FOR_NOTHING;
+    return asked >= ASKED_FOR_REFUSAL && asked != ASKED_FOR_NOTHING &&
+           asked != 2 * ASKED_FOR_NOTHING;
 }
 
 enum flbwt_refusal flbwt_room_refusal(const flbwt_room *room)

@@ -58,12 +58,14 @@ func TestNullAfterRefusedGrowth(t *testing.T) {
 
 		{"room in another memory", "2", second, other(1), 0, [3]Outcome{Drop, Drop, NoMemory}},
 		{"more than another's maximum", "2", second, other(3), 0, [3]Outcome{NoMemory, NoMemory, NoMemory}},
-		{"more than 64 bits", "2", second, other(-1), 0, [3]Outcome{NoMemory, NoMemory, NoMemory}},
+		{"more than any memory of 64 bits", "2", second, other(1 << 40), 0, [3]Outcome{NoMemory, NoMemory, NoMemory}},
 		{"another, more than memory_limit", "2", "(memory $o i64 1)", other(5), 7 * pageBytes, [3]Outcome{NoMemory, NoMemory, NoMemory}},
 		{"another without a maximum", "2", "(memory $o i64 1)", other(2), 0, [3]Outcome{Drop, Drop, Drop}},
 		{"another, grown by nothing", "2", second, other(0), 0, [3]Outcome{Drop, Drop, Drop}},
 		{"another, refused and grown", "2", "(memory $o i64 1 100)", other(100) + other(1), 0, [3]Outcome{NoMemory, NoMemory, NoMemory}},
 		{"all memories have the limit together", "2", second, other(1) + grow(1), 5 * pageBytes, [3]Outcome{Drop, NoMemory, NoMemory}},
+
+		{"others are told", "2", "", "(drop (memory.atomic.notify (i32.const 0) (i32.const 1)))", 0, [3]Outcome{Drop, Drop, Drop}},
 
 		{"beside table.grow: room", "2", tables, grow(1), 0, [3]Outcome{Drop, Drop, Drop}},
 		{"beside table.grow: more than its maximum", "2 100", tables, grow(99), 0, [3]Outcome{NoMemory, NoMemory, NoMemory}},
@@ -122,6 +124,7 @@ func TestTrapSaysWhatWasRefused(t *testing.T) {
 		"memory_limit": {"2", "", grow(100), "unreachable code was reached (a panic or abort of the guest), after memory.grow was refused: it has 131072 bytes, and memory_limit is 655360", ""},
 		"its maximum":  {"2 4", "", grow(5), "after memory.grow was refused: the maximum of the module's memory does not allow it", ""},
 		"nothing":      {"2", "", grow(1) + "unreachable", "unreachable code was reached", none},
+		"a wait":       {"2", "", "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))", "atomic wait on non-shared memory", none},
 		// wasmtime looks at all memories then.
 		"a fault among memories": {"2", "(memory 1) (memory 1) (memory 1)", "(drop (i32.load (i32.const -4)))", "out of bounds memory access", none},
 		"a fault after a refusal": {"2", "", "(drop (memory.grow (i32.const 100))) (drop (i32.load (i32.const -4)))",
@@ -225,6 +228,7 @@ func TestStartsWithTooMuch(t *testing.T) {
 		{"(table 1048577 funcref)", "a table of 1048577 elements", 0},
 		{strings.Repeat("(table 1 funcref)", 17), "the module has 17 tables", 0},
 		{strings.Repeat("(memory 1)", 4), "the module has 5 memories", 0},
+		{"(memory 1 2 shared)", "the module has a shared memory", 0},
 	} {
 		m := load(t, inside("2", test.own, ""))
 		in, err := m.NewInstance(Config{Function: "filter", MemoryLimitBytes: test.limit})

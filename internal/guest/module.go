@@ -59,8 +59,8 @@ func (i item) isFunc() bool { return strings.HasPrefix(i.typ, "func ") }
 
 // memoryType is what the export "memory" is.
 type memoryType struct {
-	pages          uint64 // at the start
-	is64, isShared bool
+	pages uint64 // at the start
+	is64  bool
 }
 
 type moduleKey struct {
@@ -217,7 +217,6 @@ func notCompiled(path string, err error) error {
 // for that, and what to do about it.
 var proposals = []struct{ words, hint string }{
 	{"legacy_exceptions", "exceptions of before the standard are not supported: build with -mllvm -wasm-use-legacy-eh=false (clang 20), or without exceptions (clang -fno-exceptions and no setjmp, Rust panic=abort)"},
-	{"threads", "threads are not supported: build without them (clang -mno-atomics, no -pthread)"},
 	{"gc feature", "garbage-collected types are not supported: build for linear memory"},
 	{"function references", "typed function references are not supported: build without them"},
 	{"stack switching", "stack switching is not supported: build without it"},
@@ -288,7 +287,7 @@ func (m *Module) look() {
 	for _, e := range m.compiled.Exports() {
 		m.exports = append(m.exports, item{name: e.Name(), typ: typeString(e.Type())})
 		if t := e.Type().MemoryType(); t != nil && e.Name() == "memory" {
-			m.memory = &memoryType{pages: t.Minimum(), is64: t.Is64(), isShared: t.IsShared()}
+			m.memory = &memoryType{pages: t.Minimum(), is64: t.Is64()}
 		}
 	}
 	for _, i := range m.compiled.Imports() {

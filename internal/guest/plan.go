@@ -220,8 +220,6 @@ func (m *Module) problems(function string) []string {
 		add("the module exports no memory named \"memory\": link it with --export-memory")
 	case m.memory.is64:
 		add("the module has a 64-bit memory: build it for wasm32")
-	case m.memory.isShared:
-		add("the module has a shared memory: build it without threads")
 	}
 
 	byHint := make(map[string][]string)

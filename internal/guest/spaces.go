@@ -18,6 +18,7 @@ type spaces struct {
 	MemoryPages uint64  `json:"memory_pages,omitempty"` // of all, at the start
 	Tables      []table `json:"tables,omitempty"`
 	TableGrow   bool    `json:"table_grow,omitempty"` // it may have the instruction
+	Shared      bool    `json:"shared,omitempty"`     // one of the memories is
 }
 
 type table struct {
@@ -65,6 +66,9 @@ func (s *spaces) problems(limit uint64) []string {
 	if s.Memories > maxMemories {
 		add("the module has %d memories: at most %d are allowed", s.Memories, maxMemories)
 	}
+	if s.Shared {
+		add("the module has a shared memory: build it without threads")
+	}
 	if len(s.Tables) > maxTables {
 		add("the module has %d tables: at most %d are allowed", len(s.Tables), maxTables)
 	}
@@ -104,14 +108,15 @@ func spacesOf(wasm []byte) spaces {
 			// One more than is allowed is enough to know.
 			for n := min(section.number(), maxTables+1); n > 0 && len(section.rest) > 0; n-- {
 				section.refType()
-				least, most, bounded := section.limits()
-				s.Tables = append(s.Tables, table{least, most, bounded})
+				l := section.limits()
+				s.Tables = append(s.Tables, table{l.min, l.max, l.bounded})
 			}
 		case sectionMemory:
 			for n := section.number(); n > 0 && len(section.rest) > 0; n-- {
-				least, _, _ := section.limits()
+				l := section.limits()
 				s.Memories++
-				s.MemoryPages += min(least, maxPages+1) // more is refused all the same
+				s.MemoryPages += min(l.min, maxPages+1) // more is refused all the same
+				s.Shared = s.Shared || l.shared
 			}
 		}
 	}
@@ -170,11 +175,17 @@ func (r *binaryReader) refType() {
 	}
 }
 
-func (r *binaryReader) limits() (least, most uint64, bounded bool) {
-	bounded = r.byte()&1 != 0
-	least = r.number()
-	if bounded {
-		most = r.number()
+type limits struct {
+	min, max        uint64
+	bounded, shared bool
+}
+
+func (r *binaryReader) limits() (l limits) {
+	flags := r.byte()
+	l.bounded, l.shared = flags&1 != 0, flags&2 != 0
+	l.min = r.number()
+	if l.bounded {
+		l.max = r.number()
 	}
-	return least, most, bounded
+	return l
 }
