@@ -242,6 +242,16 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
     return FLBWT_REPLY;
 }
 
+// put copies n bytes and a NUL. from may be NULL if there are none, which memcpy may not
+// be given.
+static void put(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+    if (n > 0) {
+        memcpy(to, from, n);
+    }
+    to[n] = 0;
+}
+
 enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t tag_len,
                                     const uint8_t *in, uint32_t in_len, uint32_t sec,
                                     uint32_t nsec)
@@ -264,10 +274,8 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         // their lengths don't count the NUL.
         uint64_t tag_at = x->at + in_len + 1;
 
-        memcpy(g->base + x->at, in, in_len);
-        g->base[x->at + in_len] = 0;
-        memcpy(g->base + tag_at, tag, tag_len);
-        g->base[tag_at + tag_len] = 0;
+        put(g->base + x->at, in, in_len);
+        put(g->base + tag_at, tag, tag_len);
 
         wasmtime_val_raw_t args[6] = {
             {.i32 = (int32_t) tag_at}, {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) sec},

@@ -210,7 +210,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
-    if (x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
+    if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     bool changed = lane->changed;

@@ -82,7 +82,7 @@ var Table = []Option{
 	{Name: "timeout", Type: Time, Default: "1s",
 		Help: "Longest that the module may take for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
-		Help: "Most memory of one module instance; to grow beyond fails inside the module"},
+		Help: "Most memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
 		Help: "An instance whose memory has grown past this is replaced between two records; 0 for never"},
 	{Name: "breaker_failures", Type: Int, Default: "100",
