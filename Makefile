@@ -18,7 +18,7 @@ GOFLAGS_BUILD := -trimpath \
 GOFLAGS_LIBRARY := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--version-script=$(CURDIR)/exports.map"'
 
-.PHONY: help build run test race lint fuzz soak bench examples verify-examples clean
+.PHONY: help build run test race ubsan lint fuzz soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -46,6 +46,15 @@ test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
 race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./examples/... ./internal/...
 	$(GO) test -race -count=1 ./test/...
+
+# A shared object of its own: the one in build/ is not sanitized.
+UBSAN := CGO_CFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined" CGO_LDFLAGS=-fsanitize=undefined
+ubsan: ## runs the tests of the C code with gcc's sanitizer of undefined behaviour
+	$(UBSAN) $(GO) test ./internal/guest ./internal/filter ./internal/output
+	@mkdir -p $(BUILD)/ubsan
+	$(UBSAN) $(GO) build -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
+	@for door in $(notdir $(DOORS)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$door; done
+	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan $(GO) test -count=1 -short ./test/host
 
 lint: ## vet, staticcheck, gofmt
 	$(GO) vet ./...

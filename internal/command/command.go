@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 )
 
 // What Main returns.
@@ -47,7 +49,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.SetArgs(append([]string{}, args...)) // nil would stand for os.Args
 
-	err := root.Execute()
+	err := execute(root)
 	var write *writeError
 	switch {
 	case err == nil:
@@ -89,6 +91,21 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 	return fmt.Errorf("%w%s", err, hint("--"+unknown.GetSpecifiedName(), names))
+}
+
+// execute runs the command on a thread on whose stack guests may run, whatever the limits
+// of the process say of its own.
+func execute(root *cobra.Command) (err error) {
+	done := make(chan struct{})
+	failed := guest.Go(func() {
+		defer close(done)
+		err = root.Execute()
+	})
+	if failed != nil {
+		return fmt.Errorf("can't start a thread: %w", failed)
+	}
+	<-done
+	return err
 }
 
 // writeError is a failure of standard output.

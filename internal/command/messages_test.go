@@ -141,7 +141,7 @@ func TestCheckHasOptions(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--memory-limit", "1M"}, "it does not start: "},
+		{[]string{"--memory-limit", "1M"}, "memory_limit is 1000000"},
 		{[]string{"--allocator", "put,get"}, "allocator \"put,get\" does not name"},
 		{[]string{"--init-function", "get"}, "init_function \"get\" is not"},
 		{[]string{"--cache-dir", "/tmp/no/such"}, "cache_dir: not used"},

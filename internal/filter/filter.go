@@ -86,6 +86,9 @@ func Check(o options.Options) error {
 func (f *Filter) introduce(o options.Options) {
 	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
 		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config)))
+	for _, w := range o.Warnings {
+		f.log.always(Warn, w)
+	}
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.always(Warn, w)
 	}

@@ -65,9 +65,13 @@ static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t 
 bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
 {
     uint64_t previous_pages;
+    enum flbwt_refusal refused = g->room.refused;
+    int asked = g->room.asked;
     void *error = wasmtime_memory_grow(g->context, &g->memory,
                                        (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
 
+    g->room.refused = refused;
+    g->room.asked = asked;
     if (error != NULL) {
         wasmtime_error_delete(error);
         return false;
@@ -204,10 +208,10 @@ static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
     uint64_t size = g->size;
 
     if (at == 0) {
-        // What a leaky guest answers when malloc has failed is no wish to drop.
-        bool exhausted = size >= g->max_size && size > g->initial_size;
+        // What a guest answers when malloc has failed is no wish to drop.
+        bool failed = g->heap.failed || flbwt_room_refusal(&g->room) != FLBWT_NOT_REFUSED;
 
-        return exhausted || g->heap.failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
+        return failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
     }
     if (at >= size) {
         return FLBWT_BAD_POINTER;
@@ -240,6 +244,16 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
     return FLBWT_REPLY;
 }
 
+// put copies n bytes and a NUL. from may be NULL if there are none, which memcpy may not
+// be given.
+static void put(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+    if (n > 0) {
+        memcpy(to, from, n);
+    }
+    to[n] = 0;
+}
+
 enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t tag_len,
                                     const uint8_t *in, uint32_t in_len, uint32_t sec,
                                     uint32_t nsec)
@@ -255,16 +269,15 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         look_at_memory(g);
     }
     flbwt_watch_call(&g->watch);
+    flbwt_room_begin(&g->room);
     outcome = place(x, x->need);
     if (outcome == PLACED) {
         // Record and tag are NUL-terminated, as the built-in filter hands them out;
         // their lengths don't count the NUL.
         uint64_t tag_at = x->at + in_len + 1;
 
-        memcpy(g->base + x->at, in, in_len);
-        g->base[x->at + in_len] = 0;
-        memcpy(g->base + tag_at, tag, tag_len);
-        g->base[tag_at + tag_len] = 0;
+        put(g->base + x->at, in, in_len);
+        put(g->base + tag_at, tag, tag_len);
 
         wasmtime_val_raw_t args[6] = {
             {.i32 = (int32_t) tag_at}, {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) sec},
@@ -272,6 +285,7 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         };
         g->calls++;
         g->heap.failed = false;
+        flbwt_room_begin(&g->room); // what was refused to the allocator did not matter
         outcome = call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32)
                                                  : FLBWT_TRAPPED;
     }
@@ -319,11 +333,11 @@ static void trap_on_purpose(void *arg)
     }
 }
 
-void flbwt_learn_trap(void *context, const wasmtime_func_t *func)
+bool flbwt_learn_trap(void *context, const wasmtime_func_t *func)
 {
     flbwt_guest g = {.context = context, .function = *func};
 
-    flbwt_watch_learn(trap_on_purpose, &g);
+    return flbwt_watch_learn(trap_on_purpose, &g);
 }
 
 void flbwt_take_func(const void *external, wasmtime_func_t *func)

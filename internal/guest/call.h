@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memory.h"
 #include "watch.h"
 
 // wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
@@ -75,7 +76,7 @@ enum flbwt_outcome {
     FLBWT_DROP,           // NULL, or the empty string
     FLBWT_TRAPPED,        // the call trapped, or the guest exited
     FLBWT_TIMED_OUT,      // the call took too long and was ended
-    FLBWT_NO_MEMORY,      // the guest answered 0 because it has no memory left
+    FLBWT_NO_MEMORY,      // the guest answered 0, and memory was refused to it
     FLBWT_BAD_BUFFER,     // the allocator's buffer is not inside memory
     FLBWT_BAD_POINTER,    // the reply starts outside memory
     FLBWT_UNTERMINATED,   // the reply does not end inside memory
@@ -125,9 +126,8 @@ typedef struct {
     uint64_t region, region_len;
     uint64_t known_size; // FLBWT_GROWN: memory size after the last growth
     uint64_t calls;
-    // Memory that has grown from initial_size to max_size can't grow any more.
-    uint64_t initial_size, max_size;
-    uint64_t recycle_size; // more memory than this: the guest is to be replaced
+    flbwt_room room;
+    uint64_t recycle_bytes; // more in room than this: the guest is to be replaced
     bool recycle;          // it has more, or not enough: to be replaced before the next call
     flbwt_heap heap;
     flbwt_watch watch;
@@ -166,7 +166,7 @@ static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
 }
 
 // flbwt_memory_grow adds pages for that many bytes and answers the address of the
-// first. False: the module or the store does not allow it.
+// first. False: that is refused. It does not count as refused to the guest.
 bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
 
 // flbwt_take_func and flbwt_take_memory copy the item out of a wasmtime_extern_t
@@ -181,8 +181,9 @@ void flbwt_capture_output(void *config, flbwt_guest *guest);
 // flbwt_write appends to what the guest wrote, as far as there is room.
 void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 
-// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog.
-void flbwt_learn_trap(void *context, const wasmtime_func_t *func);
+// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
+// it learnt nothing.
+bool flbwt_learn_trap(void *context, const wasmtime_func_t *func);
 
 // flbwt_explain answers what a trap or error says, as text to be freed, and
 // deletes both. code is a wasmtime_trap_code_enum or -1; exit_status is set and

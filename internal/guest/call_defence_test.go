@@ -89,39 +89,6 @@ func TestReplyAtTheEdge(t *testing.T) {
 	}
 }
 
-// NULL is a drop, unless the guest's memory has grown and can't grow any more.
-func TestNullWithAndWithoutRoom(t *testing.T) {
-	const grow = "(drop (memory.grow (i32.const 1)))"
-	for _, test := range []struct {
-		name, memory, body string
-		limit              int64
-		want               [3]Outcome
-	}{
-		{"no room from the start, by its maximum", "2 2", "", 0, [3]Outcome{Drop, Drop, Drop}},
-		{"no room from the start, by memory_limit", "2", "", 2 * pageBytes, [3]Outcome{Drop, Drop, Drop}},
-		{"room", "2", grow, 0, [3]Outcome{Drop, Drop, Drop}},
-		{"full by its maximum", "2 4", grow, 0, [3]Outcome{Drop, NoMemory, NoMemory}},
-		{"full by memory_limit", "2", grow, 4 * pageBytes, [3]Outcome{Drop, NoMemory, NoMemory}},
-		{"full by memory_limit that is no whole page", "2", grow, 5*pageBytes - 1, [3]Outcome{Drop, NoMemory, NoMemory}},
-		{"its maximum is less than memory_limit", "2 4", grow, 100 * pageBytes, [3]Outcome{Drop, NoMemory, NoMemory}},
-	} {
-		in := instantiate(t, `(module (memory (export "memory") `+test.memory+`)
-  (func (export "malloc") (param i32) (result i32) (i32.const 65536))
-  (func (export "free") (param i32))
-  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) `+test.body+` (i32.const 0)))`,
-			Config{MemoryLimitBytes: test.limit})
-		var b Batch
-		var got [3]Outcome
-		for i := range got {
-			got[i], _ = reply(t, in, &b, []byte(`{"a":1}`), nil)
-		}
-		if got != test.want {
-			t.Errorf("%s: %v, want %v", test.name, got, test.want)
-		}
-		b.Close()
-	}
-}
-
 // A guest without allocator gets a fresh region for the second record, and
 // whenever its memory has grown by itself: it may hold the old one for its own.
 func TestRegionIsFresh(t *testing.T) {

@@ -31,7 +31,7 @@ type Config struct {
 	HeapBytes          int64         // least region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none
-	MemoryLimitBytes   int64         // of linear memory; 0 means what the module allows
+	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
 	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
 }
 
@@ -56,13 +56,6 @@ const (
 	collectorPages = 16
 )
 
-// Limits that no option sets: more than any guest of use needs.
-const (
-	maxTableElements = 1 << 20
-	maxTables        = 16
-	maxMemories      = 4
-)
-
 // startTimeout is what _initialize and start functions may take, if the timeout
 // of a record is shorter. Large modules set up their heaps there. A variable for
 // the tests' sake.
@@ -77,6 +70,8 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
 	store *wasmtime.Store
+	limit uint64 // memory_limit, in bytes
+	made  *wasmtime.Instance
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
@@ -136,24 +131,38 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.MaxReplyBytes == 0 {
 		c.max_reply = DefaultMaxReplyBytes
 	}
-	c.initial_size = C.uint64_t(m.memory.pages * pageBytes)
-	c.max_size = maxPages * pageBytes
-	if m.memory.bounded {
-		c.max_size = C.uint64_t(m.memory.mostPages * pageBytes)
-	}
-	limit := int64(-1)
-	if config.MemoryLimitBytes > 0 {
-		limit = config.MemoryLimitBytes / pageBytes * pageBytes
-		c.max_size = min(c.max_size, C.uint64_t(limit))
-	}
-	in.store.Limiter(limit, maxTableElements, 1, maxTables, maxMemories)
-	c.recycle_size = math.MaxUint64
+	in.limit = config.memoryLimit()
+	in.bound(m)
+	c.recycle_bytes = math.MaxUint64
 	if config.RecycleMemoryBytes > 0 {
-		c.recycle_size = C.uint64_t(config.RecycleMemoryBytes)
+		c.recycle_bytes = C.uint64_t(config.RecycleMemoryBytes)
 	}
 	c.watch.code, c.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
 		c.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
+	}
+}
+
+// memoryLimit is the bytes that an instance may have.
+func (c *Config) memoryLimit() uint64 {
+	if c.MemoryLimitBytes > 0 {
+		return uint64(c.MemoryLimitBytes)
+	}
+	return math.MaxUint64
+}
+
+// bound limits the memories and tables of the instance.
+func (in *Instance) bound(m *Module) {
+	s := &m.traits.Storage
+	b := s.budget(in.limit)
+	room := &in.c.room
+	room.bytes = C.uint64_t(b.tableBytes)
+	// The room for tables is memory's no more, and what they have is counted.
+	room.limit = C.uint64_t(in.limit - (b.tablesRoom - b.tableBytes))
+	if s.TableGrow {
+		// A limiter would hide growths of memory that are refused (memory.c).
+		room.limiter = true
+		in.store.Limiter(-1, int64(b.tableElements), 1, maxTables, maxMemories)
 	}
 }
 
@@ -231,12 +240,14 @@ func (in *Instance) start(m *Module, config Config, p plan) error {
 		return err
 	}
 
+	in.made = instance
 	c := in.c
 	memory := instance.GetExport(in.store, "memory").AsExtern()
 	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
 	if m.collects() {
 		// A module that can't have it does without.
-		_, _ = instance.GetExport(in.store, "memory").Memory().Grow(in.store, collectorPages)
+		var from C.uint64_t
+		C.flbwt_memory_grow(c, collectorPages*pageBytes, &from)
 	}
 	take := func(name string, to *C.wasmtime_func_t) {
 		external := instance.GetFunc(in.store, name).AsExtern()
@@ -263,13 +274,16 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*was
 	C.flbwt_watch_enter(&in.c.watch)
 	defer C.flbwt_watch_leave(&in.c.watch)
 
+	C.flbwt_room_enter(&in.c.room)
 	instance, err := linker.Instantiate(in.store, m.compiled)
+	C.flbwt_room_enter(nil)
 	if err != nil {
-		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err))
+		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.room.refused))
 	}
+	C.flbwt_room_made(&in.c.room, C.int(m.traits.Storage.Memories))
 	for _, name := range p.init {
 		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !exitedWell(err) {
-			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err))
+			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err, in.refusal(trapCode(err))))
 		}
 	}
 	return instance, nil
@@ -285,11 +299,20 @@ func exitedWell(err error) bool {
 	return ok && status == 0
 }
 
-func (in *Instance) startError(err error) error {
+func (in *Instance) startError(err error, refusal C.enum_flbwt_refusal) error {
 	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
 		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
 	}
-	return errors.New(reason(err.Error()))
+	return errors.New(reason(err.Error()) + in.refusedText(refusal))
+}
+
+// trapCode is the wasmtime_trap_code_enum of an error, or -1.
+func trapCode(err error) int {
+	var trap *wasmtime.Trap
+	if errors.As(err, &trap) && trap.Code() != nil {
+		return int(*trap.Code())
+	}
+	return -1
 }
 
 // Close frees the instance. It may be called twice.
@@ -305,10 +328,8 @@ func (in *Instance) Close() {
 	in.c = nil
 }
 
-// MemoryBytes answers the size of the guest's linear memory.
-func (in *Instance) MemoryBytes() uint64 {
-	return uint64(C.wasmtime_memory_data_size(in.c.context, &in.c.memory))
-}
+// MemoryBytes answers what the guest's memories have in all, and its tables had at first.
+func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.room.bytes) }
 
 // HasOutput says whether the guest wrote to stdout or stderr since Output.
 func (in *Instance) HasOutput() bool {
@@ -426,22 +447,56 @@ func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 	case bool(exited):
 		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int(status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
-		return &TrapError{trapReasons[code], trapReasons[code]}
+		return &TrapError{trapReasons[code], trapReasons[code] + in.refusedText(in.refusal(int(code)))}
 	case strings.Contains(C.GoString(message), invalidExit):
 		return &TrapError{"exit", "the guest exited with a status above 125"}
+	case strings.Contains(C.GoString(message), uncaught):
+		return &TrapError{"exception", "the guest threw an exception that nothing catches"}
+	case strings.Contains(C.GoString(message), noExceptionRoom):
+		return &TrapError{"no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)}
 	default:
-		return &TrapError{"abort", reason(C.GoString(message))}
+		return &TrapError{"abort", reason(C.GoString(message)) + in.refusedText(in.refusal(int(code)))}
 	}
 }
 
-// invalidExit is what wasmtime 44 says of proc_exit with such a status.
+// refusal is why memory was refused to a guest that has stopped, if it was.
+func (in *Instance) refusal(trapCode int) C.enum_flbwt_refusal {
+	if trapCode == trapOutOfBounds {
+		return in.c.room.refused // wasmtime has looked at the memories for the fault, too
+	}
+	return C.flbwt_room_refusal(&in.c.room)
+}
+
+// refusedText is what goes behind why a guest has stopped.
+func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
+	switch refusal {
+	case C.FLBWT_REFUSED_LIMIT:
+		return fmt.Sprintf(", after memory.grow was refused: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)
+	case C.FLBWT_REFUSED_MAXIMUM:
+		return ", after memory.grow was refused: the maximum of the module's memory does not allow it"
+	case C.FLBWT_REFUSED_HOST:
+		return ", after memory.grow was refused: the host has no memory"
+	default:
+		return ""
+	}
+}
+
+// invalidExit is what wasmtime 44 says of proc_exit with a status above 125.
 const invalidExit = "exit with invalid exit status"
+
+// What it says of exceptions.
+const (
+	uncaught        = "thrown Wasm exception"
+	noExceptionRoom = "GC heap out of memory"
+)
+
+const trapOutOfBounds = 1 // WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS
 
 // trapReasons words wasmtime_trap_code_enum (include/wasmtime/trap.h, v44.0.0)
 // as far as modules without references and threads can cause them.
 var trapReasons = [...]string{
 	"stack overflow",
-	"out of bounds memory access",
+	trapOutOfBounds: "out of bounds memory access",
 	"misaligned memory access",
 	"out of bounds table access",
 	"indirect call to null",

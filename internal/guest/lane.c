@@ -111,7 +111,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
-    if (x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
+    if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     if (lane->record.lossy && !g->msgpack) {
@@ -215,7 +215,7 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         lane->trap = x.trap;
         lane->error = x.error;
     }
-    else if (lane->outcome == FLBWT_NO_MEMORY || g->size > g->recycle_size) {
+    else if (lane->outcome == FLBWT_NO_MEMORY || g->room.bytes > g->recycle_bytes) {
         g->recycle = true;
     }
     if (!handled) {

@@ -72,11 +72,14 @@ func Load(s Source) (*Module, error) {
 	return loadContent(s, content)
 }
 
-func loadContent(s Source, content []byte) (_ *Module, err error) {
+func loadContent(s Source, content []byte) (*Module, error) {
 	if isPrecompiled(content) && !s.AllowPrecompiled {
 		return nil, fmt.Errorf("%s is machine code, which runs without a check: if you trust where it comes from, set allow_precompiled on; else give the .wasm file", s.Path)
 	}
-	engine := engineFor(s.StackBytes)
+	engine, err := engineFor(s.StackBytes)
+	if err != nil {
+		return nil, err
+	}
 	key := moduleKey{sha256.Sum256(content), engine}
 
 	// Held while compiling, so that filters that start at once compile once.
@@ -200,7 +203,11 @@ func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error)
 }
 
 func notCompiled(path string, err error) error {
-	return fmt.Errorf("%s is not a module that can be compiled: %s", path, oneLine(err.Error()))
+	if errors.Is(err, errNotExecutable) {
+		return err
+	}
+	reason := oneLine(err.Error())
+	return fmt.Errorf("%s is not a module that can be compiled: %s%s", path, reason, proposalHint(reason))
 }
 
 // excerpt is how the parser of the text format shows lines of it.
@@ -220,6 +227,26 @@ func oneLine(message string) string {
 		}
 	}
 	return hostlog.Printable(strings.Join(parts, ": "), hostlog.MaxTextBytes)
+}
+
+// proposals are the parts of WebAssembly that the engine refuses, by words of wasmtime 44
+// for that, and what to do about it.
+var proposals = []struct{ words, hint string }{
+	{"legacy_exceptions", "exceptions of before the standard are not supported: build with -mllvm -wasm-use-legacy-eh=false (clang 20), or without exceptions (clang -fno-exceptions and no setjmp, Rust panic=abort)"},
+	{"gc feature", "garbage-collected types are not supported: build for linear memory"},
+	{"function references", "typed function references are not supported: build without them"},
+	{"stack switching", "stack switching is not supported: build without it"},
+	{"wide arithmetic", "wide arithmetic is not supported: build with -mno-wide-arithmetic"},
+	{"custom page sizes", "pages of other sizes are not supported: link without --page-size"},
+}
+
+func proposalHint(reason string) string {
+	for _, p := range proposals {
+		if strings.Contains(reason, p.words) {
+			return "; " + p.hint
+		}
+	}
+	return ""
 }
 
 // Share answers the module for one more use.

@@ -46,6 +46,7 @@ func (m *Module) plan(config Config) plan {
 	p.chooseInit(m, config.Init)
 	p.chooseAllocator(m, config.Allocator)
 	p.problems = append(m.problems(config.Function), p.problems...)
+	p.problems = append(p.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
 		switch {
 		case m.export("_start") != nil && m.export("_initialize") == nil:
@@ -227,8 +228,6 @@ func (m *Module) problems(function string) []string {
 		add("the module exports no memory named \"memory\": link it without --import-memory, or export it by that name")
 	case m.memory.is64:
 		add("the module has a 64-bit memory: build it for wasm32")
-	case m.memory.isShared:
-		add("the module has a shared memory: build it without threads")
 	}
 
 	byHint := make(map[string][]item)
@@ -322,6 +321,8 @@ type traits struct {
 	Go           bool `json:"go,omitempty"`            // built by Go, not TinyGo
 	TinyGoExport bool `json:"tinygo_export,omitempty"` // has TinyGo's //go:wasmexport
 	ScriptHeap   bool `json:"script_heap,omitempty"`   // has an allocator of AssemblyScript
+
+	Storage storage `json:"storage"`
 }
 
 // The allocators of AssemblyScript take all memory up to memory.size for their own
@@ -348,6 +349,7 @@ func traitsOf(wasm []byte) traits {
 	return traits{
 		Go:         isGo,
 		ScriptHeap: hasScriptHeap(wasm),
+		Storage:    storageOf(wasm),
 		// What its runtime says when such a function is called at the wrong time, and
 		// with -panic=trap what its wrappers are called (src/runtime/
 		// runtime_wasmentry.go and compiler/symbol.go, 0.34).

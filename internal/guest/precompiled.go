@@ -194,7 +194,10 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		return CompileInfo{}, fmt.Errorf("this machine has no %s: code can be made only for what the compiling machine has", strings.Join(missing, ", "))
 	}
 
-	engine := engineFor(0)
+	engine, err := engineFor(0)
+	if err != nil {
+		return CompileInfo{}, err
+	}
 	if !native {
 		c := engineConfig(minStackBytes, true)
 		if err := c.SetTarget(hostTarget()); err != nil {
@@ -214,7 +217,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		module, err = wasmtime.NewModule(engine, wasm)
 	}
 	if err != nil {
-		return CompileInfo{}, notCompiled(path, err)
+		return CompileInfo{}, notCompiled(path, notExecutable(err))
 	}
 	defer module.Close()
 	info := CompileInfo{
@@ -320,6 +323,9 @@ func deserialize(engine *wasmtime.Engine, file []byte) (h header, module *wasmti
 		return h, nil, nil, err
 	}
 	module, err = wasmtime.NewModuleDeserialize(engine, code)
+	if err = notExecutable(err); errors.Is(err, errNotExecutable) {
+		return h, nil, nil, err
+	}
 	if err != nil {
 		return h, nil, nil, fmt.Errorf("wasmtime can't run its code here (%s): compile the .wasm on this machine", reason(err.Error()))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bytecodealliance/wasmtime-go/v44"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -66,7 +67,10 @@ func Inspect(source Source, config Config) (Report, error) {
 		r.Problems = append(r.Problems, fmt.Sprintf("it does not start: %v", err))
 		return r, nil
 	}
-	instance.Close()
+	defer instance.Close()
+	if n := instance.stackBehindData(); n > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the module's own stack has %d bytes behind its data: if it needs more, it writes over the data, which nothing notices (the built-in filter does); link it with -Wl,--stack-first, then an overflow is a trap, and with -Wl,-z,stack-size=BYTES for more", n))
+	}
 	return r, nil
 }
 
@@ -82,4 +86,30 @@ func listed[T any](items []T, text func(T) string) []string {
 		list = append(list, fmt.Sprintf("and %d more", more))
 	}
 	return list
+}
+
+// stackBehindData is the size of the stack that wasm-ld has put between data and heap; 0 if
+// it has not, or if nothing tells. The two symbols are those by which WAMR knows, too
+// (core/iwasm/interpreter/wasm_loader.c, 2.4.1).
+func (in *Instance) stackBehindData() int64 {
+	dataEnd, ok := in.exportedConstant("__data_end")
+	heapBase, ok2 := in.exportedConstant("__heap_base")
+	const alignment = 16
+	if !ok || !ok2 || heapBase-dataEnd <= alignment {
+		return 0
+	}
+	return heapBase - dataEnd
+}
+
+// exportedConstant answers an address that the module exports.
+func (in *Instance) exportedConstant(name string) (int64, bool) {
+	export := in.made.GetExport(in.store, name)
+	if export == nil || export.Global() == nil {
+		return 0, false
+	}
+	value := export.Global().Get(in.store)
+	if value.Kind() != wasmtime.KindI32 {
+		return 0, false
+	}
+	return int64(uint32(value.I32())), true
 }

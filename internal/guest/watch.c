@@ -669,7 +669,7 @@ static void learn_pc(int sig, siginfo_t *info, void *context)
     before_learning.sa_sigaction(sig, info, context);
 }
 
-void flbwt_watch_learn(void (*trap)(void *), void *arg)
+bool flbwt_watch_learn(void (*trap)(void *), void *arg)
 {
     struct sigaction action;
 
@@ -680,4 +680,5 @@ void flbwt_watch_learn(void (*trap)(void *), void *arg)
     sigaction(SIGILL, &action, NULL);
     trap(arg);
     sigaction(SIGILL, &before_learning, NULL);
+    return trap_pc != NULL;
 }

@@ -53,8 +53,8 @@ bool flbwt_watch_overdue(flbwt_watch *watch);
 void flbwt_watch_waited(flbwt_watch *watch, uint64_t ns);
 
 // flbwt_watch_learn calls trap, a function that makes a guest trap by
-// "unreachable", and keeps where in the machine code that happened.
-void flbwt_watch_learn(void (*trap)(void *), void *arg);
+// "unreachable", and keeps where in the machine code that happened. False: it did not.
+bool flbwt_watch_learn(void (*trap)(void *), void *arg);
 
 // flbwt_signals_keep remembers the signal handlers of wasmtime, once it has
 // installed them: flbwt_watch_enter puts them back where the host has installed

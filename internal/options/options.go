@@ -8,6 +8,7 @@ package options
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -60,6 +61,10 @@ type Option struct {
 // must hold it.
 const MaxWasmStackBytes = 4_000_000
 
+// maxWasmHeapBytes bounds wasm_heap_size, as an eighth of memory_limit does: the room
+// grows by itself, and is there twice.
+const maxWasmHeapBytes = 16_000_000
+
 // Table lists every option of the filter, in the order in which they are
 // documented. Names are snake_case; the host compares them without case.
 var Table = []Option{
@@ -78,7 +83,7 @@ var Table = []Option{
 	{Name: "timeout", Type: Time, Default: "1s",
 		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
-		Help: "Most memory of one module instance; to grow beyond fails inside the module"},
+		Help: "Most memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
 		Help: "An instance whose memory has grown past this is replaced between two records; 0 for never"},
 	{Name: "breaker_failures", Type: Int, Default: "100",
@@ -96,9 +101,9 @@ var Table = []Option{
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
-		Help: "Least room for tag and record in a module that exports no allocator; grows with the records"},
+		Help: "Least room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
-		Help: "Native stack of the module; at least 512K are always given, at most 4M"},
+		Help: "Native stack of the module; at least 512 KiB are always given, at most 4M"},
 }
 
 // EventFormat says how a record crosses into the guest and back.
@@ -158,6 +163,10 @@ type Options struct {
 
 	WasmHeapBytes  int64
 	WasmStackBytes int64
+
+	// What the user should know of values that were not taken as they are; lines for
+	// the log.
+	Warnings []string
 }
 
 // Error is a value that an option can't take, worded for the log of the host, which
@@ -181,6 +190,7 @@ func Parse(get func(name string) (value string, ok bool)) (Options, error) {
 	p := parser{get: get}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
+	o.Warnings = p.warnings
 	if p.err != nil {
 		return Options{}, p.err
 	}
@@ -189,20 +199,21 @@ func Parse(get func(name string) (value string, ok bool)) (Options, error) {
 
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
+	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
 	return Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
 		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
-		WasmHeapBytes:  p.size("wasm_heap_size", 0, 1_000_000_000),
-		WasmStackBytes: p.size("wasm_stack_size", 0, MaxWasmStackBytes),
+		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
+		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
-		MemoryLimitBytes:   p.size("memory_limit", 64<<10, 4<<30),
+		MemoryLimitBytes:   memoryLimit,
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
@@ -216,8 +227,9 @@ func (p *parser) shared() Options {
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	get func(string) (string, bool)
-	err error
+	get      func(string) (string, bool)
+	err      error
+	warnings []string
 }
 
 func (p *parser) fail(option, value, want string) {
@@ -295,6 +307,18 @@ func (p *parser) size(name string, least, most int64) int64 {
 		return 0
 	}
 	return n
+}
+
+// clampedSize reads a size that the built-in filter has, too, which refuses nothing: what
+// is too much, or negative, or no size at all, is as much as there may be.
+func (p *parser) clampedSize(name string, most int64) int64 {
+	v := p.value(name)
+	n := hostSize(v)
+	if n >= 0 && n <= float64(most) {
+		return int64(n)
+	}
+	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the most that is given", name, v, most))
+	return most
 }
 
 func (p *parser) number(name string, least, most int64) int64 {
@@ -447,6 +471,35 @@ func parseTime(s string) (time.Duration, bool) {
 	d, err := time.ParseDuration(strings.ToLower(s))
 	return d, err == nil && d >= 0
 }
+
+// hostSize reads a size exactly as Fluent Bit does, which makes -1 of what it can't read
+// (flb_utils_size_to_bytes in src/flb_utils.c, 5.1.1; 1.9.10 knows no fractions). The
+// number at the start counts, and up to two characters behind the last digit.
+func hostSize(s string) float64 {
+	if strings.EqualFold(s, "false") {
+		return 0
+	}
+	if s == "" {
+		return -1
+	}
+	digits := strings.TrimRightFunc(s[1:], func(r rune) bool { return r < '0' || r > '9' })
+	number, suffix := s[:1+len(digits)], strings.ToUpper(s[1+len(digits):])
+	n, _ := strconv.ParseFloat(leadingNumber.FindString(number), 64)
+	switch suffix {
+	case "":
+		return math.Trunc(n)
+	case "K", "KB":
+		return math.Trunc(n * 1e3)
+	case "M", "MB":
+		return math.Trunc(n * 1e6)
+	case "G", "GB":
+		return math.Trunc(n * 1e9)
+	default:
+		return -1
+	}
+}
+
+var leadingNumber = regexp.MustCompile(`^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?`)
 
 // parseSize reads a size as Fluent Bit's flb_utils_size_to_bytes does (decimal
 // factors, a B behind them if one likes; src/flb_utils.c, 5.1.1), but refuses what that

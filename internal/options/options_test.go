@@ -140,15 +140,6 @@ func TestParseErrors(t *testing.T) {
 		{"event_format", ""},
 		{"accessible_paths", "/,/does/not/exist"},
 		{"accessible_paths", file},
-		{"wasm_heap_size", "-1"},
-		{"wasm_heap_size", "1.5k"},
-		{"wasm_heap_size", "8 k"},
-		{"wasm_heap_size", "lots"},
-		{"wasm_heap_size", "k"},
-		{"wasm_heap_size", "2G"},
-		{"wasm_heap_size", "9223372036854775807G"},
-		{"wasm_stack_size", "4000001"},
-		{"wasm_stack_size", "8KBB"},
 		{"env", "A"},
 		{"env", "=b"},
 		{"env", "1A=b"},
@@ -167,7 +158,13 @@ func TestParseErrors(t *testing.T) {
 		{"timeout", "1 s"},
 		{"memory_limit", "0"},
 		{"memory_limit", "5G"},
+		{"memory_limit", "-1"},
+		{"memory_limit", "1.5M"},
+		{"memory_limit", "8 M"},
+		{"memory_limit", "M"},
+		{"memory_limit", "9223372036854775807G"},
 		{"recycle_memory", "x"},
+		{"recycle_memory", "8KBB"},
 		{"workers", "0"},
 		{"workers", "65"},
 		{"breaker_failures", "-1"},
@@ -224,6 +221,48 @@ func TestEnvErrorsShowNoValue(t *testing.T) {
 		_, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "env": value}))
 		if err == nil || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+// The built-in filter refuses no size, so a configuration that it runs has to run here.
+func TestSizesOfTheBuiltInFilter(t *testing.T) {
+	const most = 4_000_000
+	for value, want := range map[string]struct {
+		bytes  int64
+		warned bool
+	}{
+		"8192": {8192, false}, "64k": {64_000, false}, "1.5k": {1_500, false}, "2MB": {2_000_000, false}, "4M": {most, false},
+		"0": {0, false}, "false": {0, false}, "1e3": {1000, false}, "+5": {5, false}, "x8": {0, false},
+		"4000001": {most, true}, "8M": {most, true}, "2G": {most, true}, "9223372036854775807G": {most, true},
+		// -1 in Fluent Bit, which is the largest there is as a size_t.
+		"-1": {most, true}, "-8k": {most, true}, "lots": {most, true}, "k": {0, false}, "8 k": {most, true}, "8KBB": {most, true},
+		"8KK": {most, true}, "8B": {most, true}, "": {most, true},
+	} {
+		o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "wasm_stack_size": value}))
+		if err != nil {
+			t.Errorf("%q: %v", value, err)
+			continue
+		}
+		if o.WasmStackBytes != want.bytes || (len(o.Warnings) > 0) != want.warned {
+			t.Errorf("%q: %d bytes, warnings %q; want %v", value, o.WasmStackBytes, o.Warnings, want)
+		}
+		for _, part := range []string{"wasm_stack_size", fmt.Sprintf("%q", value), fmt.Sprint(want.bytes)} {
+			if want.warned && !strings.Contains(o.Warnings[0], part) {
+				t.Errorf("%q: the warning does not have %s: %s", value, part, o.Warnings[0])
+			}
+		}
+	}
+	// The room for records has to have its place in memory_limit.
+	for limit, want := range map[string]int64{"256M": 16_000_000, "8M": 1_000_000, "65536": 8192} {
+		values := map[string]string{"wasm_path": "a", "function_name": "b", "wasm_heap_size": "2G", "memory_limit": limit, "emit_to": "stdout"}
+		o, err := Parse(set(values))
+		if err != nil || o.WasmHeapBytes != want || len(o.Warnings) != 1 {
+			t.Errorf("memory_limit %s: %d bytes, %q, %v; want %d", limit, o.WasmHeapBytes, o.Warnings, err, want)
+		}
+		out, err := ParseOutput("redact.3", set(values))
+		if err != nil || out.WasmHeapBytes != want || len(out.Warnings) != 1 {
+			t.Errorf("output, memory_limit %s: %d bytes, %q, %v; want %d", limit, out.WasmHeapBytes, out.Warnings, err, want)
 		}
 	}
 }

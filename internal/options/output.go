@@ -145,6 +145,7 @@ func ParseOutput(name string, get func(name string) (value string, ok bool)) (Ou
 		EngineTimeout:   p.time("engine_timeout", 0, 10*time.Second),
 		RetryCacheBytes: p.size("retry_cache", 1_000_000, 1<<40),
 	}
+	o.Warnings = p.warnings
 	p.place(&o)
 	p.tls(&o)
 	if o.SelfHostname == "" {

@@ -161,8 +161,8 @@ func (p *process) takeLogs() []logLine {
 	return logs
 }
 
-// waitLog waits for a line of this level that holds all the parts, and answers
-// it.
+// waitLog waits for a line of this level, or of any if it is 0, that holds all the
+// parts, and answers it.
 func (p *process) waitLog(level int, parts ...string) string {
 	p.t.Helper()
 	var seen []logLine
@@ -171,7 +171,7 @@ func (p *process) waitLog(level int, parts ...string) string {
 		logs := p.takeLogs()
 		seen = append(seen, logs...)
 		for _, l := range logs {
-			if l.level == level && containsAll(l.text, parts) {
+			if (level == 0 || l.level == level) && containsAll(l.text, parts) {
 				return l.text
 			}
 		}
