@@ -1278,21 +1278,21 @@ static uint32_t do_path_rename(call *c)
 static uint32_t do_path_link(call *c)
 {
     flbwt_place from, to;
-    uint32_t error;
-
-    if (param(c, 1) != 0) { // links are not followed
-        return E_INVAL;
-    }
-    error = get_place(c, 0, 2, 0, EPERM, &from);
+    uint32_t error = get_place(c, 0, 2, 0, EPERM, &from);
     if (error != OK) {
         return error;
     }
     error = get_place(c, 4, 5, 1, EEXIST, &to);
     if (error == OK) {
-        // The kernel would follow a link with a slash behind it.
-        error = strchr(from.name, '/') != NULL
-                    ? E_NOTDIR
-                    : result(linkat(from.dir, from.name, to.dir, to.name, 0));
+        if (param(c, 1) != 0) { // links are not followed
+            error = E_INVAL;
+        }
+        else if (strchr(from.name, '/') != NULL) { // as the kernel would
+            error = E_NOTDIR;
+        }
+        else {
+            error = result(linkat(from.dir, from.name, to.dir, to.name, 0));
+        }
         flbwt_leave_place(&to);
     }
     flbwt_leave_place(&from);

@@ -40,3 +40,8 @@ func (in *Instance) grant(config Config) error {
 	}
 	return nil
 }
+
+// memoryData is where the guest's memory is, for the tests' sake.
+func (in *Instance) memoryData() unsafe.Pointer {
+	return unsafe.Pointer(C.wasmtime_memory_data(in.c.context, &in.c.memory))
+}
