@@ -23,8 +23,6 @@ enum {
     RESOLVE_NO_MAGICLINKS = 0x02,
     RESOLVE_BENEATH = 0x08,
 
-    // As the kernel counts them (MAXSYMLINKS, include/linux/namei.h).
-    LINKS_MOST = 40,
     // How often the kernel is asked again that has seen something move meanwhile.
     TRIES_MOST = 4,
 };
@@ -125,7 +123,7 @@ static int go_along(walker *w, int link, const char *left)
 {
     ssize_t n;
 
-    if (++w->links > LINKS_MOST) {
+    if (++w->links > FLBWT_LINKS_MOST) {
         return -ELOOP;
     }
     n = readlinkat(link, "", w->other, FLBWT_WASI_PATH_BYTES);

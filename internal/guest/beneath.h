@@ -5,6 +5,10 @@
 
 #include "hostcall.h"
 
+// How many symbolic links a path may lead along, as the kernel counts them (MAXSYMLINKS,
+// include/linux/namei.h).
+enum { FLBWT_LINKS_MOST = 40 };
+
 // flbwt_beneath opens what a path names below dir, as a place only (O_PATH): nothing
 // waits for that, and no device or FIFO notices it. flags are O_NOFOLLOW and O_DIRECTORY,
 // as for open(2). It answers a descriptor or a negative errno: EPERM for a path that

@@ -593,6 +593,49 @@ func TestLongCallsAreCut(t *testing.T) {
 	}
 }
 
+// Guests that do nothing but call functions of files are ended like others.
+func TestTimeoutInFiles(t *testing.T) {
+	inside, _ := tree(t)
+	for i := range 500 {
+		if err := os.WriteFile(filepath.Join(inside, "dir", fmt.Sprint(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deep := strings.Repeat("dir/../", 500) + "file"
+	for name, body := range map[string]string{
+		"open and close": `(drop (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)))
+			(drop (call $close (i32.load (i32.const 0))))`,
+		"no descriptors left": `(drop (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)))`,
+		"deep paths":          fmt.Sprintf(`(drop (call $stat (i32.const 3) (i32.const 1) (i32.const 4096) (i32.const %d) (i32.const 512)))`, len(deep)),
+		"readdir":             `(drop (call $readdir (i32.const 3) (i32.const 16384) (i32.const 30) (i64.const 0) (i32.const 0)))`,
+		"readdir from far":    `(drop (call $readdir (i32.const 3) (i32.const 16384) (i32.const 30) (i64.const 9999999) (i32.const 0)))`,
+		"nothing to read":     `(drop (call $read (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 0)))`,
+	} {
+		for _, walk := range []bool{false, true} {
+			walkPaths = walk
+			in := instantiate(t, `(module
+  (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_readdir" (func $readdir (param i32 i32 i32 i64 i32) (result i32)))
+  (memory (export "memory") 4)
+  (data (i32.const 100) "file") (data (i32.const 4096) "`+deep+`")
+  (func (export "malloc") (param i32) (result i32) (i32.const 131072))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (loop $l `+body+` (br $l)) (local.get 4)))`,
+				Config{Dirs: []Dir{{inside, false}}, Timeout: 20 * time.Millisecond})
+			walkPaths = false
+			b := Batch{In: []byte("{}")}
+			b.Add(0, 1, 2)
+			if _, err := in.Run(nil, &b, 0, 1); err == nil || b.Records[0].Outcome != TimedOut {
+				t.Errorf("%s: %v, %v", name, b.Records[0].Outcome, err)
+			}
+			b.Close()
+		}
+	}
+}
+
 // A file that grows past the process's limit is an error of the guest's, not the end of
 // the process.
 func TestFileSizeLimit(t *testing.T) {
