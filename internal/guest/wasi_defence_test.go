@@ -109,8 +109,14 @@ const maxDescriptors = 64
 
 // A guest gets no more descriptors than are said, and none is left when it is gone.
 func TestDescriptorsAreBounded(t *testing.T) {
+	for name, make := range map[string]func(testing.TB, Config) *wasi{"kernel": newWASI, "walk": newWalking} {
+		t.Run(name, func(t *testing.T) { descriptorsAreBounded(t, make) })
+	}
+}
+
+func descriptorsAreBounded(t *testing.T, make func(testing.TB, Config) *wasi) {
 	inside, _ := tree(t)
-	w := newWASI(t, Config{Dirs: []Dir{{inside, true}, {filepath.Join(inside, "dir"), false}}})
+	w := make(t, Config{Dirs: []Dir{{inside, true}, {filepath.Join(inside, "dir"), false}}})
 	fds := []int{0, 1, 2, 3, 4}
 	for i := 0; ; i++ {
 		path := []string{"file", "dir", "to_file"}[i%3]
@@ -161,10 +167,10 @@ func TestDescriptorsAreBounded(t *testing.T) {
 		dirs = append(dirs, Dir{inside, false})
 	}
 	m := load(t, wasiText(wasiModule))
-	for more, want := range map[int]string{0: "", 1: "can't give the directory"} {
-		in, err := m.NewInstance(Config{Function: "filter", Dirs: append(dirs, make([]Dir, more)...)})
+	for want, dirs := range map[string][]Dir{"": dirs, "can't give the directory": append(dirs, dirs[0])} {
+		in, err := m.NewInstance(Config{Function: "filter", Dirs: dirs})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%d directories: %v", len(dirs)+more, err)
+			t.Errorf("%d directories: %v", len(dirs), err)
 		}
 		if err == nil {
 			in.Close()
@@ -555,7 +561,25 @@ func TestLongCallsAreCut(t *testing.T) {
 	if _, err := large.WriteAt([]byte("end"), size); err != nil {
 		t.Fatal(err)
 	}
+	// Links along each of which a walk goes up a few hundred times.
+	if err := os.Mkdir(filepath.Join(dir, "d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		target := strings.Repeat("d/../", 800)
+		if i < 39 {
+			target += fmt.Sprint(i + 1)
+		}
+		if err := os.Symlink(target, filepath.Join(dir, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	walkPaths = true
+	defer func() { walkPaths = false }()
 	for name, test := range map[string]struct{ imports, body string }{
+		"path_filestat_get": {`(import "wasi_snapshot_preview1" "path_filestat_get" (func $f (param i32 i32 i32 i32 i32) (result i32)))`,
+			fmt.Sprintf(`(i32.store8 (i32.const 2048) (i32.const 48))
+			 (drop (call $f (i32.const 3) (i32.const 1) (i32.const 2048) (i32.const 1) (i32.const %d)))`, marker)},
 		"random_get": {`(import "wasi_snapshot_preview1" "random_get" (func $f (param i32 i32) (result i32)))`,
 			fmt.Sprintf(`(drop (call $f (i32.const 65536) (i32.const %d)))`, marker+4-65536)},
 		"fd_read": {`(import "wasi_snapshot_preview1" "fd_read" (func $f (param i32 i32 i32 i32) (result i32)))`,
@@ -645,6 +669,7 @@ func TestFileSizeLimit(t *testing.T) {
 	dir := t.TempDir()
 	w := newWASI(t, Config{Dirs: []Dir{{dir, true}}})
 	fd := w.mustOpen("file", creat, fdWrite)
+	reset(t, syscall.SIGXFSZ) // which Go handles in a program of its own
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 10, Max: 10}); err != nil {
 		t.Fatal(err)
 	}

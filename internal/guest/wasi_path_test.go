@@ -291,3 +291,34 @@ func FuzzChanges(f *testing.F) {
 		}
 	})
 }
+
+// What a link leads to outside can't be found out, not even whether it is there.
+func TestLinksTellNothing(t *testing.T) {
+	inside, _ := tree(t)
+	for i, w := range []*wasi{newWASI(t, Config{Dirs: []Dir{{inside, true}}}), newWalking(t, Config{Dirs: []Dir{{inside, true}}})} {
+		for name, try := range map[string]func(path string) int{
+			"open":   func(path string) int { errno, _ := w.open(path, 0, fdRead); return errno },
+			"create": func(path string) int { return w.create(path, false) },
+			"stat":   func(path string) int { return w.errno("path_filestat_get", 3, follow, path, out(64)) },
+			"times": func(path string) int {
+				return w.errno("path_filestat_set_times", 3, follow, path, uint64(0), uint64(0), 10)
+			},
+			"times/": func(path string) int {
+				return w.errno("path_filestat_set_times", 3, 0, path+"/", uint64(0), uint64(0), 10)
+			},
+			"stat/":     func(path string) int { return w.errno("path_filestat_get", 3, 0, path+"/", out(64)) },
+			"link/":     func(path string) int { return w.link(path+"/", "new") },
+			"readlink":  func(path string) int { return w.errno("path_readlink", 3, path+"/", out(100), 100, out(4)) },
+			"mkdir":     func(path string) int { return w.mkdir(path + "/") },
+			"unlink":    func(path string) int { return w.unlink(path + "/") },
+			"rmdir":     func(path string) int { return w.rmdir(path + "/") },
+			"rename":    func(path string) int { return w.rename(path+"/", "new") },
+			"rename to": func(path string) int { return w.rename("dir", path+"/") },
+		} {
+			file, nothing, directory := try("out_file"), try("out_dangling"), try("out")
+			if file == errnoSuccess || file != nothing || file != directory {
+				t.Errorf("%d: %s: errno %d of a file, %d of nothing, %d of a directory", i, name, file, nothing, directory)
+			}
+		}
+	}
+}
