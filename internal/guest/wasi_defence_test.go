@@ -149,7 +149,7 @@ func descriptorsAreBounded(t *testing.T, make func(testing.TB, Config) *wasi) {
 	}
 	w.mustOpen("file", 0, fdRead)
 	for range 1000 {
-		for _, path := range []string{"none/there", "loop", "out", "dir/sub/top/x", "dir/../dir/out/file"} {
+		for _, path := range []string{"none/there", "dir/none/x", "dir/sub/none/x", "dir/to_sub/file/x", "loop", "out", "dir/sub/top/x", "dir/../dir/out/file"} {
 			w.open(path, 0, fdRead)
 			w.open(path, creat|excl, fdRead)
 		}
