@@ -65,7 +65,7 @@ struct log_line {
     char text[];
 };
 
-enum job_kind { JOB_START, JOB_FILTER, JOB_STOP };
+enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_STOP };
 
 // job is a call of the host, on its way to the worker. It lives on the caller's
 // stack; what it points at is borrowed for as long as the caller waits.
@@ -93,7 +93,6 @@ void worker_call(struct instance *inst, struct job *job);
 
 // What the Go side asks for, on the worker's thread while a job runs.
 const char *border_property(struct instance *inst, const char *name); // NULL if not set
-const char *border_name(struct instance *inst);
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

@@ -20,6 +20,20 @@ import (
 	"github.com/fluent/fluent-bit-go/output"
 )
 
+// flbwtCheck says whether the filter of an instance would start: 0, or -1 after it has
+// logged why not.
+//
+//export flbwtCheck
+func flbwtCheck(inst *C.struct_instance) (result C.int) {
+	result = -1
+	defer logPanic(errorLog(inst), "check")
+	if err := check(inst); err != nil {
+		errorLog(inst)(err.Error())
+		return -1
+	}
+	return 0
+}
+
 // flbwtStart starts the filter of an instance and answers its handle, or 0
 // after it has logged why not.
 //

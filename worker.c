@@ -72,6 +72,9 @@ static bool filter_directly(struct instance *inst, struct job *job)
 static void run_in_go(struct instance *inst, struct job *job)
 {
     switch (job->kind) {
+    case JOB_CHECK:
+        job->result = flbwtCheck(inst);
+        break;
     case JOB_START:
         inst->handle = flbwtStart(inst);
         job->result = inst->handle != 0 ? 0 : -1;

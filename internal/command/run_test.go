@@ -265,7 +265,8 @@ func TestRunMistakes(t *testing.T) {
 		want []string
 	}{
 		{"no module", nil, []string{"filter wasmtime.0: option wasm_path is not set"}},
-		{"no function", guest[:2], []string{"filter wasmtime.0: option function_name is not set"}},
+		{"several functions", []string{"--wasm-path", writeFile(t, "two.wat", twoFunctions)}, []string{" exports several functions", "choose one of one, two with --function-name"}},
+		{"switch", append(guest, "--allow-precompiled=perhaps"), []string{`option allow_precompiled: invalid value "perhaps": allowed are on and off`}},
 		{"event format", append(guest, "--event-format", "yaml"),
 			[]string{`filter wasmtime.0: option event_format: invalid value "yaml": allowed are json and msgpack`}},
 		{"size", append(guest, "--wasm-heap-size", "-1"), []string{`option wasm_heap_size: invalid value "-1": allowed are`}},

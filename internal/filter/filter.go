@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
@@ -50,12 +52,13 @@ type Filter struct {
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
-	staged  []byte       // a record that the lane does not make itself
-	event   []byte       // an event that takes another's place
-	count   Stats        // of the current chunk, but for what the lane counts
-	settled guest.Counts // of the lane, what the breaker knows of
-	ends    []int        // of the parts of a chunk
-	shared  []byte       // what takes the place of a chunk that was split
+	staged    []byte              // a record that the lane does not make itself
+	event     []byte              // an event that takes another's place
+	originals transcode.Originals // of the record, what its JSON does not hold
+	count     Stats               // of the current chunk, but for what the lane counts
+	settled   guest.Counts        // of the lane, what the breaker knows of
+	ends      []int               // of the parts of a chunk
+	shared    []byte              // what takes the place of a chunk that was split
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -80,10 +83,26 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	return f, nil
 }
 
+// checkedLife is how long the code of a module that has been checked is kept: at a hot reload,
+// for as long as the old pipeline needs to end.
+const checkedLife = 2 * time.Minute
+
+// Check says what would keep New from making a filter with these options. It starts a guest and
+// ends it. The module's code is kept for a while, so that New need not compile it again.
+func Check(o options.Options) error {
+	f, err := newFilter(o, func(Level, string) {})
+	if err != nil {
+		return err
+	}
+	time.AfterFunc(checkedLife, f.module.Share().Close)
+	f.stop()
+	return nil
+}
+
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
 	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
-		o.WasmPath, o.FunctionName, o.EventFormat, f.module.Summary(f.config)))
+		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config)))
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.always(Warn, w)
 	}
@@ -91,7 +110,6 @@ func (f *Filter) introduce(o options.Options) {
 }
 
 // newFilter is New without a word in the log.
-
 func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 	limiter := newLimiter(log)
 	source := Source(o)
@@ -105,7 +123,7 @@ func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 		onError: o.OnError,
 		limit:   o.MemoryLimitBytes,
 		module:  module,
-		config:  config(o),
+		config:  Config(o),
 		log:     limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
@@ -129,8 +147,8 @@ func Source(o options.Options) guest.Source {
 	}
 }
 
-// config is how the options want instances to be.
-func config(o options.Options) guest.Config {
+// Config is how instances of a filter with these options are.
+func Config(o options.Options) guest.Config {
 	c := guest.Config{
 		Function:           o.FunctionName,
 		Init:               o.InitFunction,
@@ -233,7 +251,7 @@ func (f *Filter) Resume(tag, data []byte) (out []byte, modified bool) {
 func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
 	if forget {
-		f.count = Stats{Corrupt: 1, Replaced: f.count.Replaced, Recycled: f.count.Recycled}
+		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
 	}
 	f.mu.Lock()
 	f.total.add(f.count)
@@ -373,6 +391,7 @@ func (f *Filter) odd(tag, data []byte) (guest.Stop, error) {
 			why = recordNotJSON
 		}
 		in = f.staged
+		f.originals.Find(event.Body)
 	}
 	if why == none && len(in) > guest.MaxRecordBytes {
 		why = recordTooLarge
@@ -383,7 +402,7 @@ func (f *Filter) odd(tag, data []byte) (guest.Stop, error) {
 	}
 	header := len(event.Raw) - len(event.Header) - len(event.Body)
 	at := f.lane.At()
-	return f.lane.Call(tag, data, in, at+header, len(event.Header), at+len(event.Raw),
+	return f.lane.Call(tag, data, in, !f.msgpack && !f.originals.Empty(), at+header, len(event.Header), at+len(event.Raw),
 		uint32(event.Sec), event.Nsec), nil
 }
 
@@ -439,17 +458,23 @@ func (f *Filter) retire(outcome guest.Outcome, err error) {
 // trapped logs why the guest stopped, and gives the instance up.
 func (f *Filter) trapped(outcome guest.Outcome, err error) {
 	weight := 1
+	// A cause of its own for each kind: a guest that both traps and hangs has a line for
+	// either.
+	kind := "trap"
+	if e := (*guest.TrapError)(nil); errors.As(err, &e) {
+		kind = e.Kind
+	}
 	switch outcome {
 	case guest.TimedOut:
 		weight = timeoutWeight
 		fallthrough
 	case guest.Trapped:
-		f.log.limited(Error, "trap", func() string {
-			return fmt.Sprintf("record %s: function %s: %v; the instance is replaced", f.fate(), f.config.Function, err)
+		f.log.limited(Error, kind, func() string {
+			return fmt.Sprintf("record %s: function %s: %v; the instance is given up", f.fate(), hostlog.Name(f.config.Function), err)
 		})
 	default: // it had replied, and trapped when it freed its input
-		f.log.limited(Error, "trap in free", func() string {
-			return fmt.Sprintf("free: %v; the instance is replaced", err)
+		f.log.limited(Error, kind+", in free", func() string {
+			return fmt.Sprintf("free: %v; the instance is given up", err)
 		})
 	}
 	f.breaker.stopped(weight)
@@ -480,6 +505,7 @@ func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Coun
 
 // discard gives the instance up; the next record gets another one.
 func (f *Filter) discard() {
+	f.count.GivenUp++
 	f.lane.Attach(nil)
 	f.instance.Close()
 	f.instance = nil
@@ -496,7 +522,6 @@ func (f *Filter) replace() bool {
 	f.instance = instance
 	f.lane.Attach(instance)
 	f.born = f.records()
-	f.count.Replaced++
 	return true
 }
 
@@ -543,17 +568,17 @@ func (f *Filter) reply(event *chunk.Event, reply []byte) (c cause, err error) {
 		f.event = nil
 	}
 	head := chunk.AppendEvent(f.event[:0], event.Header, nil)
-	out, c, err := f.appendBody(head, reply, maxReplyDepth)
+	out, c, err := f.appendBody(head, reply, event.Body, maxReplyDepth)
 	if c == replyTooDeep {
 		// What came nested deeper than that may be returned as deep.
-		out, c, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(event.Body)))
+		out, c, err = f.appendBody(head, reply, event.Body, max(maxReplyDepth, mp.Depth(event.Body)))
 	}
 	f.event = out
 	return c, err
 }
 
-// appendBody appends the reply as a body.
-func (f *Filter) appendBody(dst, reply []byte, depth int) (out []byte, c cause, err error) {
+// appendBody appends the reply to the record as a body.
+func (f *Filter) appendBody(dst, reply, record []byte, depth int) (out []byte, c cause, err error) {
 	if f.msgpack {
 		if mp.KindOf(reply[0]) != mp.Map {
 			return dst, replyNotMap, nil
@@ -567,7 +592,8 @@ func (f *Filter) appendBody(dst, reply []byte, depth int) (out []byte, c cause, 
 	if trimmed := bytes.TrimLeft(reply, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return dst, replyNotMap, nil
 	}
-	out, _, err = transcode.AppendMsgpack(dst, reply, depth)
+	f.originals.Find(record)
+	out, _, err = transcode.AppendMsgpackOf(dst, reply, depth, &f.originals)
 	if err != nil {
 		return dst, replyCause(err), err
 	}

@@ -2,11 +2,11 @@ package filter
 
 import (
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
@@ -60,7 +60,7 @@ func (w *worker) loop() {
 func (w *worker) process(stopped bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			w.lines = append(w.lines, line{Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack())})
+			hostlog.Panic(func(text string) { w.lines = append(w.lines, line{Error, text}) }, "filter", r)
 		}
 	}()
 	w.forget = w.filter.process(w.tag, w.data, stopped) != nil
@@ -148,7 +148,7 @@ func (f *Filter) processFirst(tag, data []byte) (forget bool) {
 	forget = true
 	defer func() {
 		if r := recover(); r != nil {
-			f.log.always(Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack()))
+			hostlog.Panic(func(text string) { f.log.always(Error, text) }, "filter", r)
 		}
 	}()
 	f.lane.Begin(len(data))

@@ -162,14 +162,6 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *call, uint32_t in_len, flbw
 // flbwt_reserve makes room for that many bytes more. False: there is no memory.
 bool flbwt_reserve(flbwt_buffer *buffer, size_t more);
 
-// flbwt_span_json answers the length of the JSON object or array at the start
-// of p[0..n), leading blanks included; 0 if p starts with anything else, or if
-// the value does not end in p. It only finds where the value ends.
-size_t flbwt_span_json(const uint8_t *p, size_t n);
-
-// flbwt_span_msgpack is the same for one MessagePack value, valid or not.
-size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
-
 // flbwt_memory_size answers the size of the guest's memory, in bytes.
 static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
 {

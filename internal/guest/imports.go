@@ -17,7 +17,7 @@ import (
 // hostFunction is a function that modules may import, from a table of import.h.
 type hostFunction struct {
 	c     *C.flbwt_import
-	types []string // as typeString writes them
+	types []string // as in item.typ
 }
 
 // Where modules import from.
@@ -56,7 +56,7 @@ var hostFunctions = sync.OnceValue(func() map[string]map[string][]hostFunction {
 	}
 })
 
-// wordType words a type of a table, such as "iI:F", as typeString does.
+// wordType words a type of a table, such as "iI:F", as in item.typ.
 func wordType(types string) string {
 	words := map[rune]string{'i': "i32", 'I': "i64", 'F': "f64"}
 	params, result, _ := strings.Cut(types, ":")

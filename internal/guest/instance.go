@@ -11,10 +11,13 @@ import (
 	"math"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // Config says how instances of a module are used.
@@ -84,13 +87,16 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	if err := errProblems(p.problems); err != nil {
 		return nil, err
 	}
-	in := newInstance(m, config)
+	in, err := newInstance(m, config)
+	if err != nil {
+		return nil, err
+	}
 	in.c.allocator = C.int(p.allocator)
 	if err := in.start(m, config, p); err != nil {
 		stdout, stderr := in.TakeOutput()
 		in.Close()
 		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
-			err = fmt.Errorf("%w (the module wrote: %q)", err, output)
+			err = fmt.Errorf("%w (the module wrote: %s)", err, hostlog.Quote(output, hostlog.MaxTextBytes))
 		}
 		return nil, err
 	}
@@ -99,14 +105,25 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 }
 
 // newInstance answers one that has a store, and is watched, but nothing in it yet.
-func newInstance(m *Module, config Config) *Instance {
+func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
 	in.configure(m, config)
-	C.flbwt_watch_add(&in.c.watch)
-	return in
+	if errno := C.flbwt_watch_add(&in.c.watch); errno != 0 {
+		in.Close()
+		return nil, fmt.Errorf("timeouts can't be kept here: %w; set timeout 0 to run the module without a limit", watchError(errno))
+	}
+	return in, nil
+}
+
+// watchError says why the watchdog could not start.
+func watchError(errno C.int) error {
+	if syscall.Errno(errno) == syscall.ENOTSUP {
+		return errors.New("no real-time signal reaches a thread of this process")
+	}
+	return fmt.Errorf("no thread can be started: %w", syscall.Errno(errno))
 }
 
 // configure sets what can be known before there is an instance.
@@ -192,7 +209,7 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*was
 	}
 	for _, name := range p.init {
 		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !in.exitedWell() {
-			return nil, fmt.Errorf("%s failed: %w", name, in.startError(err))
+			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err))
 		}
 	}
 	return instance, nil
@@ -212,7 +229,7 @@ func (in *Instance) startError(err error) error {
 	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
 		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
 	}
-	return errors.New(lastLine(err.Error()))
+	return errors.New(reason(err.Error()))
 }
 
 // Close frees the instance. It may be called twice.
@@ -302,7 +319,8 @@ var (
 
 // TrapError says why a guest stopped.
 type TrapError struct {
-	Reason string // one line, without the guest's words unless it aborted
+	Kind   string // a few fixed words, to tell one cause from another
+	Reason string // one printable line, without the guest's words unless it aborted
 }
 
 func (e *TrapError) Error() string { return e.Reason }
@@ -313,13 +331,13 @@ func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 	defer C.free(unsafe.Pointer(message))
 	switch {
 	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
-		return &TrapError{fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
+		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
 	case bool(in.c.exited):
-		return &TrapError{fmt.Sprintf("the guest exited with status %d", int32(in.c.exit_status))}
+		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.exit_status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
-		return &TrapError{trapReasons[code]}
+		return &TrapError{trapReasons[code], trapReasons[code]}
 	default:
-		return &TrapError{lastLine(C.GoString(message))}
+		return &TrapError{"abort", reason(C.GoString(message))}
 	}
 }
 
@@ -340,8 +358,12 @@ var trapReasons = [...]string{
 	"out of fuel",
 }
 
-// lastLine is where wasmtime's messages say what happened: behind the backtrace.
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+// reason is where wasmtime's messages say what happened: if there is a backtrace, in the
+// last line, behind it. Names of the module may stand in it.
+func reason(message string) string {
+	if !strings.HasPrefix(message, "error while executing at wasm backtrace") {
+		return oneLine(message)
+	}
+	lines := strings.Split(strings.TrimSpace(message), "\n")
+	return hostlog.Printable(strings.TrimSpace(lines[len(lines)-1]), hostlog.MaxTextBytes)
 }

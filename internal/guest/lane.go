@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"time"
 	"unsafe"
+
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast" // for lane.c and call.c
 )
 
 // MaxRecordBytes is the most that a record may have on its way into a guest.
@@ -96,13 +98,14 @@ func (l *Lane) Run(tag, data []byte, most uint64) Stop {
 func (l *Lane) Stop() Stop { return Stop(l.c.stop) }
 
 // Call calls the instance with the record in for the event At, which ends at next. Its
-// time and metadata are data[header:][:headerLen].
-func (l *Lane) Call(tag, data, in []byte, header, headerLen, next int, sec, nsec uint32) Stop {
+// time and metadata are data[header:][:headerLen]. If in is the lossy JSON of a record, the lane
+// leaves replies to Go.
+func (l *Lane) Call(tag, data, in []byte, lossy bool, header, headerLen, next int, sec, nsec uint32) Stop {
 	l.c.event = C.flbwt_event{
 		header: C.size_t(header), header_len: C.size_t(headerLen), next: C.size_t(next),
 		sec: C.uint32_t(sec), nsec: C.uint32_t(nsec),
 	}
-	C.flbwt_lane_call(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), pointer(in), C.uint32_t(len(in)))
+	C.flbwt_lane_call(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), pointer(in), C.uint32_t(len(in)), C.bool(lossy))
 	runtime.KeepAlive(l.in)
 	return l.Stop()
 }

@@ -6,7 +6,8 @@
 #define FLBWT_LANE_H
 
 #include "call.h"
-#include "transcode.h"
+
+#include "../fast/fast.h"
 
 // Why a lane has stopped.
 enum flbwt_stop {
@@ -17,13 +18,6 @@ enum flbwt_stop {
                          // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
     FLBWT_STOP_GUEST,    // all before lane->at is emitted; the guest is to be replaced
 };
-
-// An ordinary event, as offsets in the chunk.
-typedef struct {
-    size_t header, header_len; // time and metadata
-    size_t body, next;
-    uint32_t sec, nsec;
-} flbwt_event;
 
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
@@ -78,9 +72,11 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                                const uint8_t *data, size_t size, uint64_t most);
 
 // flbwt_lane_call does the same with one event, lane->event, for which Go has made
-// the record that the guest is given. FLBWT_STOP_DONE means that it is emitted.
+// the record that the guest is given; lossy if that is JSON, and not all of the record.
+// FLBWT_STOP_DONE means that it is emitted.
 void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                                const uint8_t *data, const uint8_t *in, uint32_t in_len);
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len,
+                                bool lossy);
 
 // flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
 // flbwt_lane_replace emits bytes in its place. False: there is no memory.

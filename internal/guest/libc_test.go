@@ -69,7 +69,10 @@ func newLibcOf(tb testing.TB, m *Module, config Config) *libc {
 	if problems := m.problems(config.Function); problems != nil {
 		tb.Fatal(problems)
 	}
-	in := newInstance(m, config)
+	in, err := newInstance(m, config)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(in.Close)
 	if err := in.grant(config); err != nil {
 		tb.Fatal(err)
@@ -100,7 +103,7 @@ func (l *libc) call(name string, args ...any) (any, error) {
 	}
 	v, err := l.exports.GetFunc(l.in.store, "call_"+name).Call(l.in.store, args...)
 	if err != nil {
-		return nil, &TrapError{lastLine(err.Error())}
+		return nil, &TrapError{Reason: reason(err.Error())}
 	}
 	return v, nil
 }

@@ -7,7 +7,7 @@
 
 enum {
     UNITS_MOST = 512,            // of UTF-16, in a string that is worded
-    TEXT_BYTES = 3 * UNITS_MOST, // as UTF-8
+    TEXT_BYTES = 4 * UNITS_MOST, // as UTF-8, with escapes
     REPLACEMENT = 0xfffd,        // for what is no character
 };
 
@@ -16,8 +16,13 @@ static uint32_t unit(const uint8_t *p)
     return (uint32_t) (p[0] | p[1] << 8);
 }
 
-static size_t put_utf8(char *to, uint32_t c)
+// put_character writes UTF-8, and control characters as \xNN: the message of a trap is one
+// line.
+static size_t put_character(char *to, uint32_t c)
 {
+    if (c < ' ' || c == 0x7f) {
+        return (size_t) sprintf(to, "\\x%02x", c);
+    }
     if (c < 0x80) {
         to[0] = (char) c;
         return 1;
@@ -41,7 +46,8 @@ static size_t put_utf8(char *to, uint32_t c)
 }
 
 // put_string writes a string of AssemblyScript: UTF-16, its length in bytes in the four
-// bytes before it. Whatever does not fit reads as "?". It takes TEXT_BYTES at most.
+// bytes before it. Whatever does not fit reads as "?". It takes TEXT_BYTES at most, and is
+// followed by a NUL or not.
 static size_t put_string(const flbwt_guest *g, uint32_t at, char *to)
 {
     const uint8_t *length = at < 4 ? NULL : within(g, at - 4, 4), *p;
@@ -72,7 +78,7 @@ static size_t put_string(const flbwt_guest *g, uint32_t at, char *to)
                 c = REPLACEMENT;
             }
         }
-        len += put_utf8(to + len, c != 0 ? c : REPLACEMENT);
+        len += put_character(to + len, c);
     }
     return len;
 }

@@ -174,6 +174,17 @@ static uint64_t now(clockid_t clock)
     return nanoseconds(&t);
 }
 
+uint64_t flbwt_wasi_now(void) { return now(CLOCK_MONOTONIC); }
+
+void flbwt_wasi_waited(const call *c, uint64_t since)
+{
+    uint64_t ns = now(CLOCK_MONOTONIC) - since;
+
+    if (ns >= WAITED_NS) {
+        flbwt_watch_waited(&c->guest->watch, ns);
+    }
+}
+
 // clock_of answers the kernel's name of a clock; false: there is no such clock. What a
 // guest calls its process is the thread that it runs on.
 static bool clock_of(uint32_t id, clockid_t *clock)
@@ -207,11 +218,14 @@ static uint32_t do_clock_time_get(call *c)
     return clock_of(param(c, 0), &clock) ? give64(c, 2, now(clock)) : E_INVAL;
 }
 
-static void pause_for(uint64_t ns)
+// pause_for waits. What it takes longer than it should, the process was stopped, or had no
+// processor.
+static void pause_for(const call *c, uint64_t ns)
 {
     struct timespec t = {(time_t) (ns / 1000000000u), (long) (ns % 1000000000u)};
 
     nanosleep(&t, NULL);
+    flbwt_watch_waited(&c->guest->watch, ns);
 }
 
 static uint32_t do_random_get(call *c)
@@ -228,7 +242,7 @@ static uint32_t do_random_get(call *c)
         ssize_t got = getrandom(p, n < PART_BYTES ? n : PART_BYTES, GRND_NONBLOCK);
 
         if (got < 0 && errno == EAGAIN) {
-            pause_for(SLEEP_NS);
+            pause_for(c, SLEEP_NS);
         }
         else if (got < 0 && errno != EINTR) {
             return flbwt_wasi_errno(errno);
@@ -282,7 +296,7 @@ static bool sleep_for(call *c, uint64_t ns)
         if (passed >= ns) {
             return true;
         }
-        pause_for(ns - passed < SLEEP_NS ? ns - passed : SLEEP_NS);
+        pause_for(c, ns - passed < SLEEP_NS ? ns - passed : SLEEP_NS);
     }
     return false;
 }
@@ -365,7 +379,10 @@ static uint32_t wait_for(call *c, const subscription_layout *layout)
 }
 
 static uint32_t do_poll_oneoff(call *c) { return wait_for(c, &(subscription_layout){48, 16}); }
-static uint32_t do_old_poll_oneoff(call *c) { return wait_for(c, &(subscription_layout){OLD_SUBSCRIPTION_BYTES, 24}); }
+static uint32_t do_old_poll_oneoff(call *c)
+{
+    return wait_for(c, &(subscription_layout){OLD_SUBSCRIPTION_BYTES, 24});
+}
 
 // ---- The rest -------------------------------------------------------------------
 
@@ -389,71 +406,90 @@ static uint32_t do_sock(call *c)
 
 static void do_proc_exit(call *c) { flbwt_exit(c, (int32_t) param(c, 0)); }
 
-// Name and types of what the two versions have in common.
-#define BOTH(X)                                                                         \
-    X(args_get, "ii:i", do_args_get)                                                    \
-    X(args_sizes_get, "ii:i", do_args_sizes_get)                                        \
-    X(clock_res_get, "ii:i", do_clock_res_get)                                          \
-    X(clock_time_get, "iIi:i", do_clock_time_get)                                       \
-    X(environ_get, "ii:i", do_environ_get)                                              \
-    X(environ_sizes_get, "ii:i", do_environ_sizes_get)                                  \
-    X(fd_advise, "iIIi:i", flbwt_wasi_fd_advise)                                        \
-    X(fd_allocate, "iII:i", flbwt_wasi_fd_allocate)                                     \
-    X(fd_close, "i:i", flbwt_wasi_fd_close)                                             \
-    X(fd_datasync, "i:i", flbwt_wasi_fd_datasync)                                       \
-    X(fd_fdstat_get, "ii:i", flbwt_wasi_fd_fdstat_get)                                  \
-    X(fd_fdstat_set_flags, "ii:i", flbwt_wasi_fd_fdstat_set_flags)                      \
-    X(fd_fdstat_set_rights, "iII:i", flbwt_wasi_fd_fdstat_set_rights)                   \
-    X(fd_filestat_set_size, "iI:i", flbwt_wasi_fd_filestat_set_size)                    \
-    X(fd_filestat_set_times, "iIIi:i", flbwt_wasi_fd_filestat_set_times)                \
-    X(fd_pread, "iiiIi:i", flbwt_wasi_fd_pread)                                         \
-    X(fd_prestat_dir_name, "iii:i", flbwt_wasi_fd_prestat_dir_name)                     \
-    X(fd_prestat_get, "ii:i", flbwt_wasi_fd_prestat_get)                                \
-    X(fd_pwrite, "iiiIi:i", flbwt_wasi_fd_pwrite)                                       \
-    X(fd_read, "iiii:i", flbwt_wasi_fd_read)                                            \
-    X(fd_readdir, "iiiIi:i", flbwt_wasi_fd_readdir)                                     \
-    X(fd_renumber, "ii:i", flbwt_wasi_fd_renumber)                                      \
-    X(fd_sync, "i:i", flbwt_wasi_fd_sync)                                               \
-    X(fd_tell, "ii:i", flbwt_wasi_fd_tell)                                              \
-    X(fd_write, "iiii:i", flbwt_wasi_fd_write)                                          \
-    X(path_create_directory, "iii:i", flbwt_wasi_path_create_directory)                 \
-    X(path_filestat_set_times, "iiiiIIi:i", flbwt_wasi_path_filestat_set_times)         \
-    X(path_link, "iiiiiii:i", flbwt_wasi_path_link)                                     \
-    X(path_open, "iiiiiIIii:i", flbwt_wasi_path_open)                                   \
-    X(path_readlink, "iiiiii:i", flbwt_wasi_path_readlink)                              \
-    X(path_remove_directory, "iii:i", flbwt_wasi_path_remove_directory)                 \
-    X(path_rename, "iiiiii:i", flbwt_wasi_path_rename)                                  \
-    X(path_symlink, "iiiii:i", flbwt_wasi_path_symlink)                                 \
-    X(path_unlink_file, "iii:i", flbwt_wasi_path_unlink_file)                           \
-    X(proc_raise, "i:i", do_proc_raise)                                                 \
-    X(random_get, "ii:i", do_random_get)                                                \
-    X(sched_yield, ":i", do_sched_yield)                                                \
-    X(sock_recv, "iiiiii:i", do_sock)                                                   \
-    X(sock_send, "iiiii:i", do_sock)                                                    \
+// Name and types of what the two versions have in common. Of FILES whole calls may wait in
+// the kernel; BOTH don't, or say themselves what they have waited.
+#define BOTH(X)                                                                 \
+    X(args_get, "ii:i", do_args_get)                                            \
+    X(args_sizes_get, "ii:i", do_args_sizes_get)                                \
+    X(clock_res_get, "ii:i", do_clock_res_get)                                  \
+    X(clock_time_get, "iIi:i", do_clock_time_get)                               \
+    X(environ_get, "ii:i", do_environ_get)                                      \
+    X(environ_sizes_get, "ii:i", do_environ_sizes_get)                          \
+    X(fd_advise, "iIIi:i", flbwt_wasi_fd_advise)                                \
+    X(fd_allocate, "iII:i", flbwt_wasi_fd_allocate)                             \
+    X(fd_fdstat_get, "ii:i", flbwt_wasi_fd_fdstat_get)                          \
+    X(fd_fdstat_set_flags, "ii:i", flbwt_wasi_fd_fdstat_set_flags)              \
+    X(fd_fdstat_set_rights, "iII:i", flbwt_wasi_fd_fdstat_set_rights)           \
+    X(fd_pread, "iiiIi:i", flbwt_wasi_fd_pread)                                 \
+    X(fd_prestat_dir_name, "iii:i", flbwt_wasi_fd_prestat_dir_name)             \
+    X(fd_prestat_get, "ii:i", flbwt_wasi_fd_prestat_get)                        \
+    X(fd_pwrite, "iiiIi:i", flbwt_wasi_fd_pwrite)                               \
+    X(fd_read, "iiii:i", flbwt_wasi_fd_read)                                    \
+    X(fd_readdir, "iiiIi:i", flbwt_wasi_fd_readdir)                             \
+    X(fd_renumber, "ii:i", flbwt_wasi_fd_renumber)                              \
+    X(fd_tell, "ii:i", flbwt_wasi_fd_tell)                                      \
+    X(fd_write, "iiii:i", flbwt_wasi_fd_write)                                  \
+    X(proc_raise, "i:i", do_proc_raise)                                         \
+    X(random_get, "ii:i", do_random_get)                                        \
+    X(sched_yield, ":i", do_sched_yield)                                        \
+    X(sock_recv, "iiiiii:i", do_sock)                                           \
+    X(sock_send, "iiiii:i", do_sock)                                            \
     X(sock_shutdown, "ii:i", do_sock)
+#define FILES(X)                                                                \
+    X(fd_close, "i:i", flbwt_wasi_fd_close)                                     \
+    X(fd_datasync, "i:i", flbwt_wasi_fd_datasync)                               \
+    X(fd_filestat_set_size, "iI:i", flbwt_wasi_fd_filestat_set_size)            \
+    X(fd_filestat_set_times, "iIIi:i", flbwt_wasi_fd_filestat_set_times)        \
+    X(fd_sync, "i:i", flbwt_wasi_fd_sync)                                       \
+    X(path_create_directory, "iii:i", flbwt_wasi_path_create_directory)         \
+    X(path_filestat_set_times, "iiiiIIi:i", flbwt_wasi_path_filestat_set_times) \
+    X(path_link, "iiiiiii:i", flbwt_wasi_path_link)                             \
+    X(path_open, "iiiiiIIii:i", flbwt_wasi_path_open)                           \
+    X(path_readlink, "iiiiii:i", flbwt_wasi_path_readlink)                      \
+    X(path_remove_directory, "iii:i", flbwt_wasi_path_remove_directory)         \
+    X(path_rename, "iiiiii:i", flbwt_wasi_path_rename)                          \
+    X(path_symlink, "iiiii:i", flbwt_wasi_path_symlink)                         \
+    X(path_unlink_file, "iii:i", flbwt_wasi_path_unlink_file)
 
-// What is of the newer one only, or differs in the older one (in OLD).
-#define NEW(X)                                                                          \
-    X(fd_filestat_get, "ii:i", flbwt_wasi_fd_filestat_get)                              \
-    X(fd_seek, "iIii:i", flbwt_wasi_fd_seek)                                            \
-    X(path_filestat_get, "iiiii:i", flbwt_wasi_path_filestat_get)                       \
-    X(poll_oneoff, "iiii:i", do_poll_oneoff)                                            \
+// What is of the newer one only, or differs in the older one.
+#define NEW(X)                                                                  \
+    X(fd_seek, "iIii:i", flbwt_wasi_fd_seek)                                    \
+    X(poll_oneoff, "iiii:i", do_poll_oneoff)                                    \
     X(sock_accept, "iii:i", do_sock)
-#define OLD(X)                                                                          \
-    X(fd_filestat_get, "ii:i", flbwt_wasi_old_fd_filestat_get)                          \
-    X(fd_seek, "iIii:i", flbwt_wasi_old_fd_seek)                                        \
-    X(path_filestat_get, "iiiii:i", flbwt_wasi_old_path_filestat_get)                   \
+#define NEW_FILES(X)                                                            \
+    X(fd_filestat_get, "ii:i", flbwt_wasi_fd_filestat_get)                      \
+    X(path_filestat_get, "iiiii:i", flbwt_wasi_path_filestat_get)
+#define OLD(X)                                                                  \
+    X(fd_seek, "iIii:i", flbwt_wasi_old_fd_seek)                                \
     X(poll_oneoff, "iiii:i", do_old_poll_oneoff)
+#define OLD_FILES(X)                                                            \
+    X(fd_filestat_get, "ii:i", flbwt_wasi_old_fd_filestat_get)                  \
+    X(path_filestat_get, "iiiii:i", flbwt_wasi_old_path_filestat_get)
 
-#define DEFINE(prefix, its_name, act)                                                   \
-    static inline void prefix##act_##its_name(call *c) { answer(c, act(c)); }           \
+#define DEFINE(prefix, its_name, act)                                           \
+    static inline void prefix##act_##its_name(call *c) { answer(c, act(c)); }   \
     HOST_FUNCTION(prefix##its_name, #its_name, prefix##act_##its_name)
+#define DEFINE_WAITING(prefix, its_name, act)                                   \
+    static uint32_t prefix##wait_##its_name(call *c)                            \
+    {                                                                           \
+        uint64_t since = flbwt_wasi_now();                                      \
+        uint32_t error = act(c);                                                \
+                                                                                \
+        flbwt_wasi_waited(c, since);                                            \
+        return error;                                                           \
+    }                                                                           \
+    DEFINE(prefix, its_name, prefix##wait_##its_name)
 #define DEFINE_NEW(its_name, types, act) DEFINE(host_, its_name, act)
 #define DEFINE_OLD(its_name, types, act) DEFINE(old_, its_name, act)
+#define DEFINE_NEW_FILES(its_name, types, act) DEFINE_WAITING(host_, its_name, act)
+#define DEFINE_OLD_FILES(its_name, types, act) DEFINE_WAITING(old_, its_name, act)
 
 BOTH(DEFINE_NEW)
 NEW(DEFINE_NEW)
 OLD(DEFINE_OLD)
+FILES(DEFINE_NEW_FILES)
+NEW_FILES(DEFINE_NEW_FILES)
+OLD_FILES(DEFINE_OLD_FILES)
 HOST_FUNCTION(host_proc_exit, "proc_exit", do_proc_exit)
 
 #define PREVIEW1 "wasi_snapshot_preview1"
@@ -464,10 +500,14 @@ HOST_FUNCTION(host_proc_exit, "proc_exit", do_proc_exit)
 
 static const flbwt_import table[] = {
     BOTH(ENTRY_NEW)
+    FILES(ENTRY_NEW)
     NEW(ENTRY_NEW)
+    NEW_FILES(ENTRY_NEW)
     {PREVIEW1, "proc_exit", "i:", host_proc_exit},
     BOTH(ENTRY_BOTH)
+    FILES(ENTRY_BOTH)
     OLD(ENTRY_OLD)
+    OLD_FILES(ENTRY_OLD)
     {UNSTABLE, "proc_exit", "i:", host_proc_exit},
 };
 

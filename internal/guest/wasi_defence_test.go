@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unsafe"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // What is no file and no directory is not opened: that could wait for ever, or do
@@ -561,12 +563,14 @@ func TestLongCallsAreCut(t *testing.T) {
 	if _, err := large.WriteAt([]byte("end"), size); err != nil {
 		t.Fatal(err)
 	}
-	// Links along each of which a walk goes up a few hundred times.
-	if err := os.Mkdir(filepath.Join(dir, "d"), 0o700); err != nil {
+	// Links along each of which a walk goes down and up hundreds of times, each time up
+	// from the beginning.
+	const deep = 20
+	if err := os.MkdirAll(filepath.Join(dir, strings.Repeat("d/", deep)), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 40 {
-		target := strings.Repeat("d/../", 800)
+		target := strings.Repeat(strings.Repeat("d/", deep)+strings.Repeat("../", deep), 40)
 		if i < 39 {
 			target += fmt.Sprint(i + 1)
 		}
@@ -885,13 +889,14 @@ func TestRandomBytes(t *testing.T) {
 	}
 }
 
-// AssemblyScript's strings are UTF-16; what is no text reads as U+FFFD.
+// AssemblyScript's strings are UTF-16; what is no text reads as U+FFFD, and what can't
+// be printed as an escape.
 func TestAbortText(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 10))
 	for range 50 {
 		units := make([]uint16, random.IntN(40))
 		for i := range units {
-			units[i] = uint16([]int{'a', 0xe9, 0x20ac, 0xd83d, 0xde00, 0xd800, 0xdfff, 0xffff, 0x7ff, 0x800}[random.IntN(10)])
+			units[i] = uint16([]int{'a', '\n', 0, 0x7f, 0xe9, 0x20ac, 0xd83d, 0xde00, 0xd800, 0xdfff, 0xffff, 0x7ff, 0x800}[random.IntN(13)])
 		}
 		data := binary.LittleEndian.AppendUint32(nil, uint32(2*len(units)))
 		for _, u := range units {
@@ -909,7 +914,7 @@ func TestAbortText(t *testing.T) {
     (call $abort (i32.const 1004) (i32.const 1004) (i32.const 7) (i32.const -3)) (i32.const 0)))`, Config{})
 		b := Batch{In: []byte("{}")}
 		b.Add(0, 0, 0)
-		text := string(utf16.Decode(units))
+		text := hostlog.Printable(string(utf16.Decode(units)), hostlog.MaxTextBytes)
 		if _, err := in.Run(nil, &b, 0, 1); err == nil || err.Error() != "abort: "+text+" in "+text+":7:-3" {
 			t.Errorf("% x: %q", units, err)
 		}

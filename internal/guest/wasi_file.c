@@ -430,16 +430,19 @@ static uint32_t transfer(call *c, const descriptor *d, const buffers *list, int6
         }
         while (n > 0) {
             uint32_t part = n < PART_BYTES ? n : PART_BYTES;
+            uint64_t since = flbwt_wasi_now();
             ssize_t moved = move(d->fd, p, part, offset);
+            int error = errno;
 
+            flbwt_wasi_waited(c, since);
             if (flbwt_overdue(c)) {
                 return OK;
             }
-            if (moved < 0 && errno == EINTR) {
+            if (moved < 0 && error == EINTR) {
                 continue;
             }
             if (moved < 0 && total == 0) {
-                return flbwt_wasi_errno(errno);
+                return flbwt_wasi_errno(error);
             }
             if (moved <= 0) {
                 return give32(c, i, total);
@@ -602,10 +605,13 @@ uint32_t flbwt_wasi_fd_readdir(call *c)
         return errno == EBADF ? E_ACCES : flbwt_wasi_errno(errno); // see flbwt_wasi_grant
     }
     while (used < len && !flbwt_overdue(c)) {
+        uint64_t since = flbwt_wasi_now();
         long n = syscall(SYS_getdents64, d->fd, s->entries.bytes, sizeof(s->entries.bytes));
+        int error = errno;
 
+        flbwt_wasi_waited(c, since);
         if (n < 0 && used == 0) {
-            return flbwt_wasi_errno(errno);
+            return flbwt_wasi_errno(error);
         }
         if (n <= 0) {
             break;

@@ -96,6 +96,14 @@ static inline descriptor *open_as(const call *c, uint32_t fd, enum kind kind)
 
 static inline bool is_stream(const descriptor *d) { return d->kind <= STDERR; }
 
+// What counts against a guest's timeout is the CPU time of its thread, and what is said to
+// be waited. A call of the kernel that took so long has waited for a disk, or for another
+// machine: flbwt_wasi_waited has to follow one that may, with the time from before it.
+enum { WAITED_NS = 1000 * 1000 };
+
+uint64_t flbwt_wasi_now(void);
+void flbwt_wasi_waited(const call *c, uint64_t since);
+
 // flbwt_wasi_slot answers a free place in the table, or -1.
 int flbwt_wasi_slot(const wasi *w);
 

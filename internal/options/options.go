@@ -6,9 +6,11 @@
 package options
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -68,13 +70,13 @@ var Table = []Option{
 	{Name: "event_format", Type: String, Default: "json",
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
-		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; none unless set"},
+		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
 	{Name: "env", Type: List,
-		Help: "Environment variables of the module, NAME=value; none unless set"},
+		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
 	{Name: "on_error", Type: String, Default: "passthrough",
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "timeout", Type: Time, Default: "1s",
-		Help: "Longest that the module may take for one record; 0 for no limit"},
+		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
 		Help: "Most memory of one module instance; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
@@ -158,10 +160,9 @@ type Options struct {
 	WasmStackBytes int64
 }
 
-// Error is a value that an option can't take, worded for the log of the host.
+// Error is a value that an option can't take, worded for the log of the host, which
+// names the instance.
 type Error struct {
-	Door   string // filter or output
-	Name   string // of the instance
 	Option string
 	Value  string // what was found; "" if the option is missing
 	Want   string // what is allowed
@@ -169,15 +170,15 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Value == "" {
-		return fmt.Sprintf("%s %s: option %s is not set: %s", e.Door, e.Name, e.Option, e.Want)
+		return fmt.Sprintf("option %s is not set: %s", e.Option, e.Want)
 	}
-	return fmt.Sprintf("%s %s: option %s: invalid value %q: %s", e.Door, e.Name, e.Option, e.Value, e.Want)
+	return fmt.Sprintf("option %s: invalid value %q: %s", e.Option, e.Value, e.Want)
 }
 
-// Parse reads the options of the filter instance named filter through get,
-// which answers the value that the user set, if any. Every error is an *Error.
-func Parse(filter string, get func(name string) (value string, ok bool)) (Options, error) {
-	p := parser{door: "filter", name: filter, get: get}
+// Parse reads the options of a filter instance through get, which answers the value
+// that the user set, if any. Every error is an *Error.
+func Parse(get func(name string) (value string, ok bool)) (Options, error) {
+	p := parser{get: get}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
 	if p.err != nil {
@@ -215,14 +216,13 @@ func (p *parser) shared() Options {
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	door, name string
-	get        func(string) (string, bool)
-	err        error
+	get func(string) (string, bool)
+	err error
 }
 
 func (p *parser) fail(option, value, want string) {
 	if p.err == nil {
-		p.err = &Error{Door: p.door, Name: p.name, Option: option, Value: value, Want: want}
+		p.err = &Error{Option: option, Value: value, Want: want}
 	}
 }
 
@@ -317,15 +317,60 @@ func (p *parser) time(name string, least, most time.Duration) time.Duration {
 	return d
 }
 
-// list answers the parts of a comma list that are not empty.
+// list answers the parts of a comma list that are not empty. A part in quotes may hold
+// anything.
 func (p *parser) list(name string) []string {
 	var list []string
-	for part := range strings.SplitSeq(p.value(name), ",") {
-		if part = strings.TrimSpace(part); part != "" {
+	for rest := trimBlanks(p.value(name)); rest != ""; {
+		var part string
+		if rest[0] == '"' {
+			var err error
+			if part, rest, err = cutQuoted(rest); err != nil {
+				p.fail(name, p.value(name), err.Error())
+				return nil
+			}
+		} else {
+			part, rest, _ = strings.Cut(rest, ",")
+		}
+		rest = trimBlanks(rest)
+		if part = trimBlanks(part); part != "" {
 			list = append(list, part)
 		}
 	}
 	return list
+}
+
+const blanks = " \t\r\n"
+
+func trimBlanks(s string) string { return strings.Trim(s, blanks) }
+
+// cutQuoted cuts a text in quotes off the beginning of s, with the comma that follows.
+// Within the quotes \" and \\ stand for these two, \n, \r and \t for what they do in C.
+func cutQuoted(s string) (text, rest string, err error) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '"':
+			rest = trimBlanks(s[i+1:])
+			if rest != "" && rest[0] != ',' {
+				return "", "", errors.New("after the closing quote a comma or the end must come")
+			}
+			return b.String(), strings.TrimPrefix(rest, ","), nil
+		case '\\':
+			i++
+			at := -1
+			if i < len(s) {
+				at = strings.IndexByte(`"\nrt`, s[i])
+			}
+			if at < 0 {
+				return "", "", errors.New(`in quotes \", \\, \n, \r and \t are known; a backslash is written \\`)
+			}
+			b.WriteByte("\"\\\n\r\t"[at])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", errors.New("the closing quote is missing")
 }
 
 func (p *parser) dirs(name string) []Path {
@@ -342,15 +387,51 @@ func (p *parser) dirs(name string) []Path {
 	return dirs
 }
 
+// variable is how the next variable in env begins.
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+
+// env reads variables of any value. Without quotes a value goes on up to a comma that
+// the name of the next variable follows, or to the end. Errors show no value, which may be
+// a secret.
 func (p *parser) env(name string) []string {
-	list := p.list(name)
-	for _, part := range list {
-		if i := strings.IndexByte(part, '='); i < 1 || strings.IndexByte(part, 0) >= 0 {
-			p.fail(name, p.value(name), fmt.Sprintf("%q is not of the form NAME=value", part))
+	var list []string
+	const ends = blanks + ","
+	for rest := strings.TrimLeft(p.value(name), ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
+		begin := variable.FindString(rest)
+		if begin == "" {
+			part, _, _ := strings.Cut(rest, ",")
+			part, _, _ = strings.Cut(part, "=")
+			p.fail(name, trimBlanks(part)+"…", "it must be of the form NAME=value, with letters, digits and _ in the name")
 			return nil
 		}
+		var value string
+		if rest = rest[len(begin):]; strings.HasPrefix(rest, `"`) {
+			var err error
+			if value, rest, err = cutQuoted(rest); err != nil {
+				p.fail(name, begin+"…", err.Error())
+				return nil
+			}
+		} else {
+			end := nextVariable(rest)
+			value, rest = strings.TrimRight(rest[:end], ends), rest[end:]
+		}
+		if strings.IndexByte(value, 0) >= 0 {
+			p.fail(name, begin+"…", "a value can't hold a zero byte")
+			return nil
+		}
+		list = append(list, begin+value)
 	}
 	return list
+}
+
+// nextVariable finds the comma before the next variable, or the end.
+func nextVariable(s string) int {
+	for i := range len(s) {
+		if s[i] == ',' && variable.MatchString(strings.TrimLeft(s[i+1:], blanks)) {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // parseTime reads a time: Go's units, and Fluent Bit's bare seconds and days

@@ -90,7 +90,7 @@ func compare(t *testing.T, path, want string) {
 
 func TestParse(t *testing.T) {
 	dir := t.TempDir()
-	got, err := Parse("wasmtime.0", set(map[string]string{
+	got, err := Parse(set(map[string]string{
 		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
@@ -113,7 +113,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseDefaults(t *testing.T) {
-	got, err := Parse("wasmtime.0", set(map[string]string{"wasm_path": "a", "function_name": "b"}))
+	got, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +151,15 @@ func TestParseErrors(t *testing.T) {
 		{"wasm_stack_size", "8KBB"},
 		{"env", "A"},
 		{"env", "=b"},
+		{"env", "1A=b"},
+		{"env", "A-B=c"},
+		{"env", `A="b`},
+		{"env", `A="b" c`},
+		{"env", `A="b\d"`},
+		{"env", `A="b\`},
+		{"env", "A=\"b\x00\""},
+		{"accessible_paths", `"/`},
+		{"accessible_paths", `"/" x`},
 		{"on_error", "ignore"},
 		{"timeout", "-1s"},
 		{"timeout", "soon"},
@@ -166,16 +175,68 @@ func TestParseErrors(t *testing.T) {
 		{"breaker_backoff", "0"},
 	} {
 		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
-		_, err := Parse("redact.3", set(values))
+		_, err := Parse(set(values))
 		if err == nil {
 			t.Errorf("%s = %q: no error", test.option, test.value)
 			continue
 		}
-		for _, part := range []string{"redact.3", test.option, strings.TrimSpace(test.value)} {
+		value := strings.TrimSpace(test.value)
+		if test.option == "env" { // a value may be a secret
+			value, _, _ = strings.Cut(value, "=")
+		}
+		for _, part := range []string{test.option, strings.Trim(strconv.Quote(value), `"`)} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("%s = %q: the error does not name %q: %v", test.option, test.value, part, err)
 			}
 		}
+	}
+}
+
+// Any text can be a value, and what needs no quotes needs none.
+func TestEnv(t *testing.T) {
+	for value, want := range map[string][]string{
+		"":                       nil,
+		" , ,":                   nil,
+		"A=1":                    {"A=1"},
+		"A=1,B=2 , _c3= x":       {"A=1", "B=2", "_c3= x"},
+		"A=,B=":                  {"A=", "B="},
+		"A=1,,B=2,":              {"A=1", "B=2"},
+		"PATTERN=[0-9]{3,4}":     {"PATTERN=[0-9]{3,4}"},
+		"A=x , y ,, z, B=1,2,=3": {"A=x , y ,, z", "B=1,2,=3"},
+		"A=a=b,c":                {"A=a=b,c"},
+		`A="B=1,C=2",D=3`:        {"A=B=1,C=2", "D=3"},
+		`A=" x ", B="",C=3`:      {"A= x ", "B=", "C=3"},
+		`A="say \"\\\n\r\t\""`:   {"A=say \"\\\n\r\t\""},
+		`A=x"y"`:                 {`A=x"y"`},
+		`J={"a":1,"b":[2,3]}`:    {`J={"a":1,"b":[2,3]}`},
+		"A=ü,ß,B=\u202e":         {"A=ü,ß", "B=\u202e"},
+		"A=two\nlines,B=1":       {"A=two\nlines", "B=1"},
+	} {
+		o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "env": value}))
+		if diff := cmp.Diff(want, o.Env); err != nil || diff != "" {
+			t.Errorf("%q: %v\n%s", value, err, diff)
+		}
+	}
+}
+
+func TestEnvErrorsShowNoValue(t *testing.T) {
+	for _, value := range []string{`A=sesame,B="sesame" sesame`, `A="sesame`, "1=sesame", "A=sesame,B=\"sesame\x00\"", `A="sesame\d"`} {
+		_, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "env": value}))
+		if err == nil || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+func TestPathWithComma(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), `a, "b"`)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := `/ , "` + strings.ReplaceAll(dir, `"`, `\"`) + `:rw",/tmp`
+	o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "accessible_paths": text}))
+	if diff := cmp.Diff([]Path{{"/", false}, {dir, true}, {"/tmp", false}}, o.AccessiblePaths); err != nil || diff != "" {
+		t.Errorf("%s: %v\n%s", text, err, diff)
 	}
 }
 

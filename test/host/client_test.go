@@ -286,6 +286,12 @@ func (p *process) instance(s settings) instance {
 }
 
 // init answers what the host's init returned.
+// preRun asks whether the instance would start, as at a hot reload.
+func (i instance) preRun() int {
+	i.p.t.Helper()
+	return i.p.do("prerun", i.id).num("ret")
+}
+
 func (i instance) init() int {
 	i.p.t.Helper()
 	return i.p.do("init", i.id).num("ret")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -264,6 +265,25 @@ func TestTrapsSurviveTheHostsSignalHandlers(t *testing.T) {
 	}
 }
 
+// No handler of the host interrupts another one. Those of Fluent Bit call localtime, which
+// would wait for itself.
+func TestHandlersWaitForEachOther(t *testing.T) {
+	p := start(t, newest)
+	p.do("signals")
+	if n := p.do("raise", strconv.Itoa(int(syscall.SIGTERM))).num("handlers"); n < 2 {
+		t.Fatalf("without the plugin, %d handlers at a time, want nested ones", n)
+	}
+	p.load(filterWasmtime)
+	i := p.ready(guest(t, "identity"), function, settings{})
+	chunk := chunkOf(3)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGCONT, syscall.SIGTERM} {
+		if n := p.do("raise", strconv.Itoa(int(s))).num("handlers"); n != 1 {
+			t.Errorf("signal %v: %d handlers at a time, want 1", s, n)
+		}
+		same(t, chunk, i.filter("app", chunk).over(chunk))
+	}
+}
+
 // SIGHUP may come at any time, also while guests trap.
 func TestSignalsDuringTraps(t *testing.T) {
 	p := start(t, newest)
@@ -292,6 +312,70 @@ func TestSignalsDuringTraps(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
+}
+
+// Before a hot reload the new configuration's filters are asked whether they would start, while
+// the old ones run. What a start refuses is refused, and nothing stays behind.
+func TestPreRun(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		if !f.preRun {
+			t.Skip("these hosts don't ask")
+		}
+		p := loaded(t, f)
+		running := p.ready(guest(t, "call_counter"), function, settings{})
+		chunk := chunkOf(1)
+		calls := func() string { return string(running.filter("app", chunk).over(chunk)) }
+		first := calls()
+		identity := guest(t, "identity")
+		text := func(text string) string {
+			path := filepath.Join(t.TempDir(), "guest.wat")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		for _, c := range []struct {
+			name string
+			s    settings
+			log  []string // parts of the error; nil if it would start
+		}{
+			{"good", settings{"wasm_path": identity, "function_name": function}, nil},
+			{"no option", settings{"wasm_path": identity}, []string{"function_name", "not set"}},
+			{"bad option", settings{"wasm_path": identity, "function_name": function, "timeout": "abc"}, []string{"timeout", "abc"}},
+			{"no file", settings{"wasm_path": "/nowhere/x.wasm", "function_name": function}, []string{"/nowhere/x.wasm"}},
+			{"garbage", settings{"wasm_path": text("garbage"), "function_name": function}, []string{"guest.wat"}},
+			{"no function", settings{"wasm_path": identity, "function_name": "absent"}, []string{"absent"}},
+			{"unknown import", settings{"wasm_path": guest(t, "unknown_import"), "function_name": function}, []string{"imports"}},
+			{"start function that traps", settings{"wasm_path": guest(t, "start_traps"), "function_name": function, "init_function": "_start"}, []string{"_start failed"}},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				p.takeLogs()
+				i := p.instance(c.s)
+				ret := i.preRun()
+				if c.log == nil && ret != 0 || c.log != nil && ret == 0 {
+					t.Errorf("%d; log: %q", ret, p.takeLogs())
+				}
+				if c.log != nil {
+					p.waitLog(levelError, c.log...)
+				}
+				i.exit()
+			})
+		}
+		if again := calls(); again == first {
+			t.Error("the filter that runs has begun anew")
+		}
+		// What is asked about can start, and be asked about more than once.
+		i := p.instance(settings{"wasm_path": identity, "function_name": function})
+		for range 3 {
+			if ret := i.preRun(); ret != 0 {
+				t.Errorf("%d; log: %q", ret, p.takeLogs())
+			}
+		}
+		if ret := i.init(); ret != 0 {
+			t.Errorf("init = %d; log: %q", ret, p.takeLogs())
+		}
+		same(t, chunk, i.filter("app", chunk).over(chunk))
+	})
 }
 
 func TestOptions(t *testing.T) {
