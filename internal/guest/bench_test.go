@@ -68,33 +68,3 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkInstance makes instances of modules of several sizes, and runs one record: what it
-// costs to replace one. MODULE and FUNCTION name a module more.
-func BenchmarkInstance(b *testing.B) {
-	files := []struct{ path, function string }{
-		{"../../examples/c/redact.wasm", "redact"},
-		{"../../examples/rust/enrich.wasm", "enrich"},
-		{"../../examples/hello-rust/hello.wasm", os.Getenv("HELLO")},
-		{os.Getenv("MODULE"), os.Getenv("FUNCTION")},
-	}
-	for _, file := range files {
-		if file.path == "" || file.function == "" {
-			continue
-		}
-		b.Run(file.path, func(b *testing.B) {
-			m, err := Load(Source{Path: file.path})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer m.Close()
-			for b.Loop() {
-				in, err := m.NewInstance(Config{Function: file.function, MemoryLimitBytes: 256e6})
-				if err != nil {
-					b.Fatal(err)
-				}
-				in.Close()
-			}
-		})
-	}
-}

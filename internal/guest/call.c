@@ -23,18 +23,10 @@ void *wasmtime_memory_grow(void *context, const wasmtime_memory_t *memory, uint6
                            uint64_t *prev_size);
 void wasmtime_error_delete(void *error);
 void wasmtime_error_message(const void *error, wasm_byte_vec_t *message);
-bool wasmtime_error_exit_status(const void *error, int *status);
 bool wasmtime_trap_code(const void *trap, uint8_t *code);
 void wasm_trap_message(const void *trap, wasm_byte_vec_t *message);
 void wasm_trap_delete(void *trap);
 void wasm_byte_vec_delete(wasm_byte_vec_t *vec);
-void wasi_config_set_stdout_custom(void *config,
-                                   ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
-                                   void *data, void (*finalizer)(void *));
-void wasi_config_set_stderr_custom(void *config,
-                                   ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
-                                   void *data, void (*finalizer)(void *));
-
 // What place() answers if there is a place.
 static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
 
@@ -365,25 +357,12 @@ void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
     o->lost += n - taken;
 }
 
-static ptrdiff_t capture(void *data, const unsigned char *bytes, size_t n)
-{
-    flbwt_write(data, bytes, n);
-    return (ptrdiff_t) n;
-}
-
-void flbwt_capture_output(void *config, flbwt_guest *guest)
-{
-    wasi_config_set_stdout_custom(config, capture, &guest->out, NULL);
-    wasi_config_set_stderr_custom(config, capture, &guest->err, NULL);
-}
-
-char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_status)
+char *flbwt_explain(void *trap, void *error, int *code)
 {
     wasm_byte_vec_t message = {0};
     uint8_t trap_code;
 
     *code = -1;
-    *exited = false;
     if (trap != NULL) {
         if (wasmtime_trap_code(trap, &trap_code)) {
             *code = trap_code;
@@ -392,7 +371,6 @@ char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_
         wasm_trap_delete(trap);
     }
     if (error != NULL) {
-        *exited = wasmtime_error_exit_status(error, exit_status);
         if (message.data == NULL) {
             wasmtime_error_message(error, &message);
         }

@@ -13,8 +13,8 @@
 
 // wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
 // reach of another package's include path, so what is used is declared again:
-// include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h, wasm.h
-// and wasi.h of that release. A change of the pinned release has to check them.
+// include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h and wasm.h
+// of that release. A change of the pinned release has to check them.
 typedef struct {
     uint64_t store_id;
     void *priv;
@@ -132,6 +132,9 @@ typedef struct {
     flbwt_heap heap;
     flbwt_watch watch;
     flbwt_output out, err;
+    struct flbwt_wasi *wasi; // NULL: there is none yet
+    bool exited;             // the guest has asked to be ended, with that status
+    int32_t exit_status;
 } flbwt_guest;
 
 // A flbwt_call is one call of a guest for a record. trap or error are set if it
@@ -174,10 +177,6 @@ bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
 void flbwt_take_func(const void *external, wasmtime_func_t *func);
 void flbwt_take_memory(const void *external, wasmtime_memory_t *memory);
 
-// flbwt_capture_output sends the guest's stdout and stderr to guest->out and
-// guest->err. config is a wasi_config_t that no store has yet.
-void flbwt_capture_output(void *config, flbwt_guest *guest);
-
 // flbwt_write appends to what the guest wrote, as far as there is room.
 void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 
@@ -186,8 +185,7 @@ void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 bool flbwt_learn_trap(void *context, const wasmtime_func_t *func);
 
 // flbwt_explain answers what a trap or error says, as text to be freed, and
-// deletes both. code is a wasmtime_trap_code_enum or -1; exit_status is set and
-// *exited true if the guest called proc_exit.
-char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_status);
+// deletes both. code is a wasmtime_trap_code_enum or -1.
+char *flbwt_explain(void *trap, void *error, int *code);
 
 #endif

@@ -174,44 +174,6 @@ func TestSlowStart(t *testing.T) {
 	in.Close()
 }
 
-// poll_oneoff is the host's own: it believes no pointer and no count.
-func TestPollArguments(t *testing.T) {
-	for _, test := range []struct {
-		args string // subscriptions, events, count, result
-		want uint32
-	}{
-		{"0 4096 1 8192", errnoSuccess},
-		{"0 4096 64 8192", errnoSuccess},
-		{"65488 4096 1 8192", errnoSuccess}, // ends with memory
-		{"65489 4096 1 8192", errnoFault},
-		{"-1 4096 1 8192", errnoFault},
-		{"0 65505 1 8192", errnoFault},
-		{"0 -32 1 8192", errnoFault},
-		{"0 4096 1 65533", errnoFault},
-		{"0 4096 1 -1", errnoFault},
-		{"65536 65536 1 65536", errnoFault},
-		{"0 4096 0 8192", errnoInval},
-		{"0 4096 -1 8192", errnoInval},
-		{"0 4096 65 8192", errnoInval},
-		{"0 4096 2147483647 8192", errnoInval},
-	} {
-		var args string
-		for arg := range strings.FieldsSeq(test.args) {
-			args += " (i32.const " + arg + ")"
-		}
-		in := instantiate(t, `(module
-  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1 1) `+answer+`
-  (func (export "malloc") (param i32) (result i32) (i32.const 16384))
-  (func (export "free") (param i32))
-  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
-    (call $answer (call $poll`+args+`))))`, Config{Msgpack: true})
-		if got := number(t, in, "{}"); got != test.want {
-			t.Errorf("poll_oneoff(%s): %d, want %d", test.args, got, test.want)
-		}
-	}
-}
-
 // What a guest aborts with is read with care.
 func TestAbortPointers(t *testing.T) {
 	for _, test := range []struct {

@@ -2,6 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// #include "wasi.h"
 import "C"
 
 import (
@@ -12,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf16"
 	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
@@ -166,71 +166,11 @@ func (in *Instance) bound(m *Module) {
 	}
 }
 
-// linker answers what the module's imports are taken from; the caller closes it.
-func (in *Instance) linker(m *Module, config Config) (*wasmtime.Linker, error) {
-	wasi := wasmtime.NewWasiConfig()
-	defer wasi.Close()
-	for _, dir := range config.Dirs {
-		dirPerms, filePerms := wasmtime.DIR_READ, wasmtime.FILE_READ
-		if dir.Writable {
-			dirPerms |= wasmtime.DIR_WRITE
-			filePerms |= wasmtime.FILE_WRITE
-		}
-		if err := wasi.PreopenDir(dir.Path, dir.Path, dirPerms, filePerms); err != nil {
-			return nil, fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
-		}
-	}
-	var names, values []string
-	for _, e := range config.Env {
-		name, value, _ := strings.Cut(e, "=")
-		names, values = append(names, name), append(values, value)
-	}
-	wasi.SetEnv(names, values)
-	// wasmtime-go wraps neither of the custom streams; its WasiConfig is one
-	// pointer to the C object.
-	C.flbwt_capture_output(*(*unsafe.Pointer)(unsafe.Pointer(wasi)), in.c)
-	in.store.SetWasi(wasi)
-
-	linker := wasmtime.NewLinker(m.engine)
-	linker.AllowShadowing(true)
-	err := linker.DefineWasi()
-	if err == nil {
-		err = linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff)
-	}
-	if err == nil {
-		err = linker.FuncWrap("env", "abort", abort)
-	}
-	if err == nil {
-		err = in.defineUnstable(linker, m)
-	}
-	if err == nil {
-		err = in.defineLibc(linker, m)
-	}
-	if err != nil {
-		linker.Close()
-		return nil, err
-	}
-	return linker, nil
-}
-
-// defineUnstable gives what the module imports of the older WASI from the newer.
-func (in *Instance) defineUnstable(linker *wasmtime.Linker, m *Module) error {
-	for _, i := range m.imports {
-		if !isUnchanged(i) {
-			continue
-		}
-		// What the newer one has not is missed when the module is instantiated.
-		if f := linker.Get(in.store, wasiModule, i.name); f != nil {
-			if err := linker.Define(in.store, wasiUnstable, i.name, f); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 func (in *Instance) start(m *Module, config Config, p plan) error {
-	linker, err := in.linker(m, config)
+	if err := in.grant(config); err != nil {
+		return err
+	}
+	linker, err := in.linker(m)
 	if err != nil {
 		return err
 	}
@@ -282,21 +222,21 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*was
 	}
 	C.flbwt_room_made(&in.c.room, C.int(m.traits.Storage.Memories))
 	for _, name := range p.init {
-		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !exitedWell(err) {
+		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !in.exitedWell() {
 			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err, in.refusal(trapCode(err))))
 		}
 	}
 	return instance, nil
 }
 
-// exitedWell says whether a call ended by proc_exit(0), as _start may.
-func exitedWell(err error) bool {
-	var e *wasmtime.Error
-	if !errors.As(err, &e) {
+// exitedWell says whether a call ended by proc_exit(0), as _start may. Exports go on
+// working then.
+func (in *Instance) exitedWell() bool {
+	if !bool(in.c.exited) || in.c.exit_status != 0 {
 		return false
 	}
-	status, ok := e.ExitStatus()
-	return ok && status == 0
+	in.c.exited = false
+	return true
 }
 
 func (in *Instance) startError(err error, refusal C.enum_flbwt_refusal) error {
@@ -322,6 +262,7 @@ func (in *Instance) Close() {
 	}
 	C.flbwt_watch_remove(&in.c.watch)
 	in.store.Close()
+	C.flbwt_wasi_close(in.c)
 	C.free(unsafe.Pointer(in.c.out.buffer.data))
 	C.free(unsafe.Pointer(in.c.err.buffer.data))
 	C.free(unsafe.Pointer(in.c))
@@ -351,37 +292,6 @@ func takeStream(o *C.flbwt_output) []byte {
 	o.buffer.len = 0
 	o.lost = 0
 	return b
-}
-
-// abort is what AssemblyScript calls before it traps. The text is one line: of several
-// the last would be taken for the reason.
-func abort(caller *wasmtime.Caller, message, file, line, column int32) *wasmtime.Trap {
-	text := fmt.Sprintf("abort: %s in %s:%d:%d",
-		hostlog.Printable(scriptString(caller, message), hostlog.MaxTextBytes),
-		hostlog.Printable(scriptString(caller, file), hostlog.MaxTextBytes), line, column)
-	return wasmtime.NewTrap(text)
-}
-
-// scriptString reads an AssemblyScript string: UTF-16, its length in bytes in
-// the four bytes before it. Whatever does not fit reads as "?".
-func scriptString(caller *wasmtime.Caller, at int32) string {
-	const most = 1024
-	memory := caller.GetExport("memory").Memory()
-	p := uint64(uint32(at))
-	size := uint64(memory.DataSize(caller))
-	if p < 4 || p > size {
-		return "?"
-	}
-	data := memory.UnsafeData(caller)
-	n := uint64(data[p-4]) | uint64(data[p-3])<<8 | uint64(data[p-2])<<16 | uint64(data[p-1])<<24
-	if n > most || p+n > size {
-		return "?"
-	}
-	units := make([]uint16, n/2)
-	for i := range units {
-		units[i] = uint16(data[p+uint64(i)*2]) | uint16(data[p+uint64(i)*2+1])<<8
-	}
-	return string(utf16.Decode(units))
 }
 
 // Outcome says what became of a record. The numbers are enum flbwt_outcome of
@@ -437,19 +347,16 @@ type TrapError struct {
 func (e *TrapError) Error() string { return e.Reason }
 
 func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
-	var code, status C.int
-	var exited C.bool
-	message := C.flbwt_explain(trap, failure, &code, &exited, &status)
+	var code C.int
+	message := C.flbwt_explain(trap, failure, &code)
 	defer C.free(unsafe.Pointer(message))
 	switch {
 	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
 		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
-	case bool(exited):
-		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int(status))}
+	case bool(in.c.exited):
+		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.exit_status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
 		return &TrapError{trapReasons[code], trapReasons[code] + in.refusedText(in.refusal(int(code)))}
-	case strings.Contains(C.GoString(message), invalidExit):
-		return &TrapError{"exit", "the guest exited with a status above 125"}
 	case strings.Contains(C.GoString(message), uncaught):
 		return &TrapError{"exception", "the guest threw an exception that nothing catches"}
 	case strings.Contains(C.GoString(message), noExceptionRoom):
@@ -481,10 +388,7 @@ func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
 	}
 }
 
-// invalidExit is what wasmtime 44 says of proc_exit with a status above 125.
-const invalidExit = "exit with invalid exit status"
-
-// What it says of exceptions.
+// What wasmtime 44 says of exceptions.
 const (
 	uncaught        = "thrown Wasm exception"
 	noExceptionRoom = "GC heap out of memory"

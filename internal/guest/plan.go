@@ -233,7 +233,7 @@ func (m *Module) problems(function string) []string {
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if provided(i) {
+		if provider(i) != nil {
 			continue
 		}
 		hint := importHint(i)
@@ -266,45 +266,16 @@ func (m *Module) exportHint() string {
 // maxTypeBytes bounds what a message quotes of a type: one may have a thousand parts.
 const maxTypeBytes = 400
 
-const (
-	// wasiModule is the version of WASI that core modules of today import.
-	wasiModule = "wasi_snapshot_preview1"
-
-	// wasiUnstable is the one before, of compilers up to 2020.
-	wasiUnstable = "wasi_unstable"
-)
-
-// wasiChanged are the functions that the two versions have in common by name only
-// (phases/old/snapshot_0 and phases/snapshot in the WASI repository).
-var wasiChanged = []string{"fd_filestat_get", "fd_seek", "path_filestat_get", "poll_oneoff"}
-
-// provided says whether the host gives an import.
-func provided(i item) bool {
-	return i.module == wasiModule && i.isFunc() || isUnchanged(i) || isAbort(i) || isLibc(i)
-}
-
-// isUnchanged says whether an import of the older WASI is the same in the newer.
-func isUnchanged(i item) bool {
-	return i.module == wasiUnstable && i.isFunc() && !slices.Contains(wasiChanged, i.name)
-}
-
-func (m *Module) importsWASI() bool {
-	return slices.ContainsFunc(m.imports, func(i item) bool { return i.module == wasiModule || i.module == wasiUnstable })
-}
-
-// isAbort is what AssemblyScript imports: env.abort(message, file, line, column).
-func isAbort(i item) bool {
-	return i.module == "env" && i.name == "abort" && i.typ == "func (i32, i32, i32, i32) -> ()"
-}
-
 func importHint(i item) string {
 	switch {
-	case i.module == wasiUnstable:
-		return "this function of an outdated WASI has changed since; build the module for wasm32-wasip1 (wasi_snapshot_preview1)"
-	case i.module == "env" && strings.HasPrefix(i.typ, "memory "):
+	case i.module == libcModule && strings.HasPrefix(i.typ, "memory "):
 		return "link without --import-memory"
-	case libcTypes(i) != nil:
-		return "its type must be " + strings.Join(libcTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
+	case providedTypes(i) != nil && i.module == libcModule:
+		return "its type must be " + strings.Join(providedTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
+	case providedTypes(i) != nil:
+		return "its type must be " + strings.Join(providedTypes(i), " or ")
+	case i.module == wasiModule || i.module == wasiUnstable:
+		return "there is no such function in this version of WASI; build the module for wasm32-wasip1 (" + wasiModule + ")"
 	case i.module == libcModule:
 		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
