@@ -13,8 +13,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # exported.
 GOFLAGS_BUILD := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL"'
+# The library exports what Fluent Bit looks up and nothing else, so that no name of its
+# own is bound to the host's.
+GOFLAGS_LIBRARY := -trimpath \
+	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--version-script=$(CURDIR)/exports.map"'
 
-.PHONY: help build run test race lint fuzz soak bench examples verify-examples clean
+.PHONY: help build run test race ubsan lint fuzz soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -22,7 +26,7 @@ help: ## lists the targets
 # The go command knows what has changed, so each build asks it.
 build: ## builds the plugin and the command into build/
 	@mkdir -p $(BUILD)
-	$(GO) build $(GOFLAGS_BUILD) -buildmode=c-shared -o $(SO) .
+	$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(SO) .
 	@rm -f $(SO:.so=.h)
 	@# Links, not copies: two copies in one process are two Go runtimes.
 	@for door in $(DOORS); do ln -f $(SO) $$door; done
@@ -42,6 +46,15 @@ test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
 race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./examples/... ./internal/...
 	$(GO) test -race -count=1 ./test/...
+
+# A shared object of its own: the one in build/ is not sanitized.
+UBSAN := CGO_CFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined" CGO_LDFLAGS=-fsanitize=undefined
+ubsan: ## runs the tests of the C code with gcc's sanitizer of undefined behaviour
+	$(UBSAN) $(GO) test ./internal/guest ./internal/filter ./internal/output
+	@mkdir -p $(BUILD)/ubsan
+	$(UBSAN) $(GO) build -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
+	@for door in $(notdir $(DOORS)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$door; done
+	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan $(GO) test -count=1 -short ./test/host
 
 lint: ## vet, staticcheck, gofmt
 	$(GO) vet ./...
@@ -73,7 +86,7 @@ bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	$(GO) test -run '^$$' -bench . ./internal/...
 	@# Another build, whose functions have names.
 	@mkdir -p $(BUILD)/bench
-	$(GO) build -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
+	$(GO) build -ldflags='-extldflags "-Wl,--version-script=$(CURDIR)/exports.map"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
 	@for door in $(notdir $(DOORS)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$door; done
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "internal/guest/lane.h"
+
 // The host's objects, which only the host looks into.
 struct flb_filter_instance;
 struct flb_input_instance;
@@ -22,14 +24,13 @@ struct flb_config;
 // Levels of Fluent Bit's log (include/fluent-bit/flb_log.h, 1.8 to 5.1).
 enum { FLB_LOG_ERROR = 1, FLB_LOG_WARN = 2, FLB_LOG_INFO = 3 };
 
-// What a filter callback answers (include/fluent-bit/flb_filter.h).
+// What a filter callback returns (include/fluent-bit/flb_filter.h), as a lane does.
 enum { FLB_FILTER_MODIFIED = 1, FLB_FILTER_NOTOUCH = 2 };
 
-struct job;
+_Static_assert((int) FLB_FILTER_MODIFIED == (int) FLBWT_FILTER_MODIFIED, "modified");
+_Static_assert((int) FLB_FILTER_NOTOUCH == (int) FLBWT_FILTER_NOTOUCH, "notouch");
 
-// direct_function answers what a filter callback does, or 0: then Go has to go on.
-typedef int (*direct_function)(void *lane, const void *tag, int tag_len, const void *data,
-                               size_t size, void **out, size_t *out_size);
+struct job;
 
 // instance is one filter instance. Its address is the host's context.
 struct instance {
@@ -38,11 +39,7 @@ struct instance {
     int log_level;
     uintptr_t handle;   // the Go side; 0 until it has started
 
-    // What filters chunks without Go while *ready, and its first argument: lane.h of
-    // internal/guest. NULL if there is no such thing.
-    direct_function direct;
-    void *lane;
-    const bool *ready;
+    flbwt_lane *lane;   // filters chunks without Go, for as long as it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
 
     pthread_mutex_t lock;      // guards all that follows, and finished of jobs
@@ -65,7 +62,7 @@ struct log_line {
     char text[];
 };
 
-enum job_kind { JOB_START, JOB_FILTER, JOB_STOP };
+enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_STOP };
 
 // job is a call of the host, on its way to the worker. It lives on the caller's
 // stack; what it points at is borrowed for as long as the caller waits.
@@ -79,7 +76,6 @@ struct job {
     size_t out_size;
     int result;
 
-    bool begun;    // the lane has begun with the chunk
     bool finished;
     struct log_line *lines, **lines_end;
 };
@@ -93,7 +89,6 @@ void worker_call(struct instance *inst, struct job *job);
 
 // What the Go side asks for, on the worker's thread while a job runs.
 const char *border_property(struct instance *inst, const char *name); // NULL if not set
-const char *border_name(struct instance *inst);
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/IBM/fluent-forward-go v0.4.0
 	github.com/bytecodealliance/wasmtime-go/v44 v44.0.0
+	github.com/dlclark/regexp2 v1.12.0
 	github.com/fluent/fluent-bit-go v0.0.0-20230731091245-a7a013e2473c
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/go-cmp v0.7.0

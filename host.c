@@ -69,15 +69,18 @@ _Static_assert(offsetof(struct plugin_head, name) == 8, "name");
 _Static_assert(offsetof(struct plugin_head, config_map) == 24, "config_map");
 _Static_assert(offsetof(struct plugin_1_8, cb_init) == 32, "cb_init, 1.8");
 _Static_assert(offsetof(struct plugin_1_8, cb_exit) == 48, "cb_exit, 1.8");
+_Static_assert(offsetof(struct plugin_2_2, cb_pre_run) == 32, "cb_pre_run, 2.2");
 _Static_assert(offsetof(struct plugin_2_2, cb_init) == 40, "cb_init, 2.2");
 _Static_assert(offsetof(struct plugin_2_2, cb_exit) == 56, "cb_exit, 2.2");
 
 // FLB_FILTER_LOGS of flb_filter.h, since 2.1.
 enum { EVENT_TYPE_LOGS = 1 };
 
-// What Fluent Bit looks up: the name is made of the object's file name.
-__attribute__((visibility("default"))) union plugin filter_wasmtime_plugin;
-__attribute__((visibility("default"))) union plugin filter_wasm_plugin;
+// What Fluent Bit looks up: the name is made of the object's file name. Protected, since
+// a Fluent Bit that has the built-in filter exports filter_wasm_plugin too, and a reference
+// to exported data is bound to the executable's first.
+__attribute__((visibility("protected"))) union plugin filter_wasmtime_plugin;
+__attribute__((visibility("protected"))) union plugin filter_wasm_plugin;
 
 // struct flb_config_map (include/fluent-bit/flb_config_map.h): what a plugin
 // fills in is the same in all releases; what the host keeps behind it has grown
@@ -158,11 +161,6 @@ static enum layout probe(void)
 const char *border_property(struct instance *inst, const char *name)
 {
     return host.filter_get_property(name, inst->ins);
-}
-
-const char *border_name(struct instance *inst)
-{
-    return host.filter_name(inst->ins);
 }
 
 void *border_alloc(size_t size)
@@ -256,14 +254,15 @@ static int give_back(struct dl_phdr_info *info, size_t size, void *own)
 
 void border_give_back_pages(void) { dl_iterate_phdr(give_back, (void *) border_give_back_pages); }
 
-static int init(struct flb_filter_instance *ins, const char *plugin)
+// begin makes an instance with a thread, on which nothing has run yet; NULL after the log says
+// why not.
+static struct instance *begin(struct flb_filter_instance *ins, const char *plugin)
 {
     struct instance *inst = calloc(1, sizeof(*inst));
-    struct job job = {.kind = JOB_START};
     int error;
 
     if (inst == NULL) {
-        return -1;
+        return NULL;
     }
     inst->ins = ins;
     inst->plugin = plugin;
@@ -275,7 +274,7 @@ static int init(struct flb_filter_instance *ins, const char *plugin)
                    "this plugin, whose threads did not come along: run it in the foreground, "
                    "under a service manager");
         free(inst);
-        return -1;
+        return NULL;
     }
 
     error = worker_start(inst);
@@ -285,18 +284,66 @@ static int init(struct flb_filter_instance *ins, const char *plugin)
         snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
         print_line(inst, FLB_LOG_ERROR, text);
         free(inst);
+        return NULL;
+    }
+    return inst;
+}
+
+static void end(struct instance *inst)
+{
+    struct job job = {.kind = JOB_STOP};
+
+    call(inst, &job);
+    free(inst);
+}
+
+static int init(struct flb_filter_instance *ins, const char *plugin)
+{
+    struct instance *inst = begin(ins, plugin);
+    struct job job = {.kind = JOB_START};
+
+    if (inst == NULL) {
         return -1;
     }
     call(inst, &job);
     if (job.result != 0) {
-        job = (struct job) {.kind = JOB_STOP};
-        call(inst, &job);
-        free(inst);
+        end(inst);
         return -1;
     }
     host.filter_set_context(ins, inst);
     border_give_back_pages();
     return 0;
+}
+
+// pre_run says whether an instance with these properties would start. Since 2.2, Fluent Bit asks
+// before each start, and at a hot reload (since 5.1 at --dry-run too) before it stops the filters
+// that run: it goes on with these if the answer is not 0 (src/flb_filter.c, src/flb_reload.c,
+// src/fluent-bit.c).
+static int pre_run(struct flb_filter_instance *ins, const char *plugin)
+{
+    struct instance *inst = begin(ins, plugin);
+    struct job job = {.kind = JOB_CHECK};
+
+    if (inst == NULL) {
+        return -1;
+    }
+    call(inst, &job);
+    end(inst);
+    return job.result;
+}
+
+static int pre_run_wasmtime(struct flb_filter_instance *ins, struct flb_config *config, void *data)
+{
+    (void) config;
+    (void) data;
+    return pre_run(ins, "wasmtime");
+}
+
+static int pre_run_wasm(struct flb_filter_instance *ins, struct flb_config *config, void *data)
+{
+    (void) config;
+    (void) data;
+    return pre_run(ins, "wasm");
 }
 
 static int init_wasmtime(struct flb_filter_instance *ins, struct flb_config *config, void *data)
@@ -335,12 +382,9 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
 
 static int stop(void *context, struct flb_config *config)
 {
-    struct job job = {.kind = JOB_STOP};
-
     (void) config;
     if (context != NULL) {
-        call(context, &job);
-        free(context);
+        end(context);
     }
     return 0;
 }
@@ -370,7 +414,8 @@ static int refuse(struct flb_filter_instance *ins, struct flb_config *config, vo
     return -1;
 }
 
-static void fill(union plugin *p, const char *name, start_function cb_init)
+static void fill(union plugin *p, const char *name, start_function cb_pre_run,
+                 start_function cb_init)
 {
     p->head.name = name;
     p->head.description = "WebAssembly filter on wasmtime";
@@ -386,6 +431,7 @@ static void fill(union plugin *p, const char *name, start_function cb_init)
     p->head.config_map = config_map;
     p->head.first = layout >= LAYOUT_2_1 ? EVENT_TYPE_LOGS : 0;
     if (layout >= LAYOUT_2_2) {
+        p->v2_2.cb_pre_run = cb_pre_run;
         p->v2_2.cb_init = cb_init;
         p->v2_2.cb_filter = filter;
         p->v2_2.cb_exit = stop;
@@ -464,6 +510,6 @@ __attribute__((constructor)) static void load(void)
                sizeof(output_options[i]));
     }
 
-    fill(&filter_wasmtime_plugin, "wasmtime", init_wasmtime);
-    fill(&filter_wasm_plugin, "wasm", init_wasm);
+    fill(&filter_wasmtime_plugin, "wasmtime", pre_run_wasmtime, init_wasmtime);
+    fill(&filter_wasm_plugin, "wasm", pre_run_wasm, init_wasm);
 }

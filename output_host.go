@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/output"
 )
@@ -98,14 +99,16 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 	return lines, nil
 }
 
+// outputLine is logLine for an output.
 func outputLine(job *C.struct_output_job, level filter.Level, line string) {
+	line = hostlog.Line(line)
 	C.border_output_line(job, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 
 // thread runs a function on a thread on whose stack guests may run.
 func thread(f func()) error {
 	err := guest.Go(func() {
-		defer logPanic(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", line) }, "thread")
+		defer logPanic(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", hostlog.Line(line)) }, "thread")
 		f()
 	})
 	if err != nil {

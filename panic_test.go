@@ -19,8 +19,11 @@ func TestLogPanic(t *testing.T) {
 	if got := fails(); got != 2 {
 		t.Errorf("%d, want 2", got)
 	}
-	if len(lines) != 1 || !strings.HasPrefix(lines[0], "filter: panic: runtime error: index out of range") ||
-		!strings.Contains(lines[0], "panic_test.go") {
-		t.Error(lines)
+	text := strings.Join(lines, "|")
+	if !strings.HasPrefix(text, "filter: panic: runtime error: index out of range") || !strings.Contains(text, "panic_test.go") {
+		t.Error(text)
+	}
+	if strings.ContainsAny(text, "\n\t") {
+		t.Errorf("a line is more than one: %q", lines)
 	}
 }

@@ -20,6 +20,20 @@ import (
 	"github.com/fluent/fluent-bit-go/output"
 )
 
+// flbwtCheck says whether the filter of an instance would start: 0, or -1 after it has
+// logged why not.
+//
+//export flbwtCheck
+func flbwtCheck(inst *C.struct_instance) (result C.int) {
+	result = -1
+	defer logPanic(errorLog(inst), "check")
+	if err := check(inst); err != nil {
+		errorLog(inst)(err.Error())
+		return -1
+	}
+	return 0
+}
+
 // flbwtStart starts the filter of an instance and answers its handle, or 0
 // after it has logged why not.
 //
@@ -34,16 +48,16 @@ func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
 	return C.uintptr_t(cgo.NewHandle(h))
 }
 
-// flbwtFilter filters one chunk, with which the lane may have begun. The chunk and tag
-// are borrowed; out is allocated for the host.
+// flbwtFilter filters one chunk, or goes on with the one that the lane has begun with. The chunk and
+// tag are borrowed; out is allocated for the host.
 //
 //export flbwtFilter
 func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsafe.Pointer,
-	size C.size_t, begun C.bool, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
+	size C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
 	h := cgo.Handle(handle).Value().(*hosted)
 	result = C.FLB_FILTER_NOTOUCH
 	defer logPanic(h.errorLog, "filter")
-	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), bool(begun), out, outSize)
+	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
 // flbwtStop frees the filter.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
@@ -18,9 +19,24 @@ type hosted struct {
 	errorLog func(line string)
 }
 
+// parse reads the instance's properties.
+func parse(inst *C.struct_instance) (options.Options, error) {
+	return options.Parse(func(name string) (string, bool) { return property(inst, name) })
+}
+
+// check says what keeps the instance from starting.
+func check(inst *C.struct_instance) error {
+	o, err := parse(inst)
+	if err != nil {
+		return err
+	}
+	guest.WrapHostSignals()
+	return filter.Check(o)
+}
+
 // newHosted reads the instance's properties and starts its guest.
 func newHosted(inst *C.struct_instance) (*hosted, error) {
-	o, err := options.Parse(C.GoString(C.border_name(inst)), func(name string) (string, bool) { return property(inst, name) })
+	o, err := parse(inst)
 	if err != nil {
 		return nil, err
 	}
@@ -29,10 +45,7 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 	if err != nil {
 		return nil, err
 	}
-	function, lane, ready := f.Direct()
-	inst.direct = C.direct_function(function)
-	inst.lane = lane
-	inst.ready = (*C.bool)(ready)
+	inst.lane = (*C.flbwt_lane)(f.Lane())
 	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
 	return &hosted{filter: f, errorLog: errorLog(inst)}, nil
 }
@@ -48,8 +61,9 @@ func property(inst *C.struct_instance, name string) (string, bool) {
 }
 
 // logLine hands a line to the border, which writes it to Fluent Bit's log with
-// the instance's name.
+// the instance's name. No line leaves here that is more than one, or not printable.
 func logLine(inst *C.struct_instance, level filter.Level, line string) {
+	line = hostlog.Line(line)
 	C.border_log(inst, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 

@@ -61,25 +61,27 @@ __attribute__((constructor)) static void after_go(void)
 // filter_directly filters without Go; false: Go has to go on.
 static bool filter_directly(struct instance *inst, struct job *job)
 {
-    job->begun = inst->direct != NULL && *inst->ready;
-    if (job->begun) {
-        job->result = inst->direct(inst->lane, job->tag, job->tag_len, job->data, job->size,
-                                   &job->out, &job->out_size);
+    if (inst->lane == NULL || !inst->lane->ready) {
+        return false;
     }
-    return job->begun && job->result != 0;
+    job->result = (int) flbwt_lane_filter(inst->lane, job->tag, job->tag_len, job->data, job->size,
+                                          &job->out, &job->out_size);
+    return job->result != FLBWT_FILTER_STOPPED;
 }
 
 static void run_in_go(struct instance *inst, struct job *job)
 {
     switch (job->kind) {
+    case JOB_CHECK:
+        job->result = flbwtCheck(inst);
+        break;
     case JOB_START:
         inst->handle = flbwtStart(inst);
         job->result = inst->handle != 0 ? 0 : -1;
         break;
     case JOB_FILTER:
         job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len,
-                                  (void *) job->data, job->size, job->begun, &job->out,
-                                  &job->out_size);
+                                  (void *) job->data, job->size, &job->out, &job->out_size);
         break;
     case JOB_STOP:
         if (inst->handle != 0) {
@@ -332,7 +334,7 @@ int worker_start(struct instance *inst)
 
 void worker_call(struct instance *inst, struct job *job)
 {
-    job->begun = job->finished = false;
+    job->finished = false;
     job->lines = NULL;
     job->lines_end = &job->lines;
 

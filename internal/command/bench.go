@@ -15,7 +15,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 )
 
 const (
@@ -78,12 +77,12 @@ Percentiles are right to 1 %. Log lines below warnings are left out unless
 
 The exit code is 0 if all went well, 1 if records failed, and 2 if nothing could
 be run.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.filter.add(flags, "wasm_path")
+	f.filter.add(flags)
 	flags.StringVar(&f.tag, "tag", defaultTag, "Tag of the records")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Records in a chunk")
 	flags.DurationVar(&f.duration, "duration", 5*time.Second, "How long to measure")
@@ -102,12 +101,18 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	sp, module, err := f.spec(args[0], level)
+	if args, err = f.filter.takeModule(args); err != nil {
+		return err
+	}
+	if len(args) > 1 {
+		return fmt.Errorf("one input at most is measured, not %d", len(args))
+	}
+	sp, module, err := f.filter.load(level)
 	if err != nil {
 		return err
 	}
 	defer module.Close()
-	samples, err := f.samples(cmd, args[1:])
+	samples, err := f.samples(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -171,42 +176,6 @@ func (l limit) done(records int, start time.Time) float64 {
 		return float64(records) / float64(l.records)
 	}
 	return float64(time.Since(start)) / float64(l.duration)
-}
-
-// spec makes the filter of a module. The module is the caller's to close: while it
-// is loaded, filters need not compile it.
-func (f *benchFlags) spec(path string, level filter.Level) (spec, *guest.Module, error) {
-	const function = "function_name"
-	f.filter.set("wasm_path", path)
-	choose := !f.filter[function].set
-	if choose {
-		f.filter.set(function, "?") // what there is shows when the module is loaded, by the other options
-	}
-	sp, err := f.filter.spec(level)
-	if err != nil {
-		return spec{}, nil, err
-	}
-	module, err := guest.Load(filter.Source(sp.options))
-	if err != nil {
-		return spec{}, nil, err
-	}
-	if choose {
-		names := module.Candidates()
-		switch len(names) {
-		case 0:
-			err = fmt.Errorf("%s exports no function that could be called for records; flb-wasmtime check says what it has", path)
-		case 1:
-			sp.options.FunctionName = names[0]
-		default:
-			err = fmt.Errorf("%s exports several functions that could be called for records: choose one of %s with --function-name",
-				path, strings.Join(names, ", "))
-		}
-		if err != nil {
-			module.Close()
-			return spec{}, nil, err
-		}
-	}
-	return sp, module, nil
 }
 
 // bench is one measurement.

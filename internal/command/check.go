@@ -9,43 +9,160 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
+type checkFlags struct {
+	filter filterFlags
+	config string
+}
+
 func newCheck() *cobra.Command {
-	var source guest.Source
-	var config guest.Config
+	f := checkFlags{filter: filterFlags{}}
 	cmd := &cobra.Command{
-		Use:   "check [--function-name NAME] FILE",
-		Short: "Say what the plugin would say of a module at start",
-		Long: `Compile a module and start it, as the plugin does when Fluent Bit starts, and say
-what there is to say about it.
+		Use:   "check {FILE | --config FILE}",
+		Short: "Say what the plugin would say at start",
+		Long: `Compile a module and start it, as the plugin does when Fluent Bit starts, with the
+options of the filter that are given as flags, and say what there is to say about it.
+Without --function-name it says which functions could be called.
+
+With --config all filters, processors and outputs of a Fluent Bit configuration that
+are called wasmtime, and filters called wasm, are checked: their options, modules,
+functions and imports. Nothing is sent anywhere.
 
 The exit code is 0 if the plugin would start, and 1 if it would not.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			source.Path = args[0]
-			report, err := guest.Inspect(source, config)
-			if err != nil {
-				fmt.Fprintln(cmd.ErrOrStderr(), "flb-wasmtime:", err)
-				return errFailed
-			}
-			if err := writeReport(cmd.OutOrStdout(), report); err != nil {
-				return err
-			}
-			if len(report.Problems) > 0 {
-				return errFailed
-			}
-			return nil
-		},
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&config.Function, "function-name", "", "Function that is to be called for each record; none means to say which ones could be")
-	flags.StringVar(&config.Init, "init-function", "auto", "As the option of the filter")
-	flags.StringVar(&config.Allocator, "allocator", "auto", "As the option of the filter")
-	flags.BoolVar(&source.AllowPrecompiled, "allow-precompiled", false, "As the option of the filter: run machine code that flb-wasmtime compile has made")
+	f.filter.add(flags)
+	flags.StringVar(&f.config, "config", "", "Check the filters and outputs of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
 	return cmd
+}
+
+func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
+	stderr := cmd.ErrOrStderr()
+	config := cmd.Flags().Changed("config")
+	var err error
+	if config {
+		err = f.filter.refuse()
+	} else {
+		args, err = f.filter.takeModule(args)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(args) > 0:
+		return fmt.Errorf("one module or configuration is checked: what is %q for?", args[0])
+	case config:
+		return checkConfiguration(f.config, cmd.OutOrStdout(), stderr)
+	}
+	sp, err := f.filter.withoutFunction(filter.Info)
+	if err != nil {
+		return err
+	}
+	report, err := inspect(sp.options)
+	if err != nil {
+		say(stderr, "%v", err)
+		return errFailed
+	}
+	if err := writeReport(cmd.OutOrStdout(), report); err != nil {
+		return err
+	}
+	if len(report.Problems) > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// inspect looks at a module as a filter with these options would start it.
+func inspect(o options.Options) (guest.Report, error) {
+	return guest.Inspect(filter.Source(o), filter.Config(o))
+}
+
+// checkConfiguration checks what a configuration has of this plugin, and says of each
+// filter and output what there is to say.
+func checkConfiguration(path string, stdout, stderr io.Writer) error {
+	c, err := readConfiguration(path, nil)
+	if err != nil {
+		say(stderr, "%v", err)
+		return errFailed
+	}
+	failed := false
+	complain := func(err error) {
+		failed = true
+		say(stderr, "%v", err)
+	}
+	for _, note := range c.notes {
+		say(stderr, "%s", note)
+	}
+	for _, f := range c.faults {
+		complain(f.err)
+	}
+	checked := len(c.faults)
+	check := func(name string, o options.Options) error {
+		checked++
+		report, err := inspect(o)
+		if err != nil {
+			complain(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
+			return nil
+		}
+		failed = failed || len(report.Problems) > 0
+		if err := write(stdout, []byte(hostlog.Line(name)+"\n")); err != nil {
+			return err
+		}
+		return writeReport(stdout, report)
+	}
+	for _, sp := range c.specs {
+		if err := check("filter "+sp.name, sp.options); err != nil {
+			return err
+		}
+	}
+	for i, s := range c.outputs {
+		if !strings.EqualFold(s.Name, pluginNames[0]) {
+			continue
+		}
+		name := fmt.Sprintf("output %s.%d", s.Name, i)
+		if alias, ok := s.Get("alias"); ok {
+			name = "output " + alias
+		}
+		o, err := parseOutput(&s)
+		if err != nil {
+			checked++
+			complain(locate(&s, fmt.Errorf("%s: %w", name, err)))
+			continue
+		}
+		if err := check(name, o.Options); err != nil {
+			return err
+		}
+	}
+	if checked == 0 {
+		complain(fmt.Errorf("%s: it has no active filter called %s, and no output called %s",
+			path, strings.Join(pluginNames, " or "), pluginNames[0]))
+	}
+	if failed {
+		return errFailed
+	}
+	return nil
+}
+
+// parseOutput reads the options of an output. Fluent Bit has many of its own: one that is
+// not known is refused only if it seems to be one of this plugin, misspelt.
+func parseOutput(s *fbconf.Section) (options.Output, error) {
+	known := slices.Concat(optionNames(options.Table), optionNames(options.OutputTable))
+	for _, p := range s.Properties {
+		meant := closest.To(p.Key, known)
+		if !slices.Contains(known, p.Key) && !slices.Contains(coreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {
+			return options.Output{}, fmt.Errorf("unknown option %q in line %d%s", p.Key, p.Line, hint(p.Key, known))
+		}
+	}
+	return options.ParseOutput(s.Name, s.Get)
 }
 
 // writeReport writes a report as a table of labels and what they stand for.
@@ -56,7 +173,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 			lines = []string{"none"}
 		}
 		for _, line := range lines {
-			fmt.Fprintf(&text, "%-15s%s\n", label, line)
+			fmt.Fprintf(&text, "%-15s%s\n", label, hostlog.Line(line))
 			label = ""
 		}
 	}
@@ -64,13 +181,9 @@ func writeReport(w io.Writer, r guest.Report) error {
 	row("size", fmt.Sprintf("%d bytes", r.SizeBytes))
 	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
 	if r.Function != "" {
-		row("function", exported(r, r.Function))
+		row("function", r.Function)
 	} else {
-		var candidates []string
-		for _, name := range r.Candidates {
-			candidates = append(candidates, exported(r, name))
-		}
-		row("candidates", candidates...)
+		row("candidates", r.Candidates...)
 	}
 	row("ABI", abi(r))
 	row("input", r.Allocator)
@@ -92,18 +205,8 @@ func writeReport(w io.Writer, r guest.Report) error {
 
 // abi is the convention that the function is called by; there is one so far.
 func abi(r guest.Report) string {
-	if len(r.Candidates) == 0 || r.Function != "" && !slices.Contains(r.Candidates, r.Function) {
+	if !r.Callable {
 		return "none that is known"
 	}
 	return "as Fluent Bit's wasm filter: (tag, tag_len, sec, nsec, record, record_len) -> reply"
-}
-
-// exported is what the module exports under that name.
-func exported(r guest.Report, name string) string {
-	for _, e := range r.Exports {
-		if strings.HasPrefix(e, name+": ") {
-			return e
-		}
-	}
-	return name + ": not exported"
 }

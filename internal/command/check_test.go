@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -67,7 +66,7 @@ func TestCheck(t *testing.T) {
 	})
 }
 
-func TestWriteVersion(t *testing.T) {
+func TestVersionText(t *testing.T) {
 	tests := []struct {
 		name string
 		info *debug.BuildInfo
@@ -83,14 +82,13 @@ func TestWriteVersion(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var out bytes.Buffer
-			if err := writeVersion(&out, tt.info); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, strings.Split(out.String(), "\n")[:2]); diff != "" {
+			if diff := cmp.Diff(tt.want, strings.Split(string(versionText(tt.info)), "\n")[:2]); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+	if flag, command := runMain("", "--version"), runMain("", "version"); flag != command {
+		t.Errorf("--version: %+v, version: %+v", flag, command)
 	}
 	got := runMain("", "version")
 	if got.code != 0 || !regexp.MustCompile(`(?m)^go1\S* \w+/\w+\nFluent Bit 1\.9 – 5\.1$`).MatchString(got.stdout) {
@@ -110,7 +108,7 @@ func TestCompile(t *testing.T) {
 	if got.code != 2 || !strings.Contains(got.stderr, "allow_precompiled") {
 		t.Errorf("%+v", got)
 	}
-	got = runMain(`{"a":1}`+"\n", append(args, "--allow-precompiled", "on")...)
+	got = runMain(`{"a":1}`+"\n", append(args, "--allow-precompiled")...)
 	if want := `{"tag":"t","sec":9,"record":{"a":1}}` + "\n"; got.code != 0 || got.stdout != want {
 		t.Errorf("%+v, want %s", got, want)
 	}

@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 )
 
 // What Main returns.
@@ -32,14 +36,20 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              unknownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:           "set", // there is a flag for it then
 	}
+	info, _ := debug.ReadBuildInfo()
+	root.SetVersionTemplate(string(versionText(info)))
+	root.SetFlagErrorFunc(unknownFlag)
 	root.AddCommand(newRun(), newCheck(), newBench(), newCompile(), newVersion())
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(append([]string{}, args...)) // nil would stand for os.Args
 
-	err := root.Execute()
+	err := execute(root)
 	var write *writeError
 	switch {
 	case err == nil:
@@ -49,13 +59,53 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.As(err, &write):
 		// Whoever closed the pipe, head for one, has seen enough.
 		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.ErrClosedPipe) {
-			fmt.Fprintln(stderr, "flb-wasmtime:", err)
+			say(stderr, "%v", err)
 		}
 		return exitFailed
 	default:
-		fmt.Fprintln(stderr, "flb-wasmtime:", err)
+		say(stderr, "%v", err)
 		return exitUsage
 	}
+}
+
+// unknownCommand refuses what is no command.
+func unknownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), hint(args[0], names))
+}
+
+// unknownFlag adds to the error about a flag which one may have been meant.
+func unknownFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return fmt.Errorf("%w%s", err, hint("--"+unknown.GetSpecifiedName(), names))
+}
+
+// execute runs the command on a thread on whose stack guests may run, whatever the limits
+// of the process say of its own.
+func execute(root *cobra.Command) (err error) {
+	done := make(chan struct{})
+	failed := guest.Go(func() {
+		defer close(done)
+		err = root.Execute()
+	})
+	if failed != nil {
+		return fmt.Errorf("can't start a thread: %w", failed)
+	}
+	<-done
+	return err
 }
 
 // writeError is a failure of standard output.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 )
 
@@ -16,6 +17,7 @@ const compiledSuffix = ".cwasm"
 func newCompile() *cobra.Command {
 	var out string
 	var config guest.CompileConfig
+	filterFlags := filterFlags{}
 	cmd := &cobra.Command{
 		Use:   "compile [-o FILE] [--target TRIPLE] [--cpu FEATURES] FILE",
 		Short: "Compile a module ahead of time",
@@ -25,14 +27,28 @@ sets allow_precompiled on. It holds machine code, which runs without a check: ta
 it from nobody whom you would not let run programs on your machine.
 
 A file for another version of the plugin, another target or a CPU with more
-features is refused when the filter starts.`,
-		Args: cobra.ExactArgs(1),
+features is refused when the filter starts.
+
+The options of the filter are taken as by the other commands, and looked at; the code
+depends on none of them.`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			to := out
-			if to == "" {
-				to = strings.TrimSuffix(args[0], filepath.Ext(args[0])) + compiledSuffix
+			args, err := filterFlags.takeModule(args)
+			if err != nil {
+				return err
 			}
-			info, err := guest.Compile(args[0], to, config)
+			if len(args) > 0 {
+				return fmt.Errorf("one module is compiled: what is %q for?", args[0])
+			}
+			sp, err := filterFlags.withoutFunction(filter.Info)
+			if err != nil {
+				return err
+			}
+			path, to := sp.options.WasmPath, out
+			if to == "" {
+				to = strings.TrimSuffix(path, filepath.Ext(path)) + compiledSuffix
+			}
+			info, err := guest.Compile(path, to, config)
 			if err != nil {
 				return err
 			}
@@ -49,5 +65,6 @@ features is refused when the filter starts.`,
 	flags.StringVarP(&out, "output", "o", "", "File to write (default: the module's name with "+compiledSuffix+")")
 	flags.StringVar(&config.Target, "target", "", "Target triple (default: this machine's, which is the only one that is built in)")
 	flags.StringVar(&config.CPU, "cpu", "", "What the code may use: "+guest.CPUs+" (default: native, with --target baseline)")
+	filterFlags.add(flags)
 	return cmd
 }

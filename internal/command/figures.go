@@ -7,8 +7,12 @@ import (
 	"math/bits"
 	"os"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // figures is what a measurement finds. The names in JSON are kept.
@@ -25,7 +29,7 @@ type figures struct {
 	Dropped         uint64 `json:"dropped"`
 	Failed          uint64 `json:"failed"`
 	FailedElsewhere uint64 `json:"failed_elsewhere"` // in warm-up and records pass
-	Replaced        uint64 `json:"replaced"`
+	GivenUp         uint64 `json:"replaced"`
 
 	Seconds          float64 `json:"seconds"` // in the filter
 	RecordsPerSecond float64 `json:"records_per_second"`
@@ -61,7 +65,7 @@ func (r *figures) count(before, after filter.Stats) {
 	r.Returned = after.Returned - before.Returned
 	r.Dropped = after.Dropped - before.Dropped
 	r.Failed = after.Failed - before.Failed
-	r.Replaced = after.Replaced - before.Replaced
+	r.GivenUp = after.GivenUp - before.GivenUp
 }
 
 func (r *figures) time(total time.Duration) {
@@ -75,16 +79,35 @@ func (r *figures) json() []byte {
 	if err != nil {
 		panic(err) // numbers and text only, and no number is infinite
 	}
-	return append(text, '\n')
+	return append(printableJSON(text), '\n')
+}
+
+// printableJSON writes what is not printable in the strings of a JSON text as escapes;
+// nothing outside of them is. encoding/json does so for some only.
+func printableJSON(text []byte) []byte {
+	if !bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	var b []byte
+	for _, r := range string(text) {
+		if unicode.IsPrint(r) {
+			b = utf8.AppendRune(b, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			b = fmt.Appendf(b, `\u%04x`, unit)
+		}
+	}
+	return b
 }
 
 func (r *figures) table() []byte {
 	var b bytes.Buffer
 	row := func(label, format string, args ...any) {
-		fmt.Fprintf(&b, "%-15s%s\n", label, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-15s%s\n", label, hostlog.Line(fmt.Sprintf(format, args...)))
 	}
 	row("module", "%s", r.Module)
-	row("function", "%s, event_format %s", r.Function, r.EventFormat)
+	row("function", "%s, event_format %s", hostlog.Name(r.Function), r.EventFormat)
 	row("records", "%d in %d chunks of %d; %d bytes of JSON each", r.Records, r.Chunks, r.ChunkRecords, r.RecordBytes)
 	row("returned", "%d", r.Returned)
 	row("dropped", "%d", r.Dropped)
@@ -93,7 +116,7 @@ func (r *figures) table() []byte {
 	} else {
 		row("failed", "%d", r.Failed)
 	}
-	row("replaced", "%d instances", r.Replaced)
+	row("given up", "%d instances", r.GivenUp)
 	row("speed", "%.0f records/s", r.RecordsPerSecond)
 	row("per record", "%8.2f µs", r.MicrosPerRecord)
 	share := func(label string, part float64) { row(label, "%8.2f µs %5.1f %%", r.MicrosPerRecord*part, part*100) }

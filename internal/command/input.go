@@ -14,6 +14,10 @@ import (
 // maxLineBytes bounds what is kept of a line that does not end.
 const maxLineBytes = 64 << 20
 
+// maxMsgpackBytes bounds what is kept of an input of events. A variable for the tests'
+// sake.
+var maxMsgpackBytes int64 = 1 << 30
+
 const readBytes = 64 << 10
 
 // readNDJSON adds the records of an input of one JSON object a line.
@@ -100,7 +104,10 @@ func (p *pipeline) passLine(name string, number int, line []byte, cause error, r
 
 // readMsgpack adds the events of an input that is nothing but events.
 func (p *pipeline) readMsgpack(in input) error {
-	data, readErr := io.ReadAll(in.reader)
+	data, readErr := io.ReadAll(io.LimitReader(in.reader, maxMsgpackBytes+1))
+	if int64(len(data)) > maxMsgpackBytes {
+		return fmt.Errorf("more than %d bytes: give the events in several runs", maxMsgpackBytes)
+	}
 	for rest := data; len(rest) > 0; {
 		event, next, err := chunk.Next(rest)
 		if err != nil {

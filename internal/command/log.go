@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // levelNames are the names that Fluent Bit gives its levels, from the one that
@@ -24,7 +25,7 @@ func parseLevel(name string) (filter.Level, error) {
 			return filter.Level(level), nil
 		}
 	}
-	return 0, fmt.Errorf("invalid log_level %q: allowed are %s", name, strings.Join(levelNames, ", "))
+	return 0, fmt.Errorf("invalid log_level %q: allowed are %s%s", name, strings.Join(levelNames, ", "), hint(name, levelNames))
 }
 
 // newLog makes the log of one filter instance, in the form of Fluent Bit's
@@ -35,6 +36,11 @@ func newLog(w io.Writer, most filter.Level, plugin, instance string) func(filter
 			return
 		}
 		fmt.Fprintf(w, "[%s] [%5s] [filter:%s:%s] %s\n",
-			time.Now().Format("2006/01/02 15:04:05.000"), levelNames[level], plugin, instance, text)
+			time.Now().Format("2006/01/02 15:04:05.000"), levelNames[level], plugin, instance, hostlog.Line(text))
 	}
+}
+
+// say writes a line of this program's own to standard error.
+func say(stderr io.Writer, format string, args ...any) {
+	fmt.Fprintln(stderr, "flb-wasmtime:", hostlog.Line(fmt.Sprintf(format, args...)))
 }

@@ -94,8 +94,12 @@ func TestMainUsage(t *testing.T) {
 		{"nothing", nil, 0, "Available Commands:"},
 		{"help", []string{"run", "--help"}, 0, "--wasm-path string"},
 		{"command", []string{"walk"}, 2, `unknown command "walk" for "flb-wasmtime"`},
-		{"flag", []string{"run", "--wasm-pth", "x"}, 2, "unknown flag: --wasm-pth"},
-		{"check nothing", []string{"check"}, 2, "accepts 1 arg(s), received 0"},
+		{"flag", []string{"run", "--wasm-pth", "x"}, 2, "unknown flag: --wasm-pth (did you mean --wasm-path?)\n"},
+		{"flag of another command", []string{"compile", "--tagg", "x"}, 2, "unknown flag: --tagg\n"},
+		{"misspelt command", []string{"chek", "x"}, 2, `unknown command "chek" for "flb-wasmtime" (did you mean check?)` + "\n"},
+		{"check too much", []string{"check", "a.wasm", "b.wasm"}, 2, "one module or configuration is checked: what is \"b.wasm\" for?"},
+		{"compile too much", []string{"compile", "a.wasm", "b.wasm"}, 2, "one module is compiled: what is \"b.wasm\" for?"},
+		{"check nothing", []string{"check"}, 2, "no module is given: name a .wasm file"},
 		{"version", []string{"version", "x"}, 2, `unknown command "x"`},
 	}
 	for _, tt := range tests {

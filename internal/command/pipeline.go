@@ -46,12 +46,17 @@ type pipeline struct {
 // start makes the filters. On an error none is left running.
 func (p *pipeline) start(specs []spec) error {
 	for _, s := range specs {
+		matches, err := s.match(p.tag)
+		if err != nil {
+			p.close()
+			return fmt.Errorf("filter %s: %w", s.name, err)
+		}
 		f, err := filter.New(s.options, newLog(p.stderr, s.logLevel, s.plugin, s.name))
 		if err != nil {
 			p.close()
 			return fmt.Errorf("filter %s: %w", s.name, err)
 		}
-		p.stages = append(p.stages, &stage{name: s.name, filter: f, matches: s.match(p.tag)})
+		p.stages = append(p.stages, &stage{name: s.name, filter: f, matches: matches})
 	}
 	return nil
 }
@@ -92,7 +97,7 @@ func (p *pipeline) readAll(in inputs, msgpack bool) error {
 
 // complain says what is wrong at a place in the input.
 func (p *pipeline) complain(place, format string, args ...any) {
-	fmt.Fprintf(p.stderr, "flb-wasmtime: %s: %s\n", place, fmt.Sprintf(format, args...))
+	say(p.stderr, "%s: %s", place, fmt.Sprintf(format, args...))
 }
 
 // add appends an event to the chunk, and runs it if it is full.

@@ -5,12 +5,15 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // defaultChunkRecords is about what Fluent Bit's tail hands on at a time, 32 KiB,
@@ -37,16 +40,21 @@ type runFlags struct {
 func newRun() *cobra.Command {
 	f := runFlags{filter: filterFlags{}}
 	cmd := &cobra.Command{
-		Use:   "run {--wasm-path FILE --function-name NAME | --config FILE} [input ...]",
+		Use:   "run {FILE.wasm | --wasm-path FILE | --config FILE} [input ...]",
 		Short: "Run records through the filter",
 		Long: `Run records through the filter, as Fluent Bit would, and write what is left of
 them to standard output.
 
 The filter is set up by flags, which are its options, or by a configuration of
-Fluent Bit, classic or YAML. The filters in it that are called wasmtime, or wasm
+Fluent Bit, classic or YAML. Without --config and --wasm-path the first argument is
+the module if it ends in .wasm, .wat or .cwasm. Without --function-name the function
+is the only one of the module that could be called.
+
+Of a configuration the filters in it that are called wasmtime, or wasm
 as Fluent Bit's own, are run in their order on the tags that they match; before
 them the processors of these names that inputs have in YAML. Other filters are
 not run, and named on standard error. Inputs give their tags and outputs nothing.
+A Match_Regex is an expression of .NET here, which differs little from Fluent Bit's.
 
 Input is read from the files, or from standard input if none or - is given.
 As ndjson it is one JSON object a line; blank lines are skipped, and a line that
@@ -78,10 +86,11 @@ be run.`,
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 	stderr := cmd.ErrOrStderr()
-	conf, err := f.configuration(cmd)
+	conf, args, closeModule, err := f.configuration(cmd, args)
 	if err != nil {
 		return err
 	}
+	defer closeModule()
 	if cmd.Flags().Changed("tag") {
 		conf.tag = f.tag
 	}
@@ -105,7 +114,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 	}
 	defer inputs.close()
 	for _, note := range conf.notes {
-		fmt.Fprintln(stderr, "flb-wasmtime:", note)
+		say(stderr, "%s", note)
 	}
 	p := &pipeline{
 		tag:          conf.tag,
@@ -124,7 +133,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	if !f.quiet {
-		io.WriteString(stderr, p.summary())
+		for line := range strings.Lines(p.summary()) {
+			fmt.Fprintln(stderr, hostlog.Line(strings.TrimSuffix(line, "\n")))
+		}
 	}
 	if p.failed() {
 		return errFailed
@@ -139,31 +150,44 @@ func checkFormat(flag, format string) error {
 	return nil
 }
 
-// configuration is what the flags or the file say of filters.
-func (f *runFlags) configuration(cmd *cobra.Command) (*configuration, error) {
+// moduleSuffixes are those of files that are modules and no records.
+var moduleSuffixes = []string{".wasm", ".wat", compiledSuffix}
+
+// configuration is what the flags, the arguments or the file say of filters, and which
+// arguments are left. The function that is returned is to be called once the filters
+// have been made.
+func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configuration, []string, func(), error) {
+	fail := func(err error) (*configuration, []string, func(), error) { return nil, nil, nil, err }
 	var level *filter.Level
 	if f.logLevel != "" {
 		l, err := parseLevel(f.logLevel)
 		if err != nil {
-			return nil, fmt.Errorf("--log-level: %w", err)
+			return fail(fmt.Errorf("--log-level: %w", err))
 		}
 		level = &l
 	}
 	if cmd.Flags().Changed("config") {
 		if err := f.filter.refuse(); err != nil {
-			return nil, err
+			return fail(err)
 		}
-		return readConfiguration(f.config, level)
+		conf, err := readFilters(f.config, level)
+		return conf, args, func() {}, err
 	}
 	if level == nil {
 		info := filter.Info
 		level = &info
 	}
-	sp, err := f.filter.spec(*level)
-	if err != nil {
-		return nil, err
+	if len(args) > 0 && slices.Contains(moduleSuffixes, strings.ToLower(filepath.Ext(args[0]))) {
+		var err error
+		if args, err = f.filter.takeModule(args); err != nil {
+			return fail(err)
+		}
 	}
-	return &configuration{specs: []spec{sp}, tag: defaultTag}, nil
+	sp, module, err := f.filter.load(*level)
+	if err != nil {
+		return fail(err)
+	}
+	return &configuration{specs: []spec{sp}, tag: defaultTag}, args, module.Close, nil
 }
 
 // clock gives records their time.

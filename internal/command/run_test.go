@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -265,10 +266,11 @@ func TestRunMistakes(t *testing.T) {
 		want []string
 	}{
 		{"no module", nil, []string{"filter wasmtime.0: option wasm_path is not set"}},
-		{"no function", guest[:2], []string{"filter wasmtime.0: option function_name is not set"}},
+		{"several functions", []string{"--wasm-path", writeFile(t, "two.wat", twoFunctions)}, []string{" exports several functions", "choose one of one, two with --function-name"}},
+		{"switch", append(guest, "--allow-precompiled=perhaps"), []string{`option allow_precompiled: invalid value "perhaps": allowed are on and off`}},
 		{"event format", append(guest, "--event-format", "yaml"),
 			[]string{`filter wasmtime.0: option event_format: invalid value "yaml": allowed are json and msgpack`}},
-		{"size", append(guest, "--wasm-heap-size", "-1"), []string{`option wasm_heap_size: invalid value "-1": allowed are`}},
+		{"size", append(guest, "--memory-limit", "-1"), []string{`option memory_limit: invalid value "-1": allowed are`}},
 		{"file", []string{"--wasm-path", "/no/such.wasm", "--function-name", "f"}, []string{"filter wasmtime.0: ", "wasm_path", "no such file"}},
 		{"function", []string{"--wasm-path", wat, "--function-name", "f"}, []string{"filter wasmtime.0: ", `function "f" is not exported`, "filter"}},
 		{"input format", append(guest, "--input-format", "csv"), []string{`--input-format: invalid value "csv": allowed are ndjson and msgpack`}},
@@ -443,4 +445,36 @@ func TestRunMsgpack(t *testing.T) {
 		got.stdout = ""
 		checkResult(t, got, 1, "", "stdin:2: not a JSON object; the line is left out\n", "records in 3, out 2, dropped 0, ", "; left out 1\n")
 	})
+}
+
+// A guest has the stack that it is given, however little the process's own threads have.
+func TestLargeStackOnSmallThreads(t *testing.T) {
+	const mark = "COMMAND_TEST_CHILD"
+	guest := os.Getenv(mark)
+	if guest == "" {
+		path := writeFile(t, "deep.wat", `(module
+  (memory (export "memory") 17)
+  (func $down (param i32 i64 i64 i64 i64) (result i64)
+    (if (result i64) (local.get 0)
+      (then (i64.add (local.get 1) (call $down (i32.sub (local.get 0) (i32.const 1))
+        (local.get 2) (local.get 3) (local.get 4) (local.get 1))))
+      (else (local.get 1))))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (drop (call $down (i32.const 30000) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))
+    (local.get 4)))`)
+		cmd := exec.Command("sh", "-c", `ulimit -s 1024; exec "$@"`, "sh", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), mark+"="+path)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+			t.Errorf("the child process: %v\n%.2000s", err, out)
+		}
+		return
+	}
+	run := func(stack string) result {
+		return runMain("{\"a\":1}\n", "run", "--wasm-path", guest, "--function-name", "filter", "--log-level", "off", "--wasm-stack-size", stack)
+	}
+	checkResult(t, run("1M"), 1, `{"a":1}`+"\n") // it takes more than the threads have
+	checkResult(t, run("4M"), 0, `{"a":1}`+"\n")
+	if got := runMain("{\"a\":1}\n", "bench", "--records", "10", "--function-name", "filter", "--wasm-stack-size", "4M", guest); got.code != 0 {
+		t.Errorf("bench: exit code %d: %s", got.code, got.stderr)
+	}
 }

@@ -9,8 +9,11 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
@@ -23,14 +26,22 @@ type spec struct {
 	name     string
 	options  options.Options
 	logLevel filter.Level
-	match    func(tag string) bool
+	match    func(tag string) (bool, error)
 }
 
 // configuration is what a Fluent Bit configuration means for this program.
 type configuration struct {
-	specs []spec
-	tag   string   // of the first input
-	notes []string // what of the configuration does not take part, and warnings
+	specs   []spec
+	faults  []fault  // filters that can't be made
+	tag     string   // of the first input
+	notes   []string // what of the configuration does not take part, and warnings
+	outputs []fbconf.Section
+}
+
+// fault says what keeps a filter or output of a configuration from starting.
+type fault struct {
+	name string // of the instance
+	err  error  // says where it is
 }
 
 // pluginNames are the names under which a configuration may have the filter:
@@ -40,6 +51,21 @@ var pluginNames = []string{"wasmtime", "wasm"}
 // coreKeys are properties of a filter that the host keeps for itself
 // (flb_filter_set_property and is_active in src/flb_filter.c, 5.1.1).
 var coreKeys = []string{"name", "match", "match_regex", "alias", "log_level", "log_suppress_interval", "active"}
+
+// readFilters is readConfiguration for a configuration that is to be run: of the first
+// fault it has.
+func readFilters(path string, logLevel *filter.Level) (*configuration, error) {
+	c, err := readConfiguration(path, logLevel)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(c.faults) > 0:
+		return nil, c.faults[0].err
+	case len(c.specs) == 0:
+		return nil, fmt.Errorf("%s: it has no active filter called %s", path, strings.Join(pluginNames, " or "))
+	}
+	return c, nil
+}
 
 // readConfiguration finds the filters of the configuration at path. logLevel is
 // for those that do not say, nil if the configuration decides.
@@ -72,24 +98,18 @@ func readConfiguration(path string, logLevel *filter.Level) (*configuration, err
 		for j, p := range s.Processors {
 			name := fmt.Sprintf("%s.%d of %s", p.Name, j, input)
 			// A tag may hold a * that the input replaces, as tail does.
-			match := func(t string) bool { return fbconf.MatchTag(tag, t) }
-			if err := c.add(r, &p, name, match); err != nil {
-				return nil, err
-			}
+			match := func(t string) (bool, error) { return fbconf.MatchTag(tag, t), nil }
+			c.add(r, &p, name, match)
 		}
 	}
 	for i, s := range conf.Kind("filter") {
-		if err := c.add(r, &s, fmt.Sprintf("%s.%d", s.Name, i), nil); err != nil {
-			return nil, err
-		}
+		c.add(r, &s, fmt.Sprintf("%s.%d", s.Name, i), nil)
 	}
-	for i, s := range conf.Kind("output") {
+	c.outputs = conf.Kind("output")
+	for i, s := range c.outputs {
 		for j, p := range s.Processors {
 			c.notes = append(c.notes, fmt.Sprintf("processor %s.%d of %s.%d is not run here", p.Name, j, s.Name, i))
 		}
-	}
-	if len(c.specs) == 0 {
-		return nil, fmt.Errorf("%s: it has no active filter called %s", path, strings.Join(pluginNames, " or "))
 	}
 	return c, nil
 }
@@ -111,14 +131,14 @@ func locate(s *fbconf.Section, err error) error {
 
 // add takes a filter or a processor up, unless it is not to be run. match nil
 // means that its own rules decide.
-func (c *configuration) add(r specReader, s *fbconf.Section, name string, match func(string) bool) error {
+func (c *configuration) add(r specReader, s *fbconf.Section, name string, match func(string) (bool, error)) {
 	if !slices.ContainsFunc(pluginNames, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
 		c.notes = append(c.notes, fmt.Sprintf("%s %s is not run here", s.Kind, name))
-		return nil
+		return
 	}
 	if active, ok := s.Get("active"); ok && (strings.EqualFold(active, "false") || active == "0") {
 		c.notes = append(c.notes, fmt.Sprintf("%s %s is not active", s.Kind, name))
-		return nil
+		return
 	}
 	if _, ok := s.Get("condition"); ok && s.Kind == "processor" {
 		c.notes = append(c.notes, fmt.Sprintf("processor %s: its condition is not looked at, every record goes through it", name))
@@ -128,10 +148,10 @@ func (c *configuration) add(r specReader, s *fbconf.Section, name string, match 
 	}
 	sp, err := r.read(s, name, match)
 	if err != nil {
-		return locate(s, err)
+		c.faults = append(c.faults, fault{name, locate(s, fmt.Errorf("filter %s: %w", name, err))})
+		return
 	}
 	c.specs = append(c.specs, sp)
-	return nil
 }
 
 type specReader struct {
@@ -139,29 +159,29 @@ type specReader struct {
 	forced *filter.Level // of all filters; may be nil
 }
 
-func (r specReader) read(s *fbconf.Section, name string, match func(string) bool) (spec, error) {
+func (r specReader) read(s *fbconf.Section, name string, match func(string) (bool, error)) (spec, error) {
 	sp := spec{plugin: strings.ToLower(s.Name), name: name, logLevel: r.level, match: match}
 	if err := checkKeys(s); err != nil {
-		return sp, fmt.Errorf("filter %s: %w", name, err)
+		return sp, err
 	}
 	if match == nil {
 		m, err := fbconf.NewMatcher(s)
 		if err != nil {
-			return sp, fmt.Errorf("filter %s: %w", name, err)
+			return sp, err
 		}
 		sp.match = m.Match
 	}
 	if text, ok := s.Get("log_level"); ok {
 		var err error
 		if sp.logLevel, err = parseLevel(text); err != nil {
-			return sp, fmt.Errorf("filter %s: %w", name, err)
+			return sp, err
 		}
 	}
 	if r.forced != nil {
 		sp.logLevel = *r.forced
 	}
 	var err error
-	sp.options, err = options.Parse(name, s.Get)
+	sp.options, err = options.Parse(s.Get)
 	return sp, err
 }
 
@@ -169,10 +189,7 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) bool
 // have, and options that are set twice (flb_config_map_properties_check in
 // src/flb_config_map.c, 5.1.1).
 func checkKeys(s *fbconf.Section) error {
-	var known []string
-	for _, o := range options.Table {
-		known = append(known, o.Name)
-	}
+	known := optionNames(options.Table)
 	seen := map[string]bool{}
 	for _, p := range s.Properties {
 		if slices.Contains(coreKeys, p.Key) || p.Key == "condition" && s.Kind == "processor" {
@@ -180,7 +197,7 @@ func checkKeys(s *fbconf.Section) error {
 		}
 		switch {
 		case !slices.Contains(known, p.Key):
-			return fmt.Errorf("unknown option %q in line %d: known are %s", p.Key, p.Line, strings.Join(known, ", "))
+			return fmt.Errorf("unknown option %q in line %d%s: known are %s", p.Key, p.Line, hint(p.Key, known), strings.Join(known, ", "))
 		case p.Nested:
 			return fmt.Errorf("option %s in line %d: a single value is expected, not a mapping", p.Key, p.Line)
 		case seen[p.Key]:
@@ -189,6 +206,19 @@ func checkKeys(s *fbconf.Section) error {
 		seen[p.Key] = true
 	}
 	return nil
+}
+
+func optionNames(table []options.Option) []string {
+	var names []string
+	for _, o := range table {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+// hint asks whether a word that is not known was meant to be one that is.
+func hint(word string, known []string) string {
+	return closest.Hint(word, known, func(w string) string { return w })
 }
 
 // filterFlags are the options of the filter as flags.
@@ -213,30 +243,94 @@ func (v *optionValue) String() string {
 // flagName is the flag of an option.
 func flagName(option string) string { return "--" + strings.ReplaceAll(option, "_", "-") }
 
-// add makes the flags, but for the options that come by another way.
-func (f filterFlags) add(flags *pflag.FlagSet, except ...string) {
+// add makes the flags. One that is on or off is on if it is given alone.
+func (f filterFlags) add(flags *pflag.FlagSet) {
 	for _, o := range options.Table {
 		v := &optionValue{option: o}
 		f[o.Name] = v
-		if !slices.Contains(except, o.Name) {
-			flags.Var(v, strings.TrimPrefix(flagName(o.Name), "--"), o.Help)
+		flag := flags.VarPF(v, strings.TrimPrefix(flagName(o.Name), "--"), "", o.Help)
+		if o.Type == options.Bool {
+			flag.NoOptDefVal = "on"
 		}
 	}
 }
 
-// set gives an option a value, as its flag would.
-func (f filterFlags) set(option, text string) { _ = f[option].Set(text) }
+const (
+	wasmPath     = "wasm_path"
+	functionName = "function_name"
+)
+
+// takeModule takes the module from the arguments, unless --wasm-path names it, and
+// returns the other arguments.
+func (f filterFlags) takeModule(args []string) ([]string, error) {
+	if f[wasmPath].set {
+		return args, nil
+	}
+	if len(args) == 0 {
+		return nil, errors.New("no module is given: name a .wasm file")
+	}
+	_ = f[wasmPath].Set(args[0])
+	return args[1:], nil
+}
+
+// instanceName is that of the filter that the flags stand for.
+const instanceName = "wasmtime.0"
 
 // spec makes the one filter that the flags stand for.
 func (f filterFlags) spec(level filter.Level) (spec, error) {
-	const name = "wasmtime.0"
-	sp := spec{plugin: "wasmtime", name: name, logLevel: level, match: func(string) bool { return true }}
+	sp := spec{plugin: "wasmtime", name: instanceName, logLevel: level, match: func(string) (bool, error) { return true, nil }}
 	var err error
-	sp.options, err = options.Parse(name, func(option string) (string, bool) {
+	sp.options, err = options.Parse(func(option string) (string, bool) {
 		v := f[option]
 		return v.text, v.set
 	})
+	if err != nil {
+		err = fmt.Errorf("filter %s: %w", sp.name, err)
+	}
 	return sp, err
+}
+
+// withoutFunction is spec with no function if none is given.
+func (f filterFlags) withoutFunction(level filter.Level) (spec, error) {
+	v := f[functionName]
+	if v.set {
+		return f.spec(level)
+	}
+	_ = v.Set("?") // it must be set
+	sp, err := f.spec(level)
+	v.text, v.set = "", false
+	sp.options.FunctionName = ""
+	return sp, err
+}
+
+// load makes the filter that the flags stand for, with the module's only function that
+// could be called if none is given. The module is the caller's to close: while it is
+// loaded, filters need not compile it.
+func (f filterFlags) load(level filter.Level) (spec, *guest.Module, error) {
+	sp, err := f.withoutFunction(level)
+	if err != nil {
+		return spec{}, nil, err
+	}
+	module, err := guest.Load(filter.Source(sp.options))
+	if err != nil {
+		return spec{}, nil, fmt.Errorf("filter %s: option %s: %w", sp.name, wasmPath, err)
+	}
+	if sp.options.FunctionName == "" {
+		switch names := module.Candidates(); len(names) {
+		case 0:
+			err = fmt.Errorf("%s exports no function that could be called for records; flb-wasmtime check says what it has", sp.options.WasmPath)
+		case 1:
+			sp.options.FunctionName = names[0]
+		default:
+			err = fmt.Errorf("%s exports several functions that could be called for records: choose one of %s with %s",
+				sp.options.WasmPath, hostlog.List(names, hostlog.Name), flagName(functionName))
+		}
+		if err != nil {
+			module.Close()
+			return spec{}, nil, err
+		}
+	}
+	return sp, module, nil
 }
 
 var errConfigAndOptions = errors.New("options of the filter come from the file given with --config")

@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -20,13 +19,13 @@ func newVersion() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			info, _ := debug.ReadBuildInfo()
-			return writeVersion(cmd.OutOrStdout(), info)
+			return write(cmd.OutOrStdout(), versionText(info))
 		},
 	}
 }
 
-// writeVersion writes what the build says of itself; info may be nil.
-func writeVersion(w io.Writer, info *debug.BuildInfo) error {
+// versionText is what the build says of itself; info may be nil.
+func versionText(info *debug.BuildInfo) []byte {
 	version, wasmtime := "unknown", "unknown"
 	if info != nil {
 		version = info.Main.Version
@@ -47,6 +46,6 @@ func writeVersion(w io.Writer, info *debug.BuildInfo) error {
 			}
 		}
 	}
-	return write(w, fmt.Appendf(nil, "flb-wasmtime %s\nwasmtime-go %s\n%s %s/%s\nFluent Bit %s\n",
-		version, wasmtime, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions))
+	return fmt.Appendf(nil, "flb-wasmtime %s\nwasmtime-go %s\n%s %s/%s\nFluent Bit %s\n",
+		version, wasmtime, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions)
 }

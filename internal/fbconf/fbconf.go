@@ -12,12 +12,20 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
 // maxFiles bounds how many files one configuration can consist of, as
 // FLB_CF_FILE_NUM_LIMIT does in Fluent Bit. No file is read twice, so it also
 // bounds how deep includes go.
 const maxFiles = 1000
+
+// What is read of one file, and of all: no configuration has as much.
+const (
+	maxFileBytes = 16 << 20
+	maxAllBytes  = 64 << 20
+)
 
 // Config is a configuration with its includes read and its variables replaced.
 type Config struct {
@@ -97,7 +105,7 @@ func Load(path string, env func(string) string) (*Config, error) {
 		vars: map[string]string{},
 		seen: map[string]bool{},
 		files: files{
-			read:   os.ReadFile,
+			read:   func(path string) ([]byte, error) { return regular.Read(path, maxFileBytes) },
 			exists: func(path string) bool { _, err := os.Stat(path); return err == nil },
 			glob:   filepath.Glob,
 		},
@@ -126,6 +134,7 @@ type loader struct {
 	dir    string            // of the main file
 	vars   map[string]string // set by @SET and env:
 	seen   map[string]bool   // files read, by absolute path
+	bytes  int               // of these
 	config Config
 }
 
@@ -172,6 +181,9 @@ func (l *loader) open(path string, from position) ([]byte, error) {
 			err = pathErr.Err
 		}
 		return nil, &Error{File: from.file, Line: from.line, Text: "read " + path, Err: err}
+	}
+	if l.bytes += len(data); l.bytes > maxAllBytes {
+		return nil, from.errorf("the files that are included have more than %d bytes", maxAllBytes)
 	}
 	return data, nil
 }

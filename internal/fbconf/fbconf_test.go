@@ -380,7 +380,18 @@ func TestMatcher(t *testing.T) {
 		{"slashes", Section{Properties: kv("match_regex", `/^A\./`)}, "a.b", false, ""},
 		{"slashes and option", Section{Properties: kv("match_regex", `/^A\./i`)}, "a.b", true, ""},
 		{"multiline", Section{Properties: kv("match_regex", `/a.b/m`)}, "a\nb", true, ""},
-		{"not in Go", Section{Properties: kv("match_regex", `(?!a)`)}, "", false, `match_regex "(?!a)" can't be used here`},
+		{"lookahead", Section{Properties: kv("match_regex", `^(?!kube\.).*$`)}, "app.a", true, ""},
+		{"lookahead that fails", Section{Properties: kv("match_regex", `^(?!kube\.).*$`)}, "kube.a", false, ""},
+		{"lookbehind", Section{Properties: kv("match_regex", `.*(?<=web)$`)}, "app.web", true, ""},
+		{"backreference", Section{Properties: kv("match_regex", `(\w+)\.\1`)}, "ab.ab", true, ""},
+		{"atomic group", Section{Properties: kv("match_regex", `(?>a*)ab`)}, "aab", false, ""},
+		{"named group", Section{Properties: kv("match_regex", `(?<x>a)\k<x>`)}, "aa", true, ""},
+		{"class", Section{Properties: kv("match_regex", `[[:alpha:]]+\.[[:digit:]]$`)}, "ab.1", true, ""},
+		{"lines", Section{Properties: kv("match_regex", `a$`)}, "a\nb", true, ""},
+		{"possessive", Section{Properties: kv("match_regex", `a++b`)}, "", false, `match_regex "a++b" can't be used here`},
+		{"hexadecimal digit", Section{Properties: kv("match_regex", `\h+`)}, "", false, `\h is not known`},
+		{"backslash before h", Section{Properties: kv("match_regex", `\\h`)}, `\h`, true, ""},
+		{"not closed", Section{Properties: kv("match_regex", `(a`)}, "", false, `match_regex "(a" can't be used here`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -394,9 +405,20 @@ func TestMatcher(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := m.Match(tt.tag); got != tt.want {
-				t.Errorf("Match(%q) = %t", tt.tag, got)
+			if got, err := m.Match(tt.tag); got != tt.want || err != nil {
+				t.Errorf("Match(%q) = %t, %v", tt.tag, got, err)
 			}
 		})
+	}
+}
+
+// An expression that backtracks for ever is given up.
+func TestMatcherEnds(t *testing.T) {
+	m, err := NewMatcher(&Section{Properties: kv("match_regex", `(a|aa)+$`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := m.Match(strings.Repeat("a", 200) + "b"); got || err == nil || !strings.Contains(err.Error(), "backtracks") {
+		t.Errorf("%t, %v", got, err)
 	}
 }

@@ -3,15 +3,20 @@ package fbconf
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+	"time"
+
+	"github.com/dlclark/regexp2"
 )
+
+// matchTimeout bounds the search of an expression, which backtracks as Fluent Bit's do.
+const matchTimeout = time.Second
 
 // Matcher decides which tags a filter sees.
 type Matcher struct {
 	pattern string
 	hasGlob bool
-	regex   *regexp.Regexp // anchored at the start; nil if there is none
+	regex   *regexp2.Regexp // anchored at the start; nil if there is none
 }
 
 // ErrNoMatch means that a filter has neither Match nor Match_Regex.
@@ -36,16 +41,20 @@ func NewMatcher(s *Section) (Matcher, error) {
 }
 
 // Match reports whether the filter sees chunks of this tag: one of the two
-// rules is enough.
-func (m Matcher) Match(tag string) bool {
+// rules is enough. It is an error if that can't be found out in time.
+func (m Matcher) Match(tag string) (bool, error) {
 	if m.regex != nil {
 		// onig_match has to start at the tag's first byte and to take at least
 		// one (src/flb_router.c, router_match, 5.1.1).
-		if loc := m.regex.FindStringIndex(tag); loc != nil && loc[1] > 0 {
-			return true
+		found, err := m.regex.FindStringMatch(tag)
+		if err != nil {
+			return false, fmt.Errorf("match_regex: no answer for tag %q within %v: the expression backtracks too much", tag, matchTimeout)
+		}
+		if found != nil && found.Length > 0 {
+			return true, nil
 		}
 	}
-	return m.hasGlob && MatchTag(m.pattern, tag)
+	return m.hasGlob && MatchTag(m.pattern, tag), nil
 }
 
 // MatchTag reports whether tag is of the form of pattern, in which * stands for
@@ -73,25 +82,44 @@ func MatchTag(pattern, tag string) bool {
 }
 
 // compileMatchRegex reads an expression as Fluent Bit does: plain, or between
-// slashes with the options i and m behind. What Ruby's expressions have more
-// than Go's is refused.
-func compileMatchRegex(expr string) (*regexp.Regexp, error) {
-	plain, flags := expr, ""
+// slashes with the options i and m behind. What Ruby's expressions (Onigmo) have and
+// .NET's have not is refused, such as possessive quantifiers and \h.
+func compileMatchRegex(expr string) (*regexp2.Regexp, error) {
+	// In Ruby ^ and $ always mean lines. RE2 stands for classes such as [[:alpha:]].
+	plain, flags := expr, regexp2.RegexOptions(regexp2.Multiline|regexp2.RE2)
 	if body, ok := strings.CutPrefix(expr, "/"); ok {
 		if end := strings.LastIndexByte(body, '/'); end >= 0 && strings.Trim(body[end+1:], "imo") == "" {
 			plain = body[:end]
 			if strings.Contains(body[end+1:], "i") {
-				flags += "i"
+				flags |= regexp2.IgnoreCase
 			}
 			if strings.Contains(body[end+1:], "m") {
-				flags += "s" // what Ruby calls m: a dot takes newlines too
+				flags |= regexp2.Singleline // what Ruby calls m: a dot takes newlines too
 			}
 		}
 	}
-	// In Ruby ^ and $ always mean lines.
-	re, err := regexp.Compile(`\A(?m` + flags + `:` + plain + `)`)
+	if escape := rubyEscape(plain); escape != "" {
+		return nil, fmt.Errorf("match_regex %q can't be used here: %s is not known", expr, escape)
+	}
+	re, err := regexp2.Compile(`\A(?:`+plain+`)`, flags)
 	if err != nil {
 		return nil, fmt.Errorf("match_regex %q can't be used here: %w", expr, err)
 	}
+	re.MatchTimeout = matchTimeout
 	return re, nil
+}
+
+// rubyEscape finds an escape that means something in Onigmo, and here would stand for its
+// letter: hexadecimal digits, line ends, graphemes, what is kept, calls of groups, any
+// character, boundaries of text (doc/RE of Onigmo 6.2).
+func rubyEscape(expr string) string {
+	for i := 0; i+1 < len(expr); i++ {
+		if expr[i] != '\\' {
+			continue
+		}
+		if i++; strings.IndexByte("hHRXKgyYONM", expr[i]) >= 0 {
+			return expr[i-1 : i+1]
+		}
+	}
+	return ""
 }

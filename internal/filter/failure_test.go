@@ -77,7 +77,7 @@ func TestTimeout(t *testing.T) {
 		t.Error("modified")
 	}
 	got := f.Stats()
-	if got.Failed != 3 || got.Returned != 3 || got.Replaced != 3 || !strings.Contains(got.String(), "3: the guest took longer than timeout") {
+	if got.Failed != 3 || got.Returned != 3 || got.GivenUp != 3 || !strings.Contains(got.String(), "3: the guest took longer than timeout") {
 		t.Error(got)
 	}
 	if f.count(Error, "timeout of 30ms") != 1 {
@@ -159,7 +159,7 @@ func TestRecycle(t *testing.T) {
 			t.Error("modified")
 		}
 	}
-	if got := f.Stats(); got.Returned != 6000 || got.Failed != 0 || got.Recycled < 2 || got.Replaced < got.Recycled-1 {
+	if got := f.Stats(); got.Returned != 6000 || got.Failed != 0 || got.Recycled < 2 || got.GivenUp < got.Recycled-1 {
 		t.Error(got)
 	}
 }
@@ -245,5 +245,58 @@ func TestBreakerTrial(t *testing.T) {
 		if opened, closed := f.count(Error, "keeps failing"), f.count(Info, "back in the path"); opened != 1 || closed != 0 {
 			t.Errorf("%s: %d lines when it opened, %d when it closed", guest, opened, closed)
 		}
+	}
+}
+
+// Each cause has a line of its own, however close they follow, and what is counted at
+// the end is what the lines say.
+func TestEachCauseHasItsLine(t *testing.T) {
+	f := startWith(t, options.Options{Timeout: 30 * time.Millisecond}, `(module
+  (memory (export "memory") 1 1)
+  (func (export "malloc") (param i32) (result i32) (i32.const 8192))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (local $c i32)
+    (local.set $c (i32.load8_u (i32.add (local.get 4) (i32.const 5))))
+    (if (i32.eq (local.get $c) (i32.const 49)) (then unreachable))
+    (if (i32.eq (local.get $c) (i32.const 50)) (then (loop $l (br $l))))
+    (if (i32.eq (local.get $c) (i32.const 51)) (then (drop (i32.div_u (i32.const 1) (i32.const 0)))))
+    (if (i32.eq (local.get $c) (i32.const 52)) (then (drop (i32.load (i32.const -1)))))
+    local.get 4))`)
+	var in []byte
+	for _, k := range []int{1, 2, 3, 4, 1, 2, 3, 4} {
+		in = append(in, event(t, 1, map[string]any{"k": k})...)
+	}
+	f.Run(tag, in)
+	for _, text := range []string{"unreachable", "timeout of 30ms", "division by zero", "out of bounds memory access"} {
+		if n := f.count(Error, text); n != 1 {
+			t.Errorf("%d lines about %s: %q", n, text, f.logs)
+		}
+	}
+	if n := f.count(Error, "instance is given up"); n != 4 {
+		t.Errorf("%d lines: %q", n, f.logs)
+	}
+	f.log.close()
+	logStats(f.log, f.Stats())
+	if n := f.count(Error, "1 more like the last one about: "); n != 4 {
+		t.Errorf("%d lines: %q", n, f.logs)
+	}
+	if f.count(Warn, "8 failed") != 1 || f.count(Warn, "; 8 instances given up, 0 of them for recycle_memory;") != 1 {
+		t.Errorf("%q", f.logs)
+	}
+}
+
+// Whatever is logged is one line of what can be seen.
+func TestLimiterWritesLines(t *testing.T) {
+	var lines []string
+	l := newLimiter(func(_ Level, line string) { lines = append(lines, line) })
+	const text = "a\nb\x1b[2K\u202e"
+	l.always(Info, text)
+	l.limited(Error, text, func() string { return text })
+	l.limited(Error, text, func() string { return text })
+	l.close()
+	want := `a\x0ab\x1b[2K\u{202e}`
+	if diff := cmp.Diff([]string{want, want, "1 more like the last one about: " + want}, lines); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -4,31 +4,17 @@
 package filter
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"sync"
+	"time"
 	"unsafe"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 )
-
-// maxReplyDepth bounds the nesting of a reply. Fluent Bit can't read an event that
-// nests more than 32 containers (MSGPACK_EMBED_STACK_SIZE, 32 in msgpack-c of 1.9, 64
-// in 5.1), and the event's own array is one of them. lane.c knows it as REPLY_DEPTH.
-const maxReplyDepth = 31
-
-// Buffers beyond this are given back when a chunk does not need them.
-const keepBytes = 4 << 20
-
-// MarkKey is the key under which on_error mark leaves the reason: in the metadata
-// of an event, in the body of a legacy one.
-const MarkKey = "wasmtime_error"
 
 // Filter is one filter instance. It must not be used by two goroutines at once,
 // except for Stats.
@@ -50,12 +36,12 @@ type Filter struct {
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
-	staged  []byte       // a record that the lane does not make itself
-	event   []byte       // an event that takes another's place
-	count   Stats        // of the current chunk, but for what the lane counts
-	settled guest.Counts // of the lane, what the breaker knows of
-	ends    []int        // of the parts of a chunk
-	shared  []byte       // what takes the place of a chunk that was split
+	staged    []byte              // a record that the lane does not make itself
+	event     []byte              // an event that takes another's place
+	originals transcode.Originals // of the record, what its JSON does not hold
+	count     Stats               // of the current chunk, but for what the lane counts
+	ends      []int               // of the parts of a chunk
+	shared    []byte              // what takes the place of a chunk that was split
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -80,10 +66,29 @@ func New(o options.Options, log func(Level, string)) (*Filter, error) {
 	return f, nil
 }
 
+// checkedLife is how long the code of a module that has been checked is kept: at a hot reload,
+// for as long as the old pipeline needs to end.
+const checkedLife = 2 * time.Minute
+
+// Check says what would keep New from making a filter with these options. It starts a guest and
+// ends it. The module's code is kept for a while, so that New need not compile it again.
+func Check(o options.Options) error {
+	f, err := newFilter(o, func(Level, string) {})
+	if err != nil {
+		return err
+	}
+	time.AfterFunc(checkedLife, f.module.Share().Close)
+	f.stop()
+	return nil
+}
+
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
 	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
-		o.WasmPath, o.FunctionName, o.EventFormat, f.module.Summary(f.config)))
+		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config)))
+	for _, w := range o.Warnings {
+		f.log.always(Warn, w)
+	}
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.always(Warn, w)
 	}
@@ -91,7 +96,6 @@ func (f *Filter) introduce(o options.Options) {
 }
 
 // newFilter is New without a word in the log.
-
 func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 	limiter := newLimiter(log)
 	source := Source(o)
@@ -105,7 +109,7 @@ func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 		onError: o.OnError,
 		limit:   o.MemoryLimitBytes,
 		module:  module,
-		config:  config(o),
+		config:  Config(o),
 		log:     limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
@@ -129,8 +133,8 @@ func Source(o options.Options) guest.Source {
 	}
 }
 
-// config is how the options want instances to be.
-func config(o options.Options) guest.Config {
+// Config is how instances of a filter with these options are.
+func Config(o options.Options) guest.Config {
 	c := guest.Config{
 		Function:           o.FunctionName,
 		Init:               o.InitFunction,
@@ -176,9 +180,9 @@ func (f *Filter) MemoryBytes() (n uint64) {
 	return n
 }
 
-// Direct is guest.Lane.Direct: while it is ready, C may filter chunks without Run. If
-// it can't go to a chunk's end, Resume does.
-func (f *Filter) Direct() (function, lane, ready unsafe.Pointer) { return f.lane.Direct() }
+// Lane is the flbwt_lane by which C may filter chunks without Run, while it is ready. If it can't
+// go to a chunk's end, Run goes on with that chunk.
+func (f *Filter) Lane() unsafe.Pointer { return f.lane.Pointer() }
 
 // Close frees the guest and logs what has been counted.
 func (f *Filter) Close() {
@@ -211,29 +215,34 @@ func (f *Filter) stop() {
 	f.lane = nil
 }
 
-// Run filters one chunk of events with that tag. modified is false if the chunk
-// is to stay as it is; else out, which may be empty, takes its place. out is
-// valid until the next Run; nothing else of tag or data is kept.
+// Run filters one chunk of events with that tag, or goes on with the one that C has begun with by
+// Lane. modified is false if the chunk is to stay as it is; else out, which may be empty, takes
+// its place. out is valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
 	if len(f.workers) > 0 {
 		return f.runShared(tag, data)
 	}
-	f.lane.Begin(len(data))
-	return f.finish(f.process(tag, data, false) != nil)
+	return f.runAlone(tag, data)
 }
 
-// Resume is Run for a chunk with which the lane was begun by Direct, and has stopped.
-func (f *Filter) Resume(tag, data []byte) (out []byte, modified bool) {
-	return f.finish(f.process(tag, data, true) != nil)
+func (f *Filter) runAlone(tag, data []byte) (out []byte, modified bool) {
+	finished := false
+	defer func() {
+		if !finished { // a panic: the next chunk is another one
+			f.lane.Finish(true)
+		}
+	}()
+	forget := f.process(tag, data) != nil
+	finished = true
+	return f.finish(forget)
 }
 
-// finish ends a chunk that process has gone through. What the guest made of the events
-// of one that is to be forgotten is: a chunk that can't be read to its end is not this
-// filter's to change.
+// finish ends a chunk that process has gone through. If forget is set, the guest's changes are
+// discarded: an unreadable chunk passes unmodified.
 func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
 	if forget {
-		f.count = Stats{Corrupt: 1, Replaced: f.count.Replaced, Recycled: f.count.Recycled}
+		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
 	}
 	f.mu.Lock()
 	f.total.add(f.count)
@@ -249,54 +258,33 @@ func (f *Filter) setReady() {
 	f.lane.SetReady(f.instance != nil && f.breaker.state() == closed && len(f.workers) == 0)
 }
 
-// process goes through a chunk. stopped says that the lane has, at some event. An error
-// means that the chunk can't be read, and has been logged.
-func (f *Filter) process(tag, data []byte, stopped bool) error {
+// process goes through a chunk. An error means that it can't be read, and has been logged.
+func (f *Filter) process(tag, data []byte) error {
 	f.count = Stats{}
-	f.settled = guest.Counts{}
-	state := f.breaker.state()
+	f.lane.Begin(len(data))
 	for {
-		stop := f.lane.Stop()
-		if !stopped {
-			if f.lane.At() >= len(data) {
-				return nil
-			}
-			if state = f.breaker.state(); state == open {
-				if err := f.pass(data, breakerOpen); err != nil {
-					return err
-				}
-				continue
-			}
-			if f.instance == nil && !f.replace() {
-				f.breaker.stopped(1)
-				if err := f.pass(data, notRun); err != nil {
-					return err
-				}
-				continue
-			}
-			most := uint64(math.MaxUint64)
-			if state == trial {
-				most = 1
-			}
-			stop = f.lane.Run(tag, data, most)
-		}
-		stopped = false
-		f.logOutput()
-		f.settle(state)
-		if stop == guest.StopEvent {
-			var err error
-			if stop, err = f.odd(tag, data); err != nil {
+		var err error
+		state := f.breaker.state()
+		if why := f.unavailable(state, data); why != none {
+			if err = f.passBy(data, why); err != nil {
 				return err
 			}
-			f.logOutput()
-			f.settle(state)
+			continue
 		}
-		var err error
+		stop := f.lane.Run(tag, data, budget(state))
+		f.reportAnswer(state)
 		switch stop {
+		case guest.StopDone:
+			return nil
+		case guest.StopBudget: // the breaker decides anew
+		case guest.StopOutput:
+			f.logOutput()
+		case guest.StopEvent:
+			err = f.handleUnusualEvent(tag, data, state)
 		case guest.StopRecord:
-			err = f.record(data, state)
-		case guest.StopGuest:
-			f.retire(guest.Reply, f.lane.Err())
+			err = f.handleUndecidedRecord(data, state)
+		case guest.StopReplace:
+			f.giveUp(f.lane.TakeError())
 		}
 		if err != nil {
 			return err
@@ -304,299 +292,42 @@ func (f *Filter) process(tag, data []byte, stopped bool) error {
 	}
 }
 
-// settle tells the breaker of the records that the lane has dealt with by itself.
-func (f *Filter) settle(state breakerState) {
-	c := f.lane.Counts()
-	if c.Returned+c.Dropped > f.settled.Returned+f.settled.Dropped {
-		f.succeeded(state)
+// budget is how many records may go to the guest before the breaker is asked again.
+func budget(state breakerState) uint64 {
+	if state == trial {
+		return 1
 	}
-	f.settled = c
+	return math.MaxUint64
 }
 
-// succeeded tells the breaker of an answer that was of use.
+// unavailable says why the next event can't go to the guest, if there is one.
+func (f *Filter) unavailable(state breakerState, data []byte) cause {
+	switch {
+	case f.lane.At() >= len(data):
+		return none
+	case state == open:
+		return breakerOpen
+	case f.instance == nil && !f.replace():
+		f.breaker.stopped(1)
+		return notRun
+	}
+	return none
+}
+
+// reportAnswer tells the breaker of records that the lane has dealt with by itself.
+func (f *Filter) reportAnswer(state breakerState) {
+	if f.lane.Answered() {
+		f.succeeded(state)
+	}
+}
+
+// succeeded tells the breaker of a usable answer.
 func (f *Filter) succeeded(state breakerState) {
 	f.breaker.answered()
 	f.breaker.success()
 	if state == trial && f.breaker.state() != closed {
 		f.breaker.close()
 	}
-}
-
-// next reads the event at which the lane is.
-func (f *Filter) next(data []byte) (chunk.Event, error) {
-	at := f.lane.At()
-	event, _, err := chunk.Next(data[at:])
-	if err != nil {
-		f.log.limited(Error, "corrupt chunk", func() string {
-			return fmt.Sprintf("chunk of %d bytes passed through untouched: it can't be read from byte %d on: %v",
-				len(data), at, err)
-		})
-	}
-	return event, err
-}
-
-// pass emits the next event without the guest, of which the cause tells why.
-func (f *Filter) pass(data []byte, why cause) error {
-	event, err := f.next(data)
-	if err != nil {
-		return err
-	}
-	if event.Kind != chunk.Record {
-		return f.keep(data, &event)
-	}
-	f.count.Records++
-	if !event.BodyIsMap() {
-		why = recordNotMap
-	}
-	return f.fail(data, &event, why, nil)
-}
-
-// odd deals with an event that is no ordinary record. It calls the guest if it is one
-// at all; else the answer is StopDone.
-func (f *Filter) odd(tag, data []byte) (guest.Stop, error) {
-	event, err := f.next(data)
-	if err != nil {
-		return guest.StopDone, err
-	}
-	if event.Kind != chunk.Record {
-		return guest.StopDone, f.keep(data, &event)
-	}
-	in, why := event.Body, none
-	switch {
-	case !event.BodyIsMap():
-		why = recordNotMap
-	case !f.msgpack:
-		if cap(f.staged) > keepBytes {
-			f.staged = nil
-		}
-		if f.staged, _, err = transcode.AppendJSON(f.staged[:0], event.Body); err != nil {
-			why = recordNotJSON
-		}
-		in = f.staged
-	}
-	if why == none && len(in) > guest.MaxRecordBytes {
-		why = recordTooLarge
-	}
-	if why != none {
-		f.count.Records++
-		return guest.StopDone, f.fail(data, &event, why, nil)
-	}
-	header := len(event.Raw) - len(event.Header) - len(event.Body)
-	at := f.lane.At()
-	return f.lane.Call(tag, data, in, at+header, len(event.Header), at+len(event.Raw),
-		uint32(event.Sec), event.Nsec), nil
-}
-
-// record decides on a record that the guest has been called for, and that the lane has
-// not emitted.
-func (f *Filter) record(data []byte, state breakerState) error {
-	outcome, err := f.lane.Outcome(), f.lane.Err()
-	event, eventErr := f.next(data)
-	if eventErr != nil {
-		return eventErr
-	}
-	if outcome == guest.Trapped || outcome == guest.TimedOut || outcome == guest.NoMemory {
-		f.retire(outcome, err)
-		return f.fail(data, &event, causeOf(outcome), nil)
-	}
-	why, detail := causeOf(outcome), error(nil)
-	if outcome == guest.Reply {
-		why, detail = f.reply(&event, f.lane.Reply())
-	}
-	if why == none {
-		f.lane.CountReturned()
-		f.settled.Returned++
-		f.succeeded(state)
-	} else {
-		if state == trial {
-			f.breaker.stopped(1)
-		}
-		f.breaker.answered()
-		f.breaker.bad()
-	}
-	f.retire(guest.Reply, err)
-	if why != none {
-		return f.fail(data, &event, why, detail)
-	}
-	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
-}
-
-// retire gives the instance up if err, which Lane.Err has answered, says so. outcome is
-// that of the last record.
-func (f *Filter) retire(outcome guest.Outcome, err error) {
-	switch {
-	case err == nil:
-	case errors.Is(err, guest.ErrRecycle) && outcome == guest.NoMemory:
-		f.breaker.stopped(1)
-		f.discard()
-	case errors.Is(err, guest.ErrRecycle):
-		f.recycle()
-	default:
-		f.trapped(outcome, err)
-	}
-}
-
-// trapped logs why the guest stopped, and gives the instance up.
-func (f *Filter) trapped(outcome guest.Outcome, err error) {
-	weight := 1
-	switch outcome {
-	case guest.TimedOut:
-		weight = timeoutWeight
-		fallthrough
-	case guest.Trapped:
-		f.log.limited(Error, "trap", func() string {
-			return fmt.Sprintf("record %s: function %s: %v; the instance is replaced", f.fate(), f.config.Function, err)
-		})
-	default: // it had replied, and trapped when it freed its input
-		f.log.limited(Error, "trap in free", func() string {
-			return fmt.Sprintf("free: %v; the instance is replaced", err)
-		})
-	}
-	f.breaker.stopped(weight)
-	f.discard()
-}
-
-// leastBetweenRecycles is how many records an instance should last: one that has
-// less gets more memory, so that replacing it never becomes all that is done.
-const leastBetweenRecycles = 1000
-
-// recycle gives up an instance whose memory has grown.
-func (f *Filter) recycle() {
-	age := f.records() - f.born
-	if age < leastBetweenRecycles {
-		f.config.RecycleMemoryBytes *= 2
-		if f.config.RecycleMemoryBytes >= f.limit {
-			f.config.RecycleMemoryBytes = 0
-		}
-		f.log.always(Warn, fmt.Sprintf(
-			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", age))
-	}
-	f.count.Recycled++
-	f.discard()
-}
-
-// records is how many records the guest has been called for.
-func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Counts().Records }
-
-// discard gives the instance up; the next record gets another one.
-func (f *Filter) discard() {
-	f.lane.Attach(nil)
-	f.instance.Close()
-	f.instance = nil
-}
-
-func (f *Filter) replace() bool {
-	instance, err := f.module.NewInstance(f.config)
-	if err != nil {
-		f.log.limited(Error, "no instance", func() string {
-			return fmt.Sprintf("the module can't be instantiated again: %v", err)
-		})
-		return false
-	}
-	f.instance = instance
-	f.lane.Attach(instance)
-	f.born = f.records()
-	f.count.Replaced++
-	return true
-}
-
-// fail does to a record what the user wants of those that went wrong, counts it,
-// and logs it once in a while.
-func (f *Filter) fail(data []byte, event *chunk.Event, c cause, err error) error {
-	f.count.Failed++
-	f.count.Causes[c]++
-	if !c.loggedElsewhere() {
-		f.log.limited(Error, c.String(), func() string {
-			if err != nil {
-				return fmt.Sprintf("record %s: %s: %v", f.fate(), c, err)
-			}
-			return fmt.Sprintf("record %s: %s", f.fate(), c)
-		})
-	}
-	switch f.onError {
-	case options.Drop:
-		f.event = f.event[:0]
-	case options.Mark:
-		f.event = chunk.AppendMarked(f.event[:0], *event, MarkKey, c.String())
-	default:
-		return f.keep(data, event)
-	}
-	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
-}
-
-// fate says in the log what becomes of a record that failed.
-func (f *Filter) fate() string {
-	switch f.onError {
-	case options.Drop:
-		return "dropped (on_error drop)"
-	case options.Mark:
-		return "passed through, marked"
-	default:
-		return "passed through unchanged"
-	}
-}
-
-// reply makes f.event of an event and the guest's reply for its body. Unless the cause
-// is none, err may say more.
-func (f *Filter) reply(event *chunk.Event, reply []byte) (c cause, err error) {
-	if cap(f.event) > keepBytes {
-		f.event = nil
-	}
-	head := chunk.AppendEvent(f.event[:0], event.Header, nil)
-	out, c, err := f.appendBody(head, reply, maxReplyDepth)
-	if c == replyTooDeep {
-		// What came nested deeper than that may be returned as deep.
-		out, c, err = f.appendBody(head, reply, max(maxReplyDepth, mp.Depth(event.Body)))
-	}
-	f.event = out
-	return c, err
-}
-
-// appendBody appends the reply as a body.
-func (f *Filter) appendBody(dst, reply []byte, depth int) (out []byte, c cause, err error) {
-	if f.msgpack {
-		if mp.KindOf(reply[0]) != mp.Map {
-			return dst, replyNotMap, nil
-		}
-		rest, err := mp.Skip(reply, depth)
-		if err != nil {
-			return dst, replyCause(err), err
-		}
-		return append(dst, reply[:len(reply)-len(rest)]...), none, nil
-	}
-	if trimmed := bytes.TrimLeft(reply, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return dst, replyNotMap, nil
-	}
-	out, _, err = transcode.AppendMsgpack(dst, reply, depth)
-	if err != nil {
-		return dst, replyCause(err), err
-	}
-	return out, none, nil
-}
-
-func replyCause(err error) cause {
-	if errors.Is(err, mp.ErrDepth) {
-		return replyTooDeep
-	}
-	return replyInvalid
-}
-
-// keep emits an event as it came.
-func (f *Filter) keep(data []byte, event *chunk.Event) error {
-	return f.emitted(f.lane.Keep(data, f.lane.At()+len(event.Raw)))
-}
-
-var errNoMemory = errors.New("the host has no memory")
-
-// emitted makes an error of what the lane had no memory for.
-func (f *Filter) emitted(ok bool) error {
-	if ok {
-		return nil
-	}
-	f.log.limited(Error, "no memory", func() string {
-		return "no memory for the filtered chunk: it passes through unchanged"
-	})
-	return errNoMemory
 }
 
 // logOutput logs what the guest wrote to its standard streams.

@@ -30,7 +30,7 @@ func TestCorruptBehindRecords(t *testing.T) {
 				}
 			}
 			got := f.Stats()
-			got.Replaced = 0
+			got.GivenUp = 0
 			if diff := cmp.Diff(Stats{Chunks: 2, Corrupt: 2}, got); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
@@ -165,7 +165,7 @@ func TestNoInstance(t *testing.T) {
 		}
 	}
 	got := f.Stats()
-	if got.Records != 23 || got.Failed != 23 || got.Causes[breakerOpen] == 0 || got.Causes[notRun] == 0 || got.Replaced != 0 {
+	if got.Records != 23 || got.Failed != 23 || got.Causes[breakerOpen] == 0 || got.Causes[notRun] == 0 || got.GivenUp != 1 {
 		t.Error(got)
 	}
 	if got.Causes[notRun]+got.Causes[breakerOpen] != 22 || got.Causes[notRun] > 2+2*3 {
@@ -177,7 +177,7 @@ func TestNoInstance(t *testing.T) {
 	mkdir()
 	now = now.Add(time.Second)
 	f.Run(tag, join(ok, ok))
-	if after := f.Stats(); after.Returned != 2 || after.Replaced != 1 || f.count(Info, "back in the path") != 1 {
+	if after := f.Stats(); after.Returned != 2 || after.GivenUp != 1 || f.count(Info, "back in the path") != 1 {
 		t.Error(after, f.logs)
 	}
 }
@@ -197,7 +197,7 @@ func TestNullOfAFullGuest(t *testing.T) {
 			t.Fatalf("modified: %v", decode(t, out))
 		}
 	}
-	if got := f.Stats(); got.Failed != 1 || got.Dropped != 0 || got.Returned != 4 || got.Replaced != 1 {
+	if got := f.Stats(); got.Failed != 1 || got.Dropped != 0 || got.Returned != 4 || got.GivenUp != 1 {
 		t.Errorf("%+v", got)
 	}
 	if f.count(Error, "no memory left") != 1 {
@@ -219,7 +219,7 @@ func TestGuestForgesNoLogLine(t *testing.T) {
     (local.get 4)))`
 	f := start(t, text, options.JSON)
 	f.Run(tag, event(t, 1, map[string]any{"a": 1}))
-	want := `guest stdout: ok\x0d[2020] [error] \x1b[2K\xc2\x85\xe2\x80\xae\xff`
+	want := `guest stdout: ok\x0d[2020] [error] \x1b[2K\u{85}\u{202e}\xff`
 	if f.count(Info, want) != 1 {
 		t.Errorf("want %q in %q", want, f.logs)
 	}

@@ -153,7 +153,7 @@ func TestFailedRecordsPassUnchanged(t *testing.T) {
 					t.Errorf("causes %v", got.Causes)
 				}
 			}
-			got.Replaced, got.Causes = 0, want.Causes
+			got.GivenUp, got.Causes = 0, want.Causes
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -172,7 +172,7 @@ func TestFailuresBetweenRecords(t *testing.T) {
 	if out, modified := f.Run(tag, in); modified {
 		t.Fatalf("the chunk was modified: %d of %d bytes", len(out), len(in))
 	}
-	want := Stats{Chunks: 1, Records: 2000, Returned: 1333, Failed: 667, Replaced: 667}
+	want := Stats{Chunks: 1, Records: 2000, Returned: 1333, Failed: 667, GivenUp: 667}
 	got := f.Stats()
 	got.Causes = want.Causes
 	// The last record does not trap, so every trap was followed by a new instance.
@@ -204,7 +204,7 @@ func TestTrapReplacesTheInstance(t *testing.T) {
 			t.Fatal("modified")
 		}
 	}
-	if got := f.Stats(); got.Failed != 3 || got.Replaced != 2 || got.Returned != 6 {
+	if got := f.Stats(); got.Failed != 3 || got.GivenUp != 3 || got.Returned != 6 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -480,7 +480,7 @@ func TestOutputLines(t *testing.T) {
 	var got []string
 	l := newLimiter(func(_ Level, line string) { got = append(got, line) })
 	l.lines(Info, "> ", []byte("a\x1b[31mred\r\n\n\tb\xff\x00\nlast"))
-	want := []string{`> a\x1b[31mred`, "> ", "> \tb\\xff\\x00", "> last"}
+	want := []string{`> a\x1b[31mred`, "> ", ">     b\\xff\\x00", "> last"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -532,7 +532,7 @@ func TestStartErrors(t *testing.T) {
 	}
 	for _, test := range []struct{ path, function, want string }{
 		{dir + "/missing.wasm", "filter", "missing.wasm"},
-		{dir, "filter", "not a file"},
+		{dir, "filter", "not a regular file"},
 		{write("empty.wasm", ""), "filter", "not a WebAssembly module"},
 		{write("text.wasm", "hello"), "filter", "not a WebAssembly module"},
 		{write("bad.wasm", "\x00asm\x01\x00\x00\x00\xff"), "filter", "not a module that can be compiled"},
@@ -542,7 +542,7 @@ func TestStartErrors(t *testing.T) {
 		{writeGuest(t, guests.WAT("identity")), "missing", "set function_name to one of filter"},
 		{writeGuest(t, guests.WAT("wrong_signature")), "filter", "(i32, i32, i32, i32, i32, i32) -> i32"},
 		{writeGuest(t, guests.WAT("unknown_import")), "filter", "env.mystery"},
-		{writeGuest(t, guests.WAT("no_memory")), "filter", "--export-memory"},
+		{writeGuest(t, guests.WAT("no_memory")), "filter", "--import-memory"},
 		{writeGuest(t, guests.WAT("memory64")), "filter", "wasm32"},
 	} {
 		f, err := New(options.Options{WasmPath: test.path, FunctionName: test.function}, func(Level, string) {})

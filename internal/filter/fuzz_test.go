@@ -146,7 +146,7 @@ func since(s, before Stats) Stats {
 	for i := range s.Causes {
 		s.Causes[i] -= before.Causes[i]
 	}
-	s.Replaced -= before.Replaced
+	s.GivenUp -= before.GivenUp
 	s.Recycled -= before.Recycled
 	return s
 }
@@ -159,7 +159,7 @@ func checkRun(t *testing.T, m mode, data, reply, out []byte, modified bool, got 
 		if modified {
 			t.Errorf("a chunk that can't be read was modified: % x", out)
 		}
-		got.Replaced = 0
+		got.GivenUp = 0
 		if diff := cmp.Diff(Stats{Chunks: 1, Corrupt: 1}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -229,7 +229,7 @@ func checkRun(t *testing.T, m mode, data, reply, out []byte, modified bool, got 
 	if sum != got.Failed {
 		t.Errorf("%d failed, but the causes add up to %d", got.Failed, sum)
 	}
-	got.Causes, got.Replaced = want.Causes, 0
+	got.Causes, got.GivenUp = want.Causes, 0
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -3,9 +3,11 @@ package filter
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // Level is a level of Fluent Bit's log, by Fluent Bit's numbers
@@ -24,14 +26,13 @@ const (
 	// count of what was left out.
 	logInterval = 10 * time.Second
 
-	// What a guest writes is cut to lines of this many bytes, and this many
-	// lines per logInterval.
-	maxLineBytes   = 1024
+	// So many lines that a guest wrote are logged per logInterval.
 	maxOutputLines = 100
 )
 
 // limiter writes log lines, those about records not too often. What it looks at
-// is only the cause: a few fixed words, never text of a record.
+// is only the cause: a few fixed words, never text of a record or of a guest. Each line
+// that it writes is one printable line, whatever it was given.
 type limiter struct {
 	log    func(Level, string)
 	now    func() time.Time
@@ -50,7 +51,11 @@ type recent struct {
 }
 
 func newLimiter(log func(Level, string)) *limiter {
-	return &limiter{log: log, now: time.Now, causes: make(map[string]*recent)}
+	return &limiter{
+		log:    func(level Level, line string) { log(level, hostlog.Line(line)) },
+		now:    time.Now,
+		causes: make(map[string]*recent),
+	}
 }
 
 // always writes a line that comes once.
@@ -79,8 +84,8 @@ func (l *limiter) limited(level Level, name string, make func() string) {
 
 // close writes what is left to say.
 func (l *limiter) close() {
-	for name, c := range l.causes {
-		if c.leftOut > 0 {
+	for _, name := range slices.Sorted(maps.Keys(l.causes)) {
+		if c := l.causes[name]; c.leftOut > 0 {
 			l.log(c.level, fmt.Sprintf("%d more like the last one about: %s", c.leftOut, name))
 		}
 	}
@@ -88,8 +93,7 @@ func (l *limiter) close() {
 	l.tellLost()
 }
 
-// lines writes what a guest wrote, line by line. It can't forge lines of the
-// host's log: control characters are written as escapes.
+// lines writes what a guest wrote, line by line. Tabs become blanks.
 func (l *limiter) lines(level Level, prefix string, text []byte) {
 	text = bytes.TrimRight(text, "\n")
 	if len(text) == 0 {
@@ -105,7 +109,8 @@ func (l *limiter) lines(level Level, prefix string, text []byte) {
 			l.outputLost++
 			continue
 		}
-		l.log(level, prefix+printable(bytes.TrimSuffix(line, []byte{'\r'})))
+		line = bytes.ReplaceAll(bytes.TrimSuffix(line, []byte{'\r'}), []byte{'\t'}, []byte("    "))
+		l.log(level, prefix+hostlog.Printable(string(line), hostlog.MaxTextBytes))
 	}
 }
 
@@ -115,28 +120,4 @@ func (l *limiter) tellLost() {
 		l.log(Warn, fmt.Sprintf("%d lines that the guest wrote were left out", l.outputLost))
 		l.outputLost = 0
 	}
-}
-
-func printable(line []byte) string {
-	cut := len(line) - maxLineBytes
-	if cut > 0 {
-		line = line[:maxLineBytes]
-	}
-	var b []byte
-	for len(line) > 0 {
-		r, size := utf8.DecodeRune(line)
-		switch {
-		case r == utf8.RuneError && size == 1, r != '\t' && !unicode.IsPrint(r):
-			for _, c := range line[:size] {
-				b = fmt.Appendf(b, `\x%02x`, c)
-			}
-		default:
-			b = append(b, line[:size]...)
-		}
-		line = line[size:]
-	}
-	if cut > 0 {
-		b = fmt.Appendf(b, " (%d more bytes)", cut)
-	}
-	return string(b)
 }

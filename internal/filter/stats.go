@@ -59,8 +59,8 @@ type Stats struct {
 	Dropped  uint64            // records that the guest dropped
 	Failed   uint64            // records that something went wrong with
 	Causes   [numCauses]uint64 // of Failed
-	Replaced uint64            // guest instances made after the first one
-	Recycled uint64            // guest instances given up because of recycle_memory
+	GivenUp  uint64            // guest instances that had to go; a record that comes after gets another
+	Recycled uint64            // of these, because of recycle_memory
 }
 
 func (s *Stats) add(o Stats) {
@@ -73,7 +73,7 @@ func (s *Stats) add(o Stats) {
 	for c, n := range o.Causes {
 		s.Causes[c] += n
 	}
-	s.Replaced += o.Replaced
+	s.GivenUp += o.GivenUp
 	s.Recycled += o.Recycled
 }
 
@@ -98,7 +98,7 @@ func (s Stats) String() string {
 	if s.Failed > 0 {
 		b.WriteString(")")
 	}
-	fmt.Fprintf(&b, "; %d instances replaced, %d of them recycled; %d of %d chunks unreadable and untouched",
-		s.Replaced, s.Recycled, s.Corrupt, s.Chunks)
+	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
+		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)
 	return b.String()
 }

@@ -2,11 +2,11 @@ package filter
 
 import (
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
@@ -47,23 +47,23 @@ func newWorker(o options.Options) (*worker, error) {
 }
 
 func (w *worker) loop() {
-	for need := w.helper.Next(); need != guest.NeedEnd; need = w.helper.Next() {
+	for w.helper.Next() {
 		w.inGo = true
-		w.process(need == guest.NeedGoOn)
+		w.process()
 		w.helper.Finish()
 	}
 	w.helper.Finish()
 }
 
-// process goes through the worker's part, or goes on if the lane has stopped. A panic
-// costs the chunk, as one of the filter's own thread does.
-func (w *worker) process(stopped bool) {
+// process goes through the worker's part, or goes on where C has stopped. A panic costs the chunk,
+// as one of the filter's own thread does.
+func (w *worker) process() {
 	defer func() {
 		if r := recover(); r != nil {
-			w.lines = append(w.lines, line{Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack())})
+			hostlog.Panic(func(text string) { w.lines = append(w.lines, line{Error, text}) }, "filter", r)
 		}
 	}()
-	w.forget = w.filter.process(w.tag, w.data, stopped) != nil
+	w.forget = w.filter.process(w.tag, w.data) != nil
 }
 
 // begin has the worker go through a part of a chunk. join waits for it, and takes over
@@ -76,7 +76,7 @@ func (w *worker) begin(tag, data []byte) {
 func (w *worker) join(log *limiter) {
 	w.helper.Wait()
 	if !w.inGo { // there is nothing left but to count
-		w.process(true)
+		w.process()
 	}
 	w.tellLines(log)
 }
@@ -100,8 +100,7 @@ func (w *worker) stop(log *limiter) {
 func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
 	f.ends = split(f.ends[:0], data, 1+len(f.workers), f.share)
 	if len(f.ends) < 2 {
-		f.lane.Begin(len(data))
-		return f.finish(f.process(tag, data, false) != nil)
+		return f.runAlone(tag, data)
 	}
 	busy := f.workers[:len(f.ends)-1]
 	for i, w := range busy {
@@ -148,11 +147,10 @@ func (f *Filter) processFirst(tag, data []byte) (forget bool) {
 	forget = true
 	defer func() {
 		if r := recover(); r != nil {
-			f.log.always(Error, fmt.Sprintf("filter: panic: %v\n%s", r, debug.Stack()))
+			hostlog.Panic(func(text string) { f.log.always(Error, text) }, "filter", r)
 		}
 	}()
-	f.lane.Begin(len(data))
-	return f.process(tag, data, false) != nil
+	return f.process(tag, data) != nil
 }
 
 func appendPart(dst, part, came []byte, modified bool) []byte {

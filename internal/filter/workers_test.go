@@ -38,7 +38,7 @@ func TestWorkersDoWhatOneDoes(t *testing.T) {
 				for _, count := range []*uint64{&wantStats.Chunks, &wantStats.Records, &wantStats.Returned, &wantStats.Dropped, &wantStats.Failed} {
 					*count *= 3
 				}
-				wantStats.Replaced, gotStats.Replaced = 0, 0 // each has its own next instance
+				wantStats.GivenUp, gotStats.GivenUp = 0, 0 // each has its own next instance
 				wantStats.Causes, gotStats.Causes = [numCauses]uint64{}, [numCauses]uint64{}
 				if diff := cmp.Diff(wantStats, gotStats); diff != "" {
 					t.Errorf("%s, %d records, %d workers: %s", name, n, workers, diff)

@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 )
 
@@ -434,11 +435,11 @@ func (c *conn) handshake() error {
 		return errors.New("no PONG came")
 	}
 	if parts[1][0] != 0xc3 {
-		return fmt.Errorf("refused: %s", printable(text(parts[2])))
+		return fmt.Errorf("refused: %s", hostlog.Quote(text(parts[2]), hostlog.MaxTextBytes))
 	}
 	far := text(parts[3])
 	if far == host {
-		return fmt.Errorf("both sides call themselves %s: set emit_self_hostname", printable(far))
+		return fmt.Errorf("both sides call themselves %s: set emit_self_hostname", hostlog.Quote(far, hostlog.MaxTextBytes))
 	}
 	want := digest(salt, far, string(nonce), key)
 	if subtle.ConstantTimeCompare([]byte(want), []byte(text(parts[4]))) != 1 {
@@ -509,9 +510,4 @@ func text(v []byte) string {
 		return ""
 	}
 	return string(contents[:h.Arg])
-}
-
-// printable makes what the far side says fit for a log.
-func printable(s string) string {
-	return fmt.Sprintf("%.200q", s)
 }

@@ -41,7 +41,7 @@ func (in *Instance) Run(tag []byte, b *Batch, from, to int) (next int, err error
 	for next = from; next < to && err == nil; next++ {
 		r := &b.Records[next]
 		l.Begin(0)
-		switch l.Call(tag, nil, b.Input(r), 0, 0, 0, r.Sec, r.Nsec) {
+		switch l.Call(tag, nil, b.Input(r), false, 0, 0, 0, r.Sec, r.Nsec) {
 		case StopRecord:
 			r.Outcome = l.Outcome()
 			if r.Outcome == Reply {
@@ -50,7 +50,8 @@ func (in *Instance) Run(tag []byte, b *Batch, from, to int) (next int, err error
 		default:
 			r.Outcome = Drop
 		}
-		err = l.Err()
+		err = l.TakeError()
+		l.Finish(false)
 	}
 	return next, err
 }

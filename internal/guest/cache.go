@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
 const (
@@ -70,12 +72,19 @@ func (c *cache) private() error {
 		return err
 	}
 	if uid, user := int(info.Sys().(*syscall.Stat_t).Uid), os.Geteuid(); uid != user {
-		return fmt.Errorf("%s belongs to user %d, and this is user %d: only a directory of one's own is used", c.dir, uid, user)
+		return fmt.Errorf("%s belongs to user %d, and this is user %d: %s", c.dir, uid, user, c.advice())
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s is open to other users (mode %#o): run chmod 700 on it", c.dir, mode)
+		return fmt.Errorf("%s is open to other users (mode %#o): %s", c.dir, mode, c.advice())
 	}
 	return nil
+}
+
+// advice is what to do about a directory that can't be used. Not to change its mode:
+// others may use it too.
+func (c *cache) advice() string {
+	return fmt.Sprintf("name a directory that is not there yet, such as %s; it is made, for this user alone",
+		filepath.Join(c.dir, "flb-wasmtime"))
 }
 
 // fingerprint stands for everything that code depends on besides its module: the
@@ -102,14 +111,14 @@ func (c *cache) close() { c.root.Close() }
 // load answers the module's code, nil if there is none. An error says why an entry
 // that is there can't be used.
 func (c *cache) load(engine *wasmtime.Engine, wasm []byte) (*wasmtime.Module, error) {
-	file, err := c.root.ReadFile(c.name)
+	file, err := regular.ReadIn(c.root, c.name, maxCacheBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	var h header
 	var module *wasmtime.Module
 	if err == nil {
-		h, module, err = deserialize(engine, file)
+		h, module, _, err = deserialize(engine, file)
 	}
 	if err == nil && h.Module != hexSum(wasm) {
 		module.Close()

@@ -1,6 +1,8 @@
 #include "call.h"
 #include "libc.h"
 
+#include "../fast/fast.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +23,10 @@ void *wasmtime_memory_grow(void *context, const wasmtime_memory_t *memory, uint6
                            uint64_t *prev_size);
 void wasmtime_error_delete(void *error);
 void wasmtime_error_message(const void *error, wasm_byte_vec_t *message);
-bool wasmtime_error_exit_status(const void *error, int *status);
 bool wasmtime_trap_code(const void *trap, uint8_t *code);
 void wasm_trap_message(const void *trap, wasm_byte_vec_t *message);
 void wasm_trap_delete(void *trap);
 void wasm_byte_vec_delete(wasm_byte_vec_t *vec);
-void wasi_config_set_stdout_custom(void *config,
-                                   ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
-                                   void *data, void (*finalizer)(void *));
-void wasi_config_set_stderr_custom(void *config,
-                                   ptrdiff_t (*callback)(void *, const unsigned char *, size_t),
-                                   void *data, void (*finalizer)(void *));
-
 // What place() answers if there is a place.
 static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
 
@@ -63,9 +57,13 @@ static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t 
 bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
 {
     uint64_t previous_pages;
+    enum flbwt_refusal refused = g->room.refused;
+    int asked = g->room.asked;
     void *error = wasmtime_memory_grow(g->context, &g->memory,
                                        (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
 
+    g->room.refused = refused;
+    g->room.asked = asked;
     if (error != NULL) {
         wasmtime_error_delete(error);
         return false;
@@ -202,10 +200,10 @@ static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
     uint64_t size = g->size;
 
     if (at == 0) {
-        // What a leaky guest answers when malloc has failed is no wish to drop.
-        bool exhausted = size >= g->max_size && size > g->initial_size;
+        // What a guest answers when malloc has failed is no wish to drop.
+        bool failed = g->heap.failed || flbwt_room_refusal(&g->room) != FLBWT_NOT_REFUSED;
 
-        return exhausted || g->heap.failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
+        return failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
     }
     if (at >= size) {
         return FLBWT_BAD_POINTER;
@@ -238,6 +236,16 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
     return FLBWT_REPLY;
 }
 
+// put copies n bytes and a NUL. from may be NULL if there are none, which memcpy may not
+// be given.
+static void put(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+    if (n > 0) {
+        memcpy(to, from, n);
+    }
+    to[n] = 0;
+}
+
 enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t tag_len,
                                     const uint8_t *in, uint32_t in_len, uint32_t sec,
                                     uint32_t nsec)
@@ -253,16 +261,15 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         look_at_memory(g);
     }
     flbwt_watch_call(&g->watch);
+    flbwt_room_begin(&g->room);
     outcome = place(x, x->need);
     if (outcome == PLACED) {
         // Record and tag are NUL-terminated, as the built-in filter hands them out;
         // their lengths don't count the NUL.
         uint64_t tag_at = x->at + in_len + 1;
 
-        memcpy(g->base + x->at, in, in_len);
-        g->base[x->at + in_len] = 0;
-        memcpy(g->base + tag_at, tag, tag_len);
-        g->base[tag_at + tag_len] = 0;
+        put(g->base + x->at, in, in_len);
+        put(g->base + tag_at, tag, tag_len);
 
         wasmtime_val_raw_t args[6] = {
             {.i32 = (int32_t) tag_at}, {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) sec},
@@ -270,6 +277,7 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         };
         g->calls++;
         g->heap.failed = false;
+        flbwt_room_begin(&g->room); // what was refused to the allocator did not matter
         outcome = call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32)
                                                  : FLBWT_TRAPPED;
     }
@@ -317,163 +325,11 @@ static void trap_on_purpose(void *arg)
     }
 }
 
-void flbwt_learn_trap(void *context, const wasmtime_func_t *func)
+bool flbwt_learn_trap(void *context, const wasmtime_func_t *func)
 {
     flbwt_guest g = {.context = context, .function = *func};
 
-    flbwt_watch_learn(trap_on_purpose, &g);
-}
-
-size_t flbwt_span_json(const uint8_t *p, size_t n)
-{
-    size_t depth = 0;
-    bool in_string = false;
-
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c = p[i];
-
-        if (in_string) {
-            if (c == '\\') {
-                i++;
-            }
-            else if (c == '"') {
-                in_string = false;
-            }
-            continue;
-        }
-        switch (c) {
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            if (depth <= 1) {
-                return depth == 1 ? i + 1 : 0;
-            }
-            depth--;
-            break;
-        case '"':
-            in_string = true;
-            break;
-        case ' ':
-        case '\t':
-        case '\n':
-        case '\r':
-            continue;
-        }
-        if (depth == 0) {
-            return 0;
-        }
-    }
-    return 0;
-}
-
-static uint64_t big_endian(const uint8_t *p, size_t n)
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
-}
-
-// msgpack_head reads the lead byte and the length field of a value at p: how many
-// bytes the value takes without its children, and how many children it has. False
-// if the length field is not in p[0..n).
-static bool msgpack_head(const uint8_t *p, size_t n, uint64_t *bytes, uint64_t *children)
-{
-    uint8_t c = p[0];
-
-    *bytes = 1;
-    *children = 0;
-    if (c <= 0x7f || c >= 0xe0) {
-        return true;
-    }
-    if (c <= 0x8f) {
-        *children = (uint64_t) (c & 0x0f) * 2;
-        return true;
-    }
-    if (c <= 0x9f) {
-        *children = c & 0x0f;
-        return true;
-    }
-    if (c <= 0xbf) {
-        *bytes = 1 + (c & 0x1f);
-        return true;
-    }
-
-    // Lead bytes 0xc0 to 0xdf: bytes of a length field, bytes that follow in
-    // any case, and how many children one of the length stands for.
-    static const struct {
-        uint8_t length, fixed, children;
-    } table[32] = {
-        [0x00] = {0, 0, 0},  // nil
-        [0x01] = {0, 0, 0},  // nothing: who reads the value refuses it
-        [0x02] = {0, 0, 0},  // false
-        [0x03] = {0, 0, 0},  // true
-        [0x04] = {1, 0, 0},  // bin 8
-        [0x05] = {2, 0, 0},  // bin 16
-        [0x06] = {4, 0, 0},  // bin 32
-        [0x07] = {1, 1, 0},  // ext 8
-        [0x08] = {2, 1, 0},  // ext 16
-        [0x09] = {4, 1, 0},  // ext 32
-        [0x0a] = {0, 4, 0},  // float 32
-        [0x0b] = {0, 8, 0},  // float 64
-        [0x0c] = {0, 1, 0},  // uint 8
-        [0x0d] = {0, 2, 0},  // uint 16
-        [0x0e] = {0, 4, 0},  // uint 32
-        [0x0f] = {0, 8, 0},  // uint 64
-        [0x10] = {0, 1, 0},  // int 8
-        [0x11] = {0, 2, 0},  // int 16
-        [0x12] = {0, 4, 0},  // int 32
-        [0x13] = {0, 8, 0},  // int 64
-        [0x14] = {0, 2, 0},  // fixext 1
-        [0x15] = {0, 3, 0},  // fixext 2
-        [0x16] = {0, 5, 0},  // fixext 4
-        [0x17] = {0, 9, 0},  // fixext 8
-        [0x18] = {0, 17, 0}, // fixext 16
-        [0x19] = {1, 0, 0},  // str 8
-        [0x1a] = {2, 0, 0},  // str 16
-        [0x1b] = {4, 0, 0},  // str 32
-        [0x1c] = {2, 0, 1},  // array 16
-        [0x1d] = {4, 0, 1},  // array 32
-        [0x1e] = {2, 0, 2},  // map 16
-        [0x1f] = {4, 0, 2},  // map 32
-    };
-    uint8_t i = c - 0xc0;
-    if ((size_t) 1 + table[i].length > n) {
-        return false;
-    }
-    uint64_t length = big_endian(p + 1, table[i].length);
-    *bytes = 1 + table[i].length + table[i].fixed;
-    if (table[i].children != 0) {
-        *children = length * table[i].children;
-    }
-    else {
-        *bytes += length;
-    }
-    return true;
-}
-
-size_t flbwt_span_msgpack(const uint8_t *p, size_t n)
-{
-    size_t at = 0;
-
-    // Each value that is waited for takes a byte at least, so the count can't
-    // outrun n unnoticed; no stack is needed to know where the first one ends.
-    for (uint64_t waiting = 1; waiting > 0; waiting--) {
-        uint64_t bytes, children;
-
-        if (waiting > n - at || !msgpack_head(p + at, n - at, &bytes, &children) ||
-            bytes > n - at) {
-            return 0;
-        }
-        at += bytes;
-        waiting += children;
-    }
-    return at;
+    return flbwt_watch_learn(trap_on_purpose, &g);
 }
 
 void flbwt_take_func(const void *external, wasmtime_func_t *func)
@@ -501,25 +357,12 @@ void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
     o->lost += n - taken;
 }
 
-static ptrdiff_t capture(void *data, const unsigned char *bytes, size_t n)
-{
-    flbwt_write(data, bytes, n);
-    return (ptrdiff_t) n;
-}
-
-void flbwt_capture_output(void *config, flbwt_guest *guest)
-{
-    wasi_config_set_stdout_custom(config, capture, &guest->out, NULL);
-    wasi_config_set_stderr_custom(config, capture, &guest->err, NULL);
-}
-
-char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_status)
+char *flbwt_explain(void *trap, void *error, int *code)
 {
     wasm_byte_vec_t message = {0};
     uint8_t trap_code;
 
     *code = -1;
-    *exited = false;
     if (trap != NULL) {
         if (wasmtime_trap_code(trap, &trap_code)) {
             *code = trap_code;
@@ -528,7 +371,6 @@ char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_
         wasm_trap_delete(trap);
     }
     if (error != NULL) {
-        *exited = wasmtime_error_exit_status(error, exit_status);
         if (message.data == NULL) {
             wasmtime_error_message(error, &message);
         }

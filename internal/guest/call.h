@@ -8,12 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memory.h"
 #include "watch.h"
 
 // wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
 // reach of another package's include path, so what is used is declared again:
-// include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h, wasm.h
-// and wasi.h of that release. A change of the pinned release has to check them.
+// include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h and wasm.h
+// of that release. A change of the pinned release has to check them.
 typedef struct {
     uint64_t store_id;
     void *priv;
@@ -75,7 +76,7 @@ enum flbwt_outcome {
     FLBWT_DROP,           // NULL, or the empty string
     FLBWT_TRAPPED,        // the call trapped, or the guest exited
     FLBWT_TIMED_OUT,      // the call took too long and was ended
-    FLBWT_NO_MEMORY,      // the guest answered 0 because it has no memory left
+    FLBWT_NO_MEMORY,      // the guest answered 0, and memory was refused to it
     FLBWT_BAD_BUFFER,     // the allocator's buffer is not inside memory
     FLBWT_BAD_POINTER,    // the reply starts outside memory
     FLBWT_UNTERMINATED,   // the reply does not end inside memory
@@ -125,13 +126,15 @@ typedef struct {
     uint64_t region, region_len;
     uint64_t known_size; // FLBWT_GROWN: memory size after the last growth
     uint64_t calls;
-    // Memory that has grown from initial_size to max_size can't grow any more.
-    uint64_t initial_size, max_size;
-    uint64_t recycle_size; // more memory than this: the guest is to be replaced
+    flbwt_room room;
+    uint64_t recycle_bytes; // more in room than this: the guest is to be replaced
     bool recycle;          // it has more, or not enough: to be replaced before the next call
     flbwt_heap heap;
     flbwt_watch watch;
     flbwt_output out, err;
+    struct flbwt_wasi *wasi; // NULL: there is none yet
+    bool exited;             // the guest has asked to be ended, with that status
+    int32_t exit_status;
 } flbwt_guest;
 
 // A flbwt_call is one call of a guest for a record. trap or error are set if it
@@ -159,14 +162,6 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *call, uint32_t in_len, flbw
 // flbwt_reserve makes room for that many bytes more. False: there is no memory.
 bool flbwt_reserve(flbwt_buffer *buffer, size_t more);
 
-// flbwt_span_json answers the length of the JSON object or array at the start
-// of p[0..n), leading blanks included; 0 if p starts with anything else, or if
-// the value does not end in p. It only finds where the value ends.
-size_t flbwt_span_json(const uint8_t *p, size_t n);
-
-// flbwt_span_msgpack is the same for one MessagePack value, valid or not.
-size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
-
 // flbwt_memory_size answers the size of the guest's memory, in bytes.
 static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
 {
@@ -174,7 +169,7 @@ static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
 }
 
 // flbwt_memory_grow adds pages for that many bytes and answers the address of the
-// first. False: the module or the store does not allow it.
+// first. False: that is refused. It does not count as refused to the guest.
 bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
 
 // flbwt_take_func and flbwt_take_memory copy the item out of a wasmtime_extern_t
@@ -182,19 +177,15 @@ bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
 void flbwt_take_func(const void *external, wasmtime_func_t *func);
 void flbwt_take_memory(const void *external, wasmtime_memory_t *memory);
 
-// flbwt_capture_output sends the guest's stdout and stderr to guest->out and
-// guest->err. config is a wasi_config_t that no store has yet.
-void flbwt_capture_output(void *config, flbwt_guest *guest);
-
 // flbwt_write appends to what the guest wrote, as far as there is room.
 void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 
-// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog.
-void flbwt_learn_trap(void *context, const wasmtime_func_t *func);
+// flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
+// it learnt nothing.
+bool flbwt_learn_trap(void *context, const wasmtime_func_t *func);
 
 // flbwt_explain answers what a trap or error says, as text to be freed, and
-// deletes both. code is a wasmtime_trap_code_enum or -1; exit_status is set and
-// *exited true if the guest called proc_exit.
-char *flbwt_explain(void *trap, void *error, int *code, bool *exited, int *exit_status);
+// deletes both. code is a wasmtime_trap_code_enum or -1.
+char *flbwt_explain(void *trap, void *error, int *code);
 
 #endif

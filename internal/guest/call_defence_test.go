@@ -89,39 +89,6 @@ func TestReplyAtTheEdge(t *testing.T) {
 	}
 }
 
-// NULL is a drop, unless the guest's memory has grown and can't grow any more.
-func TestNullWithAndWithoutRoom(t *testing.T) {
-	const grow = "(drop (memory.grow (i32.const 1)))"
-	for _, test := range []struct {
-		name, memory, body string
-		limit              int64
-		want               [3]Outcome
-	}{
-		{"no room from the start, by its maximum", "2 2", "", 0, [3]Outcome{Drop, Drop, Drop}},
-		{"no room from the start, by memory_limit", "2", "", 2 * pageBytes, [3]Outcome{Drop, Drop, Drop}},
-		{"room", "2", grow, 0, [3]Outcome{Drop, Drop, Drop}},
-		{"full by its maximum", "2 4", grow, 0, [3]Outcome{Drop, NoMemory, NoMemory}},
-		{"full by memory_limit", "2", grow, 4 * pageBytes, [3]Outcome{Drop, NoMemory, NoMemory}},
-		{"full by memory_limit that is no whole page", "2", grow, 5*pageBytes - 1, [3]Outcome{Drop, NoMemory, NoMemory}},
-		{"its maximum is less than memory_limit", "2 4", grow, 100 * pageBytes, [3]Outcome{Drop, NoMemory, NoMemory}},
-	} {
-		in := instantiate(t, `(module (memory (export "memory") `+test.memory+`)
-  (func (export "malloc") (param i32) (result i32) (i32.const 65536))
-  (func (export "free") (param i32))
-  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) `+test.body+` (i32.const 0)))`,
-			Config{MemoryLimitBytes: test.limit})
-		var b Batch
-		var got [3]Outcome
-		for i := range got {
-			got[i], _ = reply(t, in, &b, []byte(`{"a":1}`), nil)
-		}
-		if got != test.want {
-			t.Errorf("%s: %v, want %v", test.name, got, test.want)
-		}
-		b.Close()
-	}
-}
-
 // A guest without allocator gets a fresh region for the second record, and
 // whenever its memory has grown by itself: it may hold the old one for its own.
 func TestRegionIsFresh(t *testing.T) {
@@ -205,44 +172,6 @@ func TestSlowStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Close()
-}
-
-// poll_oneoff is the host's own: it believes no pointer and no count.
-func TestPollArguments(t *testing.T) {
-	for _, test := range []struct {
-		args string // subscriptions, events, count, result
-		want uint32
-	}{
-		{"0 4096 1 8192", errnoSuccess},
-		{"0 4096 64 8192", errnoSuccess},
-		{"65488 4096 1 8192", errnoSuccess}, // ends with memory
-		{"65489 4096 1 8192", errnoFault},
-		{"-1 4096 1 8192", errnoFault},
-		{"0 65505 1 8192", errnoFault},
-		{"0 -32 1 8192", errnoFault},
-		{"0 4096 1 65533", errnoFault},
-		{"0 4096 1 -1", errnoFault},
-		{"65536 65536 1 65536", errnoFault},
-		{"0 4096 0 8192", errnoInval},
-		{"0 4096 -1 8192", errnoInval},
-		{"0 4096 65 8192", errnoInval},
-		{"0 4096 2147483647 8192", errnoInval},
-	} {
-		var args string
-		for arg := range strings.FieldsSeq(test.args) {
-			args += " (i32.const " + arg + ")"
-		}
-		in := instantiate(t, `(module
-  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1 1) `+answer+`
-  (func (export "malloc") (param i32) (result i32) (i32.const 16384))
-  (func (export "free") (param i32))
-  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
-    (call $answer (call $poll`+args+`))))`, Config{Msgpack: true})
-		if got := number(t, in, "{}"); got != test.want {
-			t.Errorf("poll_oneoff(%s): %d, want %d", test.args, got, test.want)
-		}
-	}
 }
 
 // What a guest aborts with is read with care.

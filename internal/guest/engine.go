@@ -10,9 +10,13 @@ package guest
 // #include <stdlib.h>
 // #include "call.h"
 // void wasmtime_config_parallel_compilation_set(void *config, bool parallel);
+// void wasmtime_config_wasm_exceptions_set(void *config, bool enable);
+// void wasmtime_config_async_stack_size_set(void *config, uint64_t bytes);
 import "C"
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"unsafe"
 
@@ -24,6 +28,9 @@ import (
 // needs more.
 const minStackBytes = 512 * 1024
 
+// asyncStackBytes is wasmtime's default for the stack of an asynchronous call.
+const asyncStackBytes = 2 << 20
+
 // StackBytes answers how much native stack a guest may use that was given so much.
 func StackBytes(given int64) int64 { return max(given, minStackBytes) }
 
@@ -32,27 +39,44 @@ var engines struct {
 	bySize map[int64]*wasmtime.Engine
 }
 
+// errNotExecutable says that the process is kept from what every engine has to do.
+var errNotExecutable = errors.New("this process may not make memory executable, which compiled WebAssembly needs: allow it that (in a systemd unit MemoryDenyWriteExecute=no, for SELinux execmem)")
+
+// notExecutable answers errNotExecutable in the place of an error that it is the cause of.
+func notExecutable(err error) error {
+	if err != nil && !bool(C.flbwt_may_execute()) {
+		return errNotExecutable
+	}
+	return err
+}
+
 // engineFor answers the process's engine for guests with that much native
 // stack. Engines live as long as the process: there are few, and their signal
 // handlers can't be taken back.
-func engineFor(stackBytes int64) *wasmtime.Engine {
+func engineFor(stackBytes int64) (*wasmtime.Engine, error) {
 	stackBytes = StackBytes(stackBytes)
 	engines.Lock()
 	defer engines.Unlock()
 	if e := engines.bySize[stackBytes]; e != nil {
-		return e
+		return e, nil
 	}
 	// The handlers that wasmtime installs now must be the ones that are kept.
 	C.flbwt_signals_hold()
 	defer C.flbwt_signals_release()
 	e := wasmtime.NewEngineWithConfig(engineConfig(stackBytes, false))
 	if engines.bySize == nil {
-		engines.bySize = make(map[int64]*wasmtime.Engine)
-		learnTrap(e)
+		if err := learnTrap(e); err != nil {
+			e.Close()
+			if err = notExecutable(err); err != errNotExecutable {
+				err = fmt.Errorf("wasmtime can't be started: %w", err)
+			}
+			return nil, err
+		}
 		C.flbwt_signals_keep()
+		engines.bySize = make(map[int64]*wasmtime.Engine)
 	}
 	engines.bySize[stackBytes] = e
-	return e
+	return e, nil
 }
 
 // engineConfig answers the settings of every engine. Code that is compiled with
@@ -62,7 +86,12 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
 	// A Config is one pointer to the C object.
-	C.wasmtime_config_parallel_compilation_set(*(*unsafe.Pointer)(unsafe.Pointer(config)), C.bool(parallel))
+	c := *(*unsafe.Pointer)(unsafe.Pointer(config))
+	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
+	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
+	C.wasmtime_config_async_stack_size_set(c, C.uint64_t(max(stackBytes, asyncStackBytes)))
+	C.wasmtime_config_wasm_exceptions_set(c, true)
+	C.flbwt_memory_configure(c)
 	return config
 }
 
@@ -73,7 +102,8 @@ const serialBytes = 256 << 10
 // compile compiles a module for an engine of engineFor.
 func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte) (*wasmtime.Module, error) {
 	if len(wasm) < serialBytes {
-		return wasmtime.NewModule(engine, wasm)
+		module, err := wasmtime.NewModule(engine, wasm)
+		return module, notExecutable(err)
 	}
 	C.flbwt_signals_hold()
 	parallel := wasmtime.NewEngineWithConfig(engineConfig(StackBytes(stackBytes), true))
@@ -81,41 +111,49 @@ func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte) (*wasmtime.
 	defer parallel.Close()
 	module, err := wasmtime.NewModule(parallel, wasm)
 	if err != nil {
-		return nil, err
+		return nil, notExecutable(err)
 	}
 	defer module.Close()
 	code, err := module.Serialize()
 	if err != nil {
 		return nil, err
 	}
-	return wasmtime.NewModuleDeserialize(engine, code)
+	module, err = wasmtime.NewModuleDeserialize(engine, code)
+	return module, notExecutable(err)
 }
 
 // trapText is the module whose machine code a guest is sent to when it has to
-// stop (watch.c).
-const trapText = `(module (func (export "trap") unreachable))`
+// stop (watch.c). A variable for the tests' sake.
+var trapText = `(module (func (export "trap") unreachable))`
 
 // learnTrap finds an instruction that wasmtime knows to trap. What it is made of
-// is never freed.
-func learnTrap(engine *wasmtime.Engine) {
+// is never freed, unless that fails.
+func learnTrap(engine *wasmtime.Engine) error {
 	wasm, err := wasmtime.Wat2Wasm(trapText)
 	if err != nil {
-		panic(err) // the text is a constant
+		return err
 	}
 	module, err := wasmtime.NewModule(engine, wasm)
 	if err != nil {
-		panic(err)
+		return err
 	}
 	store := wasmtime.NewStore(engine)
 	instance, err := wasmtime.NewInstance(store, module, nil)
-	if err != nil {
-		panic(err)
+	if err == nil {
+		external := instance.GetFunc(store, "trap").AsExtern()
+		var f C.wasmtime_func_t
+		C.flbwt_take_func(unsafe.Pointer(&external), &f)
+		if !C.flbwt_learn_trap(unsafe.Pointer(store.Context()), &f) {
+			err = errors.New("a trap was not noticed")
+		}
 	}
-	external := instance.GetFunc(store, "trap").AsExtern()
-	var f C.wasmtime_func_t
-	C.flbwt_take_func(unsafe.Pointer(&external), &f)
-	C.flbwt_learn_trap(unsafe.Pointer(store.Context()), &f)
+	if err != nil {
+		store.Close()
+		module.Close()
+		return err
+	}
 	trapModule, trapStore = module, store
+	return nil
 }
 
 var (

@@ -340,3 +340,30 @@ func TestInstancesAtOnce(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// A stack that overflows into data is warned of, one that overflows into nothing is not.
+func TestInspectFindsTheStack(t *testing.T) {
+	for name, test := range map[string]struct {
+		own  string
+		want string
+	}{
+		"behind the data": {`(global (export "__data_end") i32 (i32.const 5000)) (global (export "__heap_base") i32 (i32.const 70544))`, "has 65544 bytes behind its data"},
+		"first":           {`(global (export "__data_end") i32 (i32.const 70001)) (global (export "__heap_base") i32 (i32.const 70016))`, ""},
+		"one symbol":      {`(global (export "__heap_base") i32 (i32.const 70544))`, ""},
+		"a function":      {`(func (export "__data_end")) (global (export "__heap_base") i32 (i32.const 70544))`, ""},
+		"64 bits":         {`(global (export "__data_end") i64 (i64.const 5000)) (global (export "__heap_base") i32 (i32.const 70544))`, ""},
+	} {
+		path := filepath.Join(t.TempDir(), "guest.wat")
+		if err := os.WriteFile(path, []byte(inside("2", test.own, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Inspect(Source{Path: path}, Config{Function: "filter"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(r.Warnings, "; ")
+		if strings.Contains(got, "--stack-first") != (test.want != "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -29,7 +29,7 @@ static void set_state(flbwt_helper *h, int state, pthread_cond_t *who)
 
 void flbwt_helper_finish(flbwt_helper *h) { set_state(h, FLBWT_HELPER_IDLE, &h->finished); }
 
-enum flbwt_helper_need flbwt_helper_next(flbwt_helper *h)
+bool flbwt_helper_next(flbwt_helper *h)
 {
     for (;;) {
         pthread_mutex_lock(&h->lock);
@@ -39,15 +39,16 @@ enum flbwt_helper_need flbwt_helper_next(flbwt_helper *h)
         bool ends = h->state == FLBWT_HELPER_ENDS;
         pthread_mutex_unlock(&h->lock);
         if (ends) {
-            return FLBWT_HELPER_END;
+            return false;
         }
         flbwt_lane_begin(h->lane, h->size);
         if (!h->lane->ready) {
-            return FLBWT_HELPER_RUN;
+            return true;
         }
-        flbwt_lane_run(h->lane, h->tag, h->tag_len, h->data, h->size, UINT64_MAX);
-        if (h->lane->stop != FLBWT_STOP_DONE || flbwt_lane_talks(h->lane)) {
-            return FLBWT_HELPER_GO_ON;
+        if (flbwt_lane_run(h->lane, h->tag, h->tag_len, h->data, h->size, UINT64_MAX) !=
+            FLBWT_STOP_DONE) {
+            h->lane->held = true;
+            return true;
         }
         flbwt_helper_finish(h);
     }

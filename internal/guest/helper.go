@@ -8,16 +8,6 @@ import (
 	"unsafe"
 )
 
-// Need says why Helper.Next has returned.
-type Need uint32
-
-// What a helper needs Go for. The numbers are enum flbwt_helper_need of helper.h.
-const (
-	NeedEnd  Need = C.FLBWT_HELPER_END   // the thread is to end
-	NeedRun  Need = C.FLBWT_HELPER_RUN   // the lane is at the beginning of a part
-	NeedGoOn Need = C.FLBWT_HELPER_GO_ON // the lane has stopped
-)
-
 // Helper takes parts of chunks through a lane on a thread of its own. Next and Finish are
 // for that thread, the rest for who calls the filter.
 type Helper struct{ c *C.flbwt_helper }
@@ -29,8 +19,9 @@ func NewHelper(lane *Lane) *Helper {
 	return h
 }
 
-// Next goes through parts until something is needed of Go; Finish has to follow.
-func (h *Helper) Next() Need { return Need(C.flbwt_helper_next(h.c)) }
+// Next goes through parts until Go has to run the lane; Finish has to follow. False: the thread is
+// to end, after Finish.
+func (h *Helper) Next() bool { return bool(C.flbwt_helper_next(h.c)) }
 
 // Finish says that the part has been gone through, or that the thread ends.
 func (h *Helper) Finish() { C.flbwt_helper_finish(h.c) }

@@ -24,14 +24,9 @@ typedef struct {
 void flbwt_helper_init(flbwt_helper *helper, flbwt_lane *lane);
 void flbwt_helper_destroy(flbwt_helper *helper);
 
-// flbwt_helper_next is for the helper's thread: it goes through parts until Go is needed,
-// and then flbwt_helper_finish has to follow.
-enum flbwt_helper_need {
-    FLBWT_HELPER_END,  // the thread is to end
-    FLBWT_HELPER_RUN,  // the lane is at the beginning of a part
-    FLBWT_HELPER_GO_ON // the lane has stopped
-};
-enum flbwt_helper_need flbwt_helper_next(flbwt_helper *helper);
+// flbwt_helper_next is for the helper's thread: it goes through parts until Go has to run the
+// lane, and then flbwt_helper_finish has to follow. False: the thread is to end.
+bool flbwt_helper_next(flbwt_helper *helper);
 void flbwt_helper_finish(flbwt_helper *helper);
 
 // flbwt_helper_begin gives the helper a part of a chunk, which is borrowed until

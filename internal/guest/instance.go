@@ -2,6 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// #include "wasi.h"
 import "C"
 
 import (
@@ -10,11 +11,13 @@ import (
 	"math"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
-	"unicode/utf16"
 	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // Config says how instances of a module are used.
@@ -28,7 +31,7 @@ type Config struct {
 	HeapBytes          int64         // least region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none
-	MemoryLimitBytes   int64         // of linear memory; 0 means what the module allows
+	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
 	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
 }
 
@@ -53,13 +56,6 @@ const (
 	collectorPages = 16
 )
 
-// Limits that no option sets: more than any guest of use needs.
-const (
-	maxTableElements = 1 << 20
-	maxTables        = 16
-	maxMemories      = 4
-)
-
 // startTimeout is what _initialize and start functions may take, if the timeout
 // of a record is shorter. Large modules set up their heaps there. A variable for
 // the tests' sake.
@@ -74,6 +70,8 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
 	store *wasmtime.Store
+	limit uint64 // memory_limit, in bytes
+	made  *wasmtime.Instance
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
@@ -84,13 +82,16 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	if err := errProblems(p.problems); err != nil {
 		return nil, err
 	}
-	in := newInstance(m, config)
+	in, err := newInstance(m, config)
+	if err != nil {
+		return nil, err
+	}
 	in.c.allocator = C.int(p.allocator)
 	if err := in.start(m, config, p); err != nil {
 		stdout, stderr := in.TakeOutput()
 		in.Close()
 		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
-			err = fmt.Errorf("%w (the module wrote: %q)", err, output)
+			err = fmt.Errorf("%w (the module wrote: %s)", err, hostlog.Quote(output, hostlog.MaxTextBytes))
 		}
 		return nil, err
 	}
@@ -99,14 +100,25 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 }
 
 // newInstance answers one that has a store, and is watched, but nothing in it yet.
-func newInstance(m *Module, config Config) *Instance {
+func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
 	in.configure(m, config)
-	C.flbwt_watch_add(&in.c.watch)
-	return in
+	if errno := C.flbwt_watch_add(&in.c.watch); errno != 0 {
+		in.Close()
+		return nil, fmt.Errorf("timeouts can't be kept here: %w; set timeout 0 to run the module without a limit", watchError(errno))
+	}
+	return in, nil
+}
+
+// watchError says why the watchdog could not start.
+func watchError(errno C.int) error {
+	if syscall.Errno(errno) == syscall.ENOTSUP {
+		return errors.New("no real-time signal reaches a thread of this process")
+	}
+	return fmt.Errorf("no thread can be started: %w", syscall.Errno(errno))
 }
 
 // configure sets what can be known before there is an instance.
@@ -119,20 +131,11 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.MaxReplyBytes == 0 {
 		c.max_reply = DefaultMaxReplyBytes
 	}
-	c.initial_size = C.uint64_t(m.memory.pages * pageBytes)
-	c.max_size = maxPages * pageBytes
-	if m.memory.bounded {
-		c.max_size = C.uint64_t(m.memory.mostPages * pageBytes)
-	}
-	limit := int64(-1)
-	if config.MemoryLimitBytes > 0 {
-		limit = config.MemoryLimitBytes / pageBytes * pageBytes
-		c.max_size = min(c.max_size, C.uint64_t(limit))
-	}
-	in.store.Limiter(limit, maxTableElements, 1, maxTables, maxMemories)
-	c.recycle_size = math.MaxUint64
+	in.limit = config.memoryLimit()
+	in.bound(m)
+	c.recycle_bytes = math.MaxUint64
 	if config.RecycleMemoryBytes > 0 {
-		c.recycle_size = C.uint64_t(config.RecycleMemoryBytes)
+		c.recycle_bytes = C.uint64_t(config.RecycleMemoryBytes)
 	}
 	c.watch.code, c.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
@@ -140,71 +143,34 @@ func (in *Instance) configure(m *Module, config Config) {
 	}
 }
 
-// linker answers what the module's imports are taken from; the caller closes it.
-func (in *Instance) linker(m *Module, config Config) (*wasmtime.Linker, error) {
-	wasi := wasmtime.NewWasiConfig()
-	defer wasi.Close()
-	for _, dir := range config.Dirs {
-		dirPerms, filePerms := wasmtime.DIR_READ, wasmtime.FILE_READ
-		if dir.Writable {
-			dirPerms |= wasmtime.DIR_WRITE
-			filePerms |= wasmtime.FILE_WRITE
-		}
-		if err := wasi.PreopenDir(dir.Path, dir.Path, dirPerms, filePerms); err != nil {
-			return nil, fmt.Errorf("can't give the directory %q to the module: %w", dir.Path, err)
-		}
+// memoryLimit is the bytes that an instance may have.
+func (c *Config) memoryLimit() uint64 {
+	if c.MemoryLimitBytes > 0 {
+		return uint64(c.MemoryLimitBytes)
 	}
-	var names, values []string
-	for _, e := range config.Env {
-		name, value, _ := strings.Cut(e, "=")
-		names, values = append(names, name), append(values, value)
-	}
-	wasi.SetEnv(names, values)
-	// wasmtime-go wraps neither of the custom streams; its WasiConfig is one
-	// pointer to the C object.
-	C.flbwt_capture_output(*(*unsafe.Pointer)(unsafe.Pointer(wasi)), in.c)
-	in.store.SetWasi(wasi)
-
-	linker := wasmtime.NewLinker(m.engine)
-	linker.AllowShadowing(true)
-	err := linker.DefineWasi()
-	if err == nil {
-		err = linker.FuncWrap(wasiModule, "poll_oneoff", in.pollOneoff)
-	}
-	if err == nil {
-		err = linker.FuncWrap("env", "abort", abort)
-	}
-	if err == nil {
-		err = in.defineUnstable(linker, m)
-	}
-	if err == nil {
-		err = in.defineLibc(linker, m)
-	}
-	if err != nil {
-		linker.Close()
-		return nil, err
-	}
-	return linker, nil
+	return math.MaxUint64
 }
 
-// defineUnstable gives what the module imports of the older WASI from the newer.
-func (in *Instance) defineUnstable(linker *wasmtime.Linker, m *Module) error {
-	for _, i := range m.imports {
-		if !isUnchanged(i) {
-			continue
-		}
-		// What the newer one has not is missed when the module is instantiated.
-		if f := linker.Get(in.store, wasiModule, i.name); f != nil {
-			if err := linker.Define(in.store, wasiUnstable, i.name, f); err != nil {
-				return err
-			}
-		}
+// bound limits the memories and tables of the instance.
+func (in *Instance) bound(m *Module) {
+	s := &m.traits.Storage
+	b := s.budget(in.limit)
+	room := &in.c.room
+	room.bytes = C.uint64_t(b.tableBytes)
+	// The room for tables is memory's no more, and what they have is counted.
+	room.limit = C.uint64_t(in.limit - (b.tablesRoom - b.tableBytes))
+	if s.TableGrow {
+		// A limiter would hide growths of memory that are refused (memory.c).
+		room.limiter = true
+		in.store.Limiter(-1, int64(b.tableElements), 1, maxTables, maxMemories)
 	}
-	return nil
 }
 
 func (in *Instance) start(m *Module, config Config, p plan) error {
-	linker, err := in.linker(m, config)
+	if err := in.grant(config); err != nil {
+		return err
+	}
+	linker, err := in.linker(m)
 	if err != nil {
 		return err
 	}
@@ -214,12 +180,14 @@ func (in *Instance) start(m *Module, config Config, p plan) error {
 		return err
 	}
 
+	in.made = instance
 	c := in.c
 	memory := instance.GetExport(in.store, "memory").AsExtern()
 	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
 	if m.collects() {
 		// A module that can't have it does without.
-		_, _ = instance.GetExport(in.store, "memory").Memory().Grow(in.store, collectorPages)
+		var from C.uint64_t
+		C.flbwt_memory_grow(c, collectorPages*pageBytes, &from)
 	}
 	take := func(name string, to *C.wasmtime_func_t) {
 		external := instance.GetFunc(in.store, name).AsExtern()
@@ -246,33 +214,45 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*was
 	C.flbwt_watch_enter(&in.c.watch)
 	defer C.flbwt_watch_leave(&in.c.watch)
 
+	C.flbwt_room_enter(&in.c.room)
 	instance, err := linker.Instantiate(in.store, m.compiled)
+	C.flbwt_room_enter(nil)
 	if err != nil {
-		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err))
+		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.room.refused))
 	}
+	C.flbwt_room_made(&in.c.room, C.int(m.traits.Storage.Memories))
 	for _, name := range p.init {
-		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !exitedWell(err) {
-			return nil, fmt.Errorf("%s failed: %w", name, in.startError(err))
+		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !in.exitedWell() {
+			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err, in.refusal(trapCode(err))))
 		}
 	}
 	return instance, nil
 }
 
-// exitedWell says whether a call ended by proc_exit(0), as _start may.
-func exitedWell(err error) bool {
-	var e *wasmtime.Error
-	if !errors.As(err, &e) {
+// exitedWell says whether a call ended by proc_exit(0), as _start may. Exports go on
+// working then.
+func (in *Instance) exitedWell() bool {
+	if !bool(in.c.exited) || in.c.exit_status != 0 {
 		return false
 	}
-	status, ok := e.ExitStatus()
-	return ok && status == 0
+	in.c.exited = false
+	return true
 }
 
-func (in *Instance) startError(err error) error {
+func (in *Instance) startError(err error, refusal C.enum_flbwt_refusal) error {
 	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
 		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
 	}
-	return errors.New(lastLine(err.Error()))
+	return errors.New(reason(err.Error()) + in.refusedText(refusal))
+}
+
+// trapCode is the wasmtime_trap_code_enum of an error, or -1.
+func trapCode(err error) int {
+	var trap *wasmtime.Trap
+	if errors.As(err, &trap) && trap.Code() != nil {
+		return int(*trap.Code())
+	}
+	return -1
 }
 
 // Close frees the instance. It may be called twice.
@@ -282,16 +262,15 @@ func (in *Instance) Close() {
 	}
 	C.flbwt_watch_remove(&in.c.watch)
 	in.store.Close()
+	C.flbwt_wasi_close(in.c)
 	C.free(unsafe.Pointer(in.c.out.buffer.data))
 	C.free(unsafe.Pointer(in.c.err.buffer.data))
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }
 
-// MemoryBytes answers the size of the guest's linear memory.
-func (in *Instance) MemoryBytes() uint64 {
-	return uint64(C.wasmtime_memory_data_size(in.c.context, &in.c.memory))
-}
+// MemoryBytes answers what the guest's memories have in all, and its tables had at first.
+func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.room.bytes) }
 
 // HasOutput says whether the guest wrote to stdout or stderr since Output.
 func (in *Instance) HasOutput() bool {
@@ -313,35 +292,6 @@ func takeStream(o *C.flbwt_output) []byte {
 	o.buffer.len = 0
 	o.lost = 0
 	return b
-}
-
-// abort is what AssemblyScript calls before it traps.
-func abort(caller *wasmtime.Caller, message, file, line, column int32) *wasmtime.Trap {
-	text := fmt.Sprintf("abort: %s in %s:%d:%d",
-		scriptString(caller, message), scriptString(caller, file), line, column)
-	return wasmtime.NewTrap(text)
-}
-
-// scriptString reads an AssemblyScript string: UTF-16, its length in bytes in
-// the four bytes before it. Whatever does not fit reads as "?".
-func scriptString(caller *wasmtime.Caller, at int32) string {
-	const most = 1024
-	memory := caller.GetExport("memory").Memory()
-	p := uint64(uint32(at))
-	size := uint64(memory.DataSize(caller))
-	if p < 4 || p > size {
-		return "?"
-	}
-	data := memory.UnsafeData(caller)
-	n := uint64(data[p-4]) | uint64(data[p-3])<<8 | uint64(data[p-2])<<16 | uint64(data[p-1])<<24
-	if n > most || p+n > size {
-		return "?"
-	}
-	units := make([]uint16, n/2)
-	for i := range units {
-		units[i] = uint16(data[p+uint64(i)*2]) | uint16(data[p+uint64(i)*2+1])<<8
-	}
-	return string(utf16.Decode(units))
 }
 
 // Outcome says what became of a record. The numbers are enum flbwt_outcome of
@@ -390,38 +340,67 @@ var (
 
 // TrapError says why a guest stopped.
 type TrapError struct {
-	Reason string // one line, without the guest's words unless it aborted
+	Kind   string // a few fixed words, to tell one cause from another
+	Reason string // one printable line, without the guest's words unless it aborted
 }
 
 func (e *TrapError) Error() string { return e.Reason }
 
 func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
-	var code, status C.int
-	var exited C.bool
-	message := C.flbwt_explain(trap, failure, &code, &exited, &status)
+	var code C.int
+	message := C.flbwt_explain(trap, failure, &code)
 	defer C.free(unsafe.Pointer(message))
 	switch {
 	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
-		return &TrapError{fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
-	case bool(exited):
-		return &TrapError{fmt.Sprintf("the guest exited with status %d", int(status))}
+		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
+	case bool(in.c.exited):
+		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.exit_status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
-		return &TrapError{trapReasons[code]}
-	case strings.Contains(C.GoString(message), invalidExit):
-		return &TrapError{"the guest exited with a status above 125"}
+		return &TrapError{trapReasons[code], trapReasons[code] + in.refusedText(in.refusal(int(code)))}
+	case strings.Contains(C.GoString(message), uncaught):
+		return &TrapError{"exception", "the guest threw an exception that nothing catches"}
+	case strings.Contains(C.GoString(message), noExceptionRoom):
+		return &TrapError{"no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)}
 	default:
-		return &TrapError{lastLine(C.GoString(message))}
+		return &TrapError{"abort", reason(C.GoString(message)) + in.refusedText(in.refusal(int(code)))}
 	}
 }
 
-// invalidExit is what wasmtime 44 says of proc_exit with such a status.
-const invalidExit = "exit with invalid exit status"
+// refusal is why memory was refused to a guest that has stopped, if it was.
+func (in *Instance) refusal(trapCode int) C.enum_flbwt_refusal {
+	if trapCode == trapOutOfBounds {
+		return in.c.room.refused // wasmtime has looked at the memories for the fault, too
+	}
+	return C.flbwt_room_refusal(&in.c.room)
+}
+
+// refusedText is what goes behind why a guest has stopped.
+func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
+	switch refusal {
+	case C.FLBWT_REFUSED_LIMIT:
+		return fmt.Sprintf(", after memory.grow was refused: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)
+	case C.FLBWT_REFUSED_MAXIMUM:
+		return ", after memory.grow was refused: the maximum of the module's memory does not allow it"
+	case C.FLBWT_REFUSED_HOST:
+		return ", after memory.grow was refused: the host has no memory"
+	default:
+		return ""
+	}
+}
+
+// What wasmtime 44 says of exceptions.
+const (
+	uncaught        = "thrown Wasm exception"
+	noExceptionRoom = "GC heap out of memory"
+)
+
+const trapOutOfBounds = 1 // WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS
 
 // trapReasons words wasmtime_trap_code_enum (include/wasmtime/trap.h, v44.0.0)
 // as far as modules without references and threads can cause them.
 var trapReasons = [...]string{
 	"stack overflow",
-	"out of bounds memory access",
+	trapOutOfBounds: "out of bounds memory access",
 	"misaligned memory access",
 	"out of bounds table access",
 	"indirect call to null",
@@ -434,8 +413,12 @@ var trapReasons = [...]string{
 	"out of fuel",
 }
 
-// lastLine is where wasmtime's messages say what happened: behind the backtrace.
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+// reason is where wasmtime's messages say what happened: if there is a backtrace, in the
+// last line, behind it. Names of the module may stand in it.
+func reason(message string) string {
+	if !strings.HasPrefix(message, "error while executing at wasm backtrace") {
+		return oneLine(message)
+	}
+	lines := strings.Split(strings.TrimSpace(message), "\n")
+	return hostlog.Printable(strings.TrimSpace(lines[len(lines)-1]), hostlog.MaxTextBytes)
 }

@@ -6,8 +6,6 @@
 #include <time.h>
 
 enum {
-    // As package chunk has it.
-    MAX_DEPTH = 128,
     // Deeper replies are for Go: Fluent Bit's reader has a stack of 32 containers.
     REPLY_DEPTH = 31,
     // Larger records are for Go.
@@ -17,107 +15,6 @@ enum {
     // What a chunk that is changed is given beyond its own size, and an eighth of it.
     SPARE_BYTES = 4096,
 };
-
-// array_of_two answers what follows the header of an array of two elements at p;
-// NULL if there is none. Headers come in any width.
-static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
-{
-    static const uint8_t wide[] = {0xdc, 0, 2}, wider[] = {0xdd, 0, 0, 0, 2};
-
-    if (end - p >= 1 && p[0] == 0x92) {
-        return p + 1;
-    }
-    if (end - p >= 3 && memcmp(p, wide, sizeof(wide)) == 0) {
-        return p + sizeof(wide);
-    }
-    if (end - p >= 5 && memcmp(p, wider, sizeof(wider)) == 0) {
-        return p + sizeof(wider);
-    }
-    return NULL;
-}
-
-static bool is_map(uint8_t lead) { return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf; }
-
-static uint32_t big_endian(const uint8_t *p)
-{
-    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16 | (uint32_t) p[2] << 8 | p[3];
-}
-
-// read_time reads the timestamp at p, an event time or an integer, and answers what
-// follows.
-static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_event *e)
-{
-    static const uint8_t fixext[] = {0xd7, 0}, ext[] = {0xc7, 8, 0};
-    size_t left = (size_t) (end - p), head = 0;
-
-    if (left >= sizeof(fixext) + 8 && memcmp(p, fixext, sizeof(fixext)) == 0) {
-        head = sizeof(fixext);
-    }
-    else if (left >= sizeof(ext) + 8 && memcmp(p, ext, sizeof(ext)) == 0) {
-        head = sizeof(ext);
-    }
-    if (head > 0) {
-        e->sec = big_endian(p + head);
-        e->nsec = big_endian(p + head + 4);
-        return p + head + 8;
-    }
-    e->nsec = 0;
-    if (left >= 1 && *p <= 0x7f) {
-        e->sec = *p;
-        return p + 1;
-    }
-    if (left >= 2 && *p == 0xcc) {
-        e->sec = p[1];
-        return p + 2;
-    }
-    // Some encoders write what is not negative as signed.
-    if (left >= 3 && (*p == 0xcd || (*p == 0xd1 && p[1] <= 0x7f))) {
-        e->sec = (uint32_t) p[1] << 8 | p[2];
-        return p + 3;
-    }
-    if (left >= 5 && (*p == 0xce || (*p == 0xd2 && p[1] <= 0x7f))) {
-        e->sec = big_endian(p + 1);
-        return p + 5;
-    }
-    return NULL;
-}
-
-// read_event reads an event of data[at..size) up to its body. False: package chunk
-// has to look at it. See there for what it is made of.
-static bool read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e)
-{
-    const uint8_t *end = data + size, *p = array_of_two(data + at, end), *inner;
-
-    if (p == NULL) {
-        return false;
-    }
-    e->header = (size_t) (p - data);
-    inner = array_of_two(p, end);
-    if (inner != NULL) {
-        p = inner;
-    }
-    p = read_time(p, end, e);
-    if (p == NULL) {
-        return false;
-    }
-    if ((int32_t) e->sec == -1 || (int32_t) e->sec == -2) {
-        return false; // it may be a marker of a group
-    }
-    if (inner != NULL) {
-        if (p == end || !is_map(*p)) {
-            return false;
-        }
-        unsigned containers;
-
-        p = flbwt_skip(p, end, MAX_DEPTH, &containers);
-        if (p == NULL) {
-            return false;
-        }
-    }
-    e->header_len = (size_t) (p - data) - e->header;
-    e->body = (size_t) (p - data);
-    return p < end && is_map(*p);
-}
 
 static void give_back(flbwt_buffer *b)
 {
@@ -129,10 +26,14 @@ static void give_back(flbwt_buffer *b)
 
 void flbwt_lane_begin(flbwt_lane *lane, size_t size)
 {
+    if (lane->in_chunk) {
+        return;
+    }
     give_back(&lane->out);
+    lane->in_chunk = true;
+    lane->held = lane->answered = lane->changed = false;
     lane->size = size;
     lane->at = 0;
-    lane->changed = false;
     lane->out.len = 0;
     lane->records = lane->returned = lane->dropped = 0;
 }
@@ -210,8 +111,11 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
-    if (x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
+    if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
         return flbwt_lane_keep(lane, data, lane->event.next);
+    }
+    if (lane->record.lossy && !g->msgpack) {
+        return false;
     }
     bool changed = lane->changed;
     size_t len = lane->out.len;
@@ -240,7 +144,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
         out = open_event(lane, data, (size_t) (nul - reply) * FLBWT_MSGPACK_GROWTH +
                                          FLBWT_GROWTH_ROOM);
         if (out != NULL) {
-            out = flbwt_decode(reply, nul, reply + x->rest, REPLY_DEPTH,
+            out = flbwt_read_json(reply, nul, reply + x->rest, REPLY_DEPTH,
                                in == lane->staged.data ? &lane->record : NULL, out);
         }
     }
@@ -311,13 +215,14 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         lane->trap = x.trap;
         lane->error = x.error;
     }
-    else if (lane->outcome == FLBWT_NO_MEMORY || g->size > g->recycle_size) {
+    else if (lane->outcome == FLBWT_NO_MEMORY || g->room.bytes > g->recycle_bytes) {
         g->recycle = true;
     }
     if (!handled) {
         return FLBWT_STOP_RECORD;
     }
-    return gone || g->recycle ? FLBWT_STOP_GUEST : FLBWT_STOP_DONE;
+    lane->answered = true;
+    return gone || g->recycle ? FLBWT_STOP_REPLACE : FLBWT_STOP_DONE;
 }
 
 // stage makes the record of the current event: JSON, or the body itself.
@@ -328,7 +233,7 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
     const uint8_t *body = data + e->body, *end = data + size, *after;
 
     if (lane->guest->msgpack) {
-        after = flbwt_skip(body, end, MAX_DEPTH, &lane->containers);
+        after = flbwt_skip(body, end, FLBWT_EVENT_DEPTH, &lane->containers);
         if (after == NULL || after - body > INT32_MAX) {
             return false;
         }
@@ -348,7 +253,7 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
         if (!flbwt_reserve(&lane->staged, most * FLBWT_JSON_GROWTH + FLBWT_GROWTH_ROOM)) {
             return false;
         }
-        uint8_t *out = flbwt_encode(body, end, lane->staged.data, &after, &lane->record);
+        uint8_t *out = flbwt_write_json(body, end, lane->staged.data, &after, &lane->record);
         if (out == NULL) {
             return false;
         }
@@ -359,8 +264,15 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
     return true;
 }
 
-void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                               const uint8_t *data, size_t size, uint64_t most)
+// has_written says whether the guest has written what nobody has taken.
+static bool has_written(const flbwt_guest *g)
+{
+    return (g->out.buffer.len | g->err.buffer.len | g->out.lost | g->err.lost) != 0;
+}
+
+// go_on goes from event to event.
+static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                             const uint8_t *data, size_t size, uint64_t max)
 {
     enum flbwt_stop stop = FLBWT_STOP_DONE;
 
@@ -370,10 +282,10 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
         const uint8_t *in;
         uint32_t in_len;
 
-        if (most-- == 0) {
-            stop = FLBWT_STOP_MOST;
+        if (max-- == 0) {
+            stop = FLBWT_STOP_BUDGET;
         }
-        else if (!read_event(data, size, lane->at, &lane->event) ||
+        else if (!flbwt_read_event(data, size, lane->at, &lane->event) ||
                  !stage(lane, data, size, &in, &in_len)) {
             stop = FLBWT_STOP_EVENT;
         }
@@ -382,21 +294,43 @@ void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
         }
     }
     flbwt_watch_leave(&lane->guest->watch);
-    lane->stop = stop;
+    return stop;
 }
 
-void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                                const uint8_t *data, const uint8_t *in, uint32_t in_len)
+enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                               const uint8_t *data, size_t size, uint64_t max)
+{
+    flbwt_lane_begin(lane, size);
+    if (!lane->held) {
+        lane->answered = false;
+        lane->stop = lane->at < size ? go_on(lane, tag, tag_len, data, size, max) : FLBWT_STOP_DONE;
+        lane->held = true;
+    }
+    // What the guest has said comes before what becomes of the record that it said it about.
+    if (lane->guest != NULL && has_written(lane->guest)) {
+        return FLBWT_STOP_OUTPUT;
+    }
+    lane->held = false;
+    return lane->stop;
+}
+
+enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len,
+                                bool lossy)
 {
     lane->trap = lane->error = NULL;
+    lane->answered = false;
     lane->containers = UINT_MAX; // not known
+    lane->record.lossy = lossy;
     flbwt_watch_enter(&lane->guest->watch);
     lane->stop = call_for(lane, tag, tag_len, data, in, in_len);
     flbwt_watch_leave(&lane->guest->watch);
+    return lane->stop;
 }
 
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
 {
+    lane->in_chunk = false;
     __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
     if (!forgotten) {
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
@@ -407,19 +341,17 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     give_back(&lane->reply);
 }
 
-int flbwt_lane_filter(void *of, const void *tag, int tag_len, const void *data, size_t size,
-                      void **out, size_t *out_size)
+enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
+                                           const void *data, size_t size, void **out,
+                                           size_t *out_size)
 {
-    flbwt_lane *lane = of;
-
-    flbwt_lane_begin(lane, size);
-    flbwt_lane_run(lane, tag, (uint32_t) tag_len, data, size, UINT64_MAX);
-    if (lane->stop != FLBWT_STOP_DONE || flbwt_lane_talks(lane)) {
-        return FLBWT_ANSWER_NONE;
+    if (flbwt_lane_run(lane, tag, (uint32_t) tag_len, data, size, UINT64_MAX) != FLBWT_STOP_DONE) {
+        lane->held = true;
+        return FLBWT_FILTER_STOPPED;
     }
     flbwt_lane_finish(lane, false);
     if (!lane->changed) {
-        return FLBWT_ANSWER_NOTOUCH;
+        return FLBWT_FILTER_NOTOUCH;
     }
     *out = NULL;
     *out_size = lane->out.len;
@@ -427,7 +359,7 @@ int flbwt_lane_filter(void *of, const void *tag, int tag_len, const void *data, 
         *out = lane->out.data;
         lane->out = (flbwt_buffer) {0};
     }
-    return FLBWT_ANSWER_MODIFIED;
+    return FLBWT_FILTER_MODIFIED;
 }
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)

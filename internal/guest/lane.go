@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"time"
 	"unsafe"
+
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast" // for lane.c and call.c
 )
 
 // MaxRecordBytes is the most that a record may have on its way into a guest.
@@ -17,13 +19,14 @@ const MaxRecordBytes = math.MaxInt32
 // Stop says why a lane has stopped.
 type Stop uint32
 
-// Why a lane stops. The numbers are enum flbwt_stop of lane.h.
+// Why a lane stops.
 const (
-	StopDone   Stop = C.FLBWT_STOP_DONE   // the chunk, or the event of Call, has been dealt with
-	StopMost   Stop = C.FLBWT_STOP_MOST   // as many records as were wanted have been called for
-	StopEvent  Stop = C.FLBWT_STOP_EVENT  // the event At has not been begun: it is no ordinary record
-	StopRecord Stop = C.FLBWT_STOP_RECORD // the event At has been called for, and is not emitted
-	StopGuest  Stop = C.FLBWT_STOP_GUEST  // the instance has to be replaced
+	StopDone    Stop = C.FLBWT_STOP_DONE    // the chunk, or the event of Call, has been dealt with
+	StopBudget  Stop = C.FLBWT_STOP_BUDGET  // as many records as were allowed have been called for
+	StopOutput  Stop = C.FLBWT_STOP_OUTPUT  // the guest has output, which is to be taken
+	StopEvent   Stop = C.FLBWT_STOP_EVENT   // the event At has not been begun: it is no ordinary record
+	StopRecord  Stop = C.FLBWT_STOP_RECORD  // the event At has been called for, and is not emitted
+	StopReplace Stop = C.FLBWT_STOP_REPLACE // the instance has to be replaced
 )
 
 // Lane takes chunks through an instance: lane.c goes from event to event as long as
@@ -73,38 +76,38 @@ func (l *Lane) SetRaw() { l.c.raw = true }
 // CallTime answers what calls of the guest took since SetTimed.
 func (l *Lane) CallTime() time.Duration { return time.Duration(l.c.calls_ns) }
 
-// Direct answers what C needs to filter a chunk without Go: flbwt_lane_filter, its
-// first argument, and where SetReady says whether it may be called.
-func (l *Lane) Direct() (function, lane, ready unsafe.Pointer) {
-	return C.flbwt_lane_filter, unsafe.Pointer(l.c), unsafe.Pointer(&l.c.ready)
-}
+// Pointer is the flbwt_lane of lane.h, which filters chunks without Go while SetReady allows it.
+// It is valid until Close.
+func (l *Lane) Pointer() unsafe.Pointer { return unsafe.Pointer(l.c) }
 
 func pointer(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }
 
-// Begin begins a chunk.
+// Begin begins a chunk, unless the lane is inside of one.
 func (l *Lane) Begin(size int) { C.flbwt_lane_begin(l.c, C.size_t(size)) }
 
-// Run goes on with the chunk until something stops it, or most records have been
-// called for. There must be an instance.
-func (l *Lane) Run(tag, data []byte, most uint64) Stop {
-	C.flbwt_lane_run(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), C.size_t(len(data)), C.uint64_t(most))
+// Run goes on with the chunk, which it begins if need be, until something stops it, or
+// maxRecords have been called for. If C has begun with the chunk, and has stopped, Run first returns that
+// stop. There must be an instance, but at the end of the chunk.
+func (l *Lane) Run(tag, data []byte, maxRecords uint64) Stop {
+	stop := C.flbwt_lane_run(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), C.size_t(len(data)), C.uint64_t(maxRecords))
 	runtime.KeepAlive(l.in)
-	return l.Stop()
+	return Stop(stop)
 }
 
-// Stop answers why the lane has stopped.
-func (l *Lane) Stop() Stop { return Stop(l.c.stop) }
+// Answered says whether the guest has given an answer that was taken, in the last Run or Call.
+func (l *Lane) Answered() bool { return bool(l.c.answered) }
 
 // Call calls the instance with the record in for the event At, which ends at next. Its
-// time and metadata are data[header:][:headerLen].
-func (l *Lane) Call(tag, data, in []byte, header, headerLen, next int, sec, nsec uint32) Stop {
+// time and metadata are data[header:][:headerLen]. If in is the lossy JSON of a record, the lane
+// leaves replies to Go.
+func (l *Lane) Call(tag, data, in []byte, lossy bool, header, headerLen, next int, sec, nsec uint32) Stop {
 	l.c.event = C.flbwt_event{
 		header: C.size_t(header), header_len: C.size_t(headerLen), next: C.size_t(next),
 		sec: C.uint32_t(sec), nsec: C.uint32_t(nsec),
 	}
-	C.flbwt_lane_call(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), pointer(in), C.uint32_t(len(in)))
+	stop := C.flbwt_lane_call(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(data), pointer(in), C.uint32_t(len(in)), C.bool(lossy))
 	runtime.KeepAlive(l.in)
-	return l.Stop()
+	return Stop(stop)
 }
 
 // At is where in the chunk the event begins that is next.
@@ -119,9 +122,10 @@ func (l *Lane) Reply() []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(l.c.reply.data)), int(l.c.reply.len))
 }
 
-// Err answers, after StopRecord and StopGuest, whether the instance has to be replaced:
-// a *TrapError if it has stopped, and must be closed; ErrRecycle if it should be; nil.
-func (l *Lane) Err() error {
+// TakeError returns, after StopRecord and StopReplace, whether the instance has to be replaced: a
+// *TrapError if it has stopped, and must be closed; ErrRecycle if it should be; nil. A *TrapError
+// is returned once.
+func (l *Lane) TakeError() error {
 	trap, failure := l.c.trap, l.c.error
 	l.c.trap, l.c.error = nil, nil
 	if trap != nil || failure != nil {

@@ -6,24 +6,19 @@
 #define FLBWT_LANE_H
 
 #include "call.h"
-#include "transcode.h"
 
-// Why a lane has stopped.
+#include "../fast/fast.h"
+
+// Why flbwt_lane_run returns.
 enum flbwt_stop {
     FLBWT_STOP_DONE = 0, // the chunk has been gone through
-    FLBWT_STOP_MOST,     // as many records as were wanted have been called for
+    FLBWT_STOP_BUDGET,   // as many records as were allowed have been called for
+    FLBWT_STOP_OUTPUT,   // the guest has written to its standard streams: that is to be taken
     FLBWT_STOP_EVENT,    // the event at lane->at has not been begun: it is no ordinary record
     FLBWT_STOP_RECORD,   // the event at lane->at has been called for, and is not emitted:
                          // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
-    FLBWT_STOP_GUEST,    // all before lane->at is emitted; the guest is to be replaced
+    FLBWT_STOP_REPLACE,  // all before lane->at is emitted; the guest is to be replaced
 };
-
-// An ordinary event, as offsets in the chunk.
-typedef struct {
-    size_t header, header_len; // time and metadata
-    size_t body, next;
-    uint32_t sec, nsec;
-} flbwt_event;
 
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
@@ -33,8 +28,10 @@ typedef struct {
     bool raw;           // every reply is for Go to read
 
     // The current chunk.
+    bool in_chunk;     // it has been begun, and not finished
     size_t size;
     size_t at;         // the event that is next
+    bool answered;     // since the last run or call: the guest has given an answer that was taken
     bool changed;      // out differs from the chunk up to at; else out is empty
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
@@ -42,6 +39,7 @@ typedef struct {
 
     // The stop.
     enum flbwt_stop stop;
+    bool held; // the next run returns it
     flbwt_event event;
     uint32_t outcome;
     void *trap, *error; // the guest is gone; owned by who takes them
@@ -61,26 +59,29 @@ typedef struct {
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane);
 
-// flbwt_lane_begin begins a chunk.
+// flbwt_lane_filter filters a chunk without Go, for as long as lane->ready, and returns what a
+// filter of Fluent Bit does; *out is then for the host to free. FLBWT_FILTER_STOPPED: Go has to
+// go on by flbwt_lane_run, which first returns what stopped the lane.
+enum flbwt_filter_result { FLBWT_FILTER_STOPPED, FLBWT_FILTER_MODIFIED, FLBWT_FILTER_NOTOUCH };
+
+enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
+                                           const void *data, size_t size, void **out,
+                                           size_t *out_size);
+
+// flbwt_lane_begin begins a chunk, unless the lane is inside of one.
 void flbwt_lane_begin(flbwt_lane *lane, size_t size);
 
-// flbwt_lane_filter filters a chunk without Go, and answers what a filter of Fluent Bit
-// does (enum flbwt_filter_answer); *out is then for the host to free. If Go has to go
-// on, 0: from lane->stop, with a chunk that is begun.
-enum flbwt_filter_answer { FLBWT_ANSWER_NONE, FLBWT_ANSWER_MODIFIED, FLBWT_ANSWER_NOTOUCH };
+// flbwt_lane_run goes on with the chunk, which it begins if need be, until something stops it, or
+// max records have been called for. The lane must have a guest, but at the end of the chunk.
+enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                               const uint8_t *data, size_t size, uint64_t max);
 
-int flbwt_lane_filter(void *lane, const void *tag, int tag_len, const void *data, size_t size,
-                      void **out, size_t *out_size);
-
-// The following set lane->stop. flbwt_lane_run goes on with the chunk until something stops it, or most records
-// have been called for. The lane must have a guest.
-void flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                               const uint8_t *data, size_t size, uint64_t most);
-
-// flbwt_lane_call does the same with one event, lane->event, for which Go has made
-// the record that the guest is given. FLBWT_STOP_DONE means that it is emitted.
-void flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                                const uint8_t *data, const uint8_t *in, uint32_t in_len);
+// flbwt_lane_call does the same with one event, lane->event, for which Go has made the record that
+// the guest is given; lossy if that is JSON, and not all of the record. FLBWT_STOP_DONE: it is
+// emitted. Output is not looked at.
+enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len,
+                                bool lossy);
 
 // flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
 // flbwt_lane_replace emits bytes in its place. False: there is no memory.
@@ -88,16 +89,7 @@ bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next);
 bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
                         size_t n);
 
-// flbwt_lane_finish ends a chunk. If it was not forgotten, its records are added to
-// the totals.
+// flbwt_lane_finish ends the chunk. If it is not forgotten, its records are added to the totals.
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten);
-
-// flbwt_lane_talks says whether the guest has written what the log has not taken.
-static inline bool flbwt_lane_talks(const flbwt_lane *lane)
-{
-    const flbwt_guest *g = lane->guest;
-
-    return (g->out.buffer.len | g->err.buffer.len | g->out.lost | g->err.lost) != 0;
-}
 
 #endif

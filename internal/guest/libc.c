@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "libc.h"
+#include "hostcall.h"
 
 #include <float.h>
 #include <limits.h>
@@ -11,17 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-// include/wasmtime/linker.h, func.h and trap.h of v44.0.0.
-void *wasmtime_linker_define_func_unchecked(
-    void *linker, const char *module, size_t module_len, const char *name, size_t name_len,
-    const void *type, void *(*callback)(void *, void *, wasmtime_val_raw_t *, size_t), void *data,
-    void (*finalizer)(void *));
-bool wasmtime_caller_export_get(void *caller, const char *name, size_t name_len,
-                                wasmtime_extern_t *item);
-void *wasmtime_trap_new(const char *message, size_t len);
-
-_Static_assert(sizeof(wasmtime_extern_t) == 32, "wasmtime_extern_t");
-
 enum {
     // The most that a width, or a number's precision, counts.
     FIELD_MOST = 4096,
@@ -30,50 +20,6 @@ enum {
     // strstr asks for the time once in so many bytes.
     SEARCH_BYTES = 1 << 20,
 };
-
-// A call of one of the functions. Once trap is set, the guest ends with it: what
-// finds it set has nothing more to do.
-typedef struct {
-    flbwt_guest *guest;
-    const char *name;
-    wasmtime_val_raw_t *v; // the parameters, and then the result
-    void *trap;
-} call;
-
-static uint32_t param(const call *c, int i)
-{
-    return (uint32_t) c->v[i].i32;
-}
-
-static void answer(call *c, uint32_t value)
-{
-    c->v[0].i32 = (int32_t) value;
-}
-
-// stop ends the guest with a message of one line.
-static void stop(call *c, const char *format, ...)
-{
-    char text[256];
-    va_list args;
-
-    if (c->trap != NULL) {
-        return;
-    }
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    c->trap = wasmtime_trap_new(text, strlen(text));
-}
-
-// overdue: the watchdog only ends what runs in the guest's code.
-static bool overdue(call *c)
-{
-    if (!flbwt_watch_overdue(&c->guest->watch)) {
-        return false;
-    }
-    stop(c, "%s: the call took too long", c->name);
-    return true;
-}
 
 // ---- The guest's memory ---------------------------------------------------------
 //
@@ -87,14 +33,13 @@ static uint8_t *memory_at(const flbwt_guest *g, uint64_t at)
 // bytes answers where the guest's n bytes are, or NULL.
 static uint8_t *bytes(call *c, uint64_t at, uint64_t n)
 {
-    uint64_t size = flbwt_memory_size(c->guest);
+    uint8_t *p = within(c->guest, at, n);
 
-    if (at > size || n > size - at) {
-        stop(c, "%s: the address 0x%llx with %llu bytes is outside the module's memory", c->name,
-             (unsigned long long) at, (unsigned long long) n);
-        return NULL;
+    if (p == NULL) {
+        flbwt_stop(c, "%s: the address 0x%llx with %llu bytes is outside the module's memory",
+                   c->name, (unsigned long long) at, (unsigned long long) n);
     }
-    return memory_at(c->guest, at);
+    return p;
 }
 
 // rest is bytes for as many as there are, one at least.
@@ -106,8 +51,8 @@ static const uint8_t *rest(call *c, uint32_t at, uint64_t *n)
 
 static void unterminated(call *c, uint32_t at)
 {
-    stop(c, "%s: what starts at the address 0x%x does not end inside the module's memory", c->name,
-         at);
+    flbwt_stop(c, "%s: what starts at the address 0x%x does not end inside the module's memory",
+               c->name, at);
 }
 
 // string answers a string and its length, or NULL.
@@ -488,7 +433,7 @@ static void do_strstr(call *c)
         return; // at, which is both parameter and result
     }
     uint64_t window = len * 4 > SEARCH_BYTES ? len * 4 : SEARCH_BYTES;
-    for (uint64_t from = 0; !overdue(c); from += window - (len - 1)) {
+    for (uint64_t from = 0; !flbwt_overdue(c); from += window - (len - 1)) {
         uint64_t here = n - from < window ? n - from : window;
         const uint8_t *nul = memchr(p + from, 0, here);
         uint64_t end = nul != NULL ? (uint64_t) (nul - (p + from)) : here;
@@ -763,7 +708,7 @@ static bool number(printer *p, const specification *s, const char *length, ...)
     va_end(value);
     uselocale(before);
     if (n < 0 || n >= (int) sizeof(text)) {
-        stop(p->c, "%s: %%%c failed", p->c->name, s->kind);
+        flbwt_stop(p->c, "%s: %%%c failed", p->c->name, s->kind);
         return false;
     }
     return emit(p, text, (uint64_t) n);
@@ -832,7 +777,7 @@ static bool text(printer *p, const specification *s)
         return false;
     }
     if (s->length == LONG) {
-        stop(p->c, "%s: strings of wide characters are not provided", p->c->name);
+        flbwt_stop(p->c, "%s: strings of wide characters are not provided", p->c->name);
         return false;
     }
     if (at == 0) {
@@ -957,7 +902,7 @@ static bool print(printer *p, uint32_t format_at)
         if (percent == NULL) {
             break;
         }
-        if (overdue(p->c) || !specify(p, format, len, &i, &s)) {
+        if (flbwt_overdue(p->c) || !specify(p, format, len, &i, &s)) {
             return false;
         }
         switch (s.kind) {
@@ -1051,9 +996,9 @@ static void do_putchar(call *c)
 
 // ---- The rest -------------------------------------------------------------------
 
-static void do_exit(call *c) { stop(c, "the guest exited with status %d", c->v[0].i32); }
-static void do_abort(call *c) { stop(c, "%s was called", c->name); }
-static void do_throw(call *c) { stop(c, "the guest threw a C++ exception"); }
+static void do_exit(call *c) { flbwt_exit(c, c->v[0].i32); }
+static void do_abort(call *c) { flbwt_stop(c, "%s was called", c->name); }
+static void do_throw(call *c) { flbwt_stop(c, "the guest threw a C++ exception"); }
 static void do_nothing(call *c) { (void) c; }
 
 static void do_clock(call *c)
@@ -1115,46 +1060,12 @@ static void do_clock_gettime(call *c)
     X(bcmp, "iii:i", do_memcmp) X(islower, "i:i", do_islower) X(isblank, "i:i", do_isblank)     \
     X(ispunct, "i:i", do_ispunct) X(iscntrl, "i:i", do_iscntrl)
 
-#define HOST_FUNCTION(name, types, act)                                              \
-    static void *host_##name(void *guest, void *caller, wasmtime_val_raw_t *v, size_t n) \
-    {                                                                                \
-        (void) n;                                                                    \
-        return enter(&(call){guest, #name, v, NULL}, caller, act);                   \
-    }
-#define ENTRY(name, types, act) {#name, types, host_##name},
+#define DEFINE(name, types, act) HOST_FUNCTION(host_##name, #name, act)
+#define ENTRY(name, types, act) {"env", #name, types, host_##name},
 
-static inline void *enter(call *c, void *caller, void (*act)(call *))
-{
-    wasmtime_extern_t item;
-    flbwt_guest *g = c->guest;
+FUNCTIONS(DEFINE)
 
-    if (overdue(c)) {
-        return c->trap;
-    }
-    // In start functions and _initialize nobody has looked for the memory yet.
-    if (g->memory.outer.store_id == 0) {
-        if (!wasmtime_caller_export_get(caller, "memory", strlen("memory"), &item) ||
-            item.kind != WASMTIME_EXTERN_MEMORY) {
-            stop(c, "%s: the module's memory is not there yet", c->name);
-            return c->trap;
-        }
-        g->memory = item.of.memory;
-    }
-    act(c);
-    return c->trap;
-}
+static const flbwt_import table[] = {FUNCTIONS(ENTRY)};
 
-FUNCTIONS(HOST_FUNCTION)
-
-static const flbwt_libc_function table[] = {FUNCTIONS(ENTRY)};
-
-const flbwt_libc_function *const flbwt_libc = table;
+const flbwt_import *const flbwt_libc = table;
 const size_t flbwt_libc_len = sizeof(table) / sizeof(table[0]);
-
-void *flbwt_libc_define(void *linker, size_t i, const void *type, flbwt_guest *guest)
-{
-    const flbwt_libc_function *f = &table[i];
-
-    return wasmtime_linker_define_func_unchecked(linker, "env", strlen("env"), f->name,
-                                                 strlen(f->name), type, f->function, guest, NULL);
-}

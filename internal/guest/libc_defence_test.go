@@ -16,7 +16,7 @@ func TestLibcHostileArguments(t *testing.T) {
 	const end = 2 * pageBytes
 	values := []uint32{0, 1, end - 1, end - 4, end, end + 1, 4 * pageBytes, math.MaxInt32, 1 << 31, math.MaxUint32 - 7, math.MaxUint32}
 	for name, f := range libcFunctions() {
-		params, _, _ := strings.Cut(f.types[0], " -> ")
+		params, _, _ := strings.Cut(f[0].types[0], " -> ")
 		n := strings.Count(params, "i32")
 		traps := 0
 		for mix := range int(math.Pow(float64(len(values)), float64(n))) {

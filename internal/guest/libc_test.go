@@ -24,6 +24,9 @@ type libc struct {
 	memory  *wasmtime.Memory
 }
 
+// libcFunctions are those of libc.c; abort is also one that AssemblyScript imports.
+func libcFunctions() map[string][]hostFunction { return hostFunctions()[libcModule] }
+
 // libcText imports every function by the first of its types; with names, those.
 func libcText(memory, body string, names ...string) string {
 	var imports, wrappers strings.Builder
@@ -31,7 +34,7 @@ func libcText(memory, body string, names ...string) string {
 		names = slices.Sorted(maps.Keys(libcFunctions()))
 	}
 	for _, name := range names {
-		params, result, _ := strings.Cut(strings.TrimPrefix(libcFunctions()[name].types[0], "func "), " -> ")
+		params, result, _ := strings.Cut(strings.TrimPrefix(libcFunctions()[name][0].types[0], "func "), " -> ")
 		params = strings.Trim(params, "()")
 		n := 0
 		typ := ""
@@ -66,9 +69,15 @@ func newLibcOf(tb testing.TB, m *Module, config Config) *libc {
 	if problems := m.problems(config.Function); problems != nil {
 		tb.Fatal(problems)
 	}
-	in := newInstance(m, config)
+	in, err := newInstance(m, config)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(in.Close)
-	linker, err := in.linker(m, config)
+	if err := in.grant(config); err != nil {
+		tb.Fatal(err)
+	}
+	linker, err := in.linker(m)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -94,7 +103,7 @@ func (l *libc) call(name string, args ...any) (any, error) {
 	}
 	v, err := l.exports.GetFunc(l.in.store, "call_"+name).Call(l.in.store, args...)
 	if err != nil {
-		return nil, &TrapError{lastLine(err.Error())}
+		return nil, &TrapError{Reason: reason(err.Error())}
 	}
 	return v, nil
 }

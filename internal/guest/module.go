@@ -4,16 +4,22 @@ package guest
 import "C"
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
 // maxModuleBytes bounds what is read of a wasm_path.
@@ -28,41 +34,13 @@ type Module struct {
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
-	code      unsafe.Pointer // the machine code, owned by compiled
-	codeEnd   unsafe.Pointer
-	exports   []item
-	imports   []item
-	memory    *memoryType // nil: there is none
+	code    unsafe.Pointer // the machine code, owned by compiled
+	codeEnd unsafe.Pointer
+	moduleInterface
 	traits    traits
 	sizeBytes int64
 	origin    string // how its code was come by
 	loadTime  time.Duration
-}
-
-// item is an import or export; module is "" for exports. Its type is text: the type
-// objects of wasmtime's C API are not safe for use by several threads, not even to
-// be read.
-type item struct {
-	module, name string
-	typ          string // as typeString writes it
-}
-
-func (i item) String() string {
-	name := i.name
-	if i.module != "" {
-		name = i.module + "." + i.name
-	}
-	return name + ": " + i.typ
-}
-
-func (i item) isFunc() bool { return strings.HasPrefix(i.typ, "func ") }
-
-// memoryType is what the export "memory" is.
-type memoryType struct {
-	pages          uint64
-	bounded        bool
-	mostPages      uint64 // if it is bounded
-	is64, isShared bool
 }
 
 type moduleKey struct {
@@ -94,11 +72,14 @@ func Load(s Source) (*Module, error) {
 	return loadContent(s, content)
 }
 
-func loadContent(s Source, content []byte) (_ *Module, err error) {
+func loadContent(s Source, content []byte) (*Module, error) {
 	if isPrecompiled(content) && !s.AllowPrecompiled {
 		return nil, fmt.Errorf("%s is machine code, which runs without a check: if you trust where it comes from, set allow_precompiled on; else give the .wasm file", s.Path)
 	}
-	engine := engineFor(s.StackBytes)
+	engine, err := engineFor(s.StackBytes)
+	if err != nil {
+		return nil, err
+	}
 	key := moduleKey{sha256.Sum256(content), engine}
 
 	// Held while compiling, so that filters that start at once compile once.
@@ -123,7 +104,6 @@ func loadContent(s Source, content []byte) (_ *Module, err error) {
 		m.compiled.Close()
 		return nil, err
 	}
-	m.look()
 	if modules.byKey == nil {
 		modules.byKey = make(map[moduleKey]*Module)
 	}
@@ -132,7 +112,12 @@ func loadContent(s Source, content []byte) (_ *Module, err error) {
 }
 
 func (m *Module) precompiled(path string, file []byte) error {
-	h, compiled, err := deserialize(m.engine, file)
+	h, compiled, sections, err := deserialize(m.engine, file)
+	if err == nil {
+		if m.moduleInterface, err = readInterface(sections); err != nil {
+			compiled.Close()
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%s can't be run: %w", path, err)
 	}
@@ -166,13 +151,16 @@ func (m *Module) compile(s Source, content []byte) error {
 			}
 			if m.compiled != nil {
 				m.origin = "taken from the cache"
-				return nil
+				return m.readInterface(s.Path, wasm)
 			}
 		}
 	}
 	m.origin = "compiled"
 	if m.compiled, err = compile(m.engine, s.StackBytes, wasm); err != nil {
 		return notCompiled(s.Path, err)
+	}
+	if err := m.readInterface(s.Path, wasm); err != nil {
+		return err
 	}
 	if c != nil {
 		if err := c.store(m.compiled, wasm); err != nil {
@@ -182,30 +170,91 @@ func (m *Module) compile(s Source, content []byte) error {
 	return nil
 }
 
-// codePages finds the part of a module's memory that is executable.
+// readInterface reads the interface of a module that has code.
+func (m *Module) readInterface(path string, wasm []byte) (err error) {
+	if m.moduleInterface, err = readInterface(wasm); err != nil {
+		m.compiled.Close()
+		err = notCompiled(path, err)
+	}
+	return err
+}
+
+// codePages finds the pages of a module's machine code, which wasmtime keeps as an ELF image
+// whose text has pages of its own (wasmtime-environ 44.0.0, src/obj.rs). That is read from the
+// image and not from /proc/self/maps, in which emulators show no executable pages.
 func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
 	// The compiled module is one pointer to the C object.
 	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &start, &end)
-	maps, err := os.ReadFile("/proc/self/maps")
+	image := unsafe.Slice((*byte)(start), uintptr(end)-uintptr(start))
+	file, err := elf.NewFile(bytes.NewReader(image))
 	if err != nil {
 		return nil, nil, fmt.Errorf("can't find the module's code: %w", err)
 	}
-	for line := range strings.Lines(string(maps)) {
-		var from, to uintptr
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.Contains(mode, "x") {
-			continue
-		}
-		if offset := from - uintptr(start); from >= uintptr(start) && from < uintptr(end) {
-			return unsafe.Add(start, offset), unsafe.Add(start, min(to, uintptr(end))-uintptr(start)), nil
-		}
+	text := file.Section(".text")
+	if text == nil || text.Size == 0 {
+		return start, start, nil // a module without functions
 	}
-	// A module without functions has no code.
-	return start, start, nil
+	page := uint64(os.Getpagesize())
+	from, to := text.Offset, (text.Offset+text.Size+page-1)/page*page
+	if from%page != 0 || text.Offset+text.Size > uint64(len(image)) {
+		return nil, nil, fmt.Errorf("can't find the module's code: its text is at %d, %d bytes of %d", text.Offset, text.Size, len(image))
+	}
+	return unsafe.Add(start, from), unsafe.Add(start, to), nil
 }
 
 func notCompiled(path string, err error) error {
-	return fmt.Errorf("%s is not a module that can be compiled: %w", path, err)
+	if errors.Is(err, errNotExecutable) {
+		return err
+	}
+	reason := oneLine(err.Error())
+	return fmt.Errorf("%s is not a module that can be compiled: %s%s", path, reason, proposalHint(reason))
+}
+
+// excerpt is how the parser of the text format shows lines of it.
+var excerpt = regexp.MustCompile(`^(\d+ )?\|`)
+
+// oneLine makes one line of what wasmtime says of a module in several: of its causes,
+// one after the other, and of the place in the text.
+func oneLine(message string) string {
+	var parts []string
+	for line := range strings.Lines(message) {
+		line = strings.TrimSpace(line)
+		if place, ok := strings.CutPrefix(line, "--> <anon>:"); ok {
+			line = "at line:column " + place
+		}
+		if line != "" && line != "Caused by:" && !excerpt.MatchString(line) {
+			parts = append(parts, line)
+		}
+	}
+	return hostlog.Printable(strings.Join(parts, ": "), hostlog.MaxTextBytes)
+}
+
+// proposals are the parts of WebAssembly that the engine refuses, by words of wasmtime 44
+// for that, and what to do about it.
+var proposals = []struct{ words, hint string }{
+	{"legacy_exceptions", "exceptions of before the standard are not supported: build with -mllvm -wasm-use-legacy-eh=false (clang 20), or without exceptions (clang -fno-exceptions and no setjmp, Rust panic=abort)"},
+	{"gc feature", "garbage-collected types are not supported: build for linear memory"},
+	{"function references", "typed function references are not supported: build without them"},
+	{"stack switching", "stack switching is not supported: build without it"},
+	{"wide arithmetic", "wide arithmetic is not supported: build with -mno-wide-arithmetic"},
+	{"custom page sizes", "pages of other sizes are not supported: link without --page-size"},
+}
+
+func proposalHint(reason string) string {
+	for _, p := range proposals {
+		if strings.Contains(reason, p.words) {
+			return "; " + p.hint
+		}
+	}
+	return ""
+}
+
+// Share answers the module for one more use.
+func (m *Module) Share() *Module {
+	modules.Lock()
+	defer modules.Unlock()
+	m.users++
+	return m
 }
 
 // Close gives up one use of the module; the last one frees it. Instances must
@@ -220,17 +269,7 @@ func (m *Module) Close() {
 }
 
 func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("can't read the module: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	if info.Size() > maxModuleBytes {
-		return nil, fmt.Errorf("%s has %d bytes; at most %d are read", path, info.Size(), maxModuleBytes)
-	}
-	content, err := os.ReadFile(path)
+	content, err := regular.Read(path, maxModuleBytes)
 	if err != nil {
 		return nil, fmt.Errorf("can't read the module: %w", err)
 	}
@@ -250,29 +289,11 @@ func toBinary(path string, content []byte) ([]byte, error) {
 		strings.HasSuffix(path, ".wat"):
 		wasm, err := wasmtime.Wat2Wasm(string(content))
 		if err != nil {
-			return nil, fmt.Errorf("%s is not valid WebAssembly text: %w", path, err)
+			return nil, fmt.Errorf("%s is not valid WebAssembly text: %s", path, oneLine(err.Error()))
 		}
 		return wasm, nil
 	}
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
-}
-
-// look reads the module's imports and exports. Nothing asks wasmtime for them later.
-func (m *Module) look() {
-	for _, e := range m.compiled.Exports() {
-		m.exports = append(m.exports, item{name: e.Name(), typ: typeString(e.Type())})
-		if t := e.Type().MemoryType(); t != nil && e.Name() == "memory" {
-			m.memory = &memoryType{pages: t.Minimum(), is64: t.Is64(), isShared: t.IsShared()}
-			m.memory.bounded, m.memory.mostPages = t.Maximum()
-		}
-	}
-	for _, i := range m.compiled.Imports() {
-		name := i.Name()
-		if name == nil {
-			name = new(string)
-		}
-		m.imports = append(m.imports, item{module: i.Module(), name: *name, typ: typeString(i.Type())})
-	}
 }
 
 // errProblems turns problems into one error.
@@ -281,42 +302,6 @@ func errProblems(list []string) error {
 		return nil
 	}
 	return errors.New(strings.Join(list, "; "))
-}
-
-// typeString writes a type as the text format names its parts.
-func typeString(t *wasmtime.ExternType) string {
-	if f := t.FuncType(); f != nil {
-		return "func " + valTypes(f.Params()) + " -> " + results(f.Results())
-	}
-	if m := t.MemoryType(); m != nil {
-		s := fmt.Sprintf("memory %d", m.Minimum())
-		if bounded, most := m.Maximum(); bounded {
-			s += fmt.Sprintf("..%d", most)
-		}
-		return s + " pages"
-	}
-	if t.GlobalType() != nil {
-		return "global " + t.GlobalType().Content().Kind().String()
-	}
-	if t.TableType() != nil {
-		return "table"
-	}
-	return "tag"
-}
-
-func valTypes(types []*wasmtime.ValType) string {
-	names := make([]string, len(types))
-	for i, t := range types {
-		names[i] = t.Kind().String()
-	}
-	return "(" + strings.Join(names, ", ") + ")"
-}
-
-func results(types []*wasmtime.ValType) string {
-	if len(types) == 1 {
-		return types[0].Kind().String()
-	}
-	return valTypes(types)
 }
 
 // Summary says in a few words what has been loaded, and how it is used.

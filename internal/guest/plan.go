@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // allocator is how input gets a place in a guest's memory. The numbers are
@@ -43,6 +46,7 @@ func (m *Module) plan(config Config) plan {
 	p.chooseInit(m, config.Init)
 	p.chooseAllocator(m, config.Allocator)
 	p.problems = append(m.problems(config.Function), p.problems...)
+	p.problems = append(p.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
 		switch {
 		case m.export("_start") != nil && m.export("_initialize") == nil:
@@ -97,7 +101,7 @@ func (p *plan) initText() string {
 	if len(p.init) == 0 {
 		return "nothing"
 	}
-	return strings.Join(p.init, ", ")
+	return hostlog.List(p.init, hostlog.Name)
 }
 
 const (
@@ -136,7 +140,7 @@ func (p *plan) chooseAllocator(m *Module, word string) {
 func (p *plan) allocatorText() string {
 	switch p.allocator {
 	case allocMalloc:
-		return fmt.Sprintf("%s and %s, exported by the module, around each call", p.alloc, p.free)
+		return fmt.Sprintf("%s and %s, exported by the module, around each call", hostlog.Name(p.alloc), hostlog.Name(p.free))
 	case allocPinned:
 		return "one buffer by __new and __pin, kept (AssemblyScript)"
 	case allocHeap:
@@ -159,25 +163,29 @@ func (m *Module) Warnings(config Config) []string {
 	p := m.plan(config)
 	auto := config.Init == "" || config.Init == wordAuto
 	if auto && m.export("_start") != nil && len(p.init) == 0 {
-		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; if the function needs what main or constructors set up, set init_function _start")
+		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; if the function needs what main sets up, set init_function _start")
 	}
-	if p.allocator == allocGrown && config.Allocator != wordHost && m.importsWASI() {
-		list = append(list, "the module exports no malloc and free: input is put into pages that the host grows, which its own allocator may take for its own; export malloc and free (for C, -Wl,--export=malloc -Wl,--export=free)")
-	}
-	for _, name := range []string{"malloc", "free"} {
-		if m.export(name) != nil && p.alloc != name && p.free != name {
-			list = append(list, fmt.Sprintf("%s is exported, but not used: malloc must be func %s and free func %s", name, allocType, freeType))
-		}
+	if w := m.unusedAllocator(config, p); w != "" {
+		list = append(list, w)
 	}
 	return list
 }
 
-func (m *Module) export(name string) *item {
-	i := slices.IndexFunc(m.exports, func(e item) bool { return e.name == name })
-	if i < 0 {
-		return nil
+// unusedAllocator says why functions that look like an allocator are not used, unless
+// the user has chosen otherwise, or there is a better way.
+func (m *Module) unusedAllocator(config Config, p plan) string {
+	malloc, free := m.export("malloc"), m.export("free")
+	if config.Allocator != "" && config.Allocator != wordAuto || p.allocator != allocGrown || malloc == nil && free == nil {
+		return ""
 	}
-	return &m.exports[i]
+	switch {
+	case m.exportsFunc("malloc", allocType) && m.exportsFunc("free", freeSizedType):
+		return "the exported malloc and free are not used, for free takes the size too: set allocator malloc,free to have them called so"
+	case malloc == nil || free == nil:
+		return "of malloc and free only one is exported, so it is not used: export both"
+	default:
+		return fmt.Sprintf("the exported malloc and free are not used: malloc must be func %s and free func %s", allocType, freeType)
+	}
 }
 
 func (m *Module) exportsFunc(name, signature string) bool {
@@ -188,11 +196,12 @@ func (m *Module) exportsFunc(name, signature string) bool {
 // filterSignature is the type of the function that is called for each record.
 const filterSignature = "(i32, i32, i32, i32, i32, i32) -> i32"
 
-// Candidates lists the exported functions that could be called for records.
+// Candidates lists the exported functions that could be called for records, by their
+// names as they are.
 func (m *Module) Candidates() []string {
 	var names []string
 	for _, e := range m.exports {
-		if m.exportsFunc(e.name, filterSignature) {
+		if e.typ == "func "+filterSignature {
 			names = append(names, e.name)
 		}
 	}
@@ -208,85 +217,65 @@ func (m *Module) problems(function string) []string {
 	case function == "":
 		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:
-		add("function %q is not exported: %s", function, m.functionHint())
+		add("function %q is not exported%s: %s", function, closest.Hint(function, m.Candidates(), hostlog.Name), m.functionHint())
 	case !m.exportsFunc(function, filterSignature):
-		add("function %q has the type %q: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
-			function, e.typ, "func "+filterSignature)
+		add("function %q has the type %s: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
+			function, hostlog.Quote(e.typ, maxTypeBytes), "func "+filterSignature)
 	}
 
 	switch {
 	case m.memory == nil:
-		add("the module exports no memory named \"memory\": link it with --export-memory")
+		add("the module exports no memory named \"memory\": link it without --import-memory, or export it by that name")
 	case m.memory.is64:
 		add("the module has a 64-bit memory: build it for wasm32")
-	case m.memory.isShared:
-		add("the module has a shared memory: build it without threads")
 	}
 
-	byHint := make(map[string][]string)
+	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if provided(i) {
+		if provider(i) != nil {
 			continue
 		}
 		hint := importHint(i)
 		if byHint[hint] == nil {
 			hints = append(hints, hint)
 		}
-		byHint[hint] = append(byHint[hint], i.String())
+		byHint[hint] = append(byHint[hint], i)
 	}
 	for _, hint := range hints {
-		add("the module imports %s, which is not provided: %s", strings.Join(byHint[hint], ", "), hint)
+		add("the module imports %s, which is not provided: %s", hostlog.List(byHint[hint], item.quoted), hint)
 	}
 	return list
 }
 
 func (m *Module) functionHint() string {
 	if names := m.Candidates(); len(names) > 0 {
-		return "set function_name to one of " + strings.Join(names, ", ")
+		return "set function_name to one of " + hostlog.List(names, hostlog.Name)
 	}
-	return "the module exports no function of the type func " + filterSignature + "; is it linked with --export or #[no_mangle], for Zig with -rdynamic?"
+	return "the module exports no function of the type func " + filterSignature + ": " + m.exportHint()
 }
 
-const (
-	// wasiModule is the version of WASI that core modules of today import.
-	wasiModule = "wasi_snapshot_preview1"
-
-	// wasiUnstable is the one before, of compilers up to 2020.
-	wasiUnstable = "wasi_unstable"
-)
-
-// wasiChanged are the functions that the two versions have in common by name only
-// (phases/old/snapshot_0 and phases/snapshot in the WASI repository).
-var wasiChanged = []string{"fd_filestat_get", "fd_seek", "path_filestat_get", "poll_oneoff"}
-
-// provided says whether the host gives an import.
-func provided(i item) bool {
-	return i.module == wasiModule && i.isFunc() || isUnchanged(i) || isAbort(i) || isLibc(i)
+// exportHint is how a function comes to be exported.
+func (m *Module) exportHint() string {
+	if m.traits.Go || m.traits.TinyGoExport {
+		return "it needs a //go:wasmexport before it"
+	}
+	return "C needs -Wl,--export=NAME, Rust #[no_mangle] pub extern \"C\", Go and TinyGo //go:wasmexport, AssemblyScript export, Zig export and -rdynamic"
 }
 
-// isUnchanged says whether an import of the older WASI is the same in the newer.
-func isUnchanged(i item) bool {
-	return i.module == wasiUnstable && i.isFunc() && !slices.Contains(wasiChanged, i.name)
-}
-
-func (m *Module) importsWASI() bool {
-	return slices.ContainsFunc(m.imports, func(i item) bool { return i.module == wasiModule || i.module == wasiUnstable })
-}
-
-// isAbort is what AssemblyScript imports: env.abort(message, file, line, column).
-func isAbort(i item) bool {
-	return i.module == "env" && i.name == "abort" && i.typ == "func (i32, i32, i32, i32) -> ()"
-}
+// maxTypeBytes bounds what a message quotes of a type: one may have a thousand parts.
+const maxTypeBytes = 400
 
 func importHint(i item) string {
 	switch {
-	case i.module == wasiUnstable:
-		return "this function of an outdated WASI has changed since; build the module for wasm32-wasip1 (wasi_snapshot_preview1)"
-	case i.module == "env" && strings.HasPrefix(i.typ, "memory "):
+	case i.module == libcModule && strings.HasPrefix(i.typ, "memory "):
 		return "link without --import-memory"
-	case libcTypes(i) != nil:
-		return "its type must be " + strings.Join(libcTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
+	case providedTypes(i) != nil && i.module == libcModule:
+		return "its type must be " + strings.Join(providedTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
+	case providedTypes(i) != nil:
+		return "its type must be " + strings.Join(providedTypes(i), " or ")
+	case i.module == wasiModule || i.module == wasiUnstable:
+		return "there is no such function in this version of WASI; build the module for wasm32-wasip1 (" + wasiModule + ")"
 	case i.module == libcModule:
 		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
@@ -303,6 +292,8 @@ type traits struct {
 	Go           bool `json:"go,omitempty"`            // built by Go, not TinyGo
 	TinyGoExport bool `json:"tinygo_export,omitempty"` // has TinyGo's //go:wasmexport
 	ScriptHeap   bool `json:"script_heap,omitempty"`   // has an allocator of AssemblyScript
+
+	Storage storage `json:"storage"`
 }
 
 // The allocators of AssemblyScript take all memory up to memory.size for their own
@@ -329,6 +320,7 @@ func traitsOf(wasm []byte) traits {
 	return traits{
 		Go:         isGo,
 		ScriptHeap: hasScriptHeap(wasm),
+		Storage:    storageOf(wasm),
 		// What its runtime says when such a function is called at the wrong time, and
 		// with -panic=trap what its wrappers are called (src/runtime/
 		// runtime_wasmentry.go and compiler/symbol.go, 0.34).

@@ -22,11 +22,11 @@ import (
 // Compiled code is kept in files: what flb-wasmtime compile writes, and the
 // entries of a cache. A file is
 //
-//	magic, length of the header (4 bytes, little endian), header (JSON), code
+//	magic, length of the header (4 bytes, little endian), header (JSON), interface, code
 //
-// The code is in wasmtime's own format and runs as it is: what can be told of it is
+// The interface is the sections of the module that say what it imports and exports. The code is in wasmtime's own format and runs as it is: what can be told of it is
 // that it is whole and for this engine, not that it does no harm.
-const precompiledMagic = "\x00flbwasm\x01"
+const precompiledMagic = "\x00flbwasm\x02"
 
 const maxHeaderBytes = 1 << 16
 
@@ -39,9 +39,10 @@ type header struct {
 	Engine string   `json:"engine"` // version of wasmtime
 	Target string   `json:"target"`
 	CPU    []string `json:"cpu"`    // features that the code may use, beyond the target's least
-	Code   string   `json:"code"`   // SHA-256 of the code
+	Code   string   `json:"code"`   // SHA-256 of interface and code
 	Module string   `json:"module"` // SHA-256 of the module
 	Bytes  int64    `json:"bytes"`  // size of the module
+	Iface  int64    `json:"iface"`  // size of the interface
 	Traits traits   `json:"traits"`
 }
 
@@ -193,7 +194,10 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		return CompileInfo{}, fmt.Errorf("this machine has no %s: code can be made only for what the compiling machine has", strings.Join(missing, ", "))
 	}
 
-	engine := engineFor(0)
+	engine, err := engineFor(0)
+	if err != nil {
+		return CompileInfo{}, err
+	}
 	if !native {
 		c := engineConfig(minStackBytes, true)
 		if err := c.SetTarget(hostTarget()); err != nil {
@@ -213,7 +217,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		module, err = wasmtime.NewModule(engine, wasm)
 	}
 	if err != nil {
-		return CompileInfo{}, notCompiled(path, err)
+		return CompileInfo{}, notCompiled(path, notExecutable(err))
 	}
 	defer module.Close()
 	info := CompileInfo{
@@ -257,49 +261,54 @@ func encode(module *wasmtime.Module, wasm []byte, features []string) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("the code can't be written down: %w", err)
 	}
+	iface, err := interfaceSections(wasm)
+	if err != nil {
+		return nil, err
+	}
+	body := slices.Concat(iface, code)
 	h, err := json.Marshal(header{
 		Engine: engineVersion,
 		Target: hostTarget(),
 		CPU:    features,
-		Code:   hexSum(code),
+		Code:   hexSum(body),
 		Module: hexSum(wasm),
 		Bytes:  int64(len(wasm)),
+		Iface:  int64(len(iface)),
 		Traits: traitsOf(wasm),
 	})
 	if err != nil {
 		return nil, err
 	}
 	file := binary.LittleEndian.AppendUint32([]byte(precompiledMagic), uint32(len(h)))
-	return slices.Concat(file, h, code), nil
+	return slices.Concat(file, h, body), nil
 }
 
 var errDamaged = errors.New("the file is damaged")
 
 // decode takes a file of compiled code apart. Errors say why it can't be run here,
 // worded behind the name of the file.
-func decode(file []byte) (header, []byte, error) {
-	var h header
+func decode(file []byte) (h header, iface, code []byte, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(precompiledMagic))
 	if !ok || len(rest) < 4 {
-		return h, nil, errDamaged
+		return h, nil, nil, errDamaged
 	}
 	n := binary.LittleEndian.Uint32(rest)
 	rest = rest[4:]
 	if n > maxHeaderBytes || uint64(n) > uint64(len(rest)) || json.Unmarshal(rest[:n], &h) != nil {
-		return h, nil, errDamaged
+		return h, nil, nil, errDamaged
 	}
-	code := rest[n:]
+	body := rest[n:]
 	switch missing := missingFeatures(h.CPU); {
 	case h.Engine != engineVersion:
-		return h, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, engineVersion)
+		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, engineVersion)
 	case h.Target != hostTarget():
-		return h, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine", h.Target, hostTarget())
+		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine", h.Target, hostTarget())
 	case len(missing) > 0:
-		return h, nil, fmt.Errorf("it is compiled for a CPU with %s, which this one has not: compile the .wasm on this machine, or with --cpu baseline", strings.Join(missing, ", "))
-	case hexSum(code) != h.Code:
-		return h, nil, errDamaged
+		return h, nil, nil, fmt.Errorf("it is compiled for a CPU with %s, which this one has not: compile the .wasm on this machine, or with --cpu baseline", strings.Join(missing, ", "))
+	case hexSum(body) != h.Code, h.Iface < 0, h.Iface > int64(len(body)):
+		return h, nil, nil, errDamaged
 	}
-	return h, code, nil
+	return h, body[:h.Iface], body[h.Iface:], nil
 }
 
 func hexSum(b []byte) string {
@@ -307,15 +316,18 @@ func hexSum(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// deserialize makes a module of a file of compiled code.
-func deserialize(engine *wasmtime.Engine, file []byte) (header, *wasmtime.Module, error) {
-	h, code, err := decode(file)
+// deserialize makes a module of a file of compiled code. iface is part of the file.
+func deserialize(engine *wasmtime.Engine, file []byte) (h header, module *wasmtime.Module, iface []byte, err error) {
+	h, iface, code, err := decode(file)
 	if err != nil {
-		return h, nil, err
+		return h, nil, nil, err
 	}
-	module, err := wasmtime.NewModuleDeserialize(engine, code)
+	module, err = wasmtime.NewModuleDeserialize(engine, code)
+	if err = notExecutable(err); errors.Is(err, errNotExecutable) {
+		return h, nil, nil, err
+	}
 	if err != nil {
-		return h, nil, fmt.Errorf("wasmtime can't run its code here (%s): compile the .wasm on this machine", lastLine(err.Error()))
+		return h, nil, nil, fmt.Errorf("wasmtime can't run its code here (%s): compile the .wasm on this machine", reason(err.Error()))
 	}
-	return h, module, nil
+	return h, module, iface, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,9 +133,13 @@ func TestPrecompiledRefused(t *testing.T) {
 		{"CPU", edit(t, good, func(h *header) { h.CPU = append(h.CPU, "avx4096") }), "a CPU with avx4096, which this one has not"},
 		{"code", edit(t, good, func(h *header) { h.Code = hexSum(nil) }), "damaged"},
 		{"engine within", edit(t, other, func(h *header) {
-			h.Engine, h.Code = engineVersion, hexSum(other[bytes.Index(other, []byte("\x7fELF")):])
+			h.Engine, h.Code = engineVersion, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
 		}), "wasmtime can't run its code here"},
-		{"no code", edit(t, good[:bytes.Index(good, []byte("\x7fELF"))], func(h *header) { h.Code = hexSum(nil) }), "wasmtime can't run its code here"},
+		{"no code", edit(t, good[:bytes.Index(good, []byte("\x7fELF"))], func(h *header) {
+			h.Code = hexSum(good[bytes.Index(good, []byte("\x7fELF"))-int(h.Iface) : bytes.Index(good, []byte("\x7fELF"))])
+		}), "wasmtime can't run its code here"},
+		{"interface too long", edit(t, good, func(h *header) { h.Iface = 1 << 40 }), "damaged"},
+		{"interface below nothing", edit(t, good, func(h *header) { h.Iface = -1 }), "damaged"},
 		{"magic only", []byte(precompiledMagic), "damaged"},
 		{"no header", append([]byte(precompiledMagic), 0xff, 0xff, 0xff, 0x7f), "damaged"},
 		{"header that is none", append([]byte(precompiledMagic), 2, 0, 0, 0, '[', ']'), "damaged"},
@@ -206,8 +211,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte(precompiledMagic + "\x02\x00\x00\x00{}"))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		h, code, err := decode(file)
-		if err == nil && (h.Code != hexSum(code) || h.Engine != engineVersion || !bytes.HasSuffix(file, code)) {
+		h, iface, code, err := decode(file)
+		body := slices.Concat(iface, code)
+		if err == nil && (h.Code != hexSum(body) || h.Engine != engineVersion || !bytes.HasSuffix(file, body)) {
 			t.Errorf("accepted: %+v", h)
 		}
 	})

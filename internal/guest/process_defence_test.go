@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -170,4 +171,121 @@ func TestDirectories(t *testing.T) {
 			t.Errorf("%+v: the new file: %v", test, err)
 		}
 	}
+}
+
+// refuseSignals has the kernel refuse tgkill for these signals, as an emulator may that does
+// not know them: struct sock_filter of include/uapi/linux/filter.h, seccomp(2).
+func refuseSignals(t *testing.T, from, to int) {
+	t.Helper()
+	type filter struct {
+		code   uint16
+		jt, jf uint8
+		k      uint32
+	}
+	const (
+		load, ifEqual, ifAtLeast, answer = 0x20, 0x15, 0x35, 0x06
+		allow, refuse                    = 0x7fff0000, 0x00050000 | uint32(syscall.EINVAL)
+		number, third                    = 0, 32 // of struct seccomp_data: nr, low half of args[2]
+	)
+	program := []filter{
+		{load, 0, 0, number},
+		{ifEqual, 0, 4, uint32(syscall.SYS_TGKILL)},
+		{load, 0, 0, third},
+		{ifAtLeast, 0, 2, uint32(from)},
+		{ifAtLeast, 1, 0, uint32(to + 1)},
+		{answer, 0, 0, refuse},
+		{answer, 0, 0, allow},
+	}
+	prog := struct {
+		n      uint16
+		filter *filter
+	}{uint16(len(program)), &program[0]}
+	const noNewPrivileges, setModeFilter, ofAllThreads = 38, 1, 1
+	seccomp := map[string]uintptr{"amd64": 317, "arm64": 277}[runtime.GOARCH]
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, noNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
+		t.Skipf("prctl: %v", errno)
+	}
+	if _, _, errno := syscall.RawSyscall(seccomp, setModeFilter, ofAllThreads, uintptr(unsafe.Pointer(&prog))); errno != 0 {
+		t.Skipf("seccomp: %v", errno)
+	}
+}
+
+// Where the highest real-time signals don't exist, timeouts are kept by another.
+func TestTimeoutWithoutHighestSignals(t *testing.T) {
+	if !child(t, "") {
+		return
+	}
+	refuseSignals(t, 63, 64)
+	stopsAtSecond(t, load(t, endlessText(endless["arithmetic"])), Config{Timeout: busyTimeout}, TimedOut, "timeout of 50ms")
+}
+
+// Where there is no signal to end a guest with, none starts that was to have a timeout.
+func TestNoTimeoutWithoutSignals(t *testing.T) {
+	if !child(t, "") {
+		return
+	}
+	refuseSignals(t, 32, 64)
+	m := load(t, guests.WAT("identity"))
+	_, err := m.NewInstance(Config{Function: "filter", Timeout: time.Second})
+	if err == nil || !strings.Contains(err.Error(), "timeouts can't be kept here") || !strings.Contains(err.Error(), "timeout 0") {
+		t.Errorf("with a timeout: %v", err)
+	}
+	in, err := m.NewInstance(Config{Function: "filter"})
+	if err != nil {
+		t.Fatalf("without a timeout: %v", err)
+	}
+	defer in.Close()
+	var b Batch
+	defer b.Close()
+	if outcome, got := reply(t, in, &b, []byte("{}"), nil); outcome != Reply || string(got) != "{}" {
+		t.Errorf("%v, %q", outcome, got)
+	}
+}
+
+// A process that is stopped for longer than the timeout has no guest that hangs.
+func TestStoppedProcessIsNoTimeout(t *testing.T) {
+	if !child(t, "") {
+		return
+	}
+	const timeout, stopped = time.Second, 2 // seconds
+	in, err := load(t, `(module (memory (export "memory") 1)
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local $n i64)
+    (loop $l
+      (local.set $n (i64.add (local.get $n) (i64.const 1)))
+      (i64.store (i32.const 0) (local.get $n))
+      (br_if $l (i64.lt_u (local.get $n) (i64.const 200000000))))
+    (local.get 4)))`).NewInstance(Config{Function: "filter", Timeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	done := make(chan struct{})
+	calls := in.c.watch.calls
+	go func() {
+		defer close(done)
+		var b Batch
+		defer b.Close()
+		if outcome, got := reply(t, in, &b, []byte("{}"), nil); outcome != Reply || string(got) != "{}" {
+			t.Errorf("%v, %q", outcome, got)
+		}
+	}()
+	for in.c.watch.calls < calls+2 { // the thread has entered, and called
+		runtime.Gosched()
+	}
+	waker := exec.Command("sh", "-c", fmt.Sprintf("sleep %d; kill -CONT %d", stopped, os.Getpid()))
+	if err := waker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-done:
+		t.Error("the guest is too fast for this test")
+	default:
+	}
+	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-done
+	waker.Wait()
 }

@@ -14,7 +14,7 @@
 
 static uint64_t clock_ns(clockid_t id)
 {
-    struct timespec t;
+    struct timespec t = {0};
 
     clock_gettime(id, &t);
     return (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
@@ -43,6 +43,10 @@ static atomic_bool handlers_kept;
 
 static const int host_signals[] = {SIGHUP, SIGCONT};
 enum { HOST_SIGNALS = sizeof(host_signals) / sizeof(host_signals[0]) };
+
+// The others that Fluent Bit handles on the main thread, to end.
+static const int end_signals[] = {SIGINT, SIGQUIT, SIGTERM};
+enum { END_SIGNALS = sizeof(end_signals) / sizeof(end_signals[0]) };
 
 static struct sigaction host_actions[HOST_SIGNALS];
 static atomic_bool host_wrapped;
@@ -87,6 +91,30 @@ void flbwt_signals_keep(void)
 
 static void on_host_signal(int sig, siginfo_t *info, void *context);
 
+static void add_signals(sigset_t *set, const int *signals, int n)
+{
+    for (int i = 0; i < n; i++) {
+        sigaddset(set, signals[i]);
+    }
+}
+
+// block_in_end_handlers has the host's handlers for its end run to their own end before a host
+// signal is handled. All of them call localtime, which waits for its lock for ever if it is
+// interrupted by itself: SIGCONT follows SIGTERM where timeout(1) ends Fluent Bit.
+static void block_in_end_handlers(void)
+{
+    for (int i = 0; i < END_SIGNALS; i++) {
+        struct sigaction now;
+
+        sigaction(end_signals[i], NULL, &now);
+        if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) {
+            add_signals(&now.sa_mask, host_signals, HOST_SIGNALS);
+            add_signals(&now.sa_mask, end_signals, END_SIGNALS);
+            sigaction(end_signals[i], &now, NULL);
+        }
+    }
+}
+
 // wrap puts on_host_signal in front of whatever handles the signal now.
 static void wrap(int i)
 {
@@ -100,10 +128,11 @@ static void wrap(int i)
     host_actions[i] = now;
     own.sa_flags = now.sa_flags | SA_SIGINFO;
     own.sa_mask = now.sa_mask;
-    for (int k = 0; k < HOST_SIGNALS; k++) {
-        sigaddset(&own.sa_mask, host_signals[k]);
-    }
+    add_signals(&own.sa_mask, host_signals, HOST_SIGNALS);
+    add_signals(&own.sa_mask, end_signals, END_SIGNALS);
     sigaction(host_signals[i], &own, NULL);
+    // The host installs all of its handlers at a time.
+    block_in_end_handlers();
 }
 
 static void wrap_all(void)
@@ -226,6 +255,7 @@ enum {
 };
 
 static int interrupt_signal;
+static bool threads_have_clocks; // that other threads can read
 static void *trap_pc; // an "unreachable" in machine code
 
 static pthread_mutex_t watches_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -269,9 +299,16 @@ static void end(flbwt_watch *w, ucontext_t *u)
 
 // The guest whose module's code is closed; NULL if all code is open.
 static _Atomic(flbwt_watch *) closed;
+// When another guest last opened the code, having waited for it.
+static atomic_uint_least64_t opened_by_other_ns;
 
-// How long another guest waits for closed code.
-enum { CLOSED_NS = 5000000, CLOSED_LOOK_NS = 50000 };
+enum {
+    // How long another guest waits for closed code, and how often it looks.
+    CLOSED_NS = 2000000,
+    CLOSED_LOOK_NS = 50000,
+    // How long the code stays open then: others run for nine tenths of the time.
+    OPEN_NS = 18000000,
+};
 
 static size_t code_bytes(const flbwt_watch *w)
 {
@@ -285,6 +322,9 @@ static void close_code(flbwt_watch *w)
 {
     flbwt_watch *by = NULL;
 
+    if (clock_ns(CLOCK_MONOTONIC) - atomic_load(&opened_by_other_ns) < OPEN_NS) {
+        return;
+    }
     if (atomic_load(&handlers_kept) && code_bytes(w) > 0 &&
         (atomic_compare_exchange_strong(&closed, &by, w) || by == w)) {
         mprotect((void *) w->code, code_bytes(w), PROT_READ);
@@ -332,6 +372,9 @@ static void on_fault(int sig, siginfo_t *info, void *context)
              waited += CLOSED_LOOK_NS) {
             nanosleep(&pause, NULL);
         }
+        if (by != NULL && atomic_load(&closed) == by) {
+            atomic_store(&opened_by_other_ns, clock_ns(CLOCK_MONOTONIC));
+        }
         mprotect((void *) w->code, code_bytes(w), PROT_READ | PROT_EXEC);
         atomic_compare_exchange_strong(&closed, &by, NULL);
     }
@@ -372,11 +415,23 @@ static void interrupt(int sig, siginfo_t *info, void *context)
     }
 }
 
-// look ends what is overdue and answers when to look again; *idle says whether
+// used_ns returns what the guest's thread has run and waited. Unlike the clock on the wall
+// it stands still while the process is stopped, or gets no processor: that is not the
+// guest's doing.
+static uint64_t used_ns(const flbwt_watch *w)
+{
+    // The clock of a thread by its id (include/linux/posix-timers.h: per thread, CPUCLOCK_SCHED).
+    clockid_t cpu = (clockid_t) (~(unsigned) atomic_load(&w->thread) << 3 | 6);
+
+    return (threads_have_clocks ? clock_ns(cpu) : clock_ns(CLOCK_MONOTONIC)) +
+           (threads_have_clocks ? atomic_load(&w->waited_ns) : 0);
+}
+
+// look ends what is overdue and returns when to look again; *idle says whether
 // no guest ran.
 static uint64_t look(bool *idle)
 {
-    uint64_t now = clock_ns(CLOCK_MONOTONIC), next = LOOK_MOST_NS;
+    uint64_t next = LOOK_MOST_NS;
 
     *idle = true;
     pthread_mutex_lock(&watches_lock);
@@ -394,11 +449,13 @@ static uint64_t look(bool *idle)
             continue;
         }
         *idle = false;
+        uint64_t used = used_ns(w);
         if (call != w->seen) {
             w->seen = call;
-            w->seen_at_ns = now;
+            w->seen_used_ns = used;
         }
-        else if (now - w->seen_at_ns >= w->timeout_ns) {
+        // Not less: the thread may have gone on to another call, or ended.
+        else if (used >= w->seen_used_ns && used - w->seen_used_ns >= w->timeout_ns) {
             atomic_store(&w->overdue, call);
             syscall(SYS_tgkill, getpid(), atomic_load(&w->thread), interrupt_signal);
             next = RETRY_NS;
@@ -436,41 +493,92 @@ static void *watchdog(void *arg)
     return NULL;
 }
 
-// start_watchdog is called with watches_lock held.
-static void start_watchdog(void)
+// The signal arrives before tgkill returns, if it does at all. Emulators of a processor know
+// some of the real-time signals only, and not all of them make a thread's code known to it.
+static __thread volatile sig_atomic_t signal_came __attribute__((tls_model("initial-exec")));
+
+static void note_signal(int sig)
+{
+    (void) sig;
+    signal_came = 1;
+}
+
+// arrives says whether a thread can be sent that signal.
+static bool arrives(int sig)
+{
+    struct sigaction note = {.sa_handler = note_signal}, before;
+    sigset_t own, mask;
+
+    if (sigaction(sig, &note, &before) != 0) {
+        return false;
+    }
+    sigemptyset(&own);
+    sigaddset(&own, sig);
+    pthread_sigmask(SIG_UNBLOCK, &own, &mask);
+    signal_came = 0;
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), sig);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    sigaction(sig, &before, NULL);
+    return signal_came;
+}
+
+// choose_signal returns a real-time signal that arrives, the highest that nobody handles: where
+// Go handles all of them, as in a program of Go's own, the highest. 0: there is none.
+static int choose_signal(void)
+{
+    struct sigaction taken;
+    int fallback = 0;
+
+    for (int sig = SIGRTMAX; sig > SIGRTMIN; sig--) {
+        if (sigaction(sig, NULL, &taken) != 0 || taken.sa_handler == SIG_IGN || !arrives(sig)) {
+            continue;
+        }
+        if (taken.sa_handler == SIG_DFL) {
+            return sig;
+        }
+        if (fallback == 0) {
+            fallback = sig;
+        }
+    }
+    return fallback;
+}
+
+// start_watchdog is called with watches_lock held. It returns 0 or an errno.
+static int start_watchdog(void)
 {
     struct sigaction action = {.sa_sigaction = interrupt, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
-    struct sigaction taken;
+    struct timespec t;
     pthread_t thread;
     sigset_t all, before;
+    int error;
 
-    // The highest real-time signal that nobody handles. Where Go handles all of
-    // them, as in a program of Go's own, the highest.
-    interrupt_signal = SIGRTMAX;
-    for (int sig = SIGRTMAX; sig > SIGRTMIN; sig--) {
-        if (sigaction(sig, NULL, &taken) == 0 && taken.sa_handler == SIG_DFL) {
-            interrupt_signal = sig;
-            break;
-        }
+    interrupt_signal = choose_signal();
+    if (interrupt_signal == 0) {
+        return ENOTSUP;
     }
     sigfillset(&action.sa_mask);
     sigaction(interrupt_signal, &action, NULL);
+    threads_have_clocks = clock_gettime((clockid_t) (~(unsigned) syscall(SYS_gettid) << 3 | 6), &t) == 0;
 
     sem_init(&watchdog_wake, 0, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, NULL, watchdog, NULL) == 0) {
+    error = pthread_create(&thread, NULL, watchdog, NULL);
+    if (error == 0) {
         pthread_detach(thread);
         watchdog_started = true;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
 }
 
-void flbwt_watch_add(flbwt_watch *w)
+int flbwt_watch_add(flbwt_watch *w)
 {
+    int error = 0;
+
     pthread_mutex_lock(&watches_lock);
     if (!watchdog_started && w->timeout_ns > 0) {
-        start_watchdog();
+        error = start_watchdog();
     }
     w->next = watches;
     w->link = &watches;
@@ -479,6 +587,7 @@ void flbwt_watch_add(flbwt_watch *w)
     }
     watches = w;
     pthread_mutex_unlock(&watches_lock);
+    return error;
 }
 
 void flbwt_watch_remove(flbwt_watch *w)
@@ -505,6 +614,8 @@ static void prepare_thread(void)
 void flbwt_watch_enter(flbwt_watch *w)
 {
     flbwt_signals_hold();
+    // Also without a timeout: the guest may meet code that another of its module has closed.
+    current = w;
     if (w->timeout_ns == 0) {
         return;
     }
@@ -514,7 +625,6 @@ void flbwt_watch_enter(flbwt_watch *w)
     stack_end = __builtin_frame_address(0); // the guest's frames will lie below
     atomic_store(&w->interrupted, false);
     atomic_store(&w->thread, thread_id);
-    current = w;
     flbwt_watch_call(w);
     if (atomic_load_explicit(&watchdog_asleep, memory_order_seq_cst)) {
         sem_post(&watchdog_wake);
@@ -547,6 +657,8 @@ bool flbwt_watch_overdue(flbwt_watch *w)
     return true;
 }
 
+void flbwt_watch_waited(flbwt_watch *w, uint64_t ns) { atomic_fetch_add(&w->waited_ns, ns); }
+
 static struct sigaction before_learning;
 
 static void learn_pc(int sig, siginfo_t *info, void *context)
@@ -557,7 +669,7 @@ static void learn_pc(int sig, siginfo_t *info, void *context)
     before_learning.sa_sigaction(sig, info, context);
 }
 
-void flbwt_watch_learn(void (*trap)(void *), void *arg)
+bool flbwt_watch_learn(void (*trap)(void *), void *arg)
 {
     struct sigaction action;
 
@@ -568,4 +680,5 @@ void flbwt_watch_learn(void (*trap)(void *), void *arg)
     sigaction(SIGILL, &action, NULL);
     trap(arg);
     sigaction(SIGILL, &before_learning, NULL);
+    return trap_pc != NULL;
 }

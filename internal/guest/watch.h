@@ -18,14 +18,16 @@ typedef struct flbwt_watch {
     atomic_int thread;            // kernel's id of the thread that runs it
     atomic_uint_least64_t overdue; // number of the call that has to end
     atomic_bool interrupted;      // set by the signal handler: the call was ended
-    uint64_t seen, seen_at_ns;    // the call that was seen last, and since when
+    atomic_uint_least64_t waited_ns; // what calls have waited in functions of the host so far
+    uint64_t seen, seen_used_ns;  // the call that was seen last, and used_ns() by then
     uint64_t probed, probed_cpu_ns; // signal handler: overdue call, CPU time of its thread
     uint64_t calls;               // the running thread: numbers given so far
 } flbwt_watch;
 
-// flbwt_watch_add begins to watch; before the first one flbwt_watch_stub must
-// have been called. flbwt_watch_remove ends it; the guest does not run then.
-void flbwt_watch_add(flbwt_watch *watch);
+// flbwt_watch_add begins to watch; flbwt_watch_learn must have been called before. It
+// returns 0, or an errno if timeouts can't be kept here: then the guest must not run with
+// one. flbwt_watch_remove ends the watch; the guest does not run then.
+int flbwt_watch_add(flbwt_watch *watch);
 void flbwt_watch_remove(flbwt_watch *watch);
 
 // flbwt_watch_enter says that this thread is about to run the guest, and waits
@@ -45,9 +47,14 @@ static inline void flbwt_watch_call(flbwt_watch *watch)
 bool flbwt_watch_interrupted(flbwt_watch *watch);
 bool flbwt_watch_overdue(flbwt_watch *watch);
 
+// flbwt_watch_waited counts time against the timeout of the current call that its thread
+// spent asleep, or blocked in the kernel. A function of the host that waits calls it, on the
+// thread of the guest.
+void flbwt_watch_waited(flbwt_watch *watch, uint64_t ns);
+
 // flbwt_watch_learn calls trap, a function that makes a guest trap by
-// "unreachable", and keeps where in the machine code that happened.
-void flbwt_watch_learn(void (*trap)(void *), void *arg);
+// "unreachable", and keeps where in the machine code that happened. False: it did not.
+bool flbwt_watch_learn(void (*trap)(void *), void *arg);
 
 // flbwt_signals_keep remembers the signal handlers of wasmtime, once it has
 // installed them: flbwt_watch_enter puts them back where the host has installed

@@ -205,23 +205,25 @@ func TestTimeoutInHost(t *testing.T) {
 					}
 				})
 			}
-			wg.Go(func() {
-				in, err := m.NewInstance(Config{Function: "filter", Timeout: time.Minute})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer in.Close()
-				var b Batch
-				defer b.Close()
-				for hanging.Load() > 0 {
-					if outcome, got := reply(t, in, &b, []byte("{}"), nil); outcome != Reply || string(got) != "{}" {
-						t.Errorf("%v, %q", outcome, got)
+			for _, timeout := range []time.Duration{time.Minute, 0} {
+				wg.Go(func() {
+					in, err := m.NewInstance(Config{Function: "filter", Timeout: timeout})
+					if err != nil {
+						t.Error(err)
 						return
 					}
-					in.TakeOutput()
-				}
-			})
+					defer in.Close()
+					var b Batch
+					defer b.Close()
+					for hanging.Load() > 0 {
+						if outcome, got := reply(t, in, &b, []byte("{}"), nil); outcome != Reply || string(got) != "{}" {
+							t.Errorf("%v, %q", outcome, got)
+							return
+						}
+						in.TakeOutput()
+					}
+				})
+			}
 			wg.Wait()
 		})
 	}

@@ -101,6 +101,8 @@ func TestParseOutput(t *testing.T) {
 		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_ca_file": dir + "/none"},
 		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_ca_file": "docs_test.go"},
 		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_crt_file": "docs_test.go"},
+		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_ca_file": "/dev/zero"},
+		{"emit_to": "forward://far", "emit_tls": "on", "emit_tls_crt_file": "/dev/zero", "emit_tls_key_file": "/dev/zero"},
 		{"emit_to": "stdout", "emit_tls": "on"},
 		{"emit_to": "stdout", "emit_shared_key": "k"},
 		{"emit_to": "forward+unix:///s", "emit_tls": "on"},
@@ -108,7 +110,7 @@ func TestParseOutput(t *testing.T) {
 	} {
 		if _, err := parse(test); err == nil {
 			t.Errorf("%v: no error", test)
-		} else if !strings.HasPrefix(err.Error(), "output wasmtime.1: option ") {
+		} else if !strings.HasPrefix(err.Error(), "option ") {
 			t.Errorf("%v: %v", test, err)
 		}
 	}

@@ -6,9 +6,12 @@
 package options
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +61,10 @@ type Option struct {
 // must hold it.
 const MaxWasmStackBytes = 4_000_000
 
+// maxWasmHeapBytes bounds wasm_heap_size, as an eighth of memory_limit does: the room
+// grows by itself, and is there twice.
+const maxWasmHeapBytes = 16_000_000
+
 // Table lists every option of the filter, in the order in which they are
 // documented. Names are snake_case; the host compares them without case.
 var Table = []Option{
@@ -68,15 +75,15 @@ var Table = []Option{
 	{Name: "event_format", Type: String, Default: "json",
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
-		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; none unless set"},
+		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
 	{Name: "env", Type: List,
-		Help: "Environment variables of the module, NAME=value; none unless set"},
+		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
 	{Name: "on_error", Type: String, Default: "passthrough",
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "timeout", Type: Time, Default: "1s",
-		Help: "Longest that the module may take for one record; 0 for no limit"},
+		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
-		Help: "Most memory of one module instance; to grow beyond fails inside the module"},
+		Help: "Most memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
 		Help: "An instance whose memory has grown past this is replaced between two records; 0 for never"},
 	{Name: "breaker_failures", Type: Int, Default: "100",
@@ -94,9 +101,9 @@ var Table = []Option{
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
-		Help: "Least room for tag and record in a module that exports no allocator; grows with the records"},
+		Help: "Least room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
-		Help: "Native stack of the module; at least 512K are always given, at most 4M"},
+		Help: "Native stack of the module; at least 512 KiB are always given, at most 4M"},
 }
 
 // EventFormat says how a record crosses into the guest and back.
@@ -156,12 +163,15 @@ type Options struct {
 
 	WasmHeapBytes  int64
 	WasmStackBytes int64
+
+	// What the user should know of values that were not taken as they are; lines for
+	// the log.
+	Warnings []string
 }
 
-// Error is a value that an option can't take, worded for the log of the host.
+// Error is a value that an option can't take, worded for the log of the host, which
+// names the instance.
 type Error struct {
-	Door   string // filter or output
-	Name   string // of the instance
 	Option string
 	Value  string // what was found; "" if the option is missing
 	Want   string // what is allowed
@@ -169,17 +179,18 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Value == "" {
-		return fmt.Sprintf("%s %s: option %s is not set: %s", e.Door, e.Name, e.Option, e.Want)
+		return fmt.Sprintf("option %s is not set: %s", e.Option, e.Want)
 	}
-	return fmt.Sprintf("%s %s: option %s: invalid value %q: %s", e.Door, e.Name, e.Option, e.Value, e.Want)
+	return fmt.Sprintf("option %s: invalid value %q: %s", e.Option, e.Value, e.Want)
 }
 
-// Parse reads the options of the filter instance named filter through get,
-// which answers the value that the user set, if any. Every error is an *Error.
-func Parse(filter string, get func(name string) (value string, ok bool)) (Options, error) {
-	p := parser{door: "filter", name: filter, get: get}
+// Parse reads the options of a filter instance through get, which answers the value
+// that the user set, if any. Every error is an *Error.
+func Parse(get func(name string) (value string, ok bool)) (Options, error) {
+	p := parser{get: get}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
+	o.Warnings = p.warnings
 	if p.err != nil {
 		return Options{}, p.err
 	}
@@ -188,20 +199,21 @@ func Parse(filter string, get func(name string) (value string, ok bool)) (Option
 
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
+	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
 	return Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
 		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
-		WasmHeapBytes:  p.size("wasm_heap_size", 0, 1_000_000_000),
-		WasmStackBytes: p.size("wasm_stack_size", 0, MaxWasmStackBytes),
+		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
+		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
-		MemoryLimitBytes:   p.size("memory_limit", 64<<10, 4<<30),
+		MemoryLimitBytes:   memoryLimit,
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
@@ -215,14 +227,14 @@ func (p *parser) shared() Options {
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	door, name string
-	get        func(string) (string, bool)
-	err        error
+	get      func(string) (string, bool)
+	err      error
+	warnings []string
 }
 
 func (p *parser) fail(option, value, want string) {
 	if p.err == nil {
-		p.err = &Error{Door: p.door, Name: p.name, Option: option, Value: value, Want: want}
+		p.err = &Error{Option: option, Value: value, Want: want}
 	}
 }
 
@@ -297,6 +309,18 @@ func (p *parser) size(name string, least, most int64) int64 {
 	return n
 }
 
+// clampedSize reads a size that the built-in filter has, too, which refuses nothing: what
+// is too much, or negative, or no size at all, is as much as there may be.
+func (p *parser) clampedSize(name string, most int64) int64 {
+	v := p.value(name)
+	n := hostSize(v)
+	if n >= 0 && n <= float64(most) {
+		return int64(n)
+	}
+	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the most that is given", name, v, most))
+	return most
+}
+
 func (p *parser) number(name string, least, most int64) int64 {
 	v := p.value(name)
 	n, err := strconv.ParseInt(v, 10, 64)
@@ -317,15 +341,60 @@ func (p *parser) time(name string, least, most time.Duration) time.Duration {
 	return d
 }
 
-// list answers the parts of a comma list that are not empty.
+// list answers the parts of a comma list that are not empty. A part in quotes may hold
+// anything.
 func (p *parser) list(name string) []string {
 	var list []string
-	for part := range strings.SplitSeq(p.value(name), ",") {
-		if part = strings.TrimSpace(part); part != "" {
+	for rest := trimBlanks(p.value(name)); rest != ""; {
+		var part string
+		if rest[0] == '"' {
+			var err error
+			if part, rest, err = cutQuoted(rest); err != nil {
+				p.fail(name, p.value(name), err.Error())
+				return nil
+			}
+		} else {
+			part, rest, _ = strings.Cut(rest, ",")
+		}
+		rest = trimBlanks(rest)
+		if part = trimBlanks(part); part != "" {
 			list = append(list, part)
 		}
 	}
 	return list
+}
+
+const blanks = " \t\r\n"
+
+func trimBlanks(s string) string { return strings.Trim(s, blanks) }
+
+// cutQuoted cuts a text in quotes off the beginning of s, with the comma that follows.
+// Within the quotes \" and \\ stand for these two, \n, \r and \t for what they do in C.
+func cutQuoted(s string) (text, rest string, err error) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '"':
+			rest = trimBlanks(s[i+1:])
+			if rest != "" && rest[0] != ',' {
+				return "", "", errors.New("after the closing quote a comma or the end must come")
+			}
+			return b.String(), strings.TrimPrefix(rest, ","), nil
+		case '\\':
+			i++
+			at := -1
+			if i < len(s) {
+				at = strings.IndexByte(`"\nrt`, s[i])
+			}
+			if at < 0 {
+				return "", "", errors.New(`in quotes \", \\, \n, \r and \t are known; a backslash is written \\`)
+			}
+			b.WriteByte("\"\\\n\r\t"[at])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", errors.New("the closing quote is missing")
 }
 
 func (p *parser) dirs(name string) []Path {
@@ -342,15 +411,51 @@ func (p *parser) dirs(name string) []Path {
 	return dirs
 }
 
+// variable is how the next variable in env begins.
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+
+// env reads variables of any value. Without quotes a value goes on up to a comma that
+// the name of the next variable follows, or to the end. Errors show no value, which may be
+// a secret.
 func (p *parser) env(name string) []string {
-	list := p.list(name)
-	for _, part := range list {
-		if i := strings.IndexByte(part, '='); i < 1 || strings.IndexByte(part, 0) >= 0 {
-			p.fail(name, p.value(name), fmt.Sprintf("%q is not of the form NAME=value", part))
+	var list []string
+	const ends = blanks + ","
+	for rest := strings.TrimLeft(p.value(name), ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
+		begin := variable.FindString(rest)
+		if begin == "" {
+			part, _, _ := strings.Cut(rest, ",")
+			part, _, _ = strings.Cut(part, "=")
+			p.fail(name, trimBlanks(part)+"…", "it must be of the form NAME=value, with letters, digits and _ in the name")
 			return nil
 		}
+		var value string
+		if rest = rest[len(begin):]; strings.HasPrefix(rest, `"`) {
+			var err error
+			if value, rest, err = cutQuoted(rest); err != nil {
+				p.fail(name, begin+"…", err.Error())
+				return nil
+			}
+		} else {
+			end := nextVariable(rest)
+			value, rest = strings.TrimRight(rest[:end], ends), rest[end:]
+		}
+		if strings.IndexByte(value, 0) >= 0 {
+			p.fail(name, begin+"…", "a value can't hold a zero byte")
+			return nil
+		}
+		list = append(list, begin+value)
 	}
 	return list
+}
+
+// nextVariable finds the comma before the next variable, or the end.
+func nextVariable(s string) int {
+	for i := range len(s) {
+		if s[i] == ',' && variable.MatchString(strings.TrimLeft(s[i+1:], blanks)) {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // parseTime reads a time: Go's units, and Fluent Bit's bare seconds and days
@@ -366,6 +471,35 @@ func parseTime(s string) (time.Duration, bool) {
 	d, err := time.ParseDuration(strings.ToLower(s))
 	return d, err == nil && d >= 0
 }
+
+// hostSize reads a size exactly as Fluent Bit does, which makes -1 of what it can't read
+// (flb_utils_size_to_bytes in src/flb_utils.c, 5.1.1; 1.9.10 knows no fractions). The
+// number at the start counts, and up to two characters behind the last digit.
+func hostSize(s string) float64 {
+	if strings.EqualFold(s, "false") {
+		return 0
+	}
+	if s == "" {
+		return -1
+	}
+	digits := strings.TrimRightFunc(s[1:], func(r rune) bool { return r < '0' || r > '9' })
+	number, suffix := s[:1+len(digits)], strings.ToUpper(s[1+len(digits):])
+	n, _ := strconv.ParseFloat(leadingNumber.FindString(number), 64)
+	switch suffix {
+	case "":
+		return math.Trunc(n)
+	case "K", "KB":
+		return math.Trunc(n * 1e3)
+	case "M", "MB":
+		return math.Trunc(n * 1e6)
+	case "G", "GB":
+		return math.Trunc(n * 1e9)
+	default:
+		return -1
+	}
+}
+
+var leadingNumber = regexp.MustCompile(`^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?`)
 
 // parseSize reads a size as Fluent Bit's flb_utils_size_to_bytes does (decimal
 // factors, a B behind them if one likes; src/flb_utils.c, 5.1.1), but refuses what that

@@ -90,7 +90,7 @@ func compare(t *testing.T, path, want string) {
 
 func TestParse(t *testing.T) {
 	dir := t.TempDir()
-	got, err := Parse("wasmtime.0", set(map[string]string{
+	got, err := Parse(set(map[string]string{
 		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
@@ -113,7 +113,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseDefaults(t *testing.T) {
-	got, err := Parse("wasmtime.0", set(map[string]string{"wasm_path": "a", "function_name": "b"}))
+	got, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,17 +140,17 @@ func TestParseErrors(t *testing.T) {
 		{"event_format", ""},
 		{"accessible_paths", "/,/does/not/exist"},
 		{"accessible_paths", file},
-		{"wasm_heap_size", "-1"},
-		{"wasm_heap_size", "1.5k"},
-		{"wasm_heap_size", "8 k"},
-		{"wasm_heap_size", "lots"},
-		{"wasm_heap_size", "k"},
-		{"wasm_heap_size", "2G"},
-		{"wasm_heap_size", "9223372036854775807G"},
-		{"wasm_stack_size", "4000001"},
-		{"wasm_stack_size", "8KBB"},
 		{"env", "A"},
 		{"env", "=b"},
+		{"env", "1A=b"},
+		{"env", "A-B=c"},
+		{"env", `A="b`},
+		{"env", `A="b" c`},
+		{"env", `A="b\d"`},
+		{"env", `A="b\`},
+		{"env", "A=\"b\x00\""},
+		{"accessible_paths", `"/`},
+		{"accessible_paths", `"/" x`},
 		{"on_error", "ignore"},
 		{"timeout", "-1s"},
 		{"timeout", "soon"},
@@ -158,7 +158,13 @@ func TestParseErrors(t *testing.T) {
 		{"timeout", "1 s"},
 		{"memory_limit", "0"},
 		{"memory_limit", "5G"},
+		{"memory_limit", "-1"},
+		{"memory_limit", "1.5M"},
+		{"memory_limit", "8 M"},
+		{"memory_limit", "M"},
+		{"memory_limit", "9223372036854775807G"},
 		{"recycle_memory", "x"},
+		{"recycle_memory", "8KBB"},
 		{"workers", "0"},
 		{"workers", "65"},
 		{"breaker_failures", "-1"},
@@ -166,16 +172,110 @@ func TestParseErrors(t *testing.T) {
 		{"breaker_backoff", "0"},
 	} {
 		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
-		_, err := Parse("redact.3", set(values))
+		_, err := Parse(set(values))
 		if err == nil {
 			t.Errorf("%s = %q: no error", test.option, test.value)
 			continue
 		}
-		for _, part := range []string{"redact.3", test.option, strings.TrimSpace(test.value)} {
+		value := strings.TrimSpace(test.value)
+		if test.option == "env" { // a value may be a secret
+			value, _, _ = strings.Cut(value, "=")
+		}
+		for _, part := range []string{test.option, strings.Trim(strconv.Quote(value), `"`)} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("%s = %q: the error does not name %q: %v", test.option, test.value, part, err)
 			}
 		}
+	}
+}
+
+// Any text can be a value, and what needs no quotes needs none.
+func TestEnv(t *testing.T) {
+	for value, want := range map[string][]string{
+		"":                       nil,
+		" , ,":                   nil,
+		"A=1":                    {"A=1"},
+		"A=1,B=2 , _c3= x":       {"A=1", "B=2", "_c3= x"},
+		"A=,B=":                  {"A=", "B="},
+		"A=1,,B=2,":              {"A=1", "B=2"},
+		"PATTERN=[0-9]{3,4}":     {"PATTERN=[0-9]{3,4}"},
+		"A=x , y ,, z, B=1,2,=3": {"A=x , y ,, z", "B=1,2,=3"},
+		"A=a=b,c":                {"A=a=b,c"},
+		`A="B=1,C=2",D=3`:        {"A=B=1,C=2", "D=3"},
+		`A=" x ", B="",C=3`:      {"A= x ", "B=", "C=3"},
+		`A="say \"\\\n\r\t\""`:   {"A=say \"\\\n\r\t\""},
+		`A=x"y"`:                 {`A=x"y"`},
+		`J={"a":1,"b":[2,3]}`:    {`J={"a":1,"b":[2,3]}`},
+		"A=ü,ß,B=\u202e":         {"A=ü,ß", "B=\u202e"},
+		"A=two\nlines,B=1":       {"A=two\nlines", "B=1"},
+	} {
+		o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "env": value}))
+		if diff := cmp.Diff(want, o.Env); err != nil || diff != "" {
+			t.Errorf("%q: %v\n%s", value, err, diff)
+		}
+	}
+}
+
+func TestEnvErrorsShowNoValue(t *testing.T) {
+	for _, value := range []string{`A=sesame,B="sesame" sesame`, `A="sesame`, "1=sesame", "A=sesame,B=\"sesame\x00\"", `A="sesame\d"`} {
+		_, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "env": value}))
+		if err == nil || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+// The built-in filter refuses no size, so a configuration that it runs has to run here.
+func TestSizesOfTheBuiltInFilter(t *testing.T) {
+	const most = 4_000_000
+	for value, want := range map[string]struct {
+		bytes  int64
+		warned bool
+	}{
+		"8192": {8192, false}, "64k": {64_000, false}, "1.5k": {1_500, false}, "2MB": {2_000_000, false}, "4M": {most, false},
+		"0": {0, false}, "false": {0, false}, "1e3": {1000, false}, "+5": {5, false}, "x8": {0, false},
+		"4000001": {most, true}, "8M": {most, true}, "2G": {most, true}, "9223372036854775807G": {most, true},
+		// -1 in Fluent Bit, which is the largest there is as a size_t.
+		"-1": {most, true}, "-8k": {most, true}, "lots": {most, true}, "k": {0, false}, "8 k": {most, true}, "8KBB": {most, true},
+		"8KK": {most, true}, "8B": {most, true}, "": {most, true},
+	} {
+		o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "wasm_stack_size": value}))
+		if err != nil {
+			t.Errorf("%q: %v", value, err)
+			continue
+		}
+		if o.WasmStackBytes != want.bytes || (len(o.Warnings) > 0) != want.warned {
+			t.Errorf("%q: %d bytes, warnings %q; want %v", value, o.WasmStackBytes, o.Warnings, want)
+		}
+		for _, part := range []string{"wasm_stack_size", fmt.Sprintf("%q", value), fmt.Sprint(want.bytes)} {
+			if want.warned && !strings.Contains(o.Warnings[0], part) {
+				t.Errorf("%q: the warning does not have %s: %s", value, part, o.Warnings[0])
+			}
+		}
+	}
+	// The room for records has to have its place in memory_limit.
+	for limit, want := range map[string]int64{"256M": 16_000_000, "8M": 1_000_000, "65536": 8192} {
+		values := map[string]string{"wasm_path": "a", "function_name": "b", "wasm_heap_size": "2G", "memory_limit": limit, "emit_to": "stdout"}
+		o, err := Parse(set(values))
+		if err != nil || o.WasmHeapBytes != want || len(o.Warnings) != 1 {
+			t.Errorf("memory_limit %s: %d bytes, %q, %v; want %d", limit, o.WasmHeapBytes, o.Warnings, err, want)
+		}
+		out, err := ParseOutput("redact.3", set(values))
+		if err != nil || out.WasmHeapBytes != want || len(out.Warnings) != 1 {
+			t.Errorf("output, memory_limit %s: %d bytes, %q, %v; want %d", limit, out.WasmHeapBytes, out.Warnings, err, want)
+		}
+	}
+}
+
+func TestPathWithComma(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), `a, "b"`)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := `/ , "` + strings.ReplaceAll(dir, `"`, `\"`) + `:rw",/tmp`
+	o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "accessible_paths": text}))
+	if diff := cmp.Diff([]Path{{"/", false}, {dir, true}, {"/tmp", false}}, o.AccessiblePaths); err != nil || diff != "" {
+		t.Errorf("%s: %v\n%s", text, err, diff)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tagtemplate"
 )
 
@@ -121,7 +122,7 @@ type Output struct {
 // ParseOutput reads the options of the output instance named name. Every error is
 // an *Error.
 func ParseOutput(name string, get func(name string) (value string, ok bool)) (Output, error) {
-	p := parser{door: "output", name: name, get: get}
+	p := parser{get: get}
 	o := Output{
 		Options:  p.shared(),
 		Name:     name,
@@ -144,6 +145,7 @@ func ParseOutput(name string, get func(name string) (value string, ok bool)) (Ou
 		EngineTimeout:   p.time("engine_timeout", 0, 10*time.Second),
 		RetryCacheBytes: p.size("retry_cache", 1_000_000, 1<<40),
 	}
+	o.Warnings = p.warnings
 	p.place(&o)
 	p.tls(&o)
 	if o.SelfHostname == "" {
@@ -220,6 +222,22 @@ func (p *parser) dateKey(name string) string {
 	}
 }
 
+// maxPEMBytes bounds what is read of a file of certificates: several times all that the
+// world trusts.
+const maxPEMBytes = 16 << 20
+
+func keyPair(crt, key string) (tls.Certificate, error) {
+	certificate, err := regular.Read(crt, maxPEMBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	private, err := regular.Read(key, maxPEMBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certificate, private)
+}
+
 // tls reads the files, so that what is wrong with them is said at start.
 func (p *parser) tls(o *Output) {
 	on := p.bool("emit_tls")
@@ -248,7 +266,7 @@ func (p *parser) tls(o *Output) {
 		}
 	}
 	if ca != "" {
-		pem, err := os.ReadFile(ca)
+		pem, err := regular.Read(ca, maxPEMBytes)
 		if err != nil {
 			p.fail("emit_tls_ca_file", ca, err.Error())
 		}
@@ -258,7 +276,7 @@ func (p *parser) tls(o *Output) {
 		}
 	}
 	if crt != "" || key != "" {
-		certificate, err := tls.LoadX509KeyPair(crt, key)
+		certificate, err := keyPair(crt, key)
 		if err != nil {
 			p.fail("emit_tls_crt_file", crt, "with emit_tls_key_file it must be a certificate and its key: "+err.Error())
 		}

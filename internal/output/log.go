@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	failureInterval = 10 * time.Second
 )
 
-// Line is a line for the host's log.
+// Line is a line for the host's log; its text is one printable line.
 type Line struct {
 	Level filter.Level
 	Text  string
@@ -50,7 +51,7 @@ func (s *sink) append(level filter.Level, text string) {
 		s.leftOut++
 		return
 	}
-	s.lines = append(s.lines, Line{level, text})
+	s.lines = append(s.lines, Line{level, hostlog.Line(text)})
 }
 
 // failed tells a failure that a retry may mend, unless one of its kind has been

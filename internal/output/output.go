@@ -9,11 +9,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
@@ -175,7 +175,7 @@ func start(o options.Output, s *sink, host *Host, open func() (transformer, erro
 // guest is what the guest's thread does.
 func (o *Output) guest(open func() (transformer, error), started chan<- error) {
 	defer close(o.guestGone)
-	t, err := opened(open)
+	t, err := o.opened(open)
 	started <- err
 	if err != nil {
 		return
@@ -192,12 +192,8 @@ func (o *Output) guest(open func() (transformer, error), started chan<- error) {
 }
 
 // opened is open, of which a panic is an error.
-func opened(open func() (transformer, error)) (t transformer, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
-		}
-	}()
+func (o *Output) opened(open func() (transformer, error)) (t transformer, err error) {
+	defer o.recovered("start", &err)
 	return open()
 }
 
@@ -221,7 +217,7 @@ func (o *Output) transform(t transformer, p *parcel) {
 func (o *Output) recovered(doing string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v", doing, r)
-		o.log.add(filter.Error, fmt.Sprintf("%s: panic: %v\n%s", doing, r, debug.Stack()))
+		hostlog.Panic(func(line string) { o.log.add(filter.Error, line) }, doing, r)
 	}
 }
 
@@ -419,7 +415,7 @@ func (o *Output) attempt(d *delivery) {
 		d.state, d.parcel = hopeless, nil
 		o.resize(d, entryBytes)
 		o.total.Refused++
-		o.log.add(filter.Error, fmt.Sprintf("chunk of tag %.200q given up, a retry would not help: %v", d.tag, err))
+		o.log.add(filter.Error, fmt.Sprintf("chunk of tag %s given up, a retry would not help: %v", hostlog.Name(d.tag), err))
 	default:
 		d.state = waiting
 		if !o.closing {

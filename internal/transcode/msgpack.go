@@ -1,6 +1,7 @@
 package transcode
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -48,14 +49,27 @@ func (e *SyntaxError) Error() string {
 // ErrDepth, ErrNumber or a *SyntaxError; out is then dst and n is 0, but what is
 // behind len(dst) in the array of dst may have changed.
 func AppendMsgpack(dst, json []byte, maxDepth int) (out []byte, n int, err error) {
+	return AppendMsgpackOf(dst, json, maxDepth, nil)
+}
+
+// AppendMsgpackOf is AppendMsgpack for JSON that was made of a record's: what it holds of
+// the record's originals is put in their place. originals may be nil.
+func AppendMsgpackOf(dst, json []byte, maxDepth int, originals *Originals) (out []byte, n int, err error) {
 	if c, _ := peek(json, 0); c == 0 {
 		return dst, 0, ErrEmpty
 	}
-	out, n, err = parseValue(dst, json, 0, maxDepth)
+	p := parser{originals: originals}
+	out, n, err = p.parseValue(dst, json, 0, maxDepth)
 	if err != nil {
 		return dst, 0, err
 	}
 	return out, n, nil
+}
+
+// parser holds what the parse functions look up.
+type parser struct {
+	originals *Originals // nil for none
+	key       []byte     // of the member that is being read, as MessagePack
 }
 
 // The parse functions take the input s and the index i in it where to start,
@@ -80,15 +94,27 @@ func unexpected(c byte, i int, msg string) error {
 	return &SyntaxError{Offset: i, Msg: msg}
 }
 
-func parseValue(dst, s []byte, i, depth int) ([]byte, int, error) {
+func (p *parser) parseValue(dst, s []byte, i, depth int) ([]byte, int, error) {
 	c, i := peek(s, i)
+	switch c {
+	case '{':
+		return p.parseObject(dst, s, i+1, depth)
+	case '[':
+		return p.parseArray(dst, s, i+1, depth)
+	}
+	start := len(dst)
+	dst, i, err := parseScalar(dst, s, c, i)
+	if err == nil && p.originals != nil {
+		dst = p.originals.replace(dst, start, p.key)
+	}
+	return dst, i, err
+}
+
+// parseScalar parses what begins with c at i.
+func parseScalar(dst, s []byte, c byte, i int) ([]byte, int, error) {
 	switch c {
 	case '"':
 		return parseString(dst, s, i+1)
-	case '{':
-		return parseObject(dst, s, i+1, depth)
-	case '[':
-		return parseArray(dst, s, i+1, depth)
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		return parseNumber(dst, s, i)
 	case 't':
@@ -120,7 +146,7 @@ func parseLiteral(s []byte, i int, literal string) (int, error) {
 // the header, which is enough for 15 elements, and make more room at the end
 // where it is not.
 
-func parseObject(dst, s []byte, i, depth int) (out []byte, next int, err error) {
+func (p *parser) parseObject(dst, s []byte, i, depth int) (out []byte, next int, err error) {
 	if depth <= 0 {
 		return dst, i, ErrDepth
 	}
@@ -134,13 +160,23 @@ func parseObject(dst, s []byte, i, depth int) (out []byte, next int, err error) 
 		if c != '"' {
 			return dst, i, unexpected(c, i, "expected a string as key")
 		}
+		key := len(dst)
 		if dst, i, err = parseString(dst, s, i+1); err != nil {
 			return dst, i, err
 		}
 		if c, i = peek(s, i); c != ':' {
 			return dst, i, unexpected(c, i, "expected ':' after a key")
 		}
-		if dst, i, err = parseValue(dst, s, i+1, depth-1); err != nil {
+		if p.originals == nil {
+			dst, i, err = p.parseValue(dst, s, i+1, depth-1)
+		} else {
+			outer := p.key
+			p.key = bytes.Clone(dst[key:])
+			dst = p.originals.replace(dst, key, nil)
+			dst, i, err = p.parseValue(dst, s, i+1, depth-1)
+			p.key = outer
+		}
+		if err != nil {
 			return dst, i, err
 		}
 		n++
@@ -154,7 +190,7 @@ func parseObject(dst, s []byte, i, depth int) (out []byte, next int, err error) 
 	}
 }
 
-func parseArray(dst, s []byte, i, depth int) (out []byte, next int, err error) {
+func (p *parser) parseArray(dst, s []byte, i, depth int) (out []byte, next int, err error) {
 	if depth <= 0 {
 		return dst, i, ErrDepth
 	}
@@ -165,7 +201,7 @@ func parseArray(dst, s []byte, i, depth int) (out []byte, next int, err error) {
 		return putHeader(dst, start, mp.AppendArrayHeader, 0), i + 1, nil
 	}
 	for {
-		if dst, i, err = parseValue(dst, s, i, depth-1); err != nil {
+		if dst, i, err = p.parseValue(dst, s, i, depth-1); err != nil {
 			return dst, i, err
 		}
 		n++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -245,22 +246,59 @@ func TestGuestOutputAndLogLevel(t *testing.T) {
 	})
 }
 
-// A version without the built-in wasm filter can use the plugin under its name.
+// A version without the built-in wasm filter can use the plugin under its name. Where the
+// built-in filter exists, it is what runs, and works as it does without the plugin.
 func TestNameOfTheBuiltIn(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		if fb.has("Filters", "wasm") {
-			t.Skip("the built-in filter of that name comes first")
-		}
 		dir := t.TempDir()
-		f := filterOf(guest(t, "wrap"))
+		f := filterOf(binary(t, "wrap"))
 		f.name = "wasm"
 		p := pipeline{inputs: []plugin{tailInput(linesFile(t, numbered(3)...), "json")}, filters: []plugin{f}}
 		run := fb.exec(t, dir, "-e", wasmPath, "-c", p.write(t, dir))
 		if code := run.wait(); code != 0 {
 			t.Fatalf("exit code = %d", code)
 		}
-		if n := len(run.events()); n != 3 {
-			t.Errorf("%d events, want 3", n)
+		events := run.events()
+		if len(events) != 3 {
+			t.Fatalf("%d events, want 3", len(events))
+		}
+		for i, e := range events {
+			if diff := cmp.Diff(numberedBodies(3)[i], e.Body.(map[string]any)["record"]); diff != "" {
+				t.Errorf("record %d (-want +got):\n%s", i, diff)
+			}
+		}
+		own := run.logLine("[filter:wasm:wasm.0]", "module ") != ""
+		if builtIn := fb.has("Filters", "wasm"); own == builtIn {
+			t.Errorf("run by the plugin: %v, with a built-in filter of that name: %v", own, builtIn)
+		}
+	})
+}
+
+// A pipeline with the built-in wasm filter is reloaded beside the plugin as without it.
+func TestBuiltInReloads(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !fb.has("Filters", "wasm") || !strings.Contains(fb.help, "hot-reload") {
+			t.Skip("this Fluent Bit has no built-in wasm filter, or no hot reload")
+		}
+		for _, object := range []string{pluginPath, wasmPath} {
+			dir := t.TempDir()
+			f := filterOf(binary(t, "wrap"))
+			f.name = "wasm"
+			p := pipeline{
+				service: []string{"hot_reload", "on"},
+				inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
+				filters: []plugin{f},
+			}
+			run := fb.exec(t, dir, "-e", object, "-c", p.write(t, dir))
+			run.untilEvents(1)
+			p.inputs[0].options[1] = "new"
+			p.write(t, dir)
+			run.cmd.Process.Signal(syscall.SIGHUP)
+			run.until("records of the new pipeline", func() bool {
+				events, _ := oracle.Unpack(run.output())
+				return len(events) > 0 && events[len(events)-1].Body.(map[string]any)["tag"] == "new"
+			})
+			run.stop()
 		}
 	})
 }
@@ -339,6 +377,102 @@ func TestHotReload(t *testing.T) {
 			run.until("records of the guest "+next.guest, has(next.key))
 		}
 		run.stop()
+	})
+}
+
+// A new configuration with a filter that would not start leaves the old one running; a good
+// one after it is taken.
+func TestHotReloadOfBadFilters(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		bad  plugin
+	}{
+		{"no module", filterOf("/nowhere/guest.wasm")},
+		{"option", filterOf(guest(t, "identity"), "timeout", "abc")},
+		{"import", filterOf(guest(t, "unknown_import"))},
+		{"start function", filterOf(guest(t, "start_traps"), "init_function", "_start")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachFluentBit(t, func(t *testing.T, fb fluentBit) { reloadOfBadFilter(t, fb, c.bad) })
+		})
+	}
+}
+
+func reloadOfBadFilter(t *testing.T, fb fluentBit, bad plugin) {
+	if !strings.Contains(fb.help, "hot-reload") {
+		t.Skip("this Fluent Bit has no hot reload")
+	}
+	dir := t.TempDir()
+	p := pipeline{
+		service: []string{"hot_reload", "on"},
+		inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
+		filters: []plugin{filterOf(guest(t, "call_counter"))},
+	}
+	run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
+	last := func() map[string]any {
+		events, _ := oracle.Unpack(run.output())
+		if len(events) == 0 {
+			return nil
+		}
+		return events[len(events)-1].Body.(map[string]any)
+	}
+	calls := func() int {
+		n, _ := strconv.Atoi(fmt.Sprint(last()["calls"]))
+		return n
+	}
+	reload := func(f plugin) {
+		p.filters = []plugin{f}
+		p.write(t, dir)
+		run.cmd.Process.Signal(syscall.SIGHUP)
+	}
+	run.until("records", func() bool { return calls() > 0 })
+	reload(bad)
+	run.until("the end of the reload", func() bool {
+		// Now and then one of the two lines is not in the log.
+		return run.logLine("eloading is halted") != "" || run.logLine("Failed pre_run callback") != ""
+	})
+	n := calls()
+	run.until("more records of the old pipeline", func() bool { return calls() > n })
+
+	reload(filterOf(guest(t, "wrap")))
+	run.until("records of the good configuration, or a refusal", func() bool {
+		return last()["record"] != nil || run.logLine("reloading in progress") != ""
+	})
+	if last()["record"] == nil {
+		t.Log("after a reload that was halted this Fluent Bit takes no other")
+	}
+	run.stop()
+}
+
+// --dry-run finds what a start would refuse, in a Fluent Bit that asks filters at all: as it
+// does where it refuses a script of lua's that is not there.
+func TestDryRun(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		dryRun := func(f plugin) (*process, int) {
+			dir := t.TempDir()
+			p := pipeline{inputs: []plugin{{name: "dummy"}}, filters: []plugin{f}}
+			run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir), "--dry-run")
+			return run, run.wait()
+		}
+		lua := plugin{name: "lua", options: []string{"match", "*", "script", "/nowhere/x.lua", "call", "f"}}
+		if !fb.has("Filters", "lua") {
+			t.Skip("this Fluent Bit has no lua filter")
+		}
+		if _, code := dryRun(lua); code == 0 {
+			t.Skip("this Fluent Bit asks no filter at --dry-run")
+		}
+		if _, code := dryRun(filterOf(guest(t, "identity"))); code != 0 {
+			t.Errorf("exit code for a good filter = %d", code)
+		}
+		for _, bad := range []plugin{
+			filterOf("/nowhere/guest.wasm"),
+			filterOf(guest(t, "identity"), "timeout", "abc"),
+			filterOf(guest(t, "unknown_import")),
+		} {
+			if run, code := dryRun(bad); code == 0 || run.logLine("wasmtime.0") == "" {
+				t.Errorf("%v: exit code = %d", bad.options, code)
+			}
+		}
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bytecodealliance/wasmtime-go/v44"
+
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
@@ -146,5 +148,17 @@ func guest(t *testing.T, name string) string {
 	}
 	path := filepath.Join(t.TempDir(), name+".wat")
 	writeFile(t, path, text)
+	return path
+}
+
+// binary writes a guest as a binary module, for filters that read no text.
+func binary(t *testing.T, name string) string {
+	t.Helper()
+	wasm, err := wasmtime.Wat2Wasm(guests.WAT(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name+".wasm")
+	writeFile(t, path, string(wasm))
 	return path
 }

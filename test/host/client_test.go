@@ -161,8 +161,8 @@ func (p *process) takeLogs() []logLine {
 	return logs
 }
 
-// waitLog waits for a line of this level that holds all the parts, and answers
-// it.
+// waitLog waits for a line of this level, or of any if it is 0, that holds all the
+// parts, and answers it.
 func (p *process) waitLog(level int, parts ...string) string {
 	p.t.Helper()
 	var seen []logLine
@@ -171,7 +171,7 @@ func (p *process) waitLog(level int, parts ...string) string {
 		logs := p.takeLogs()
 		seen = append(seen, logs...)
 		for _, l := range logs {
-			if l.level == level && containsAll(l.text, parts) {
+			if (level == 0 || l.level == level) && containsAll(l.text, parts) {
 				return l.text
 			}
 		}
@@ -286,6 +286,12 @@ func (p *process) instance(s settings) instance {
 }
 
 // init answers what the host's init returned.
+// preRun asks whether the instance would start, as at a hot reload.
+func (i instance) preRun() int {
+	i.p.t.Helper()
+	return i.p.do("prerun", i.id).num("ret")
+}
+
 func (i instance) init() int {
 	i.p.t.Helper()
 	return i.p.do("init", i.id).num("ret")

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -40,7 +41,12 @@ var local = map[string]string{
 
 	// deep recurses 2,000 times, too deep for the stack of a coroutine, and
 	// returns the record.
-	"deep": `(module
+	"deep": deep(2000),
+}
+
+// deep is a guest that recurses so many times and returns the record.
+func deep(times int) string {
+	return fmt.Sprintf(`(module
   (memory (export "memory") 17)
   (func $down (param i32 i64 i64 i64 i64) (result i64)
     (if (result i64) (local.get 0)
@@ -48,11 +54,11 @@ var local = map[string]string{
         (local.get 2) (local.get 3) (local.get 4) (local.get 1))))
       (else (local.get 1))))
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
-    (drop (call $down (i32.const 2000)
+    (drop (call $down (i32.const %d)
       (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))
     (memory.copy (i32.const 65536) (local.get 4) (local.get 5))
     (i32.store8 (i32.add (i32.const 65536) (local.get 5)) (i32.const 0))
-    (i32.const 65536)))`,
+    (i32.const 65536)))`, times)
 }
 
 // guest writes a guest's text to a file and answers its path.
@@ -62,7 +68,12 @@ func guest(t *testing.T, name string) string {
 	if !ok {
 		text = guests.WAT(name)
 	}
-	path := filepath.Join(t.TempDir(), name+".wat")
+	return guestFile(t, text)
+}
+
+func guestFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "guest.wat")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -264,6 +265,25 @@ func TestTrapsSurviveTheHostsSignalHandlers(t *testing.T) {
 	}
 }
 
+// No handler of the host interrupts another one. Those of Fluent Bit call localtime, which
+// would wait for itself.
+func TestHandlersWaitForEachOther(t *testing.T) {
+	p := start(t, newest)
+	p.do("signals")
+	if n := p.do("raise", strconv.Itoa(int(syscall.SIGTERM))).num("handlers"); n < 2 {
+		t.Fatalf("without the plugin, %d handlers at a time, want nested ones", n)
+	}
+	p.load(filterWasmtime)
+	i := p.ready(guest(t, "identity"), function, settings{})
+	chunk := chunkOf(3)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGCONT, syscall.SIGTERM} {
+		if n := p.do("raise", strconv.Itoa(int(s))).num("handlers"); n != 1 {
+			t.Errorf("signal %v: %d handlers at a time, want 1", s, n)
+		}
+		same(t, chunk, i.filter("app", chunk).over(chunk))
+	}
+}
+
 // SIGHUP may come at any time, also while guests trap.
 func TestSignalsDuringTraps(t *testing.T) {
 	p := start(t, newest)
@@ -294,6 +314,70 @@ func TestSignalsDuringTraps(t *testing.T) {
 	<-stopped
 }
 
+// Before a hot reload the new configuration's filters are asked whether they would start, while
+// the old ones run. What a start refuses is refused, and nothing stays behind.
+func TestPreRun(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		if !f.preRun {
+			t.Skip("these hosts don't ask")
+		}
+		p := loaded(t, f)
+		running := p.ready(guest(t, "call_counter"), function, settings{})
+		chunk := chunkOf(1)
+		calls := func() string { return string(running.filter("app", chunk).over(chunk)) }
+		first := calls()
+		identity := guest(t, "identity")
+		text := func(text string) string {
+			path := filepath.Join(t.TempDir(), "guest.wat")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		for _, c := range []struct {
+			name string
+			s    settings
+			log  []string // parts of the error; nil if it would start
+		}{
+			{"good", settings{"wasm_path": identity, "function_name": function}, nil},
+			{"no option", settings{"wasm_path": identity}, []string{"function_name", "not set"}},
+			{"bad option", settings{"wasm_path": identity, "function_name": function, "timeout": "abc"}, []string{"timeout", "abc"}},
+			{"no file", settings{"wasm_path": "/nowhere/x.wasm", "function_name": function}, []string{"/nowhere/x.wasm"}},
+			{"garbage", settings{"wasm_path": text("garbage"), "function_name": function}, []string{"guest.wat"}},
+			{"no function", settings{"wasm_path": identity, "function_name": "absent"}, []string{"absent"}},
+			{"unknown import", settings{"wasm_path": guest(t, "unknown_import"), "function_name": function}, []string{"imports"}},
+			{"start function that traps", settings{"wasm_path": guest(t, "start_traps"), "function_name": function, "init_function": "_start"}, []string{"_start failed"}},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				p.takeLogs()
+				i := p.instance(c.s)
+				ret := i.preRun()
+				if c.log == nil && ret != 0 || c.log != nil && ret == 0 {
+					t.Errorf("%d; log: %q", ret, p.takeLogs())
+				}
+				if c.log != nil {
+					p.waitLog(levelError, c.log...)
+				}
+				i.exit()
+			})
+		}
+		if again := calls(); again == first {
+			t.Error("the filter that runs has begun anew")
+		}
+		// What is asked about can start, and be asked about more than once.
+		i := p.instance(settings{"wasm_path": identity, "function_name": function})
+		for range 3 {
+			if ret := i.preRun(); ret != 0 {
+				t.Errorf("%d; log: %q", ret, p.takeLogs())
+			}
+		}
+		if ret := i.init(); ret != 0 {
+			t.Errorf("init = %d; log: %q", ret, p.takeLogs())
+		}
+		same(t, chunk, i.filter("app", chunk).over(chunk))
+	})
+}
+
 func TestOptions(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f family) {
 		p := loaded(t, f)
@@ -303,6 +387,8 @@ func TestOptions(t *testing.T) {
 			name   string
 			change settings // "-" takes an option away
 			log    []string // parts of the error; nil if it is valid
+
+			warning []string
 		}{
 			{name: "defaults"},
 			{name: "upper case names", change: settings{"wasm_path": "-", "WASM_PATH": identity, "Event_Format": "msgpack"}},
@@ -315,9 +401,10 @@ func TestOptions(t *testing.T) {
 			{name: "no such file", change: settings{"wasm_path": "/nowhere/x.wasm"}, log: []string{"wasm_path", "/nowhere/x.wasm"}},
 			{name: "no such function", change: settings{"function_name": "absent"}, log: []string{"function_name", "absent"}},
 			{name: "event_format", change: settings{"event_format": "yaml"}, log: []string{"event_format", "yaml", "json", "msgpack"}},
-			{name: "heap", change: settings{"wasm_heap_size": "-1"}, log: []string{"wasm_heap_size", "-1", "allowed"}},
-			{name: "stack words", change: settings{"wasm_stack_size": "much"}, log: []string{"wasm_stack_size", "much", "allowed"}},
-			{name: "stack too large", change: settings{"wasm_stack_size": "1G"}, log: []string{"wasm_stack_size", "1G", "allowed"}},
+			{name: "limit", change: settings{"memory_limit": "-1"}, log: []string{"memory_limit", "-1", "allowed"}},
+			{name: "heap", change: settings{"wasm_heap_size": "-1"}, warning: []string{"wasm_heap_size", "-1", "16000000"}},
+			{name: "stack words", change: settings{"wasm_stack_size": "much"}, warning: []string{"wasm_stack_size", "much", "4000000"}},
+			{name: "stack too large", change: settings{"wasm_stack_size": "1G"}, warning: []string{"wasm_stack_size", "1G", "4000000"}},
 			{name: "no directory", change: settings{"accessible_paths": "/nowhere"}, log: []string{"accessible_paths", "/nowhere"}},
 			{name: "percent", change: settings{"event_format": "%s%n%s"}, log: []string{"event_format", "%s%n%s"}},
 		} {
@@ -338,6 +425,9 @@ func TestOptions(t *testing.T) {
 				if c.log == nil {
 					if ret != 0 {
 						t.Errorf("init = %d, want 0; log: %q", ret, p.takeLogs())
+					}
+					if c.warning != nil {
+						p.waitLog(levelWarn, append(c.warning, "my_filter")...)
 					}
 					i.exit()
 					return
@@ -573,6 +663,55 @@ func TestCoroutineStack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A guest may use as much stack as it is given, on every kind of stack that it may run
+// on, and what uses more traps.
+func TestLargeStack(t *testing.T) {
+	p := loaded(t, newest)
+	chunk := chunkOf(1)
+	start := func(times int, stack string) instance {
+		return p.ready(guestFile(t, deep(times)), function, settings{"wasm_stack_size": stack, "breaker_failures": "0"})
+	}
+	returns := func(i instance) bool {
+		i.filter("app", chunk)
+		i.exit()
+		return strings.Contains(p.waitLog(0, "1 records: "), "1 returned")
+	}
+	// How deep it gets in 3 MB, within a few percent.
+	fits := 1000
+	for returns(start(fits*2, "3M")) {
+		fits *= 2
+	}
+	for step := fits / 2; step > fits/64; step /= 2 {
+		if returns(start(fits+step, "3M")) {
+			fits += step
+		}
+	}
+	for _, test := range []struct {
+		times    int
+		returned bool
+	}{{fits * 5 / 4, true}, {1 << 30, false}} {
+		i := start(test.times, "4M")
+		for range 3 {
+			same(t, chunk, i.coroutine(24*1024, "app", chunk).over(chunk))
+			same(t, chunk, i.filter("app", chunk).over(chunk))
+		}
+		for _, r := range p.storm(2, []job{{i, "app", chunk}, {i, "app", chunk}, {i, "app", chunk}}) {
+			same(t, chunk, r.over(chunk))
+		}
+		i.exit()
+		want := "12 records: 12 returned, 0 dropped by the guest, 0 failed"
+		if !test.returned {
+			want = "12 records: 0 returned, 0 dropped by the guest, 12 failed (12: the guest trapped)"
+		}
+		p.waitLog(0, want)
+	}
+	// Several instances, each on a thread of its own.
+	i := p.ready(guestFile(t, deep(fits*5/4)), function, settings{"wasm_stack_size": "4M", "workers": "3"})
+	i.filter("app", chunkOf(9))
+	i.exit()
+	p.waitLog(0, "9 records: 9 returned")
 }
 
 // With Daemon On the host forks after it has loaded the plugin. None of the Go

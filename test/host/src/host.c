@@ -32,7 +32,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define MAX_INSTANCES 16
+#define MAX_INSTANCES 64
 #define MAX_CHUNKS    1024
 #define MAX_THREADS   64
 
@@ -288,6 +288,18 @@ static int symbol_of(const char *path, char *symbol, size_t room)
     return strncmp(symbol, "filter_", 7) == 0 ? 0 : -1;
 }
 
+/* What a host with the built-in filter exports, filled in: a plugin must not reach it. */
+#define BUILT_IN "the host's own filter"
+char filter_wasm_plugin[512] = BUILT_IN;
+char filter_wasmtime_plugin[512] = BUILT_IN;
+
+static int own_is_intact(const char *own)
+{
+    static const char intact[512] = BUILT_IN;
+
+    return memcmp(own, intact, sizeof(intact)) == 0;
+}
+
 static void load(char *line)
 {
     char *path = next_text(&line);
@@ -306,6 +318,10 @@ static void load(char *line)
     registration = dlsym(library, symbol);
     if (!registration) {
         fail("registration structure %s is missing", symbol);
+        return;
+    }
+    if (!own_is_intact(filter_wasm_plugin) || !own_is_intact(filter_wasmtime_plugin)) {
+        fail("the plugin wrote into a filter of the host");
         return;
     }
     memcpy(&plugin, registration, sizeof(plugin));
@@ -479,6 +495,23 @@ static void init(char *line)
     }
     ins->initialized = result == 0;
     ok("ret=%i by=plugin context=%i", result, ins->context != NULL);
+}
+
+/* As flb_reload (src/flb_reload.c, v5.1.1) asks before it stops the old pipeline. */
+static void pre_run(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    int result = 0;
+
+    if (ins->log_level == -1) {
+        ins->log_level = LOG_INFO;
+    }
+#if FAMILY >= FAMILY_2_2
+    if (plugin.cb_pre_run) {
+        result = plugin.cb_pre_run(ins, config, NULL);
+    }
+#endif
+    ok("ret=%i context=%i", result, ins->context != NULL);
 }
 
 static void exit_instance(char *line)
@@ -775,10 +808,28 @@ static void on_signal(int number)
     }
 }
 
+static volatile sig_atomic_t handlers; /* that run, one within the other */
+static volatile sig_atomic_t most_handlers;
+
+static void on_number(int number)
+{
+    handlers++;
+    if (handlers > most_handlers) {
+        most_handlers = handlers;
+    }
+    if (number == SIGTERM || number == SIGHUP) {
+        /* Another one that comes meanwhile, to this thread. */
+        pthread_kill(pthread_self(), number == SIGTERM ? SIGCONT : SIGTERM);
+    }
+    on_signal(number);
+    handlers--;
+}
+
 static void take_signals(void)
 {
-    signal(SIGHUP, on_signal);
-    signal(SIGCONT, on_signal);
+    signal(SIGTERM, on_number);
+    signal(SIGHUP, on_number);
+    signal(SIGCONT, on_number);
     signal(SIGSEGV, on_signal);
     signal(SIGFPE, on_signal);
 }
@@ -792,8 +843,9 @@ static void signals(char *line)
 
 static void raise_signal(char *line)
 {
+    most_handlers = 0;
     kill(getpid(), next_int(&line));
-    ok("raised");
+    ok("raised handlers=%i", (int) most_handlers);
 }
 
 #ifndef PLAIN_MALLOC
@@ -969,6 +1021,7 @@ static const struct {
     {"map", show_map},
     {"new", new_instance},
     {"set", set_property},
+    {"prerun", pre_run},
     {"init", init},
     {"chunk", add_chunk},
     {"filter", filter},

@@ -1,4 +1,4 @@
-package guest
+package fast
 
 import (
 	"bytes"
@@ -41,42 +41,42 @@ func addCorpus(f *testing.F, target string) {
 	}
 }
 
-// FuzzLaneEncode holds what lanes write to what package transcode writes.
-func FuzzLaneEncode(f *testing.F) {
+// FuzzWriteJSON holds what C writes to what package transcode writes.
+func FuzzWriteJSON(f *testing.F) {
 	addCorpus(f, "FuzzAppendJSON")
 	f.Fuzz(func(t *testing.T, in []byte) {
-		got, n, ok := Encode(nil, in)
+		got, n, ok := WriteJSON(nil, in)
 		if !ok {
 			return
 		}
 		want, rest, err := transcode.AppendJSON(nil, in)
 		if err != nil || !bytes.Equal(got, want) || n != len(in)-len(rest) {
-			t.Fatalf("Encode(%x) = %q, %d bytes read; AppendJSON: %q, %d, %v", in, got, n, want, len(in)-len(rest), err)
+			t.Fatalf("WriteJSON(%x) = %q, %d bytes read; AppendJSON: %q, %d, %v", in, got, n, want, len(in)-len(rest), err)
 		}
 	})
 }
 
-// FuzzLaneDecode is FuzzLaneEncode for the way back.
-func FuzzLaneDecode(f *testing.F) {
+// FuzzReadJSON is FuzzWriteJSON for the way back.
+func FuzzReadJSON(f *testing.F) {
 	addCorpus(f, "FuzzAppendMsgpack")
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const depth = 31
-		got, ok := Decode(nil, in, depth, nil)
+		got, ok := ReadJSON(nil, in, depth, nil)
 		if !ok {
 			return
 		}
 		want, _, err := transcode.AppendMsgpack(nil, in, depth)
 		if err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("Decode(%q) = %x; AppendMsgpack: %x, %v", in, got, want, err)
+			t.Fatalf("ReadJSON(%q) = %x; AppendMsgpack: %x, %v", in, got, want, err)
 		}
 	})
 }
 
-// FuzzLaneDecodeReply is FuzzLaneDecode for a reply to a record that it may repeat, or
+// FuzzReadReply is FuzzReadJSON for a reply to a record that it may repeat, or
 // parts of it: whether it does makes no difference. The reply is json with the parts of
 // the record's JSON in it that edits say, three bytes each: a place in json, and where
 // the part begins and ends.
-func FuzzLaneDecodeReply(f *testing.F) {
+func FuzzReadReply(f *testing.F) {
 	for text := range records.Generate(20, 4) {
 		body, _, err := transcode.AppendMsgpack(nil, text, 31)
 		if err != nil {
@@ -93,7 +93,7 @@ func FuzzLaneDecodeReply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body, json, edits []byte) {
 		const depth = 31
-		text, n, ok := Encode(nil, body)
+		text, n, ok := WriteJSON(nil, body)
 		if !ok {
 			return
 		}
@@ -121,17 +121,17 @@ func FuzzLaneDecodeReply(f *testing.F) {
 		}
 		reply = append(reply, json[from:]...)
 
-		got, ok := Decode(nil, reply, depth, body)
-		alone, okAlone := Decode(nil, reply, depth, nil)
+		got, ok := ReadJSON(nil, reply, depth, body)
+		alone, okAlone := ReadJSON(nil, reply, depth, nil)
 		if ok != okAlone || !bytes.Equal(got, alone) {
-			t.Fatalf("Decode(%q) = %x, %v; knowing of %x: %x, %v", reply, alone, okAlone, body, got, ok)
+			t.Fatalf("ReadJSON(%q) = %x, %v; knowing of %x: %x, %v", reply, alone, okAlone, body, got, ok)
 		}
 		if !ok {
 			return
 		}
 		want, _, err := transcode.AppendMsgpack(nil, reply, depth)
 		if err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("Decode(%q) = %x; AppendMsgpack: %x, %v", reply, got, want, err)
+			t.Fatalf("ReadJSON(%q) = %x; AppendMsgpack: %x, %v", reply, got, want, err)
 		}
 	})
 }
@@ -166,14 +166,14 @@ func TestRepliesThatOnlySeemToRepeat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := []byte("\x82" + key + c.value + "\xa1z\x01")
-			if text, _, ok := Encode(nil, body); !ok || string(text) != `{"abcdefgh":`+c.before+`,"z":1}` {
-				t.Fatalf("Encode(%x) = %s, %v", body, text, ok)
+			if text, _, ok := WriteJSON(nil, body); !ok || string(text) != `{"abcdefgh":`+c.before+`,"z":1}` {
+				t.Fatalf("WriteJSON(%x) = %s, %v", body, text, ok)
 			}
 			reply := []byte(`{"abcdefgh":` + c.after + `,"k":2}`)
-			got, ok := Decode(nil, reply, 31, body)
+			got, ok := ReadJSON(nil, reply, 31, body)
 			want, _, err := transcode.AppendMsgpack(nil, reply, 31)
 			if !ok || err != nil || !bytes.Equal(got, want) {
-				t.Errorf("Decode(%s) = %x, %v; want %x, %v", reply, got, ok, want, err)
+				t.Errorf("ReadJSON(%s) = %x, %v; want %x, %v", reply, got, ok, want, err)
 			}
 		})
 	}
@@ -182,21 +182,21 @@ func TestRepliesThatOnlySeemToRepeat(t *testing.T) {
 // A record that nests deeper than a reply may is not repeated inside of another.
 func TestRepeatedDepth(t *testing.T) {
 	body := []byte("\x81\xa8abcdefgh" + strings.Repeat("\x91", 29) + "\x05")
-	text, _, ok := Encode(nil, body)
+	text, _, ok := WriteJSON(nil, body)
 	if !ok {
 		t.Fatal("not encoded")
 	}
 	for wraps := range 4 {
 		reply := []byte(strings.Repeat(`{"r":`, wraps) + string(text) + strings.Repeat("}", wraps))
 		_, _, err := transcode.AppendMsgpack(nil, reply, 31)
-		if _, ok := Decode(nil, reply, 31, body); ok != (err == nil) {
+		if _, ok := ReadJSON(nil, reply, 31, body); ok != (err == nil) {
 			t.Errorf("%d times: %v, %v", wraps, ok, err)
 		}
 	}
 }
 
-// Ordinary records don't stop lanes.
-func TestLanesTakeOrdinaryRecords(t *testing.T) {
+// Ordinary records are not declined.
+func TestOrdinaryRecords(t *testing.T) {
 	for text := range records.Generate(2000, 3) {
 		packed, _, err := transcode.AppendMsgpack(nil, text, 31)
 		if err != nil {
@@ -206,17 +206,17 @@ func TestLanesTakeOrdinaryRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, n, ok := Encode(nil, packed); !ok || n != len(packed) || !bytes.Equal(got, want) {
-			t.Fatalf("Encode of %s: %s, %d of %d bytes, %v", text, got, n, len(packed), ok)
+		if got, n, ok := WriteJSON(nil, packed); !ok || n != len(packed) || !bytes.Equal(got, want) {
+			t.Fatalf("WriteJSON of %s: %s, %d of %d bytes, %v", text, got, n, len(packed), ok)
 		}
-		if got, ok := Decode(nil, want, 31, nil); !ok || !bytes.Equal(got, packed) {
-			t.Fatalf("Decode of %s: %x, %v", want, got, ok)
+		if got, ok := ReadJSON(nil, want, 31, nil); !ok || !bytes.Equal(got, packed) {
+			t.Fatalf("ReadJSON of %s: %x, %v", want, got, ok)
 		}
 	}
 }
 
 // Floats of all sizes are written as strconv has them.
-func TestEncodeFloats(t *testing.T) {
+func TestWriteFloats(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 200_000 {
 		f := math.Float64frombits(random.Uint64())
@@ -228,7 +228,7 @@ func TestEncodeFloats(t *testing.T) {
 		case 3:
 			f = float64(random.IntN(1_000_000)) / math.Pow(10, float64(random.IntN(12)))
 		}
-		got, _, ok := Encode(nil, mp.AppendFloat64(nil, f))
+		got, _, ok := WriteJSON(nil, mp.AppendFloat64(nil, f))
 		if !ok {
 			if math.Float64bits(f)<<12 != 0 {
 				t.Fatalf("%v was not written", f)
@@ -240,17 +240,17 @@ func TestEncodeFloats(t *testing.T) {
 		}
 		want, _, err := transcode.AppendJSON(nil, mp.AppendFloat64(nil, f))
 		if err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("Encode(%v) = %s, want %s, %v", f, got, want, err)
+			t.Fatalf("WriteJSON(%v) = %s, want %s, %v", f, got, want, err)
 		}
-		back, ok := Decode(nil, append(append([]byte(`{"f":`), got...), '}'), 1, nil)
+		back, ok := ReadJSON(nil, append(append([]byte(`{"f":`), got...), '}'), 1, nil)
 		if !ok || !bytes.Equal(back[3:], mp.AppendFloat64(nil, f)) {
-			t.Fatalf("Decode(%s) = %x, %v", got, back, ok)
+			t.Fatalf("ReadJSON(%s) = %x, %v", got, back, ok)
 		}
 	}
 }
 
 // Decimals of up to 19 digits are read as strconv reads them.
-func TestDecodeFloats(t *testing.T) {
+func TestReadFloats(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200_000 {
 		digits := strconv.FormatUint(random.Uint64()>>random.IntN(64), 10)
@@ -270,9 +270,9 @@ func TestDecodeFloats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, ok := Decode(nil, []byte(`{"f":`+text+`}`), 1, nil)
+		got, ok := ReadJSON(nil, []byte(`{"f":`+text+`}`), 1, nil)
 		if !ok || !bytes.Equal(got[3:], mp.AppendFloat64(nil, want)) {
-			t.Fatalf("Decode(%s) = %x, %v; want %x", text, got, ok, mp.AppendFloat64(nil, want))
+			t.Fatalf("ReadJSON(%s) = %x, %v; want %x", text, got, ok, mp.AppendFloat64(nil, want))
 		}
 	}
 }

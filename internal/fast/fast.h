@@ -1,0 +1,97 @@
+// The hot path: from a chunk to what a guest is given, and from its reply to a chunk.
+//
+// These functions do what packages chunk, mp and transcode define, for what log records are
+// made of, and decline everything else, malformed or rare: then Go decides. What they do write
+// is byte for byte what those packages write; fuzz targets hold them to that. They know neither
+// Fluent Bit nor wasmtime, allocate nothing, and read nothing beyond the end that they are given.
+
+#ifndef FLBWT_FAST_H
+#define FLBWT_FAST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- Events: event.c
+
+// How deep containers may nest in an event: chunk.MaxDepth.
+enum { FLBWT_EVENT_DEPTH = 128 };
+
+// An ordinary event, as offsets in the chunk.
+typedef struct {
+    size_t header, header_len; // time and metadata
+    size_t body, next;         // next is for the caller to set, who finds the end of the body
+    uint32_t sec, nsec;
+} flbwt_event;
+
+// flbwt_read_event reads an event of data[at..size) up to its body, which is a map. False: it is
+// no ordinary record.
+bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e);
+
+// ---- Records between MessagePack and JSON: json_write.c, json_read.c
+
+enum {
+    // Containers deeper than this are left to package transcode.
+    FLBWT_JSON_DEPTH = 64,
+    // What n bytes may become: so many times n, and some more.
+    FLBWT_JSON_GROWTH = 6,
+    FLBWT_MSGPACK_GROWTH = 3,
+    FLBWT_GROWTH_ROOM = 64,
+    // A record with more members is decoded in full.
+    FLBWT_MEMBERS = 32,
+};
+
+// A flbwt_record is a record in both of its forms. Most replies repeat members of the
+// record that they answer; what is repeated letter for letter need not be decoded, for
+// its MessagePack is at hand.
+//
+// Member i is json[json_at[i]..json_at[i+1]-1), without the ',' or '}' behind it, and
+// body[body_at[i]..body_at[i+1]).
+typedef struct {
+    const uint8_t *json, *body;
+    int depth;        // how deep its containers nest
+    bool lossy;       // it holds what JSON does not: a reply is not its JSON alone
+    unsigned members; // 0: not noted, or its JSON decodes to something else than body
+    uint64_t starts;  // how their JSON starts: tells most that no member is
+    uint32_t json_at[FLBWT_MEMBERS + 1], body_at[FLBWT_MEMBERS + 1];
+} flbwt_record;
+
+// flbwt_write_json writes the MessagePack value at in, which ends at end at the latest,
+// as JSON to out, where there is room for FLBWT_JSON_GROWTH times the length of the
+// value and FLBWT_GROWTH_ROOM bytes more. It answers where the JSON ends, and sets
+// *after to what follows the value and *record to what it is; NULL if it does not do
+// it.
+uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out,
+                          const uint8_t **after, flbwt_record *record);
+
+// flbwt_read_json writes the JSON object that begins in[0..end), behind white space, as
+// MessagePack to out, where there is room for FLBWT_MSGPACK_GROWTH times end - in
+// and FLBWT_GROWTH_ROOM bytes more. It answers where the MessagePack ends; NULL if
+// it does not do it. Containers may nest depth deep. Up to readable, which is not
+// below end, memory may be read. What it writes does not depend on record, which is
+// what the object may repeat; NULL if that is not known.
+uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,
+                         const flbwt_record *record, uint8_t *out);
+
+// flbwt_span_json returns the length of the JSON object or array at the start of p[0..n),
+// leading blanks included; 0 if p starts with anything else, or if the value does not end in p.
+// It only finds where the value ends.
+size_t flbwt_span_json(const uint8_t *p, size_t n);
+
+// ---- MessagePack: msgpack.c
+
+// flbwt_skip returns what follows the MessagePack value at p, having checked all of it; NULL if
+// it is invalid, does not end before end, or nests deeper than depth. *containers is how many
+// containers it is made of, or more than depth.
+const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth, unsigned *containers);
+
+// flbwt_skip_reply does the same with a map that may begin with the pairs of in: a map that has
+// been skipped, and need not be gone through again.
+const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth, const uint8_t *in,
+                                size_t in_len, unsigned in_containers);
+
+// flbwt_span_msgpack returns the length of the MessagePack value at the start of p[0..n), valid
+// or not; 0 if it does not end there.
+size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
+
+#endif

@@ -1,0 +1,101 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+)
+
+// The filter's instance of the module: when it has to go, and the next one.
+
+// giveUp gives the instance up if err, which Lane.TakeError has returned, says so. The last record
+// has been answered.
+func (f *Filter) giveUp(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, guest.ErrRecycle):
+		f.recycle()
+	default: // in free, after its answer
+		f.logTrap(err, func() string { return fmt.Sprintf("free: %v; the instance is given up", err) }, ", in free")
+		f.breaker.stopped(1)
+		f.discard()
+	}
+}
+
+// giveUpAfter does so after a record with no answer: a trap, a timeout, or no memory.
+func (f *Filter) giveUpAfter(outcome guest.Outcome, err error) {
+	switch {
+	case outcome == guest.NoMemory && errors.Is(err, guest.ErrRecycle):
+		f.breaker.stopped(1)
+	case outcome == guest.NoMemory:
+		f.giveUp(err)
+		return
+	default:
+		f.logTrap(err, func() string {
+			return fmt.Sprintf("record %s: function %s: %v; the instance is given up", f.fate(), hostlog.Name(f.config.Function), err)
+		}, "")
+		weight := 1
+		if outcome == guest.TimedOut {
+			weight = timeoutWeight
+		}
+		f.breaker.stopped(weight)
+	}
+	f.discard()
+}
+
+// logTrap logs why a guest has stopped. Each kind is a cause of its own: a guest that both traps
+// and hangs has a line for either.
+func (f *Filter) logTrap(err error, line func() string, where string) {
+	kind := "trap"
+	if e := (*guest.TrapError)(nil); errors.As(err, &e) {
+		kind = e.Kind
+	}
+	f.log.limited(Error, kind+where, line)
+}
+
+// leastBetweenRecycles is how many records an instance should last: one that has
+// less gets more memory, so that replacing it never becomes all that is done.
+const leastBetweenRecycles = 1000
+
+// recycle gives up an instance whose memory has grown.
+func (f *Filter) recycle() {
+	age := f.records() - f.born
+	if age < leastBetweenRecycles {
+		f.config.RecycleMemoryBytes *= 2
+		if f.config.RecycleMemoryBytes >= f.limit {
+			f.config.RecycleMemoryBytes = 0
+		}
+		f.log.always(Warn, fmt.Sprintf(
+			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", age))
+	}
+	f.count.Recycled++
+	f.discard()
+}
+
+// records is how many records the guest has been called for.
+func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Counts().Records }
+
+// discard gives the instance up; the next record gets another one.
+func (f *Filter) discard() {
+	f.count.GivenUp++
+	f.lane.Attach(nil)
+	f.instance.Close()
+	f.instance = nil
+}
+
+// replace makes another instance. If it can't, the log says why.
+func (f *Filter) replace() bool {
+	instance, err := f.module.NewInstance(f.config)
+	if err != nil {
+		f.log.limited(Error, "no instance", func() string {
+			return fmt.Sprintf("the module can't be instantiated again: %v", err)
+		})
+		return false
+	}
+	f.instance = instance
+	f.lane.Attach(instance)
+	f.born = f.records()
+	return true
+}

@@ -1,0 +1,29 @@
+// What modules may import, as tables from which the Go side makes their types.
+
+#ifndef FLBWT_IMPORT_H
+#define FLBWT_IMPORT_H
+
+#include "call.h"
+
+// flbwt_import is one function of the host. Its types are those of parameters, ':' and
+// of the result: i for i32, I for i64, F for f64; a blank stands between the types that
+// one name may have.
+typedef struct {
+    const char *module, *name, *types;
+    void *(*function)(void *guest, void *caller, wasmtime_val_raw_t *values, size_t n);
+} flbwt_import;
+
+// flbwt_imports answers the i-th table and its length, NULL behind the last one. Tables
+// may share a module, and names if their types differ.
+const flbwt_import *flbwt_imports(size_t i, size_t *len);
+
+extern const flbwt_import *const flbwt_libc, *const flbwt_script, *const flbwt_wasi_imports;
+extern const size_t flbwt_libc_len, flbwt_script_len, flbwt_wasi_imports_len;
+
+// flbwt_import_define gives a function to a wasmtime_linker_t, as one of that type (a
+// wasm_functype_t, one of its types) for that guest, which has to outlive the store. It
+// answers an error or NULL.
+void *flbwt_import_define(void *linker, const flbwt_import *import, const void *type,
+                          flbwt_guest *guest);
+
+#endif

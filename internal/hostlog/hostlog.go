@@ -1,0 +1,130 @@
+// Package hostlog makes text fit for a line of a log or a terminal. What a module, a
+// record or a far side says reaches either only through it: it can't end the line, move
+// the cursor, turn the direction of writing or hide.
+package hostlog
+
+import (
+	"bytes"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// MaxTextBytes bounds what one message quotes of somebody else's text.
+	MaxTextBytes = 1024
+
+	// MaxLineBytes bounds a line as a whole.
+	MaxLineBytes = 16 << 10
+
+	// maxNameBytes bounds a name within a message.
+	maxNameBytes = 200
+
+	// maxNames bounds how many names a message lists.
+	maxNames = 10
+)
+
+// Printable answers text as one line of printable characters. Bytes that are control
+// characters of ASCII, or not UTF-8, are written as \xNN, all else that is not printable
+// (controls, marks of direction, characters without width or that only look like a
+// space) as \u{N}. Of more than most bytes the rest is counted only.
+func Printable(text string, most int) string {
+	text, cut := cutAt(text, most)
+	if cut == 0 && isPrintable(text) {
+		return text
+	}
+	b := appendPrintable(make([]byte, 0, len(text)+32), text, false)
+	if cut > 0 {
+		b = fmt.Appendf(b, " (%d more bytes)", cut)
+	}
+	return string(b)
+}
+
+// Line is Printable for a line that is complete.
+func Line(text string) string { return Printable(text, MaxLineBytes) }
+
+// Quote answers text in quotes, so that it is clear where it ends: as Printable, and
+// with \" and \\ for the two that mean something there.
+func Quote(text string, most int) string {
+	text, cut := cutAt(text, most)
+	b := append(appendPrintable([]byte{'"'}, text, true), '"')
+	if cut > 0 {
+		b = fmt.Appendf(b, " (%d more bytes)", cut)
+	}
+	return string(b)
+}
+
+// Name answers the name of an import or export: as it is if it can't be mistaken for
+// anything else in a message, else in quotes.
+func Name(name string) string {
+	if name != "" && len(name) <= maxNameBytes && strings.Trim(name, plainInNames) == "" {
+		return name
+	}
+	return Quote(name, maxNameBytes)
+}
+
+const plainInNames = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$:-"
+
+// List joins the items, worded by text, and of many only the first few with a count of
+// the others.
+func List[T any](items []T, text func(T) string) string {
+	var list []string
+	for _, item := range items[:min(len(items), maxNames)] {
+		list = append(list, text(item))
+	}
+	joined := strings.Join(list, ", ")
+	if more := len(items) - len(list); more > 0 {
+		joined += fmt.Sprintf(" and %d more", more)
+	}
+	return joined
+}
+
+// Panic logs a panic of this program, line by line: what it says, and the stack of the
+// goroutine that calls.
+func Panic(log func(line string), doing string, value any) {
+	log(fmt.Sprintf("%s: panic: %v", doing, value))
+	for line := range bytes.Lines(debug.Stack()) {
+		log(strings.ReplaceAll(strings.TrimRight(string(line), "\n"), "\t", "    "))
+	}
+}
+
+// cutAt cuts text to most bytes, not within a character, and answers how many are gone.
+func cutAt(text string, most int) (string, int) {
+	if len(text) <= most {
+		return text, 0
+	}
+	end := most
+	for end > 0 && end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end], len(text) - end
+}
+
+func isPrintable(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < ' ' || c > '~' {
+			return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+		}
+	}
+	return true
+}
+
+func appendPrintable(b []byte, text string, quoted bool) []byte {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1, r < ' ', r == 0x7f:
+			b = fmt.Appendf(b, `\x%02x`, text[0])
+		case quoted && (r == '"' || r == '\\'):
+			b = append(b, '\\', text[0])
+		case !unicode.IsPrint(r):
+			b = fmt.Appendf(b, `\u{%x}`, r)
+		default:
+			b = append(b, text[:size]...)
+		}
+		text = text[size:]
+	}
+	return b
+}

@@ -1,0 +1,80 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// loadUnder loads the plugin and filters with it in a host that a shell starts after setup, and
+// answers its exit code and what it writes.
+func loadUnder(t *testing.T, setup string, more ...string) (int, string) {
+	t.Helper()
+	commands := append([]string{"load " + enhex(filepath.Join(objectDir, filterWasmtime))}, more...)
+	cmd := exec.Command("sh", "-c", setup+`; exec "$0"`, newest.binary())
+	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
+	out, _ := cmd.CombinedOutput()
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// What the environment says to Go's runtime does not end the host.
+func TestEnvironmentOfTheRuntime(t *testing.T) {
+	for _, c := range []struct {
+		variable string
+		ignored  bool
+	}{
+		{"GOMEMLIMIT=abc", true},
+		{"GOMEMLIMIT=-1", true},
+		{"GOMEMLIMIT=1e9", true},
+		{"GOMEMLIMIT=1G", true},
+		{"GOMEMLIMIT=99999999TiB", true},
+		{"GOMEMLIMIT=99999999999999999999", true},
+		{"GOMEMLIMIT=" + strings.Repeat("9", 10_000), true},
+		{"GOMEMLIMIT=100MiB", false},
+		{"GOMEMLIMIT=100000000", false},
+		{"GOMEMLIMIT=off", false},
+		{"GOMEMLIMIT=", false},
+		{"GODEBUG=fips140=bogus", true},
+		{"GODEBUG=x=1,fips140=bogus,y=2", true},
+		{"GODEBUG=fips140=off,x", false},
+		{"GODEBUG=,,=,x", false},
+		{"GOGC=abc", false},
+		{"GOMAXPROCS=abc", false},
+	} {
+		t.Run(fmt.Sprintf("%.40s", c.variable), func(t *testing.T) {
+			code, out := loadUnder(t, "export '"+c.variable+"'")
+			if code != 0 || !strings.Contains(out, "ok name=") {
+				t.Fatalf("exit code %d: %.2000s", code, out)
+			}
+			name, _, _ := strings.Cut(c.variable, "=")
+			if got := strings.Contains(out, name) && strings.Contains(out, "ignored"); got != c.ignored {
+				t.Errorf("ignored: %v, want %v: %.2000s", got, c.ignored, out)
+			}
+		})
+	}
+}
+
+// A process with too little address space for Go's runtime ends with one line, and no trace.
+func TestAddressSpace(t *testing.T) {
+	for _, kB := range []int{300_000, 500_000, 800_000} {
+		code, out := loadUnder(t, fmt.Sprintf("ulimit -v %d", kB))
+		if code != 1 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "address space") || !strings.Contains(out, "ulimit -v") {
+			t.Errorf("%d kB: exit code %d: %.2000s", kB, code, out)
+		}
+	}
+	dir := t.TempDir()
+	module := filepath.Join(dir, "guest.wat")
+	if err := os.WriteFile(module, []byte(`(module (memory (export "memory") 1)
+		(func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// With as much, the library is loaded, and a memory of a guest is too large.
+	code, out := loadUnder(t, "ulimit -v 3000000", "new",
+		"set 0 "+enhex("wasm_path")+" "+enhex(module), "set 0 "+enhex("function_name")+" "+enhex("filter"), "init 0")
+	if code != 0 || !strings.Contains(out, "ok ret=-1") {
+		t.Errorf("exit code %d: %.2000s", code, out)
+	}
+}
