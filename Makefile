@@ -5,7 +5,7 @@
 GO ?= go
 BUILD := build
 SO := $(BUILD)/flb-filter_wasmtime.so
-DOORS := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
+ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -29,7 +29,7 @@ build: ## builds the plugin and the command into build/
 	$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(SO) .
 	@rm -f $(SO:.so=.h)
 	@# Links, not copies: two copies in one process are two Go runtimes.
-	@for door in $(DOORS); do ln -f $(SO) $$door; done
+	@for alias in $(ALIASES); do ln -f $(SO) $$alias; done
 	$(GO) build $(GOFLAGS_BUILD) -o $(COMMAND) ./cmd/flb-wasmtime
 
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
@@ -53,7 +53,7 @@ ubsan: ## runs the tests of the C code with gcc's sanitizer of undefined behavio
 	$(UBSAN) $(GO) test ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
 	$(UBSAN) $(GO) build -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
-	@for door in $(notdir $(DOORS)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$door; done
+	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$alias; done
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan $(GO) test -count=1 -short ./test/host
 
 lint: ## vet, staticcheck, gofmt
@@ -87,7 +87,7 @@ bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	@# Another build, whose functions have names.
 	@mkdir -p $(BUILD)/bench
 	$(GO) build -ldflags='-extldflags "-Wl,--version-script=$(CURDIR)/exports.map"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
-	@for door in $(notdir $(DOORS)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$door; done
+	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$alias; done
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
 		$(if $(BENCH_MARKDOWN),-markdown $(BENCH_MARKDOWN))

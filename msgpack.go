@@ -1,7 +1,7 @@
 package main
 
 // #include <string.h>
-// #include "border.h"
+// #include "plugin.h"
 import "C"
 
 import "unsafe"
@@ -17,7 +17,7 @@ func borrow(p unsafe.Pointer, size C.size_t) []byte {
 // runChunk filters a chunk, or goes on with one that the instance's lane could not go
 // through by itself. If it was modified, *out is what takes its place, in memory from
 // the allocator that the host frees with: NULL if nothing is left.
-func (h *hosted) runChunk(tag, data []byte, out *unsafe.Pointer, outSize *C.size_t) C.int {
+func (h *filterInstance) runChunk(tag, data []byte, out *unsafe.Pointer, outSize *C.size_t) C.int {
 	result, modified := h.filter.Run(tag, data)
 	if !modified {
 		return C.FLB_FILTER_NOTOUCH

@@ -1,16 +1,16 @@
 // The plugin: a filter and an output for stock Fluent Bit, loaded with -e, that
 // run WebAssembly guests on wasmtime.
 //
-// This file has what the border calls (host.c, worker.c, output.c). The way of a
+// This file has what the border calls (filter_abi.c, stack.c, output_abi.c). The way of a
 // chunk from here: wasm_host.go, msgpack.go, internal/filter, internal/chunk,
-// internal/transcode, internal/guest; for the output: output_host.go,
+// internal/transcode, internal/guest; for the output: output_instance.go,
 // internal/output, internal/forward.
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
 // #cgo LDFLAGS: -Wl,-Bsymbolic-functions
 // #include <stdlib.h>
-// #include "border.h"
+// #include "plugin.h"
 import "C"
 
 import (
@@ -40,7 +40,7 @@ func flbwtCheck(inst *C.struct_instance) (result C.int) {
 //export flbwtStart
 func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
 	defer logPanic(errorLog(inst), "start")
-	h, err := newHosted(inst)
+	h, err := newFilterInstance(inst)
 	if err != nil {
 		errorLog(inst)(err.Error())
 		return 0
@@ -54,7 +54,7 @@ func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
 //export flbwtFilter
 func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsafe.Pointer,
 	size C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
-	h := cgo.Handle(handle).Value().(*hosted)
+	h := cgo.Handle(handle).Value().(*filterInstance)
 	result = C.FLB_FILTER_NOTOUCH
 	defer logPanic(h.errorLog, "filter")
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
@@ -64,14 +64,14 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 //
 //export flbwtStop
 func flbwtStop(handle C.uintptr_t) {
-	h := cgo.Handle(handle).Value().(*hosted)
+	h := cgo.Handle(handle).Value().(*filterInstance)
 	defer cgo.Handle(handle).Delete()
 	defer logPanic(h.errorLog, "exit")
 	h.filter.Close()
 }
 
 // FLBPluginRegister is what the Go proxy of Fluent Bit calls first when the
-// object is loaded as out_wasmtime.so. What it calls later is in output.c, which
+// object is loaded as out_wasmtime.so. What it calls later is in output_abi.c, which
 // hands the calls on to flbwtOutput.
 //
 //export FLBPluginRegister
@@ -85,7 +85,7 @@ func FLBPluginRegister(def unsafe.Pointer) C.int {
 // job is finished by border_output_done, from wherever.
 //
 //export flbwtOutput
-func flbwtOutput(job *C.struct_output_job) { go serve(job) }
+func flbwtOutput(job *C.struct_output_job) { go handleOutputJob(job) }
 
 // main is not called in a shared object.
 func main() {}

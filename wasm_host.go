@@ -1,6 +1,6 @@
 package main
 
-// #include "border.h"
+// #include "plugin.h"
 import "C"
 
 import (
@@ -12,9 +12,9 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
-// hosted is a filter instance of the host with its guest. One thread at a
-// time runs it (worker.c).
-type hosted struct {
+// filterInstance is a filter instance of the host with its guest. One thread at a
+// time runs it (stack.c).
+type filterInstance struct {
 	filter   *filter.Filter
 	errorLog func(line string)
 }
@@ -34,8 +34,8 @@ func check(inst *C.struct_instance) error {
 	return filter.Check(o)
 }
 
-// newHosted reads the instance's properties and starts its guest.
-func newHosted(inst *C.struct_instance) (*hosted, error) {
+// newFilterInstance reads the instance's properties and starts its guest.
+func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	o, err := parse(inst)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func newHosted(inst *C.struct_instance) (*hosted, error) {
 	}
 	inst.lane = (*C.flbwt_lane)(f.Lane())
 	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
-	return &hosted{filter: f, errorLog: errorLog(inst)}, nil
+	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
 }
 
 // property answers what the user set for an option.

@@ -24,11 +24,11 @@ func TestConfigMap(t *testing.T) {
 }
 
 // configMap is a table as config map entries.
-func configMap(door string, table []Option) string {
+func configMap(kind string, table []Option) string {
 	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST",
 		Time: "CONFIG_MAP_TIME", Int: "CONFIG_MAP_INT", Bool: "CONFIG_MAP_BOOL"}
 	var b strings.Builder
-	b.WriteString("// The " + door + "'s options as config map entries. Made from internal/options by\n" +
+	b.WriteString("// The " + kind + "'s options as config map entries. Made from internal/options by\n" +
 		"// go test ./internal/options -update\n\n")
 	for _, o := range table {
 		def := "NULL"

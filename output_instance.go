@@ -1,6 +1,6 @@
 package main
 
-// #include "border.h"
+// #include "plugin.h"
 import "C"
 
 import (
@@ -19,9 +19,9 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/output"
 )
 
-// hostedOutput is an output instance of the host, and its context. The output
+// outputInstance is an output instance of the host, and its context. The output
 // package of fluent-bit-go keeps contexts for ever: this one lets go of the output.
-type hostedOutput struct {
+type outputInstance struct {
 	ins *C.struct_flb_output_instance
 
 	mu     sync.Mutex
@@ -33,8 +33,8 @@ var outputHost = output.Host{
 	Silent: func() time.Duration { return time.Duration(C.border_engine_silent()) },
 }
 
-// serve does what a call of the host asks for. It runs on a goroutine of its own.
-func serve(job *C.struct_output_job) {
+// handleOutputJob does what a call of the host asks for. It runs on a goroutine of its own.
+func handleOutputJob(job *C.struct_output_job) {
 	result, ins := C.int(output.Error), (*C.struct_flb_output_instance)(nil)
 	var lines []output.Line
 	defer func() {
@@ -54,7 +54,7 @@ func serve(job *C.struct_output_job) {
 		result = C.int(output.OK)
 		return
 	}
-	h, _ := fluentbit.FLBPluginGetContext(job.context).(*hostedOutput)
+	h, _ := fluentbit.FLBPluginGetContext(job.context).(*outputInstance)
 	if h == nil {
 		return
 	}
@@ -95,7 +95,7 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 	if err != nil {
 		return lines, err
 	}
-	fluentbit.FLBPluginSetContext(plugin, &hostedOutput{ins: ins, output: o})
+	fluentbit.FLBPluginSetContext(plugin, &outputInstance{ins: ins, output: o})
 	return lines, nil
 }
 

@@ -1,13 +1,13 @@
 // The border to Fluent Bit: what the host calls, and what it is asked for.
 //
-// host.c   the symbols that Fluent Bit looks up, in the layout of the host that
+// filter_abi.c   the symbols that Fluent Bit looks up, in the layout of the host that
 //          loads the object, and the callbacks behind them
-// worker.c where Go and the guest run: on the thread that calls; if that is a coroutine
+// stack.c where Go and the guest run: on the thread that calls; if that is a coroutine
 //          with a stack of 24 KiB, the guest has another stack, and Go the instance's thread
-// output.c what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
+// output_abi.c what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 
-#ifndef FLBWT_BORDER_H
-#define FLBWT_BORDER_H
+#ifndef FLBWT_PLUGIN_H
+#define FLBWT_PLUGIN_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -64,7 +64,7 @@ struct log_line {
 
 enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_STOP };
 
-// job is a call of the host, on its way to the worker. It lives on the caller's
+// job is a call of the host, on its way to the guest. It lives on the caller's
 // stack; what it points at is borrowed for as long as the caller waits.
 struct job {
     enum job_kind kind;
@@ -80,14 +80,14 @@ struct job {
     struct log_line *lines, **lines_end;
 };
 
-// worker_start starts the instance's thread; 0, or an errno.
-int worker_start(struct instance *inst);
+// start_instance_thread starts the instance's thread; 0, or an errno.
+int start_instance_thread(struct instance *inst);
 
-// worker_call has the job done. Any thread may call, several at once too. A JOB_STOP
+// run_job has the job done. Any thread may call, several at once too. A JOB_STOP
 // ends the instance's thread.
-void worker_call(struct instance *inst, struct job *job);
+void run_job(struct instance *inst, struct job *job);
 
-// What the Go side asks for, on the worker's thread while a job runs.
+// What the Go side asks for, on the instance's thread while a job runs.
 const char *border_property(struct instance *inst, const char *name); // NULL if not set
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
@@ -95,7 +95,7 @@ void border_append_line(struct log_line ***end, int level, const char *text, siz
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// plugin_thread starts a thread with a worker's stack and signals; 0, or an errno.
+// plugin_thread starts a thread with a stack that guests may run on, and the plugin's signals; 0, or an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
 // border_give_back_pages unmaps the library's code and constants, which are mapped again as

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "border.h"
+#include "plugin.h"
 #include "internal/guest/thread.h"
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 
 #include "_cgo_export.h"
 
-// The stack of a worker: wasm_stack_size at its most, and room for Go's C calls
+// The stack of a thread of the plugin: wasm_stack_size at its most, and room for Go's C calls
 // and wasmtime below it.
-enum { WORKER_STACK_BYTES = 8 * 1024 * 1024 };
+enum { THREAD_STACK_BYTES = 8 * 1024 * 1024 };
 
 // What a caller's own stack must have left beyond the guest's share for Go's C
 // calls and wasmtime.
@@ -123,7 +123,7 @@ static void hand_over(struct instance *inst, struct job *job)
     pthread_mutex_unlock(&inst->lock);
 }
 
-static void *worker_main(void *arg)
+static void *instance_main(void *arg)
 {
     struct instance *inst = arg;
     bool stopped = false;
@@ -315,7 +315,7 @@ int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
 
     own_signals(&own);
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
+    pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
     pthread_sigmask(SIG_SETMASK, &own, &before);
     error = pthread_create(thread, &attr, start, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -323,16 +323,16 @@ int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
     return error;
 }
 
-int worker_start(struct instance *inst)
+int start_instance_thread(struct instance *inst)
 {
     pthread_mutex_init(&inst->lock, NULL);
     pthread_cond_init(&inst->freed, NULL);
     pthread_cond_init(&inst->handing, NULL);
     pthread_cond_init(&inst->finishing, NULL);
-    return plugin_thread(&inst->thread, worker_main, inst);
+    return plugin_thread(&inst->thread, instance_main, inst);
 }
 
-void worker_call(struct instance *inst, struct job *job)
+void run_job(struct instance *inst, struct job *job)
 {
     job->finished = false;
     job->lines = NULL;

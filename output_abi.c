@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "border.h"
+#include "plugin.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -56,7 +56,7 @@ static struct {
     pthread_cond_t work;
     bool started;
     struct output_job *first, *last;
-} door = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+} dispatcher = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 // block_size is how much room a block of the host has; 0 if that can't be asked of
 // the allocator that gave it.
@@ -128,45 +128,45 @@ void border_output_line(struct output_job *job, int level, const char *text, siz
 
 void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result)
 {
-    pthread_mutex_lock(&door.lock);
+    pthread_mutex_lock(&dispatcher.lock);
     job->ins = ins;
     job->result = result;
     job->finished = true;
     pthread_cond_signal(&job->done);
-    pthread_mutex_unlock(&door.lock);
+    pthread_mutex_unlock(&dispatcher.lock);
 }
 
-static void *door_main(void *arg)
+static void *dispatcher_main(void *arg)
 {
     (void) arg;
-    pthread_mutex_lock(&door.lock);
+    pthread_mutex_lock(&dispatcher.lock);
     for (;;) {
-        while (door.first == NULL) {
-            pthread_cond_wait(&door.work, &door.lock);
+        while (dispatcher.first == NULL) {
+            pthread_cond_wait(&dispatcher.work, &dispatcher.lock);
         }
-        struct output_job *job = door.first;
-        door.first = job->next;
-        pthread_mutex_unlock(&door.lock);
+        struct output_job *job = dispatcher.first;
+        dispatcher.first = job->next;
+        pthread_mutex_unlock(&dispatcher.lock);
         flbwtOutput(job);
-        pthread_mutex_lock(&door.lock);
+        pthread_mutex_lock(&dispatcher.lock);
     }
     return NULL;
 }
 
-static int door_start(void)
+static int dispatcher_start(void)
 {
     pthread_t thread;
     int error = 0;
 
-    pthread_mutex_lock(&door.lock);
-    if (!door.started) {
-        error = plugin_thread(&thread, door_main, NULL);
+    pthread_mutex_lock(&dispatcher.lock);
+    if (!dispatcher.started) {
+        error = plugin_thread(&thread, dispatcher_main, NULL);
         if (error == 0) {
             pthread_detach(thread);
-            door.started = true;
+            dispatcher.started = true;
         }
     }
-    pthread_mutex_unlock(&door.lock);
+    pthread_mutex_unlock(&dispatcher.lock);
     return error;
 }
 
@@ -175,19 +175,19 @@ static int call(struct output_job *job)
 {
     job->lines_end = &job->lines;
     pthread_cond_init(&job->done, NULL);
-    pthread_mutex_lock(&door.lock);
-    if (door.first == NULL) {
-        door.first = job;
+    pthread_mutex_lock(&dispatcher.lock);
+    if (dispatcher.first == NULL) {
+        dispatcher.first = job;
     }
     else {
-        door.last->next = job;
+        dispatcher.last->next = job;
     }
-    door.last = job;
-    pthread_cond_signal(&door.work);
+    dispatcher.last = job;
+    pthread_cond_signal(&dispatcher.work);
     while (!job->finished) {
-        pthread_cond_wait(&job->done, &door.lock);
+        pthread_cond_wait(&job->done, &dispatcher.lock);
     }
-    pthread_mutex_unlock(&door.lock);
+    pthread_mutex_unlock(&dispatcher.lock);
     pthread_cond_destroy(&job->done);
 
     for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
@@ -264,7 +264,7 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
                    "instead of copies");
         return FLB_ERROR;
     }
-    error = door_start();
+    error = dispatcher_start();
     if (error != 0) {
         char text[128];
 

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "border.h"
+#include "plugin.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -200,10 +200,10 @@ static void print_line(const struct instance *inst, int level, const char *text)
     }
 }
 
-// call has the worker do the job and prints what was logged meanwhile.
+// call has the job done and prints what was logged meanwhile.
 static void call(struct instance *inst, struct job *job)
 {
-    worker_call(inst, job);
+    run_job(inst, job);
     for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
         next = line->next;
         print_line(inst, line->level, line->text);
@@ -277,7 +277,7 @@ static struct instance *begin(struct flb_filter_instance *ins, const char *plugi
         return NULL;
     }
 
-    error = worker_start(inst);
+    error = start_instance_thread(inst);
     if (error != 0) {
         char text[128];
 
