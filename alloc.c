@@ -65,6 +65,8 @@ static void *realigned(void *p, size_t n, size_t used)
     return q;
 }
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+
 void *malloc(size_t n)
 {
     void *p = host.malloc(rounded(n));
@@ -93,3 +95,5 @@ void *realloc(void *p, size_t n)
 }
 
 void free(void *p) { host.free(p); }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -102,12 +102,13 @@ static void drop_variable(const char *name, char **environment)
 // Before the Go runtime starts, with the arguments of the process, as glibc gives them.
 __attribute__((constructor(103))) static void before_runtime(int argc, char **argv)
 {
-    const char *limit = getenv("GOMEMLIMIT"), *debug = getenv("GODEBUG");
+    const char *limit = getenv("GOMEMLIMIT"), *debug;
 
     require_address_space();
     if (limit != NULL && !is_memory_limit(limit)) {
         drop_variable("GOMEMLIMIT", argv + argc + 1);
     }
+    debug = getenv("GODEBUG");
     if (debug != NULL && !is_debug(debug)) {
         drop_variable("GODEBUG", argv + argc + 1);
     }

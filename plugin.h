@@ -143,4 +143,10 @@ void border_output_done(struct output_job *job, struct flb_output_instance *ins,
 // last; 0 if it has not begun, or the host does not tell.
 int64_t border_engine_silent(void);
 
+// What the host looks up by name and calls (src/proxy/go/go.c, 1.9 to 5.1).
+int FLBPluginInit(void *plugin);
+int FLBPluginFlushCtx(void *context, void *data, size_t size, char *tag);
+int FLBPluginExitCtx(void *context);
+int FLBPluginExit(void);
+
 #endif
