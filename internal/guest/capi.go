@@ -1,5 +1,7 @@
 package guest
 
+// #cgo CFLAGS: -Werror=incompatible-pointer-types -Werror=int-conversion
+// // else gcc only warns of a trap that is taken for an error
 // #include "wasmtime.h"
 import "C"
 

@@ -1,7 +1,6 @@
 // All of wasmtime's C API that this project uses, as release v44.0.0 declares it. The
 // release's own headers are inside the module wasmtime-go, where no other package's
-// compiler looks. TestForeignDeclarations compares every name below with them; what is
-// declared anywhere else, or cast from void *, it does not see.
+// compiler looks. TestForeignDeclarations compares every name below with them.
 
 #ifndef FLBWT_WASMTIME_H
 #define FLBWT_WASMTIME_H
