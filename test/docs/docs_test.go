@@ -149,6 +149,7 @@ var (
 	testName   = regexp.MustCompile(`\b(Test|Fuzz|Benchmark)[A-Z]\w*`)
 	cName      = regexp.MustCompile(`^(flbwt|border)_\w+$`)
 	makeTarget = regexp.MustCompile(`^make ([a-z][a-z-]*)`)
+	makeLine   = regexp.MustCompile(`(?m)^ {4,}make ([a-z][a-z-]*)`)
 )
 
 // Files of what users write themselves, in examples, and of libc.
@@ -165,9 +166,18 @@ func TestNames(t *testing.T) {
 	defined := func(pattern string) bool {
 		return regexp.MustCompile(pattern).MatchString(sources.String())
 	}
+	target := func(at, name string) {
+		// The examples have a Makefile each.
+		if !strings.HasPrefix(at, "examples/") && !regexp.MustCompile(`(?m)^`+name+`:`).MatchString(tr.text["Makefile"]) {
+			t.Errorf("%s names make %s, which is not there", at, name)
+		}
+	}
 	tr.documents(func(at, text string) {
 		if at == "CHANGELOG.md" { // names what there was
 			return
+		}
+		for _, m := range makeLine.FindAllStringSubmatch(text, -1) {
+			target(at, m[1])
 		}
 		for _, m := range code.FindAllString(prose(text), -1) {
 			name := strings.Trim(m, "`")
@@ -191,11 +201,8 @@ func TestNames(t *testing.T) {
 				if !defined(`\b` + name + `\b`) {
 					t.Errorf("%s names %s, which is not there", at, name)
 				}
-			case makeTarget.MatchString(name) && path.Dir(at) == ".":
-				name = makeTarget.FindStringSubmatch(name)[1]
-				if !regexp.MustCompile(`(?m)^` + name + `:`).MatchString(tr.text["Makefile"]) {
-					t.Errorf("%s names make %s, which is not there", at, name)
-				}
+			case makeTarget.MatchString(name):
+				target(at, makeTarget.FindStringSubmatch(name)[1])
 			default:
 				continue
 			}
