@@ -12,19 +12,6 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
-func startWith(t testing.TB, o options.Options, text string) *fixture {
-	t.Helper()
-	o.WasmPath, o.FunctionName = writeGuest(t, text), "filter"
-	fx := &fixture{}
-	f, err := New(o, func(level hostlog.Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	fx.Filter = f
-	t.Cleanup(f.Close)
-	return fx
-}
-
 // on_error decides over each record that fails, and over no other.
 func TestOnError(t *testing.T) {
 	ok, bad := map[string]any{"a": 1}, map[string]any{"trap": true}

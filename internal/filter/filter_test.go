@@ -100,11 +100,18 @@ func writeGuest(t testing.TB, text string) string {
 	return path
 }
 
+// start makes a filter of the module, with a timeout that slow machines keep.
 func start(t testing.TB, text string, format options.EventFormat) *fixture {
 	t.Helper()
+	return startWith(t, options.Options{EventFormat: format, Timeout: time.Minute}, text)
+}
+
+// startWith makes a filter of the module, with these options and nothing but.
+func startWith(t testing.TB, o options.Options, text string) *fixture {
+	t.Helper()
+	o.WasmPath, o.FunctionName = writeGuest(t, text), "filter"
 	fx := &fixture{}
-	f, err := New(options.Options{WasmPath: writeGuest(t, text), FunctionName: "filter", EventFormat: format, Timeout: time.Minute},
-		func(level hostlog.Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
+	f, err := New(o, func(level hostlog.Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
 	if err != nil {
 		t.Fatal(err)
 	}
