@@ -8,6 +8,7 @@ SO := $(BUILD)/flb-filter_wasmtime.so
 ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
 # A sixth of the library is parts of wasmtime that nothing reaches, once its C API is not
 # exported.
@@ -18,7 +19,7 @@ GOFLAGS_BUILD := -trimpath \
 GOFLAGS_LIBRARY := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--version-script=$(CURDIR)/exports.map"'
 
-.PHONY: help build run test race ubsan lint fuzz soak bench examples verify-examples clean
+.PHONY: help build run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -47,19 +48,49 @@ race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./examples/... ./internal/...
 	$(GO) test -race -count=1 ./test/...
 
-# A shared object of its own: the one in build/ is not sanitized.
-UBSAN := CGO_CFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined" CGO_LDFLAGS=-fsanitize=undefined
-ubsan: ## runs the tests of the C code with gcc's sanitizer of undefined behaviour
-	$(UBSAN) $(GO) test ./internal/guest ./internal/filter ./internal/output
+# Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
+# the hot path and the guests' functions; the test host has an allocator of its own that checks.
+UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
+UBSAN := CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS=-fsanitize=undefined
+sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
+	$(GO) test -asan ./internal/fast ./internal/guest ./internal/filter
+	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
 	$(UBSAN) $(GO) build -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
 	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$alias; done
-	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan $(GO) test -count=1 -short ./test/host
+	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
+		$(GO) test -count=1 -short ./test/host
 
-lint: ## vet, staticcheck, gofmt
+lint: ## vet, staticcheck, gofmt, which package may import what, go.mod
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(DEPGUARD) ./...
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
+
+# All C but that of guests. Files that include what cgo exports need it generated.
+C_FILES := $(wildcard *.c internal/*/*.c)
+C_HOST := $(wildcard test/host/src/*.c)
+C_ALL := $(C_FILES) $(C_HOST) $(wildcard *.h internal/*/*.h test/host/src/*.h)
+CLANG_FORMAT ?= clang-format-19
+CLANG_TIDY ?= clang-tidy-19
+C_WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wvla -Wstrict-prototypes -Wmissing-prototypes
+lint-c: ## warnings of gcc, clang-format, clang-tidy
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_ALL)
+	@for package in . internal/guest; do \
+		mkdir -p $(BUILD)/cgo/$$package && $(GO) build $$package/... && \
+		(cd $$package && $(GO) tool cgo -objdir $(CURDIR)/$(BUILD)/cgo/$$package -- -I. $$($(GO) list -f '{{join .CgoFiles " "}}' .)) || exit 1; \
+	done
+	@for file in $(C_FILES); do \
+		include="-I$$(dirname $$file) -I$(BUILD)/cgo/$$(dirname $$file)"; \
+		gcc -fsyntax-only -O2 $(C_WARNINGS) $$include $$file || exit 1; \
+		$(CLANG_TIDY) --quiet $$file -- -std=gnu11 $$include 2>$(BUILD)/tidy.log || { cat $(BUILD)/tidy.log; exit 1; }; \
+	done
+	@for file in $(C_HOST); do gcc -fsyntax-only -O2 -std=gnu11 -Wall -Wextra -Werror -DFAMILY=503 -DDEFINITION=511 $$file || exit 1; done
+
+format: ## formats all C and Go
+	$(CLANG_FORMAT) -i $(C_ALL)
+	gofmt -w .
 
 FUZZTIME ?= 30s
 fuzz: ## runs every fuzz target for FUZZTIME
@@ -68,6 +99,9 @@ fuzz: ## runs every fuzz target for FUZZTIME
 			$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 		done; \
 	done
+
+fuzz-smoke: ## runs every fuzz target for two seconds
+	$(MAKE) fuzz FUZZTIME=2s
 
 # -v, since go test hides what a package that passes prints: here, the figures.
 SOAK ?= 3m

@@ -45,10 +45,7 @@ __attribute__((constructor(101))) static void find_host(void)
     *(void **) &host.usable_size = find("malloc_usable_size", NULL);
 }
 
-static bool aligned(const void *p)
-{
-    return (uintptr_t) p % ALIGNMENT == 0;
-}
+static bool aligned(const void *p) { return (uintptr_t) p % ALIGNMENT == 0; }
 
 // A request of a multiple of 16 bytes is, as a rule, aligned to 16.
 static size_t rounded(size_t n)
@@ -67,6 +64,8 @@ static void *realigned(void *p, size_t n, size_t used)
     host.free(p);
     return q;
 }
+
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 
 void *malloc(size_t n)
 {
@@ -95,7 +94,6 @@ void *realloc(void *p, size_t n)
     return aligned(q) ? q : realigned(q, rounded(n), host.usable_size(q));
 }
 
-void free(void *p)
-{
-    host.free(p);
-}
+void free(void *p) { host.free(p); }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

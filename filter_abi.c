@@ -129,10 +129,7 @@ static char output_config_map[(OPTIONS + OUTPUT_OPTIONS + 1) * CONFIG_MAP_STRIDE
 // exported says whether the host exports a symbol. That, never a version
 // string, tells what it is: other builds and forks say other things of
 // themselves.
-static bool exported(const char *symbol)
-{
-    return dlsym(RTLD_DEFAULT, symbol) != NULL;
-}
+static bool exported(const char *symbol) { return dlsym(RTLD_DEFAULT, symbol) != NULL; }
 
 static enum layout probe(void)
 {
@@ -163,10 +160,7 @@ const char *border_property(struct instance *inst, const char *name)
     return host.filter_get_property(name, inst->ins);
 }
 
-void *border_alloc(size_t size)
-{
-    return malloc(size);
-}
+void *border_alloc(size_t size) { return malloc(size); }
 
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len)
 {
@@ -364,7 +358,8 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
                   size_t *out_size, struct flb_filter_instance *ins,
                   struct flb_input_instance *input, void *context, struct flb_config *config)
 {
-    struct job job = {.kind = JOB_FILTER, .data = data, .size = size, .tag = tag, .tag_len = tag_len};
+    struct job job = {
+        .kind = JOB_FILTER, .data = data, .size = size, .tag = tag, .tag_len = tag_len};
 
     (void) ins;
     (void) input;
@@ -392,10 +387,7 @@ static int stop(void *context, struct flb_config *config)
 static const char *refusal;
 static bool second_copy;
 
-bool border_second_copy(void)
-{
-    return second_copy;
-}
+bool border_second_copy(void) { return second_copy; }
 
 // Go plugins bring a config map since 5.1.1, whose entries have the stride of 5.0.3.
 void *border_output_options(void)
@@ -499,8 +491,8 @@ __attribute__((constructor)) static void load(void)
                   "file instead of copies";
     }
 
-    size_t stride = exported("flb_config_map_get_raw") ? CONFIG_MAP_STRIDE_5_0_3
-                                                       : CONFIG_MAP_STRIDE_1_8;
+    size_t stride =
+        exported("flb_config_map_get_raw") ? CONFIG_MAP_STRIDE_5_0_3 : CONFIG_MAP_STRIDE_1_8;
     for (int i = 0; i < OPTIONS; i++) {
         memcpy(config_map + i * stride, &options[i], sizeof(options[i]));
         memcpy(output_config_map + i * stride, &options[i], sizeof(options[i]));

@@ -17,14 +17,16 @@ enum { RUNTIME_BYTES = 1000 * 1000 * 1000 };
 
 static void require_address_space(void)
 {
-    void *p = mmap(NULL, RUNTIME_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p =
+        mmap(NULL, RUNTIME_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p != MAP_FAILED) {
         munmap(p, RUNTIME_BYTES);
         return;
     }
-    fprintf(stderr, "[wasmtime] the plugin can't be loaded: this process may not have %d MB more of "
-                    "address space (%s): raise the limit (ulimit -v, LimitAS=) to 8 GB and more\n",
+    fprintf(stderr,
+            "[wasmtime] the plugin can't be loaded: this process may not have %d MB more of "
+            "address space (%s): raise the limit (ulimit -v, LimitAS=) to 8 GB and more\n",
             RUNTIME_BYTES / 1000000, strerror(errno));
     _exit(EXIT_FAILURE);
 }
@@ -100,12 +102,13 @@ static void drop_variable(const char *name, char **environment)
 // Before the Go runtime starts, with the arguments of the process, as glibc gives them.
 __attribute__((constructor(103))) static void before_runtime(int argc, char **argv)
 {
-    const char *limit = getenv("GOMEMLIMIT"), *debug = getenv("GODEBUG");
+    const char *limit = getenv("GOMEMLIMIT"), *debug;
 
     require_address_space();
     if (limit != NULL && !is_memory_limit(limit)) {
         drop_variable("GOMEMLIMIT", argv + argc + 1);
     }
+    debug = getenv("GODEBUG");
     if (debug != NULL && !is_debug(debug)) {
         drop_variable("GODEBUG", argv + argc + 1);
     }

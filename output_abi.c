@@ -284,8 +284,12 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
 __attribute__((visibility("default"))) int FLBPluginFlushCtx(void *context, void *data, size_t size,
                                                              char *tag)
 {
-    struct output_job job = {.kind = OUTPUT_FLUSH, .context = context, .data = data, .size = size,
-                             .tag = tag, .on_engine = on_engine()};
+    struct output_job job = {.kind = OUTPUT_FLUSH,
+                             .context = context,
+                             .data = data,
+                             .size = size,
+                             .tag = tag,
+                             .on_engine = on_engine()};
 
     return context != NULL ? call(&job) : FLB_RETRY;
 }
@@ -298,7 +302,4 @@ __attribute__((visibility("default"))) int FLBPluginExitCtx(void *context)
 }
 
 // Hosts look for it, and call it only without FLBPluginExitCtx.
-__attribute__((visibility("default"))) int FLBPluginExit(void)
-{
-    return FLB_OK;
-}
+__attribute__((visibility("default"))) int FLBPluginExit(void) { return FLB_OK; }

@@ -39,7 +39,8 @@ struct instance {
     int log_level;
     uintptr_t handle;   // the Go side; 0 until it has started
 
-    flbwt_lane *lane;   // filters chunks without Go, for as long as it is ready; NULL before the start
+    flbwt_lane
+        *lane;   // filters chunks without Go, for as long as it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
 
     pthread_mutex_t lock;      // guards all that follows, and finished of jobs
@@ -133,7 +134,7 @@ struct output_job {
 
 // What the Go side asks for, on any thread.
 void border_output_register(void *def);
-const char *border_output_name(void *plugin);                 // of an OUTPUT_INIT
+const char *border_output_name(void *plugin); // of an OUTPUT_INIT
 struct flb_output_instance *border_output_instance(void *plugin);
 void border_output_line(struct output_job *job, int level, const char *text, size_t len);
 void border_output_done(struct output_job *job, struct flb_output_instance *ins, int result);
@@ -141,5 +142,11 @@ void border_output_done(struct output_job *job, struct flb_output_instance *ins,
 // border_engine_silent is how many nanoseconds ago the engine's event loop came round
 // last; 0 if it has not begun, or the host does not tell.
 int64_t border_engine_silent(void);
+
+// What the host looks up by name and calls (src/proxy/go/go.c, 1.9 to 5.1).
+int FLBPluginInit(void *plugin);
+int FLBPluginFlushCtx(void *context, void *data, size_t size, char *tag);
+int FLBPluginExitCtx(void *context);
+int FLBPluginExit(void);
 
 #endif

@@ -80,8 +80,8 @@ static void run_in_go(struct instance *inst, struct job *job)
         job->result = inst->handle != 0 ? 0 : -1;
         break;
     case JOB_FILTER:
-        job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len,
-                                  (void *) job->data, job->size, &job->out, &job->out_size);
+        job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len, (void *) job->data,
+                                  job->size, &job->out, &job->out_size);
         break;
     case JOB_STOP:
         if (inst->handle != 0) {

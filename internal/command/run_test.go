@@ -48,6 +48,12 @@ func TestRunNDJSON(t *testing.T) {
 			out: `{"tag":"app.log","sec":1767366245,"record":{"a":1}}` + "\n",
 		},
 		{
+			name: "a size that is none", guest: "identity", args: []string{"--wasm-stack-size", "-1", "--log-level", "warn"},
+			in:     `{"a":1}`,
+			out:    `{"a":1}` + "\n",
+			stderr: []string{`[ warn] [filter:wasmtime:wasmtime.0] option wasm_stack_size: "-1" is taken as 4000000 bytes`},
+		},
+		{
 			name: "dropped", guest: "drop_every_other",
 			in:     "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n",
 			out:    "{\"n\":1}\n{\"n\":3}\n",

@@ -58,7 +58,7 @@ bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
 {
     uint64_t previous_pages;
     enum flbwt_refusal refused = g->room.refused;
-    int asked = g->room.asked;
+    int64_t asked = g->room.asked;
     void *error = wasmtime_memory_grow(g->context, &g->memory,
                                        (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "memory.h"
-#include "watch.h"
+#include "watchdog.h"
 
 // wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
 // reach of another package's include path, so what is used is declared again:

@@ -9,6 +9,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// #include "signals.h"
 // void wasmtime_config_parallel_compilation_set(void *config, bool parallel);
 // void wasmtime_config_wasm_exceptions_set(void *config, bool enable);
 // void wasmtime_config_async_stack_size_set(void *config, uint64_t bytes);
@@ -72,7 +73,7 @@ func engineFor(stackBytes int64) (*wasmtime.Engine, error) {
 			}
 			return nil, err
 		}
-		C.flbwt_signals_keep()
+		C.flbwt_watch_keep_handlers()
 		engines.bySize = make(map[int64]*wasmtime.Engine)
 	}
 	engines.bySize[stackBytes] = e
@@ -123,7 +124,7 @@ func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte) (*wasmtime.
 }
 
 // trapText is the module whose machine code a guest is sent to when it has to
-// stop (watch.c). A variable for the tests' sake.
+// stop (watchdog.c). A variable for the tests' sake.
 var trapText = `(module (func (export "trap") unreachable))`
 
 // learnTrap finds an instruction that wasmtime knows to trap. What it is made of

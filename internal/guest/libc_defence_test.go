@@ -304,6 +304,16 @@ func TestNullAfterMallocFailed(t *testing.T) {
 		}
 		b.Close()
 	}
+	// The heap asks for more than it needs at first, which is not the guest's business.
+	enough := instantiate(t, libcText("1", `
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (if (i32.eqz (i32.mul (call $malloc (i32.const 40000)) (call $malloc (i32.const 40000)))) (then unreachable))
+    (i32.const 0))`, "malloc"), Config{MemoryLimitBytes: 3 * pageBytes})
+	var one Batch
+	defer one.Close()
+	if outcome, _ := reply(t, enough, &one, []byte("{}"), nil); outcome != Drop {
+		t.Errorf("two blocks in three pages: %v", outcome)
+	}
 	// The failure of one record is not that of the next.
 	each := instantiate(t, libcText("1", `
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)

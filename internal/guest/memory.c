@@ -53,7 +53,7 @@ enum { ASKED_FOR_NOTHING = 4, ASKED_AFTER_GROWTH = 3, ASKED_FOR_REFUSAL = 4 };
 // refused_unseen says whether so many looks were for more than a few growths by nothing.
 // A guest that asks for nothing three times in a call (once, if there is a limiter), and
 // then drops the record, is misjudged.
-static bool refused_unseen(const flbwt_room *room, int asked)
+static bool refused_unseen(const flbwt_room *room, int64_t asked)
 {
     if (room->limiter) {
         return asked >= ASKED_FOR_REFUSAL;

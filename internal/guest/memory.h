@@ -25,7 +25,7 @@ typedef struct {
     bool limiter;               // the store has one, which sees growths first
     // Since flbwt_room_begin: refused is as far as wasmtime has told, asked see memory.c.
     enum flbwt_refusal refused;
-    int asked;
+    int64_t asked;
     struct flbwt_memory *heap;  // the one for exceptions; NULL: none
     struct flbwt_memory *first;
 } flbwt_room;

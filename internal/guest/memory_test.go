@@ -174,9 +174,11 @@ func TestMemoryLimitIsOfAll(t *testing.T) {
 		"d": `(loop $l (br_if $l (i32.ne (memory.grow $d (i32.const 3)) (i32.const -1))))`,
 		"0": `(loop $l (br_if $l (i32.ne (memory.grow 0 (i32.const 1)) (i32.const -1))))`,
 		"t": `(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 64)) (i32.const -1))))`,
+		// No growth, but the instruction is there.
+		"-": `(if (i32.const 0) (then (drop (table.grow $t (ref.null func) (i32.const 1)))))`,
 		"u": `(loop $l (br_if $l (i32.ne (table.grow $u (ref.null extern) (i32.const 1)) (i32.const -1))))`,
 	}
-	for _, order := range []string{"", "b", "bcd0", "0bcd", "dcb", "tu", "tubcd0", "0dcbut", "ctbu"} {
+	for _, order := range []string{"", "b", "bcd0", "0bcd", "dcb", "tu", "tubcd0", "0dcbut", "ctbu", "-b0", "-0dcb"} {
 		const limit = 100 * pageBytes
 		var body strings.Builder
 		for _, c := range order {

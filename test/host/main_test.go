@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -106,6 +107,7 @@ func compiler() string {
 func compile(f family, flags ...string) error {
 	args := append([]string{"-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
 		"-rdynamic", "-DFAMILY=" + strconv.Itoa(f.number), "-o", f.binary()}, flags...)
+	args = append(args, strings.Fields(os.Getenv("FLB_HOST_CFLAGS"))...) // of sanitizers
 	args = append(args, filepath.Join("src", "host.c"), "-ldl", "-lpthread")
 	if out, err := exec.Command(compiler(), args...).CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("compile the host of family %s: %w", f.name, err), errors.New(string(out)))

@@ -12,8 +12,7 @@
 
 static char not_from_malloc[8];
 
-__attribute__((noinline))
-static int deep(size_t bytes)
+__attribute__((noinline)) static int deep(size_t bytes)
 {
     volatile char room[bytes];
     size_t i;
@@ -24,9 +23,9 @@ static int deep(size_t bytes)
     return NOTOUCH + (room[0] != 1);
 }
 
-static int filter(const void *data, size_t bytes, const char *tag, int tag_len,
-                  void **out, size_t *out_bytes, struct filter_instance *ins,
-                  void *input_instance, void *context, void *config)
+static int filter(const void *data, size_t bytes, const char *tag, int tag_len, void **out,
+                  size_t *out_bytes, struct filter_instance *ins, void *input_instance,
+                  void *context, void *config)
 {
     volatile char *borrowed = (volatile char *) (uintptr_t) data;
 

@@ -98,8 +98,7 @@ static void log_text(int level, const char *text)
     pthread_mutex_unlock(&out_lock);
 }
 
-__attribute__((format(printf, 2, 3)))
-static void host_log(int level, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void host_log(int level, const char *format, ...)
 {
     char text[4096];
     va_list args;
@@ -110,8 +109,7 @@ static void host_log(int level, const char *format, ...)
     log_text(level, text);
 }
 
-__attribute__((format(printf, 1, 2)))
-static void ok(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void ok(const char *format, ...)
 {
     va_list args;
 
@@ -125,8 +123,7 @@ static void ok(const char *format, ...)
     pthread_mutex_unlock(&out_lock);
 }
 
-__attribute__((format(printf, 1, 2)))
-static void fail(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void fail(const char *format, ...)
 {
     char text[4096];
     va_list args;
@@ -162,13 +159,10 @@ const char *flb_filter_get_property(const char *key, struct filter_instance *ins
     return NULL;
 }
 
-void flb_filter_set_context(struct filter_instance *ins, void *context)
-{
-    ins->context = context;
-}
+void flb_filter_set_context(struct filter_instance *ins, void *context) { ins->context = context; }
 
-__attribute__((format(printf, 4, 5)))
-void flb_log_print(int type, const char *file, int line, const char *format, ...)
+__attribute__((format(printf, 4, 5))) void flb_log_print(int type, const char *file, int line,
+                                                         const char *format, ...)
 {
     char text[4096];
     va_list args;
@@ -187,12 +181,12 @@ void flb_log_print(int type, const char *file, int line, const char *format, ...
  * Symbols that mark a version. A plugin may look them up, and nothing else: the
  * stubs end the host if they are called.
  */
-#define MARKER(name)                                                    \
-    void name(void);                                             \
-    void name(void)                                                     \
-    {                                                                   \
-        host_log(LOG_ERROR, "the plugin called " #name);                \
-        abort();                                                        \
+#define MARKER(name) \
+    void name(void); \
+    void name(void) \
+    { \
+        host_log(LOG_ERROR, "the plugin called " #name); \
+        abort(); \
     }
 
 #if FAMILY >= FAMILY_2_1
@@ -217,15 +211,9 @@ static char *next_word(char **line)
     return word ? word : "";
 }
 
-static int next_int(char **line)
-{
-    return atoi(next_word(line));
-}
+static int next_int(char **line) { return atoi(next_word(line)); }
 
-static int hex_digit(int c)
-{
-    return c <= '9' ? c - '0' : c - 'a' + 10;
-}
+static int hex_digit(int c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
 /* Decodes a word in place, with a NUL behind it, and answers its length. */
 static size_t unhex(char *word)
@@ -259,7 +247,8 @@ static const char *borrowed(const void *data, size_t size)
 {
     size_t page = (size_t) sysconf(_SC_PAGESIZE);
     size_t room = (size + page - 1) / page * page + page;
-    char *base = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *base =
+        mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char *p;
 
     if (base == MAP_FAILED) {
@@ -341,8 +330,8 @@ static void load(char *line)
 #if FAMILY >= FAMILY_3_2
     printf(" notification=%i", plugin.cb_notification != NULL);
 #endif
-    printf(" init=%i filter=%i exit=%i\n",
-           plugin.cb_init != NULL, plugin.cb_filter != NULL, plugin.cb_exit != NULL);
+    printf(" init=%i filter=%i exit=%i\n", plugin.cb_init != NULL, plugin.cb_filter != NULL,
+           plugin.cb_exit != NULL);
     fflush(stdout);
     pthread_mutex_unlock(&out_lock);
 }
@@ -432,8 +421,7 @@ static void set_property(char *line)
         ins->log_level = atoi(value);
     }
     else {
-        for (p = &ins->properties; *p; p = &(*p)->next) {
-        }
+        for (p = &ins->properties; *p; p = &(*p)->next) {}
         *p = calloc(1, sizeof(**p));
         (*p)->key = strdup(key);
         (*p)->value = strdup(value);
@@ -456,8 +444,8 @@ static int properties_are_known(struct filter_instance *ins)
             }
         }
         if (!m->name) {
-            host_log(LOG_ERROR, "[config] %s: unknown configuration property '%s'",
-                     plugin.name, p->key);
+            host_log(LOG_ERROR, "[config] %s: unknown configuration property '%s'", plugin.name,
+                     p->key);
             return 0;
         }
         count = 0;
@@ -575,17 +563,15 @@ static void call_filter(struct call *c)
 {
     c->out = NULL;
     c->out_bytes = 0;
-    c->verdict = plugin.cb_filter(c->chunk.data, c->chunk.size,
-                                  c->tag.data, (int) c->tag.size,
-                                  &c->out, &c->out_bytes,
-                                  c->ins, NULL, c->ins->context, config);
+    c->verdict = plugin.cb_filter(c->chunk.data, c->chunk.size, c->tag.data, (int) c->tag.size,
+                                  &c->out, &c->out_bytes, c->ins, NULL, c->ins->context, config);
 }
 
 static void put_call(const char *word, struct call *c)
 {
     pthread_mutex_lock(&out_lock);
-    printf("%s verdict=%i size=%zu buffer=%i stable=%i out=",
-           word, c->verdict, c->out_bytes, c->out != NULL, c->stable);
+    printf("%s verdict=%i size=%zu buffer=%i stable=%i out=", word, c->verdict, c->out_bytes,
+           c->out != NULL, c->stable);
     put_hex(c->out, c->out && c->verdict == FILTER_MODIFIED ? c->out_bytes : 0);
     putchar('\n');
     fflush(stdout);
@@ -630,13 +616,11 @@ static __thread ucontext_t thread_context;
 static __thread struct call *coroutine_call;
 static __thread void (*coroutine_run)(struct call *);
 
-static void coroutine_main(void)
-{
-    coroutine_run(coroutine_call);
-}
+static void coroutine_main(void) { coroutine_run(coroutine_call); }
 
 /* Runs a function of a call on a stack as a coroutine has it. */
-static void on_coroutine(void *stack, size_t stack_bytes, void (*run)(struct call *), struct call *c)
+static void on_coroutine(void *stack, size_t stack_bytes, void (*run)(struct call *),
+                         struct call *c)
 {
     ucontext_t context;
 
@@ -975,8 +959,8 @@ static void instructions(char *line)
     failed = !WIFSTOPPED(status);
     memset(executed, 0, sizeof(executed));
     while (!failed) {
-        if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 || waitpid(child, &status, 0) != child ||
-            !WIFSTOPPED(status)) {
+        if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 ||
+            waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) {
             failed = 1;
             break;
         }
@@ -995,7 +979,8 @@ static void instructions(char *line)
     kill(child, SIGKILL);
     waitpid(child, &status, 0);
     if (failed) {
-        fail("the call could not be followed, status %x after %ju instructions", (unsigned) status, (uintmax_t) total);
+        fail("the call could not be followed, status %x after %ju instructions", (unsigned) status,
+             (uintmax_t) total);
         return;
     }
     maps = fopen("/proc/self/maps", "r");
@@ -1017,26 +1002,14 @@ static const struct {
     const char *word;
     void (*run)(char *line);
 } commands[] = {
-    {"load", load},
-    {"map", show_map},
-    {"new", new_instance},
-    {"set", set_property},
-    {"prerun", pre_run},
-    {"init", init},
-    {"chunk", add_chunk},
-    {"filter", filter},
-    {"storm", storm},
-    {"coroutine", coroutine},
-    {"exit", exit_instance},
-    {"unload", unload},
-    {"fork", fork_host},
-    {"signals", signals},
-    {"raise", raise_signal},
+    {"load", load},      {"map", show_map},        {"new", new_instance},   {"set", set_property},
+    {"prerun", pre_run}, {"init", init},           {"chunk", add_chunk},    {"filter", filter},
+    {"storm", storm},    {"coroutine", coroutine}, {"exit", exit_instance}, {"unload", unload},
+    {"fork", fork_host}, {"signals", signals},     {"raise", raise_signal},
 #ifndef PLAIN_MALLOC
     {"memory", memory},
 #else
-    {"time", time_rounds},
-    {"instructions", instructions},
+    {"time", time_rounds},   {"instructions", instructions},
 #endif
 };
 

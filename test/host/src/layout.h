@@ -33,10 +33,8 @@ struct list {
 struct filter_instance;
 
 typedef int (*init_fn)(struct filter_instance *, void *config, void *data);
-typedef int (*filter_fn)(const void *data, size_t bytes,
-                         const char *tag, int tag_len,
-                         void **out, size_t *out_bytes,
-                         struct filter_instance *, void *input_instance,
+typedef int (*filter_fn)(const void *data, size_t bytes, const char *tag, int tag_len, void **out,
+                         size_t *out_bytes, struct filter_instance *, void *input_instance,
                          void *context, void *config);
 typedef int (*exit_fn)(void *context, void *config);
 

@@ -106,10 +106,7 @@ static void *allocate(size_t align, size_t size)
     return p;
 }
 
-void *malloc(size_t size)
-{
-    return allocate(ALIGN_BYTES, size);
-}
+void *malloc(size_t size) { return allocate(ALIGN_BYTES, size); }
 
 void free(void *p)
 {
@@ -168,10 +165,7 @@ void *memalign(size_t align, size_t size)
     return allocate(align < ALIGN_BYTES ? ALIGN_BYTES : align, size);
 }
 
-void *aligned_alloc(size_t align, size_t size)
-{
-    return memalign(align, size);
-}
+void *aligned_alloc(size_t align, size_t size) { return memalign(align, size); }
 
 int posix_memalign(void **out, size_t align, size_t size)
 {
@@ -184,14 +178,8 @@ int posix_memalign(void **out, size_t align, size_t size)
     return 0;
 }
 
-void *valloc(size_t size)
-{
-    return allocate((size_t) sysconf(_SC_PAGESIZE), size);
-}
+void *valloc(size_t size) { return allocate((size_t) sysconf(_SC_PAGESIZE), size); }
 
-size_t malloc_usable_size(void *p)
-{
-    return p ? block_of(p)->size : 0;
-}
+size_t malloc_usable_size(void *p) { return p ? block_of(p)->size : 0; }
 
 #endif

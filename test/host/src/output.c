@@ -56,9 +56,22 @@ static int (*plugin_flush)(void *, const void *, size_t, char *);
 static int (*plugin_exit)(void *);
 
 // What the plugin looks up.
-const char *flb_filter_get_property(const char *key, void *ins) { (void) key; (void) ins; return NULL; }
-void flb_filter_set_context(void *ins, void *context) { (void) ins; (void) context; }
-const char *flb_filter_name(void *ins) { (void) ins; return "none"; }
+const char *flb_filter_get_property(const char *key, void *ins)
+{
+    (void) key;
+    (void) ins;
+    return NULL;
+}
+void flb_filter_set_context(void *ins, void *context)
+{
+    (void) ins;
+    (void) context;
+}
+const char *flb_filter_name(void *ins)
+{
+    (void) ins;
+    return "none";
+}
 void flb_log_event_decoder_init(void) {}
 void flb_proxy_output_cb_init(void) {}
 #if DEFINITION >= 40
@@ -70,7 +83,11 @@ void flb_config_map_get_raw(void) {}
 
 const char *flb_output_name(struct instance *ins) { return ins->name; }
 #if DEFINITION >= 40
-int flb_output_log_check(struct instance *ins, int level) { (void) ins; return level <= 3; }
+int flb_output_log_check(struct instance *ins, int level)
+{
+    (void) ins;
+    return level <= 3;
+}
 #endif
 
 static __thread int in_host; // the log belongs to threads of the host
@@ -118,7 +135,8 @@ static void end_engine(void)
 
 void *flb_sched_ctx_get(void) { return &engine; }
 
-int flb_sched_timer_cb_create(void *sched, int type, int ms, void (*cb)(void *, void *), void *data, void **out)
+int flb_sched_timer_cb_create(void *sched, int type, int ms, void (*cb)(void *, void *), void *data,
+                              void **out)
 {
     struct timer *timer = malloc(sizeof(*timer));
     pthread_t thread;
@@ -213,8 +231,8 @@ static void *flush_main(void *arg)
 {
     struct flush *f = arg;
     size_t page = (size_t) sysconf(_SC_PAGESIZE);
-    char *stack = mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *stack =
+        mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     in_host = 1;
     prctl(PR_SET_NAME, f->worker ? "flb-out-wasmtime.0-w0" : "flb-pipeline");
@@ -292,7 +310,8 @@ static void command(char **words, int count)
     }
     else if (strcmp(words[0], "init") == 0) {
         ins->context = calloc(1, sizeof(*ins->context));
-        struct go_plugin plugin = {.name = "wasmtime", .api = &api, .o_ins = ins, .context = ins->context};
+        struct go_plugin plugin = {
+            .name = "wasmtime", .api = &api, .o_ins = ins, .context = ins->context};
         say("ok ret=%d", plugin_init(&plugin));
     }
     else if (strcmp(words[0], "flush") == 0) { // INSTANCE ID WORKER TAG DATA
@@ -332,7 +351,8 @@ int main(void)
         char *words[8] = {0}, *save;
         int count = 0;
 
-        for (char *w = strtok_r(line, " \n", &save); w != NULL && count < 8; w = strtok_r(NULL, " \n", &save)) {
+        for (char *w = strtok_r(line, " \n", &save); w != NULL && count < 8;
+             w = strtok_r(NULL, " \n", &save)) {
             words[count++] = w;
         }
         if (count > 0) {

@@ -1,8 +1,7 @@
-// What keeps guests from harming the process by the time they take or by the
-// signals that their traps are made of.
+// The watchdog ends guests that take too long.
 
-#ifndef FLBWT_WATCH_H
-#define FLBWT_WATCH_H
+#ifndef FLBWT_WATCHDOG_H
+#define FLBWT_WATCHDOG_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -56,19 +55,7 @@ void flbwt_watch_waited(flbwt_watch *watch, uint64_t ns);
 // "unreachable", and keeps where in the machine code that happened. False: it did not.
 bool flbwt_watch_learn(void (*trap)(void *), void *arg);
 
-// flbwt_signals_keep remembers the signal handlers of wasmtime, once it has
-// installed them: flbwt_watch_enter puts them back where the host has installed
-// its own since.
-void flbwt_signals_keep(void);
-
-// Between flbwt_signals_hold and flbwt_signals_release no signal of the host is
-// handled that has been wrapped.
-void flbwt_signals_hold(void);
-void flbwt_signals_release(void);
-
-// flbwt_signals_wrap puts a handler in front of the host's for SIGHUP and
-// SIGCONT, which install other handlers over wasmtime's: they are called only
-// while no guest runs.
-void flbwt_signals_wrap(void);
+// flbwt_watch_keep_handlers is flbwt_signals_keep with the watchdog's handler of faults.
+void flbwt_watch_keep_handlers(void);
 
 #endif
