@@ -78,13 +78,12 @@ C_WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wvla -Wstrict-prototypes -Wmissi
 lint-c: ## warnings of gcc, clang-format, clang-tidy
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_ALL)
 	@for package in . internal/guest; do \
-		mkdir -p $(BUILD)/_cgo/$$package && $(GO) build $$package/... && \
-		(cd $$package && $(GO) tool cgo -objdir $(CURDIR)/$(BUILD)/_cgo/$$package -- -I. $$($(GO) list -f '{{join .CgoFiles " "}}' .)) || exit 1; \
+		mkdir -p $(BUILD)/_cgo/$$package && (cd $$package && $(GO) tool cgo -objdir $(CURDIR)/$(BUILD)/_cgo/$$package -- -I. $$($(GO) list -f '{{join .CgoFiles " "}}' .)) || exit 1; \
 	done
 	@for file in $(C_FILES); do \
 		include="-I$$(dirname $$file) -I$(BUILD)/_cgo/$$(dirname $$file)"; \
 		gcc -fsyntax-only -O2 $(C_WARNINGS) $$include $$file || exit 1; \
-		$(CLANG_TIDY) --quiet $$file -- -std=gnu11 $$include 2>$(BUILD)/tidy.log || { cat $(BUILD)/tidy.log; exit 1; }; \
+		echo "$$file"; $(CLANG_TIDY) --quiet $$file -- -std=gnu11 $$include 2>$(BUILD)/tidy.log || { cat $(BUILD)/tidy.log; exit 1; }; \
 	done
 	@for file in $(C_HOST); do gcc -fsyntax-only -O2 -std=gnu11 -Wall -Wextra -Werror -DFAMILY=503 -DDEFINITION=511 $$file || exit 1; done
 
