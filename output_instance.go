@@ -12,7 +12,6 @@ import (
 
 	fluentbit "github.com/fluent/fluent-bit-go/output"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
@@ -43,12 +42,12 @@ func handleOutputJob(job *C.struct_output_job) {
 		}
 		C.border_output_done(job, ins, result)
 	}()
-	defer logPanic(func(line string) { outputLine(job, filter.Error, line) }, "output")
+	defer hostlog.Recover(func(line string) { outputLine(job, hostlog.Error, line) }, "output", nil)
 	if job.kind == C.OUTPUT_INIT {
 		ins = C.border_output_instance(job.context)
 		var err error
 		if lines, err = startOutput(job.context, ins); err != nil {
-			lines = append(lines, output.Line{Level: filter.Error, Text: err.Error()})
+			lines = append(lines, output.Line{Level: hostlog.Error, Text: err.Error()})
 			return
 		}
 		result = C.int(output.OK)
@@ -100,7 +99,7 @@ func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]ou
 }
 
 // outputLine is logLine for an output.
-func outputLine(job *C.struct_output_job, level filter.Level, line string) {
+func outputLine(job *C.struct_output_job, level hostlog.Level, line string) {
 	line = hostlog.Line(line)
 	C.border_output_line(job, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
@@ -108,7 +107,7 @@ func outputLine(job *C.struct_output_job, level filter.Level, line string) {
 // thread runs a function on a thread on whose stack guests may run.
 func thread(f func()) error {
 	err := guest.Go(func() {
-		defer logPanic(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", hostlog.Line(line)) }, "thread")
+		defer hostlog.Recover(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", hostlog.Line(line)) }, "thread", nil)
 		f()
 	})
 	if err != nil {

@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"github.com/fluent/fluent-bit-go/output"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // flbwtCheck says whether the filter of an instance would start: 0, or -1 after it has
@@ -26,7 +28,7 @@ import (
 //export flbwtCheck
 func flbwtCheck(inst *C.struct_instance) (result C.int) {
 	result = -1
-	defer logPanic(errorLog(inst), "check")
+	defer hostlog.Recover(errorLog(inst), "check", nil)
 	if err := check(inst); err != nil {
 		errorLog(inst)(err.Error())
 		return -1
@@ -39,7 +41,7 @@ func flbwtCheck(inst *C.struct_instance) (result C.int) {
 //
 //export flbwtStart
 func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
-	defer logPanic(errorLog(inst), "start")
+	defer hostlog.Recover(errorLog(inst), "start", nil)
 	h, err := newFilterInstance(inst)
 	if err != nil {
 		errorLog(inst)(err.Error())
@@ -56,7 +58,7 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	size C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
 	h := cgo.Handle(handle).Value().(*filterInstance)
 	result = C.FLB_FILTER_NOTOUCH
-	defer logPanic(h.errorLog, "filter")
+	defer hostlog.Recover(h.errorLog, "filter", nil)
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
@@ -66,7 +68,7 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 func flbwtStop(handle C.uintptr_t) {
 	h := cgo.Handle(handle).Value().(*filterInstance)
 	defer cgo.Handle(handle).Delete()
-	defer logPanic(h.errorLog, "exit")
+	defer hostlog.Recover(h.errorLog, "exit", nil)
 	h.filter.Close()
 }
 

@@ -41,7 +41,7 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 		return nil, err
 	}
 	guest.WrapHostSignals()
-	f, err := filter.New(o, func(level filter.Level, line string) { logLine(inst, level, line) })
+	f, err := filter.New(o, func(level hostlog.Level, line string) { logLine(inst, level, line) })
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +62,12 @@ func property(inst *C.struct_instance, name string) (string, bool) {
 
 // logLine hands a line to the border, which writes it to Fluent Bit's log with
 // the instance's name. No line leaves here that is more than one, or not printable.
-func logLine(inst *C.struct_instance, level filter.Level, line string) {
+func logLine(inst *C.struct_instance, level hostlog.Level, line string) {
 	line = hostlog.Line(line)
 	C.border_log(inst, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 
 // errorLog answers the function that logs an instance's errors.
 func errorLog(inst *C.struct_instance) func(string) {
-	return func(line string) { logLine(inst, filter.Error, line) }
+	return func(line string) { logLine(inst, hostlog.Error, line) }
 }

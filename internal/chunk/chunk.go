@@ -24,7 +24,7 @@ const MaxDepth = 128
 var (
 	// ErrTruncated means that the chunk ends inside an event.
 	ErrTruncated = mp.ErrTruncated
-	// ErrFormat means that a value is no event. The errors of Next wrap it and
+	// ErrFormat means that a value is not an event. The errors of Next wrap it and
 	// say what is wrong.
 	ErrFormat = errors.New("not a log event")
 )
@@ -81,30 +81,18 @@ func Next(b []byte) (ev Event, rest []byte, err error) {
 	if err != nil {
 		return Event{}, b, err
 	}
-	return ev.SkipBody(b, body)
-}
-
-// SkipBody is the second half of Next: it goes over the body that NextHeader(b)
-// has found, and checks it.
-func (ev Event) SkipBody(b, body []byte) (Event, []byte, error) {
-	rest, err := mp.Skip(body, MaxDepth)
+	rest, err = mp.Skip(body, MaxDepth)
 	if err != nil {
 		return Event{}, b, describe(err)
 	}
-	return ev.WithBody(b, body, rest), rest, nil
-}
-
-// WithBody is SkipBody for who has gone over the body by other means, and has
-// found it good: rest is what follows it.
-func (ev Event) WithBody(b, body, rest []byte) Event {
 	ev.Raw = clip(b, rest)
 	ev.Body = clip(body, rest)
-	return ev
+	return ev, rest, nil
 }
 
 // NextHeader is the first half of Next: of the event, Raw and Body are not known
-// yet. body is what follows the header, nothing if the
-// chunk ends there. On an error body is b.
+// yet. body is what follows the header, nothing if the chunk ends there. On an error
+// body is b.
 func NextHeader(b []byte) (ev Event, body []byte, err error) {
 	count, rest, err := mp.ReadArrayHeader(b)
 	if err == mp.ErrKind || err == nil && count != 2 {
@@ -249,7 +237,7 @@ func AppendRecord(dst []byte, sec int64, nsec uint32, metadata, body []byte) []b
 }
 
 // AppendMarked appends the event with key and value added to it: to its metadata,
-// or to its body if it is Legacy. An event whose part to be added to is no map is
+// or to its body if it is Legacy. An event whose part to be added to is not a map is
 // appended as it came.
 func AppendMarked(dst []byte, ev Event, key, value string) []byte {
 	if ev.Legacy {
@@ -275,7 +263,7 @@ func AppendMarked(dst []byte, ev Event, key, value string) []byte {
 	return append(dst, ev.Body...)
 }
 
-// appendPair appends the map m with one pair more; it is nil if m is no map.
+// appendPair appends the map m with one pair more; it is nil if m is not a map.
 func appendPair(dst, m []byte, key, value string) []byte {
 	n, pairs, err := mp.ReadMapHeader(m)
 	if err != nil {

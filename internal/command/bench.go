@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 const (
@@ -88,7 +89,7 @@ be run.`,
 	flags.DurationVar(&f.duration, "duration", 5*time.Second, "How long to measure")
 	flags.IntVar(&f.records, "records", 0, "Measure so many records instead, rounded up to whole chunks")
 	flags.BoolVar(&f.json, "json", false, "Write one JSON object instead of a table")
-	flags.StringVar(&f.logLevel, "log-level", levelNames[filter.Warn], "Level of the filter's log: "+strings.Join(levelNames, ", "))
+	flags.StringVar(&f.logLevel, "log-level", levelNames[hostlog.Warn], "Level of the filter's log: "+strings.Join(levelNames, ", "))
 	return cmd
 }
 
@@ -185,7 +186,7 @@ type bench struct {
 	samples samples
 	limit   limit
 	bar     *progress
-	log     func(filter.Level, string)
+	log     func(hostlog.Level, string)
 }
 
 func (b *bench) run() (*figures, error) {
@@ -232,13 +233,13 @@ func (b *bench) run() (*figures, error) {
 	r.Chunk, r.Record = chunks.percentiles(), records.percentiles()
 
 	// The log has said what there is to say.
-	s, err := filter.NewSplitter(b.spec.options, func(filter.Level, string) {})
+	p, err := filter.NewProfiler(b.spec.options, func(hostlog.Level, string) {})
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	b.pass("parts", b.limit.side(), b.samples.chunks, b.samples.chunkRecords, func(chunk []byte) { s.Run(b.tag, chunk) })
-	r.Shares = sharesOf(s.Parts())
+	defer p.Close()
+	b.pass("parts", b.limit.side(), b.samples.chunks, b.samples.chunkRecords, func(chunk []byte) { p.Run(b.tag, chunk) })
+	r.Shares = sharesOf(p.Parts())
 	r.FailedElsewhere = f.Stats().Failed - r.Failed
 	return r, nil
 }

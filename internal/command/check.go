@@ -63,7 +63,7 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	case config:
 		return checkConfiguration(f.config, cmd.OutOrStdout(), stderr)
 	}
-	sp, err := f.filter.withoutFunction(filter.Info)
+	sp, err := f.filter.withoutFunction(hostlog.Info)
 	if err != nil {
 		return err
 	}

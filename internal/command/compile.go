@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 const compiledSuffix = ".cwasm"
@@ -40,7 +40,7 @@ depends on none of them.`,
 			if len(args) > 0 {
 				return fmt.Errorf("one module is compiled: what is %q for?", args[0])
 			}
-			sp, err := filterFlags.withoutFunction(filter.Info)
+			sp, err := filterFlags.withoutFunction(hostlog.Info)
 			if err != nil {
 				return err
 			}

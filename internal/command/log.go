@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -16,13 +15,13 @@ var levelNames = []string{"off", "error", "warn", "info", "debug", "trace"}
 
 // parseLevel reads a log_level as flb_log_get_level_str does (src/flb_log.c,
 // 5.1.1).
-func parseLevel(name string) (filter.Level, error) {
+func parseLevel(name string) (hostlog.Level, error) {
 	if strings.EqualFold(name, "warning") {
-		return filter.Warn, nil
+		return hostlog.Warn, nil
 	}
 	for level, n := range levelNames {
 		if strings.EqualFold(n, name) {
-			return filter.Level(level), nil
+			return hostlog.Level(level), nil
 		}
 	}
 	return 0, fmt.Errorf("invalid log_level %q: allowed are %s%s", name, strings.Join(levelNames, ", "), hint(name, levelNames))
@@ -30,9 +29,9 @@ func parseLevel(name string) (filter.Level, error) {
 
 // newLog makes the log of one filter instance, in the form of Fluent Bit's
 // (log_header_format in src/flb_log.c, 5.1.1).
-func newLog(w io.Writer, most filter.Level, plugin, instance string) func(filter.Level, string) {
-	return func(level filter.Level, text string) {
-		if level > most {
+func newLog(w io.Writer, max hostlog.Level, plugin, instance string) func(hostlog.Level, string) {
+	return func(level hostlog.Level, text string) {
+		if level > max {
 			return
 		}
 		fmt.Fprintf(w, "[%s] [%5s] [filter:%s:%s] %s\n",

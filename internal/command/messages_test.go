@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -65,7 +65,7 @@ func TestLinesAreLines(t *testing.T) {
 	const text = "a\n[error] forged \x1b[2K\u202e"
 	const want = `a\x0a[error] forged \x1b[2K\u{202e}`
 	var b strings.Builder
-	newLog(&b, filter.Info, "wasmtime", "wasmtime.0")(filter.Info, text)
+	newLog(&b, hostlog.Info, "wasmtime", "wasmtime.0")(hostlog.Info, text)
 	say(&b, "%s", text)
 	if err := writeReport(&b, guest.Report{Path: text, Function: text, Imports: []string{text}, Problems: []string{text}}); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -158,7 +157,7 @@ var moduleSuffixes = []string{".wasm", ".wat", compiledSuffix}
 // have been made.
 func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configuration, []string, func(), error) {
 	fail := func(err error) (*configuration, []string, func(), error) { return nil, nil, nil, err }
-	var level *filter.Level
+	var level *hostlog.Level
 	if f.logLevel != "" {
 		l, err := parseLevel(f.logLevel)
 		if err != nil {
@@ -174,7 +173,7 @@ func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configurat
 		return conf, args, func() {}, err
 	}
 	if level == nil {
-		info := filter.Info
+		info := hostlog.Info
 		level = &info
 	}
 	if len(args) > 0 && slices.Contains(moduleSuffixes, strings.ToLower(filepath.Ext(args[0]))) {

@@ -25,7 +25,7 @@ type spec struct {
 	plugin   string // what the configuration calls the plugin
 	name     string
 	options  options.Options
-	logLevel filter.Level
+	logLevel hostlog.Level
 	match    func(tag string) (bool, error)
 }
 
@@ -54,7 +54,7 @@ var coreKeys = []string{"name", "match", "match_regex", "alias", "log_level", "l
 
 // readFilters is readConfiguration for a configuration that is to be run: of the first
 // fault it has.
-func readFilters(path string, logLevel *filter.Level) (*configuration, error) {
+func readFilters(path string, logLevel *hostlog.Level) (*configuration, error) {
 	c, err := readConfiguration(path, logLevel)
 	switch {
 	case err != nil:
@@ -69,13 +69,13 @@ func readFilters(path string, logLevel *filter.Level) (*configuration, error) {
 
 // readConfiguration finds the filters of the configuration at path. logLevel is
 // for those that do not say, nil if the configuration decides.
-func readConfiguration(path string, logLevel *filter.Level) (*configuration, error) {
+func readConfiguration(path string, logLevel *hostlog.Level) (*configuration, error) {
 	conf, err := fbconf.Load(path, getenv)
 	if err != nil {
 		return nil, err
 	}
 	c := &configuration{tag: defaultTag, notes: conf.Warnings}
-	level := filter.Info
+	level := hostlog.Info
 	for _, s := range conf.Kind("service") {
 		if text, ok := s.Get("log_level"); ok {
 			if level, err = parseLevel(text); err != nil {
@@ -155,8 +155,8 @@ func (c *configuration) add(r specReader, s *fbconf.Section, name string, match 
 }
 
 type specReader struct {
-	level  filter.Level  // of filters that do not say
-	forced *filter.Level // of all filters; may be nil
+	level  hostlog.Level  // of filters that do not say
+	forced *hostlog.Level // of all filters; may be nil
 }
 
 func (r specReader) read(s *fbconf.Section, name string, match func(string) (bool, error)) (spec, error) {
@@ -277,7 +277,7 @@ func (f filterFlags) takeModule(args []string) ([]string, error) {
 const instanceName = "wasmtime.0"
 
 // spec makes the one filter that the flags stand for.
-func (f filterFlags) spec(level filter.Level) (spec, error) {
+func (f filterFlags) spec(level hostlog.Level) (spec, error) {
 	sp := spec{plugin: "wasmtime", name: instanceName, logLevel: level, match: func(string) (bool, error) { return true, nil }}
 	var err error
 	sp.options, err = options.Parse(func(option string) (string, bool) {
@@ -291,7 +291,7 @@ func (f filterFlags) spec(level filter.Level) (spec, error) {
 }
 
 // withoutFunction is spec with no function if none is given.
-func (f filterFlags) withoutFunction(level filter.Level) (spec, error) {
+func (f filterFlags) withoutFunction(level hostlog.Level) (spec, error) {
 	v := f[functionName]
 	if v.set {
 		return f.spec(level)
@@ -306,7 +306,7 @@ func (f filterFlags) withoutFunction(level filter.Level) (spec, error) {
 // load makes the filter that the flags stand for, with the module's only function that
 // could be called if none is given. The module is the caller's to close: while it is
 // loaded, filters need not compile it.
-func (f filterFlags) load(level filter.Level) (spec, *guest.Module, error) {
+func (f filterFlags) load(level hostlog.Level) (spec, *guest.Module, error) {
 	sp, err := f.withoutFunction(level)
 	if err != nil {
 		return spec{}, nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ugorji/go/codec"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -118,7 +119,7 @@ func TestReplyThatAnnouncesTooMuch(t *testing.T) {
 		if _, modified := f.Run([]byte(reply), in); modified {
 			t.Errorf("%.20q: modified", reply)
 		}
-		if got := f.Stats(); got.Failed != 1 || f.count(Error, "does not end inside its memory") != 1 {
+		if got := f.Stats(); got.Failed != 1 || f.count(hostlog.Error, "does not end inside its memory") != 1 {
 			t.Errorf("%.20q: %v %v", reply, got, f.logs)
 		}
 	}
@@ -172,7 +173,7 @@ func TestRecordBombs(t *testing.T) {
 			// As JSON, the string takes more than a reply may.
 			if tooLarge := uint64(0); format == options.JSON && name != "wide array" {
 				tooLarge = 1
-				if got.Failed != tooLarge || f.count(Error, "too large") != 1 {
+				if got.Failed != tooLarge || f.count(hostlog.Error, "too large") != 1 {
 					t.Errorf("%s: %v %v", name, got, f.logs)
 				}
 			} else if got.Returned != 1 || got.Failed != 0 {

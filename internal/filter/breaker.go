@@ -3,6 +3,8 @@ package filter
 import (
 	"fmt"
 	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 const (
@@ -29,7 +31,7 @@ const (
 type breaker struct {
 	threshold int // 0: never opens
 	backoff   time.Duration
-	log       func(Level, string)
+	log       func(hostlog.Level, string)
 	now       func() time.Time
 
 	stops     int // traps and timeouts in a row
@@ -38,7 +40,7 @@ type breaker struct {
 	until     time.Time // open until then; zero: closed
 }
 
-func newBreaker(threshold int, backoff time.Duration, log func(Level, string)) *breaker {
+func newBreaker(threshold int, backoff time.Duration, log func(hostlog.Level, string)) *breaker {
 	return &breaker{threshold: threshold, backoff: backoff, log: log, now: time.Now}
 }
 
@@ -74,7 +76,7 @@ func (b *breaker) judge(failures int) {
 	b.doublings = min(b.doublings+1, maxDoublings)
 	b.until = b.now().Add(wait)
 	if was == closed {
-		b.log(Error, fmt.Sprintf("the module keeps failing: it is left out for %v at first, and records follow on_error", wait))
+		b.log(hostlog.Error, fmt.Sprintf("the module keeps failing: it is left out for %v at first, and records follow on_error", wait))
 	}
 }
 
@@ -86,7 +88,7 @@ func (b *breaker) close() {
 	b.until = time.Time{}
 	b.stops = 0
 	b.success()
-	b.log(Info, "the module answers again: it is back in the path")
+	b.log(hostlog.Info, "the module answers again: it is back in the path")
 }
 
 // success says that an answer was of use.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
@@ -32,7 +33,7 @@ func (f *Filter) next(data []byte) (chunk.Event, error) {
 	at := f.lane.At()
 	event, _, err := chunk.Next(data[at:])
 	if err != nil {
-		f.log.limited(Error, "corrupt chunk", func() string {
+		f.log.Limited(hostlog.Error, "corrupt chunk", func() string {
 			return fmt.Sprintf("chunk of %d bytes passed through untouched: it can't be read from byte %d on: %v",
 				len(data), at, err)
 		})
@@ -154,7 +155,7 @@ func (f *Filter) fail(data []byte, event *chunk.Event, c cause, err error) error
 	f.count.Failed++
 	f.count.Causes[c]++
 	if !c.loggedElsewhere() {
-		f.log.limited(Error, c.String(), func() string {
+		f.log.Limited(hostlog.Error, c.String(), func() string {
 			if err != nil {
 				return fmt.Sprintf("record %s: %s: %v", f.fate(), c, err)
 			}
@@ -242,7 +243,7 @@ func (f *Filter) emitted(ok bool) error {
 	if ok {
 		return nil
 	}
-	f.log.limited(Error, "no memory", func() string {
+	f.log.Limited(hostlog.Error, "no memory", func() string {
 		return "no memory for the filtered chunk: it passes through unchanged"
 	})
 	return errNoMemory

@@ -7,22 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
-
-func startWith(t testing.TB, o options.Options, text string) *fixture {
-	t.Helper()
-	o.WasmPath, o.FunctionName = writeGuest(t, text), "filter"
-	fx := &fixture{}
-	f, err := New(o, func(level Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	fx.Filter = f
-	t.Cleanup(f.Close)
-	return fx
-}
 
 // on_error decides over each record that fails, and over no other.
 func TestOnError(t *testing.T) {
@@ -80,7 +68,7 @@ func TestTimeout(t *testing.T) {
 	if got.Failed != 3 || got.Returned != 3 || got.GivenUp != 3 || !strings.Contains(got.String(), "3: the guest took longer than timeout") {
 		t.Error(got)
 	}
-	if f.count(Error, "timeout of 30ms") != 1 {
+	if f.count(hostlog.Error, "timeout of 30ms") != 1 {
 		t.Error(f.logs)
 	}
 }
@@ -117,7 +105,7 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("step %d: the guest had %d records, want %d", i, got, step.ran)
 		}
 	}
-	if opened, closed := f.count(Error, "keeps failing"), f.count(Info, "back in the path"); opened != 2 || closed != 2 {
+	if opened, closed := f.count(hostlog.Error, "keeps failing"), f.count(hostlog.Info, "back in the path"); opened != 2 || closed != 2 {
 		t.Errorf("%d lines when it opened, %d when it closed: %v", opened, closed, f.logs)
 	}
 }
@@ -176,7 +164,7 @@ func TestRecycleIsNoBusyLoop(t *testing.T) {
 	if got := f.Stats(); got.Returned != 5000 || got.Recycled > 12 {
 		t.Error(got)
 	}
-	if f.count(Warn, "recycle_memory is little") == 0 {
+	if f.count(hostlog.Warn, "recycle_memory is little") == 0 {
 		t.Error(f.logs)
 	}
 }
@@ -242,7 +230,7 @@ func TestBreakerTrial(t *testing.T) {
 				t.Errorf("%s: %d of 400 records passed by the guest in trial %d, want 399", guest, got, doublings)
 			}
 		}
-		if opened, closed := f.count(Error, "keeps failing"), f.count(Info, "back in the path"); opened != 1 || closed != 0 {
+		if opened, closed := f.count(hostlog.Error, "keeps failing"), f.count(hostlog.Info, "back in the path"); opened != 1 || closed != 0 {
 			t.Errorf("%s: %d lines when it opened, %d when it closed", guest, opened, closed)
 		}
 	}
@@ -269,34 +257,19 @@ func TestEachCauseHasItsLine(t *testing.T) {
 	}
 	f.Run(tag, in)
 	for _, text := range []string{"unreachable", "timeout of 30ms", "division by zero", "out of bounds memory access"} {
-		if n := f.count(Error, text); n != 1 {
+		if n := f.count(hostlog.Error, text); n != 1 {
 			t.Errorf("%d lines about %s: %q", n, text, f.logs)
 		}
 	}
-	if n := f.count(Error, "instance is given up"); n != 4 {
+	if n := f.count(hostlog.Error, "instance is given up"); n != 4 {
 		t.Errorf("%d lines: %q", n, f.logs)
 	}
-	f.log.close()
+	f.log.Close()
 	logStats(f.log, f.Stats())
-	if n := f.count(Error, "1 more like the last one about: "); n != 4 {
+	if n := f.count(hostlog.Error, "1 more like the last one about: "); n != 4 {
 		t.Errorf("%d lines: %q", n, f.logs)
 	}
-	if f.count(Warn, "8 failed") != 1 || f.count(Warn, "; 8 instances given up, 0 of them for recycle_memory;") != 1 {
+	if f.count(hostlog.Warn, "8 failed") != 1 || f.count(hostlog.Warn, "; 8 instances given up, 0 of them for recycle_memory;") != 1 {
 		t.Errorf("%q", f.logs)
-	}
-}
-
-// Whatever is logged is one line of what can be seen.
-func TestLimiterWritesLines(t *testing.T) {
-	var lines []string
-	l := newLimiter(func(_ Level, line string) { lines = append(lines, line) })
-	const text = "a\nb\x1b[2K\u202e"
-	l.always(Info, text)
-	l.limited(Error, text, func() string { return text })
-	l.limited(Error, text, func() string { return text })
-	l.close()
-	want := `a\x0ab\x1b[2K\u{202e}`
-	if diff := cmp.Diff([]string{want, want, "1 more like the last one about: " + want}, lines); diff != "" {
-		t.Error(diff)
 	}
 }

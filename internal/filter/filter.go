@@ -29,7 +29,7 @@ type Filter struct {
 	config   guest.Config
 	lane     *guest.Lane
 	instance *guest.Instance // nil after a trap, until a record needs the next one
-	log      *limiter
+	log      *hostlog.Limiter
 	workers  []*worker // further instances
 	share    float64   // of a chunk that is the filter's own, if there are workers
 
@@ -48,7 +48,7 @@ type Filter struct {
 // New makes the filter of an instance with these options, and starts its guest.
 // log takes lines for Fluent Bit's log, without the instance's name; it is
 // called on the goroutine that calls New, Run or Close.
-func New(o options.Options, log func(Level, string)) (*Filter, error) {
+func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
 	f, err := newFilter(o, log)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ const checkedLife = 2 * time.Minute
 // Check says what would keep New from making a filter with these options. It starts a guest and
 // ends it. The module's code is kept for a while, so that New need not compile it again.
 func Check(o options.Options) error {
-	f, err := newFilter(o, func(Level, string) {})
+	f, err := newFilter(o, func(hostlog.Level, string) {})
 	if err != nil {
 		return err
 	}
@@ -85,22 +85,22 @@ func Check(o options.Options) error {
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	f.log.always(Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s",
+	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s",
 		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version))
 	for _, w := range o.Warnings {
-		f.log.always(Warn, w)
+		f.log.Always(hostlog.Warn, w)
 	}
 	for _, w := range f.module.Warnings(f.config) {
-		f.log.always(Warn, w)
+		f.log.Always(hostlog.Warn, w)
 	}
 	f.logOutput()
 }
 
 // newFilter is New without a word in the log.
-func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
-	limiter := newLimiter(log)
+func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
+	limiter := hostlog.NewLimiter(log)
 	source := Source(o)
-	source.Warn = func(line string) { limiter.always(Warn, line) }
+	source.Warn = func(line string) { limiter.Always(hostlog.Warn, line) }
 	module, err := guest.Load(source)
 	if err != nil {
 		return nil, fmt.Errorf("option wasm_path: %w", err)
@@ -113,7 +113,7 @@ func newFilter(o options.Options, log func(Level, string)) (*Filter, error) {
 		config:  Config(o),
 		log:     limiter,
 	}
-	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.always)
+	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
 	f.instance, err = module.NewInstance(f.config)
 	if err != nil {
 		module.Close()
@@ -194,12 +194,12 @@ func (f *Filter) Close() {
 	logStats(f.log, f.Stats())
 }
 
-func logStats(log *limiter, s Stats) {
-	level := Info
+func logStats(log *hostlog.Limiter, s Stats) {
+	level := hostlog.Info
 	if s.Failed+s.Corrupt > 0 {
-		level = Warn
+		level = hostlog.Warn
 	}
-	log.always(level, s.String())
+	log.Always(level, s.String())
 }
 
 // stop is Close without the last line.
@@ -208,7 +208,7 @@ func (f *Filter) stop() {
 		f.instance.Close()
 	}
 	f.module.Close()
-	f.log.close()
+	f.log.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.total.addLane(f.lane.Totals())
@@ -337,6 +337,6 @@ func (f *Filter) logOutput() {
 		return
 	}
 	stdout, stderr := f.instance.TakeOutput()
-	f.log.lines(Info, "guest stdout: ", stdout)
-	f.log.lines(Warn, "guest stderr: ", stderr)
+	f.log.GuestOutput(hostlog.Info, "guest stdout: ", stdout)
+	f.log.GuestOutput(hostlog.Warn, "guest stderr: ", stderr)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -171,13 +172,13 @@ func TestNoInstance(t *testing.T) {
 	if got.Causes[notRun]+got.Causes[breakerOpen] != 22 || got.Causes[notRun] > 2+2*3 {
 		t.Error(got)
 	}
-	if f.count(Error, "can't be instantiated again") != 1 || f.count(Error, "keeps failing") != 1 {
+	if f.count(hostlog.Error, "can't be instantiated again") != 1 || f.count(hostlog.Error, "keeps failing") != 1 {
 		t.Error(f.logs)
 	}
 	mkdir()
 	now = now.Add(time.Second)
 	f.Run(tag, join(ok, ok))
-	if after := f.Stats(); after.Returned != 2 || after.GivenUp != 1 || f.count(Info, "back in the path") != 1 {
+	if after := f.Stats(); after.Returned != 2 || after.GivenUp != 1 || f.count(hostlog.Info, "back in the path") != 1 {
 		t.Error(after, f.logs)
 	}
 }
@@ -200,7 +201,7 @@ func TestNullOfAFullGuest(t *testing.T) {
 	if got := f.Stats(); got.Failed != 1 || got.Dropped != 0 || got.Returned != 4 || got.GivenUp != 1 {
 		t.Errorf("%+v", got)
 	}
-	if f.count(Error, "no memory left") != 1 {
+	if f.count(hostlog.Error, "no memory left") != 1 {
 		t.Error(f.logs)
 	}
 }
@@ -220,7 +221,7 @@ func TestGuestForgesNoLogLine(t *testing.T) {
 	f := start(t, text, options.JSON)
 	f.Run(tag, event(t, 1, map[string]any{"a": 1}))
 	want := `guest stdout: ok\x0d[2020] [error] \x1b[2K\u{85}\u{202e}\xff`
-	if f.count(Info, want) != 1 {
+	if f.count(hostlog.Info, want) != 1 {
 		t.Errorf("want %q in %q", want, f.logs)
 	}
 	for _, l := range f.logs {

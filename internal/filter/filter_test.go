@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ugorji/go/codec"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
@@ -72,7 +72,7 @@ func bodies(t testing.TB, b []byte) []any {
 }
 
 type logged struct {
-	level Level
+	level hostlog.Level
 	line  string
 }
 
@@ -82,7 +82,7 @@ type fixture struct {
 	logs []logged
 }
 
-func (f *fixture) count(level Level, text string) int {
+func (f *fixture) count(level hostlog.Level, text string) int {
 	n := 0
 	for _, l := range f.logs {
 		if l.level == level && strings.Contains(l.line, text) {
@@ -101,11 +101,18 @@ func writeGuest(t testing.TB, text string) string {
 	return path
 }
 
+// start makes a filter of the module, with a timeout that slow machines keep.
 func start(t testing.TB, text string, format options.EventFormat) *fixture {
 	t.Helper()
+	return startWith(t, options.Options{EventFormat: format, Timeout: time.Minute}, text)
+}
+
+// startWith makes a filter of the module, with these options and nothing but.
+func startWith(t testing.TB, o options.Options, text string) *fixture {
+	t.Helper()
+	o.WasmPath, o.FunctionName = writeGuest(t, text), "filter"
 	fx := &fixture{}
-	f, err := New(options.Options{WasmPath: writeGuest(t, text), FunctionName: "filter", EventFormat: format, Timeout: time.Minute},
-		func(level Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
+	f, err := New(o, func(level hostlog.Level, line string) { fx.logs = append(fx.logs, logged{level, line}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +151,7 @@ func TestFailedRecordsPassUnchanged(t *testing.T) {
 					t.Errorf("the chunk was modified: %v", decode(t, out))
 				}
 			}
-			if f.count(Error, "record passed through unchanged") != 1 || f.count(Error, test.log) != 1 {
+			if f.count(hostlog.Error, "record passed through unchanged") != 1 || f.count(hostlog.Error, test.log) != 1 {
 				t.Errorf("want one error that says %q, got %v", test.log, f.logs)
 			}
 			want := Stats{Chunks: 2, Records: 4, Failed: 4}
@@ -311,7 +318,7 @@ func TestCorruptChunk(t *testing.T) {
 			t.Errorf("tail % x: modified", tail)
 		}
 	}
-	if n := f.count(Error, "chunk of"); n != 1 {
+	if n := f.count(hostlog.Error, "chunk of"); n != 1 {
 		t.Errorf("%d lines in the log: %v", n, f.logs)
 	}
 	if diff := cmp.Diff(Stats{Chunks: chunks, Corrupt: chunks}, f.Stats()); diff != "" {
@@ -449,7 +456,7 @@ func TestReplyDepth(t *testing.T) {
 	if got := f.Stats(); got.Returned != 1 || got.Failed != 2 {
 		t.Errorf("%+v %v", got, f.logs)
 	}
-	if f.count(Error, "nests deeper") != 1 {
+	if f.count(hostlog.Error, "nests deeper") != 1 {
 		t.Error(f.logs)
 	}
 	if n := len(decode(t, out)); n != 3 {
@@ -460,7 +467,7 @@ func TestReplyDepth(t *testing.T) {
 // The first line of a filter says what it runs, and which version of the plugin runs it.
 func TestStartIsLogged(t *testing.T) {
 	f := start(t, guests.WAT("identity"), options.JSON)
-	if f.count(Info, "module ") != 1 || f.count(Info, "; plugin "+version.Version) != 1 {
+	if f.count(hostlog.Info, "module ") != 1 || f.count(hostlog.Info, "; plugin "+version.Version) != 1 {
 		t.Error(f.logs)
 	}
 }
@@ -468,7 +475,7 @@ func TestStartIsLogged(t *testing.T) {
 func TestGuestOutputIsLogged(t *testing.T) {
 	f := start(t, guests.WAT("wasi_print"), options.JSON)
 	f.Run(tag, event(t, 1, map[string]any{"a": 1}))
-	if f.count(Info, "guest stdout: ") != 1 || f.count(Warn, "guest stderr: ") != 1 {
+	if f.count(hostlog.Info, "guest stdout: ") != 1 || f.count(hostlog.Warn, "guest stderr: ") != 1 {
 		t.Error(f.logs)
 	}
 }
@@ -480,53 +487,8 @@ func TestAbortMessage(t *testing.T) {
 	if _, modified := f.Run(tag, in); modified {
 		t.Error("modified")
 	}
-	if f.count(Error, "abort: bad record! in filter.ts:7:3") != 1 {
+	if f.count(hostlog.Error, "abort: bad record! in filter.ts:7:3") != 1 {
 		t.Error(f.logs)
-	}
-}
-
-func TestOutputLines(t *testing.T) {
-	var got []string
-	l := newLimiter(func(_ Level, line string) { got = append(got, line) })
-	l.lines(Info, "> ", []byte("a\x1b[31mred\r\n\n\tb\xff\x00\nlast"))
-	want := []string{`> a\x1b[31mred`, "> ", ">     b\\xff\\x00", "> last"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	got = nil
-	now := l.now().Add(logInterval)
-	l.now = func() time.Time { return now }
-	l.lines(Info, "> ", []byte(strings.Repeat("x", 2000)+strings.Repeat("\ny", 150)))
-	if len(got) != maxOutputLines || got[0] != "> "+strings.Repeat("x", 1024)+" (976 more bytes)" {
-		t.Errorf("%d lines: %.40q", len(got), got[0])
-	}
-	got = nil
-	now = now.Add(logInterval)
-	l.lines(Info, "> ", []byte("z"))
-	if diff := cmp.Diff([]string{"51 lines that the guest wrote were left out", "> z"}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestLimiter(t *testing.T) {
-	var got []string
-	l := newLimiter(func(level Level, line string) { got = append(got, fmt.Sprint(level, " ", line)) })
-	now := time.Unix(0, 0)
-	l.now = func() time.Time { return now }
-	say := func(cause, line string) { l.limited(Error, cause, func() string { return line }) }
-
-	say("a", "a1")
-	say("a", "a2")
-	say("b", "b1")
-	now = now.Add(logInterval - 1)
-	say("a", "a3")
-	now = now.Add(1)
-	say("a", "a4")
-	say("a", "a5")
-	l.close()
-	want := []string{"1 a1", "1 b1", "1 a4 (2 more like this since the last such line)", "1 1 more like the last one about: a"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
 	}
 }
 
@@ -554,7 +516,7 @@ func TestStartErrors(t *testing.T) {
 		{writeGuest(t, guests.WAT("no_memory")), "filter", "--import-memory"},
 		{writeGuest(t, guests.WAT("memory64")), "filter", "wasm32"},
 	} {
-		f, err := New(options.Options{WasmPath: test.path, FunctionName: test.function}, func(Level, string) {})
+		f, err := New(options.Options{WasmPath: test.path, FunctionName: test.function}, func(hostlog.Level, string) {})
 		if err == nil {
 			f.Close()
 			t.Errorf("%s: no error, want %q", test.path, test.want)

@@ -17,6 +17,7 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
@@ -127,7 +128,7 @@ func FuzzFilter(f *testing.F) {
 func newFuzzFilter(tb testing.TB, path string, m mode) *Filter {
 	filter, err := New(options.Options{
 		WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Timeout: time.Minute,
-	}, func(Level, string) {})
+	}, func(hostlog.Level, string) {})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (f *Filter) logTrap(err error, line func() string, where string) {
 	if e := (*guest.TrapError)(nil); errors.As(err, &e) {
 		kind = e.Kind
 	}
-	f.log.limited(Error, kind+where, line)
+	f.log.Limited(hostlog.Error, kind+where, line)
 }
 
 // leastBetweenRecycles is how many records an instance should last: one that has
@@ -67,7 +67,7 @@ func (f *Filter) recycle() {
 		if f.config.RecycleMemoryBytes >= f.limit {
 			f.config.RecycleMemoryBytes = 0
 		}
-		f.log.always(Warn, fmt.Sprintf(
+		f.log.Always(hostlog.Warn, fmt.Sprintf(
 			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", age))
 	}
 	f.count.Recycled++
@@ -89,7 +89,7 @@ func (f *Filter) discard() {
 func (f *Filter) replace() bool {
 	instance, err := f.module.NewInstance(f.config)
 	if err != nil {
-		f.log.limited(Error, "no instance", func() string {
+		f.log.Limited(hostlog.Error, "no instance", func() string {
 			return fmt.Sprintf("the module can't be instantiated again: %v", err)
 		})
 		return false

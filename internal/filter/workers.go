@@ -25,7 +25,7 @@ type worker struct {
 }
 
 type line struct {
-	level Level
+	level hostlog.Level
 	text  string
 }
 
@@ -33,7 +33,7 @@ type line struct {
 func newWorker(o options.Options) (*worker, error) {
 	w := &worker{}
 	var err error
-	w.filter, err = newFilter(o, func(level Level, text string) { w.lines = append(w.lines, line{level, text}) })
+	w.filter, err = newFilter(o, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +58,7 @@ func (w *worker) loop() {
 // process goes through the worker's part, or goes on where C has stopped. A panic costs the chunk,
 // as one of the filter's own thread does.
 func (w *worker) process() {
-	defer func() {
-		if r := recover(); r != nil {
-			hostlog.Panic(func(text string) { w.lines = append(w.lines, line{Error, text}) }, "filter", r)
-		}
-	}()
+	defer hostlog.Recover(func(text string) { w.lines = append(w.lines, line{hostlog.Error, text}) }, "filter", nil)
 	w.forget = w.filter.process(w.tag, w.data) != nil
 }
 
@@ -73,7 +69,7 @@ func (w *worker) begin(tag, data []byte) {
 	w.helper.Begin(tag, data)
 }
 
-func (w *worker) join(log *limiter) {
+func (w *worker) join(log *hostlog.Limiter) {
 	w.helper.Wait()
 	if !w.inGo { // there is nothing left but to count
 		w.process()
@@ -81,15 +77,15 @@ func (w *worker) join(log *limiter) {
 	w.tellLines(log)
 }
 
-func (w *worker) tellLines(log *limiter) {
+func (w *worker) tellLines(log *hostlog.Limiter) {
 	for _, l := range w.lines {
-		log.always(l.level, l.text)
+		log.Always(l.level, l.text)
 	}
 	w.lines = w.lines[:0]
 }
 
 // stop ends the thread and frees the guest.
-func (w *worker) stop(log *limiter) {
+func (w *worker) stop(log *hostlog.Limiter) {
 	w.helper.Close()
 	w.filter.stop()
 	w.tellLines(log)
@@ -145,11 +141,7 @@ func (f *Filter) weigh(busy []*worker) {
 // for all the same: they read what is the host's.
 func (f *Filter) processFirst(tag, data []byte) (forget bool) {
 	forget = true
-	defer func() {
-		if r := recover(); r != nil {
-			hostlog.Panic(func(text string) { f.log.always(Error, text) }, "filter", r)
-		}
-	}()
+	defer hostlog.Recover(func(text string) { f.log.Always(hostlog.Error, text) }, "filter", nil)
 	return f.process(tag, data) != nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -80,7 +81,7 @@ func TestWorkersLog(t *testing.T) {
 	}
 	f := startWith(t, options.Options{Workers: 3}, guests.WAT("trap_when_told"))
 	f.Run(tag, in)
-	if f.count(Error, "unreachable") != 1 {
+	if f.count(hostlog.Error, "unreachable") != 1 {
 		t.Errorf("%v", f.logs)
 	}
 }

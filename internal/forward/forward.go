@@ -61,6 +61,43 @@ type Config struct {
 	Timeout        time.Duration // for all writes and acknowledgements of a Send
 }
 
+// Kind tells failures apart: it is one of a few fixed words.
+type Kind string
+
+// The kinds of failures.
+const (
+	Refused         Kind = "connection refused"
+	TimedOut        Kind = "timed out"
+	Connecting      Kind = "connecting"
+	TLS             Kind = "TLS"
+	Handshake       Kind = "handshake"
+	Writing         Kind = "writing"
+	Acknowledgement Kind = "acknowledgement"
+)
+
+// Error is why a Send failed.
+type Error struct {
+	Kind Kind
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// failure makes an Error of one that came up while connecting, or whatever stage is. TLS
+// and handshake stay what they are in time or not: who waits there has to look there.
+func failure(stage Kind, err error) *Error {
+	var timeout net.Error
+	switch {
+	case stage == TLS || stage == Handshake:
+	case errors.Is(err, syscall.ECONNREFUSED):
+		stage = Refused
+	case errors.As(err, &timeout) && timeout.Timeout():
+		stage = TimedOut
+	}
+	return &Error{stage, err}
+}
+
 // Message is an encoded message.
 type Message struct {
 	Wire []byte
@@ -140,8 +177,8 @@ func (c *Client) Close() {
 }
 
 // Send sends the messages that are not done, and marks those that come to be. On
-// an error the others may be sent again: the far side may or may not have them.
-// The end of ctx ends it at once.
+// an error, an *Error unless ctx has ended, the others may be sent again: the far side
+// may or may not have them. The end of ctx ends it at once.
 func (c *Client) Send(ctx context.Context, messages []*Message) error {
 	if !slices.ContainsFunc(messages, func(m *Message) bool { return !m.Done }) {
 		return nil
@@ -205,11 +242,13 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, c.config.Network, c.config.Address)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, failure(Connecting, fmt.Errorf("connect: %w", err))
 	}
+	stage := Connecting
 	conn := &conn{net: raw, raw: raw, config: &c.config}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	if c.config.TLS != nil {
+		stage = TLS
 		t := tls.Client(raw, c.config.TLS)
 		if err = t.HandshakeContext(ctx); err != nil {
 			err = fmt.Errorf("TLS with %s: %w", c.config.Address, err)
@@ -217,6 +256,7 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 		conn.net = t
 	}
 	if err == nil && c.config.SharedKey != "" {
+		stage = Handshake
 		if err = conn.handshake(); err != nil {
 			err = fmt.Errorf("handshake with %s: %w", c.config.Address, err)
 		}
@@ -229,7 +269,7 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 		if ctx.Err() == context.DeadlineExceeded {
 			err = fmt.Errorf("no connection to %s within emit_connect_timeout: %w", c.config.Address, err)
 		}
-		return nil, err
+		return nil, failure(stage, err)
 	}
 	return conn, nil
 }
@@ -293,7 +333,7 @@ func (c *conn) alive() bool {
 // it says.
 func (c *conn) send(messages []*Message) error {
 	if err := c.net.SetDeadline(time.Now().Add(c.config.Timeout)); err != nil {
-		return err
+		return failure(Writing, err)
 	}
 	waiting := map[string]*Message{}
 	for _, m := range messages {
@@ -302,7 +342,7 @@ func (c *conn) send(messages []*Message) error {
 		}
 		if _, err := c.net.Write(m.Wire); err != nil {
 			c.late(waiting)
-			return fmt.Errorf("write: %w", overtime(err))
+			return failure(Writing, fmt.Errorf("write: %w", overtime(err)))
 		}
 		if !c.config.Ack {
 			m.Done = true
@@ -311,13 +351,13 @@ func (c *conn) send(messages []*Message) error {
 		waiting[m.ID] = m
 		if len(waiting) >= maxUnacknowledged {
 			if err := c.acknowledged(waiting); err != nil {
-				return err
+				return failure(Acknowledgement, err)
 			}
 		}
 	}
 	for len(waiting) > 0 {
 		if err := c.acknowledged(waiting); err != nil {
-			return err
+			return failure(Acknowledgement, err)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -171,37 +172,38 @@ func TestRefusals(t *testing.T) {
 		name   string
 		server forwardserver.Config
 		client func(*Config)
+		kind   Kind
 		want   string
 	}{
-		{"wrong_key", forwardserver.Config{SharedKey: "a"}, func(c *Config) { c.SharedKey = "b" }, "shared_key mismatch"},
-		{"wrong_user", forwardserver.Config{SharedKey: "a", Username: "u"}, func(c *Config) { c.SharedKey = "a" }, "username/password"},
-		{"same_name", forwardserver.Config{SharedKey: "a", Hostname: "near.example"}, func(c *Config) { c.SharedKey = "a" }, "emit_self_hostname"},
-		{"key_needed", forwardserver.Config{SharedKey: "a"}, nil, "emit_shared_key"},
-		{"key_unknown", forwardserver.Config{}, func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
-		{"unknown_certificate", forwardserver.Config{TLS: serverTLS}, func(c *Config) { c.TLS = &tls.Config{ServerName: "far.example"} }, "TLS"},
-		{"no_tls", forwardserver.Config{Raw: []byte("HTTP/1.1 400 Bad Request\r\n")}, func(c *Config) { c.TLS = &tls.Config{ServerName: "far.example"} }, "TLS"},
-		{"never_acknowledges", forwardserver.Config{Received: verdict(forwardserver.Ignore)}, short, "emit_timeout"},
-		{"never_reads", forwardserver.Config{Deaf: true}, short, "emit_timeout"},
+		{"wrong_key", forwardserver.Config{SharedKey: "a"}, func(c *Config) { c.SharedKey = "b" }, Handshake, "shared_key mismatch"},
+		{"wrong_user", forwardserver.Config{SharedKey: "a", Username: "u"}, func(c *Config) { c.SharedKey = "a" }, Handshake, "username/password"},
+		{"same_name", forwardserver.Config{SharedKey: "a", Hostname: "near.example"}, func(c *Config) { c.SharedKey = "a" }, Handshake, "emit_self_hostname"},
+		{"key_needed", forwardserver.Config{SharedKey: "a"}, nil, Acknowledgement, "emit_shared_key"},
+		{"key_unknown", forwardserver.Config{}, func(c *Config) { short(c); c.SharedKey = "b" }, Handshake, "emit_connect_timeout"},
+		{"unknown_certificate", forwardserver.Config{TLS: serverTLS}, func(c *Config) { c.TLS = &tls.Config{ServerName: "far.example"} }, TLS, "TLS"},
+		{"no_tls", forwardserver.Config{Raw: []byte("HTTP/1.1 400 Bad Request\r\n")}, func(c *Config) { c.TLS = &tls.Config{ServerName: "far.example"} }, TLS, "TLS"},
+		{"never_acknowledges", forwardserver.Config{Received: verdict(forwardserver.Ignore)}, short, TimedOut, "emit_timeout"},
+		{"never_reads", forwardserver.Config{Deaf: true}, short, TimedOut, "emit_timeout"},
 		{"hung_tls_handshake", forwardserver.Config{Deaf: true},
-			func(c *Config) { short(c); c.TLS = &tls.Config{ServerName: "far.example"} }, "emit_connect_timeout"},
-		{"no_helo", forwardserver.Config{Deaf: true}, func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
+			func(c *Config) { short(c); c.TLS = &tls.Config{ServerName: "far.example"} }, TLS, "emit_connect_timeout"},
+		{"no_helo", forwardserver.Config{Deaf: true}, func(c *Config) { short(c); c.SharedKey = "b" }, Handshake, "emit_connect_timeout"},
 		{"half_a_helo", forwardserver.Config{Raw: []byte{0x92, 0xa4, 'H', 'E'}},
-			func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
+			func(c *Config) { short(c); c.SharedKey = "b" }, Handshake, "emit_connect_timeout"},
 		{"no_pong", forwardserver.Config{Raw: []byte("\x92\xa4HELO\x80")},
-			func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
-		{"half_an_acknowledgement", forwardserver.Config{Raw: []byte("\x81\xa3ack\xa6the")}, short, "emit_timeout"},
-		{"hangs_up", forwardserver.Config{Received: verdict(forwardserver.Hangup)}, nil, "acknowledgement"},
-		{"hangs_up_in_the_middle", forwardserver.Config{HangupAfter: 10}, nil, ""},
-		{"another_acknowledged", forwardserver.Config{Received: verdict(forwardserver.Wrong)}, nil, "not sent"},
-		{"garbage", forwardserver.Config{Raw: []byte{0xc1, 0xc1}}, nil, "not of the Forward protocol"},
-		{"a_scalar", forwardserver.Config{Raw: []byte{0x05}}, nil, "no acknowledgement"},
-		{"http", forwardserver.Config{Raw: []byte("HTTP/1.1 400 Bad Request\r\n")}, nil, "no acknowledgement"},
-		{"endless_string", forwardserver.Config{Raw: append([]byte{0xdb, 0xff, 0xff, 0xff, 0xff}, make([]byte, 1<<20)...)}, nil, "more than 4096 bytes"},
-		{"endless_map", forwardserver.Config{Raw: append([]byte{0xdf, 0xff, 0xff, 0xff, 0xff}, make([]byte, 1<<20)...)}, nil, "more than 4096 bytes"},
-		{"deep", forwardserver.Config{Raw: bytes.Repeat([]byte{0x91}, 1<<20)}, nil, "not of the Forward protocol"},
-		{"bad_helo", forwardserver.Config{Raw: []byte{0x92, 0xa4, 'H', 'E', 'L', 'O', 0xc0}}, func(c *Config) { short(c); c.SharedKey = "b" }, "emit_connect_timeout"},
-		{"empty_helo", forwardserver.Config{Raw: []byte{0x90}}, func(c *Config) { c.SharedKey = "b" }, "no HELO"},
-		{"bad_pong", forwardserver.Config{Raw: []byte("\x92\xa4HELO\x80\x95\xa4PONG\xc3\xa0\xa1x\xa1y")}, func(c *Config) { c.SharedKey = "b" }, "does not know the shared key"},
+			func(c *Config) { short(c); c.SharedKey = "b" }, Handshake, "emit_connect_timeout"},
+		{"half_an_acknowledgement", forwardserver.Config{Raw: []byte("\x81\xa3ack\xa6the")}, short, TimedOut, "emit_timeout"},
+		{"hangs_up", forwardserver.Config{Received: verdict(forwardserver.Hangup)}, nil, Acknowledgement, "acknowledgement"},
+		{"hangs_up_in_the_middle", forwardserver.Config{HangupAfter: 10}, nil, "", ""}, // while writing, or later,
+		{"another_acknowledged", forwardserver.Config{Received: verdict(forwardserver.Wrong)}, nil, Acknowledgement, "not sent"},
+		{"garbage", forwardserver.Config{Raw: []byte{0xc1, 0xc1}}, nil, Acknowledgement, "not of the Forward protocol"},
+		{"a_scalar", forwardserver.Config{Raw: []byte{0x05}}, nil, Acknowledgement, "no acknowledgement"},
+		{"http", forwardserver.Config{Raw: []byte("HTTP/1.1 400 Bad Request\r\n")}, nil, Acknowledgement, "no acknowledgement"},
+		{"endless_string", forwardserver.Config{Raw: append([]byte{0xdb, 0xff, 0xff, 0xff, 0xff}, make([]byte, 1<<20)...)}, nil, Acknowledgement, "more than 4096 bytes"},
+		{"endless_map", forwardserver.Config{Raw: append([]byte{0xdf, 0xff, 0xff, 0xff, 0xff}, make([]byte, 1<<20)...)}, nil, Acknowledgement, "more than 4096 bytes"},
+		{"deep", forwardserver.Config{Raw: bytes.Repeat([]byte{0x91}, 1<<20)}, nil, Acknowledgement, "not of the Forward protocol"},
+		{"bad_helo", forwardserver.Config{Raw: []byte{0x92, 0xa4, 'H', 'E', 'L', 'O', 0xc0}}, func(c *Config) { short(c); c.SharedKey = "b" }, Handshake, "emit_connect_timeout"},
+		{"empty_helo", forwardserver.Config{Raw: []byte{0x90}}, func(c *Config) { c.SharedKey = "b" }, Handshake, "no HELO"},
+		{"bad_pong", forwardserver.Config{Raw: []byte("\x92\xa4HELO\x80\x95\xa4PONG\xc3\xa0\xa1x\xa1y")}, func(c *Config) { c.SharedKey = "b" }, Handshake, "does not know the shared key"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := listen(t, test.server)
@@ -212,6 +214,9 @@ func TestRefusals(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%q does not say %q", err, test.want)
+			}
+			if e := (*Error)(nil); !errors.As(err, &e) || test.kind != "" && e.Kind != test.kind {
+				t.Errorf("%v: %+v, want %s", err, e, test.kind)
 			}
 		})
 	}
@@ -318,8 +323,9 @@ func TestRefusedConnection(t *testing.T) {
 	s := listen(t, forwardserver.Config{})
 	c := client(t, s, nil)
 	s.Kill()
-	if err := c.Send(context.Background(), []*Message{encode(t, "t", 1, "id", false)}); err == nil {
-		t.Error("no error")
+	err := c.Send(context.Background(), []*Message{encode(t, "t", 1, "id", false)})
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Kind != Refused {
+		t.Errorf("%v: %+v", err, e)
 	}
 }
 
@@ -333,8 +339,9 @@ func TestNameResolutionHangs(t *testing.T) {
 	}}
 	c := NewClient(Config{Network: "tcp", Address: "far.example:24224", ConnectTimeout: 100 * time.Millisecond, Timeout: time.Hour})
 	defer c.Close()
-	if err := c.Send(context.Background(), []*Message{encode(t, "t", 1, "", false)}); err == nil {
-		t.Error("no error")
+	err := c.Send(context.Background(), []*Message{encode(t, "t", 1, "", false)})
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Kind != TimedOut {
+		t.Errorf("%v: %+v", err, e)
 	}
 }
 

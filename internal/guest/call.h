@@ -12,10 +12,10 @@
 
 // How input gets a place in the guest's memory.
 enum flbwt_allocator {
-    FLBWT_MALLOC = 0,  // malloc and free around each call
-    FLBWT_PINNED = 1,  // AssemblyScript: one __new'd and __pin'ned buffer, kept
-    FLBWT_GROWN = 2,   // no allocator: pages grown by the host
-    FLBWT_HEAP = 3,    // a block of the heap behind env.malloc, kept
+    FLBWT_MALLOC, // malloc and free around each call
+    FLBWT_PINNED, // AssemblyScript: one __new'd and __pin'ned buffer, kept
+    FLBWT_GROWN,  // no allocator: pages grown by the host
+    FLBWT_HEAP,   // a block of the heap behind env.malloc, kept
 };
 
 // A reply is looked for a NUL this far beyond twice the length of the record before
@@ -23,9 +23,9 @@ enum flbwt_allocator {
 // may be followed by anything.
 enum { FLBWT_NUL_PROBE = 4096 };
 
-// What became of a record. The Go side names these in outcome.go.
+// What became of a record.
 enum flbwt_outcome {
-    FLBWT_NOT_RUN = 0,
+    FLBWT_NOT_RUN,
     FLBWT_REPLY,          // reply and reply_len are set
     FLBWT_DROP,           // NULL, or the empty string
     FLBWT_TRAPPED,        // the call trapped, or the guest exited

@@ -78,16 +78,16 @@ type Instance struct {
 // NewInstance checks the module against the guest ABI, instantiates it, and runs
 // what it has to run before its first record.
 func (m *Module) NewInstance(config Config) (*Instance, error) {
-	p := m.plan(config)
-	if err := errProblems(p.problems); err != nil {
+	a := m.abi(config)
+	if err := errProblems(a.problems); err != nil {
 		return nil, err
 	}
 	in, err := newInstance(m, config)
 	if err != nil {
 		return nil, err
 	}
-	in.c.allocator = C.int(p.allocator)
-	if err := in.start(m, config, p); err != nil {
+	in.c.allocator = C.int(a.allocator)
+	if err := in.start(m, config, a); err != nil {
 		stdout, stderr := in.TakeOutput()
 		in.Close()
 		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
@@ -166,7 +166,7 @@ func (in *Instance) bound(m *Module) {
 	}
 }
 
-func (in *Instance) start(m *Module, config Config, p plan) error {
+func (in *Instance) start(m *Module, config Config, a abi) error {
 	if err := in.grant(config); err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (in *Instance) start(m *Module, config Config, p plan) error {
 		return err
 	}
 	defer linker.Close()
-	instance, err := in.initialize(linker, m, p)
+	instance, err := in.initialize(linker, m, a)
 	if err != nil {
 		return err
 	}
@@ -190,9 +190,9 @@ func (in *Instance) start(m *Module, config Config, p plan) error {
 	}
 	function := func(name string) C.wasmtime_func_t { return funcOf(instance.GetFunc(in.store, name)) }
 	c.function = function(config.Function)
-	switch p.allocator {
+	switch a.allocator {
 	case allocMalloc:
-		c.alloc, c.release = function(p.alloc), function(p.free)
+		c.alloc, c.release = function(a.alloc), function(a.free)
 	case allocPinned:
 		c.alloc, c.pin = function("__new"), function("__pin")
 	}
@@ -200,8 +200,8 @@ func (in *Instance) start(m *Module, config Config, p plan) error {
 }
 
 // initialize runs the guest's code that goes before its first record: start
-// functions and what the plan says, watched like a call.
-func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*wasmtime.Instance, error) {
+// functions and what the abi says, watched like a call.
+func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, a abi) (*wasmtime.Instance, error) {
 	// The watchdog ends what runs on the thread that has entered.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -215,7 +215,7 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, p plan) (*was
 		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.room.refused))
 	}
 	C.flbwt_room_made(&in.c.room, C.int(m.traits.Storage.Memories))
-	for _, name := range p.init {
+	for _, name := range a.init {
 		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !in.exitedWell() {
 			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err, in.refusal(trapCode(err))))
 		}
@@ -288,23 +288,22 @@ func takeStream(o *C.flbwt_output) []byte {
 	return b
 }
 
-// Outcome says what became of a record. The numbers are enum flbwt_outcome of
-// call.h, where each is explained.
+// Outcome says what became of a record; call.h explains each.
 type Outcome uint32
 
 // The outcomes.
 const (
-	NotRun Outcome = iota
-	Reply
-	Drop
-	Trapped
-	TimedOut
-	NoMemory
-	BadBuffer
-	BadPointer
-	Unterminated
-	ReplyTooLarge
-	HostNoMemory
+	NotRun        Outcome = C.FLBWT_NOT_RUN
+	Reply         Outcome = C.FLBWT_REPLY
+	Drop          Outcome = C.FLBWT_DROP
+	Trapped       Outcome = C.FLBWT_TRAPPED
+	TimedOut      Outcome = C.FLBWT_TIMED_OUT
+	NoMemory      Outcome = C.FLBWT_NO_MEMORY
+	BadBuffer     Outcome = C.FLBWT_BAD_BUFFER
+	BadPointer    Outcome = C.FLBWT_BAD_POINTER
+	Unterminated  Outcome = C.FLBWT_UNTERMINATED
+	ReplyTooLarge Outcome = C.FLBWT_REPLY_TOO_LARGE
+	HostNoMemory  Outcome = C.FLBWT_HOST_NO_MEMORY
 )
 
 // outcomeTexts words the outcomes that fail a record, for the log.
@@ -322,15 +321,7 @@ var outcomeTexts = [...]string{
 	HostNoMemory:  "the host has no memory for the reply",
 }
 
-// Answered says that the guest has answered a record, whatever the answer is.
-func (o Outcome) Answered() bool { return o == Reply || o == Drop }
-
 func (o Outcome) String() string { return outcomeTexts[o] }
-
-var (
-	_ [HostNoMemory]byte                                    = [C.FLBWT_HOST_NO_MEMORY]byte{}
-	_ [unsafe.Sizeof(outcomeTexts) / unsafe.Sizeof("")]byte = [HostNoMemory + 1]byte{}
-)
 
 // TrapError says why a guest stopped.
 type TrapError struct {

@@ -31,8 +31,6 @@ func (i item) String() string {
 // quoted is String for a message, where a type may not be as long as it likes.
 func (i item) quoted() string { return hostlog.Printable(i.String(), maxTypeBytes) }
 
-func (i item) isFunc() bool { return strings.HasPrefix(i.typ, "func ") }
-
 // memoryType is what the export "memory" is.
 type memoryType struct {
 	pages          uint64

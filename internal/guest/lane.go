@@ -64,13 +64,13 @@ func (l *Lane) Attach(in *Instance) {
 	}
 }
 
-// SetReady says whether chunks may be filtered by Direct until the next Begin.
+// SetReady says whether chunks may be filtered by C alone until the next Begin.
 func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
 
 // SetTimed has the lane measure what it spends in calls of the guest.
 func (l *Lane) SetTimed() { l.c.timed = true }
 
-// SetRaw has the lane stop at every reply.
+// SetRaw has the lane stop at every reply, for the tests' sake.
 func (l *Lane) SetRaw() { l.c.raw = true }
 
 // CallTime answers what calls of the guest took since SetTimed.
@@ -156,7 +156,7 @@ func (l *Lane) Out() []byte {
 // Changed says whether what has been emitted differs from what came.
 func (l *Lane) Changed() bool { return bool(l.c.changed) }
 
-// KeptBytes is what the lane holds for the next chunk.
+// KeptBytes is what the lane holds for the next chunk, for the tests' sake.
 func (l *Lane) KeptBytes() int { return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap) }
 
 // Counts are of records that a lane has had answered, or not.

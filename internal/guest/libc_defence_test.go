@@ -358,7 +358,7 @@ func TestLibcImports(t *testing.T) {
 	} {
 		m := load(t, `(module `+test.imports+`(memory (export "memory") 1)
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local.get 4)))`)
-		p := m.plan(Config{Function: "filter"})
+		p := m.abi(Config{Function: "filter"})
 		got := strings.Join(p.problems, "; ")
 		if !strings.Contains(got, test.problem) || (got == "") != (test.problem == "") || !strings.Contains(p.allocatorText(), test.allocator) {
 			t.Errorf("%s: %q, input %s; want %q, %s", test.imports, got, p.allocatorText(), test.problem, test.allocator)

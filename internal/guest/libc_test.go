@@ -82,7 +82,7 @@ func newLibcOf(tb testing.TB, m *Module, config Config) *libc {
 		tb.Fatal(err)
 	}
 	defer linker.Close()
-	instance, err := in.initialize(linker, m, plan{})
+	instance, err := in.initialize(linker, m, abi{})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func TestHostileNames(t *testing.T) {
 // Names in messages end where they seem to.
 func TestNamesAreQuoted(t *testing.T) {
 	m := load(t, `(module (import "env" "a, b.c: func" (func)) (import "env. x" "y" (func)) (memory (export "memory") 1))`)
-	if got := strings.Join(m.plan(Config{Function: "f"}).problems, "; "); !strings.Contains(got, `the module imports env."a, b.c: func": func () -> (), which`) ||
+	if got := strings.Join(m.abi(Config{Function: "f"}).problems, "; "); !strings.Contains(got, `the module imports env."a, b.c: func": func () -> (), which`) ||
 		!strings.Contains(got, `the module imports "env. x".y: func () -> (), which`) {
 		t.Error(got)
 	}
@@ -146,7 +146,7 @@ func TestManyExports(t *testing.T) {
 		m.exports = append(m.exports, item{name: fmt.Sprint("f", i), typ: "func " + filterSignature})
 		m.imports = append(m.imports, item{module: "m", name: fmt.Sprint("i", i), typ: "func () -> ()"})
 	}
-	p := m.plan(Config{Function: "missing"})
+	p := m.abi(Config{Function: "missing"})
 	if len(p.problems) != 2 || len(p.problems[0])+len(p.problems[1]) > 2000 ||
 		!strings.Contains(p.problems[0], "f9 and 1048566 more") || !strings.Contains(p.problems[1], "m.i9: func () -> () and 1048566 more") {
 		t.Errorf("%.3000q", p.problems)
@@ -205,7 +205,7 @@ func TestWarnings(t *testing.T) {
 		// What the advice is must work.
 		if _, advice, ok := strings.Cut(got, "set allocator "); ok {
 			allocator, _, _ := strings.Cut(advice, " ")
-			if p := m.plan(Config{Function: "filter", Allocator: allocator}); len(p.problems) > 0 {
+			if p := m.abi(Config{Function: "filter", Allocator: allocator}); len(p.problems) > 0 {
 				t.Errorf("%s: allocator %s: %q", test.name, allocator, p.problems)
 			}
 		}
@@ -215,7 +215,7 @@ func TestWarnings(t *testing.T) {
 // A function that is misspelt is found, and files that have no end are not read.
 func TestMistakesAtStart(t *testing.T) {
 	m := load(t, guests.WAT("identity"))
-	if got := m.plan(Config{Function: "fitler"}).problems; len(got) != 1 || !strings.Contains(got[0], `function "fitler" is not exported (did you mean filter?)`) {
+	if got := m.abi(Config{Function: "fitler"}).problems; len(got) != 1 || !strings.Contains(got[0], `function "fitler" is not exported (did you mean filter?)`) {
 		t.Errorf("%q", got)
 	}
 	fifo := filepath.Join(t.TempDir(), "fifo.wasm")

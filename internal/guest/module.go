@@ -307,7 +307,7 @@ func errProblems(list []string) error {
 
 // Summary says in a few words what has been loaded, and how it is used.
 func (m *Module) Summary(config Config) string {
-	p := m.plan(config)
+	a := m.abi(config)
 	return fmt.Sprintf("%d bytes %s in %s; called first: %s; input: %s",
-		m.sizeBytes, m.origin, m.loadTime.Round(time.Millisecond/10), p.initText(), p.allocatorText())
+		m.sizeBytes, m.origin, m.loadTime.Round(time.Millisecond/10), a.initText(), a.allocatorText())
 }

@@ -1,6 +1,6 @@
 package guest
 
-// Reference guests answer the record that they are given, or nothing if its
+// Reference guests return the record that they are given, or nothing if its
 // seconds are 0. There is one for each way in which input reaches a guest: a call
 // of it costs what the crossing costs, and next to nothing in the guest.
 var references = [...]string{
@@ -38,7 +38,7 @@ const (
 // NewReference makes an instance of the reference guest that is called as m is
 // with that config. The caller closes both.
 func (m *Module) NewReference(config Config) (*Module, *Instance, error) {
-	text := references[m.plan(config).allocator]
+	text := references[m.abi(config).allocator]
 	reference, err := loadContent(Source{Path: "reference"}, []byte(text))
 	if err != nil {
 		return nil, nil, err

@@ -55,8 +55,8 @@ func Inspect(source Source, config Config) (Report, error) {
 	case len(candidates) > 0:
 		config.Function, r.Callable = candidates[0], true
 	}
-	p := m.plan(config)
-	r.Allocator, r.Init, r.Problems = p.allocatorText(), p.initText(), p.problems
+	a := m.abi(config)
+	r.Allocator, r.Init, r.Problems = a.allocatorText(), a.initText(), a.problems
 	if len(r.Problems) > 0 {
 		return r, nil
 	}

@@ -1,10 +1,12 @@
-// Package hostlog makes text fit for a line of a log or a terminal. What a module, a
-// record or a far side says reaches either only through it: it can't end the line, move
-// the cursor, turn the direction of writing or hide.
+// Package hostlog has the levels and limits of the host's log, and makes text fit for a
+// line of a log or a terminal. What a module, a record or a far side says reaches either
+// only through it: it can't end the line, move the cursor, turn the direction of writing
+// or hide.
 package hostlog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -26,12 +28,12 @@ const (
 	maxNames = 10
 )
 
-// Printable answers text as one line of printable characters. Bytes that are control
+// Printable returns text as one line of printable characters. Bytes that are control
 // characters of ASCII, or not UTF-8, are written as \xNN, all else that is not printable
 // (controls, marks of direction, characters without width or that only look like a
-// space) as \u{N}. Of more than most bytes the rest is counted only.
-func Printable(text string, most int) string {
-	text, cut := cutAt(text, most)
+// space) as \u{N}. Of what is beyond max bytes only the length is told.
+func Printable(text string, max int) string {
+	text, cut := cutAt(text, max)
 	if cut == 0 && isPrintable(text) {
 		return text
 	}
@@ -45,10 +47,10 @@ func Printable(text string, most int) string {
 // Line is Printable for a line that is complete.
 func Line(text string) string { return Printable(text, MaxLineBytes) }
 
-// Quote answers text in quotes, so that it is clear where it ends: as Printable, and
+// Quote returns text in quotes, so that it is clear where it ends: as Printable, and
 // with \" and \\ for the two that mean something there.
-func Quote(text string, most int) string {
-	text, cut := cutAt(text, most)
+func Quote(text string, max int) string {
+	text, cut := cutAt(text, max)
 	b := append(appendPrintable([]byte{'"'}, text, true), '"')
 	if cut > 0 {
 		b = fmt.Appendf(b, " (%d more bytes)", cut)
@@ -56,7 +58,7 @@ func Quote(text string, most int) string {
 	return string(b)
 }
 
-// Name answers the name of an import or export: as it is if it can't be mistaken for
+// Name returns the name of an import or export: as it is if it can't be mistaken for
 // anything else in a message, else in quotes.
 func Name(name string) string {
 	if name != "" && len(name) <= maxNameBytes && strings.Trim(name, plainInNames) == "" {
@@ -81,22 +83,32 @@ func List[T any](items []T, text func(T) string) string {
 	return joined
 }
 
-// Panic logs a panic of this program, line by line: what it says, and the stack of the
-// goroutine that calls.
-func Panic(log func(line string), doing string, value any) {
-	log(fmt.Sprintf("%s: panic: %v", doing, value))
+// Recover keeps a mistake of this program from taking the host down, if it is deferred: it
+// stops a panic and logs it line by line, what it says and the stack. What the function
+// returns then is what it has set its results to before; *err, unless err is nil, becomes
+// an error that says so.
+func Recover(log func(line string), doing string, err *error) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	what := fmt.Sprintf("%s: panic: %v", doing, r)
+	if err != nil {
+		*err = errors.New(what)
+	}
+	log(what)
 	for line := range bytes.Lines(debug.Stack()) {
 		log(strings.ReplaceAll(strings.TrimRight(string(line), "\n"), "\t", "    "))
 	}
 }
 
-// cutAt cuts text to most bytes, not within a character, and answers how many are gone.
-func cutAt(text string, most int) (string, int) {
-	if len(text) <= most {
+// cutAt cuts text to max bytes, not within a character, and returns how many are gone.
+func cutAt(text string, max int) (string, int) {
+	if len(text) <= max {
 		return text, 0
 	}
-	end := most
-	for end > 0 && end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+	end := max
+	for end > 0 && end > max-utf8.UTFMax && !utf8.RuneStart(text[end]) {
 		end--
 	}
 	return text[:end], len(text) - end

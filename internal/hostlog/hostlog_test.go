@@ -105,9 +105,9 @@ func FuzzPrintable(f *testing.F) {
 	}
 	f.Add(string(bytes), 300)
 	f.Add("a\x1b[2J\u202e", 3)
-	f.Fuzz(func(t *testing.T, text string, most int) {
-		most = max(most, 0)
-		for _, got := range []string{Printable(text, most), Quote(text, most), Name(text), Line(text)} {
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		limit = max(limit, 0)
+		for _, got := range []string{Printable(text, limit), Quote(text, limit), Name(text), Line(text)} {
 			if !utf8.ValidString(got) {
 				t.Errorf("not UTF-8: %q", got)
 			}
@@ -118,24 +118,42 @@ func FuzzPrintable(f *testing.F) {
 				}
 			}
 		}
-		if cut := Printable(text, most); len(cut) > 10*most+40 {
-			t.Errorf("%d bytes of at most %d", len(cut), most)
+		if cut := Printable(text, limit); len(cut) > 10*limit+40 {
+			t.Errorf("%d bytes of at most %d", len(cut), limit)
 		}
 	})
 }
 
-func TestPanic(t *testing.T) {
+// A function that panics returns what it has set before, and the log says where it
+// happened, in lines.
+func TestRecover(t *testing.T) {
 	var lines []string
-	func() {
-		defer func() { Panic(func(line string) { lines = append(lines, line) }, "test", recover()) }()
-		panic("a cause")
-	}()
-	if len(lines) < 3 || lines[0] != "test: panic: a cause" || !strings.Contains(strings.Join(lines, " "), "hostlog_test.go") {
+	log := func(line string) { lines = append(lines, line) }
+	fails := func(err *error) (result int) {
+		result = 2
+		defer Recover(log, "filter", err)
+		var none []int
+		return none[result]
+	}
+	const want = "filter: panic: runtime error: index out of range [2] with length 0"
+	var err error
+	if got := fails(nil); got != 2 {
+		t.Errorf("%d, want 2", got)
+	}
+	if got := fails(&err); got != 2 || err == nil || err.Error() != want {
+		t.Errorf("%d, %v", got, err)
+	}
+	if len(lines) < 6 || lines[0] != want || !strings.Contains(strings.Join(lines[:len(lines)/2], " "), "hostlog_test.go") {
 		t.Errorf("%q", lines)
 	}
 	for _, line := range lines {
 		if strings.ContainsAny(line, "\n\t") {
 			t.Errorf("%q", line)
 		}
+	}
+	lines = nil
+	func() { defer Recover(log, "filter", &err) }()
+	if len(lines) > 0 {
+		t.Errorf("no panic: %q", lines)
 	}
 }

@@ -193,14 +193,14 @@ func (o *Output) guest(open func() (transformer, error), started chan<- error) {
 
 // opened is open, of which a panic is an error.
 func (o *Output) opened(open func() (transformer, error)) (t transformer, err error) {
-	defer o.recovered("start", &err)
+	defer hostlog.Recover(o.logError, "start", &err)
 	return open()
 }
 
 // transform runs a chunk through the guest, and divides what comes out.
 func (o *Output) transform(t transformer, p *parcel) {
 	defer close(p.transformed)
-	defer o.recovered("transform", &p.err)
+	defer hostlog.Recover(o.logError, "transform", &p.err)
 	data := p.input
 	if out, modified := t.Run([]byte(p.tag), data); modified {
 		data = out
@@ -213,13 +213,8 @@ func (o *Output) transform(t transformer, p *parcel) {
 	p.groups = groups
 }
 
-// recovered keeps a mistake of this plugin from taking the host down.
-func (o *Output) recovered(doing string, err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("%s: panic: %v", doing, r)
-		hostlog.Panic(func(line string) { o.log.add(filter.Error, line) }, doing, r)
-	}
-}
+// logError logs a line about a panic.
+func (o *Output) logError(line string) { o.log.add(hostlog.Error, line) }
 
 // Flush delivers a chunk, or finds out what became of it since the last flush of
 // the same bytes with the same tag. It waits no longer than the option for this
@@ -241,7 +236,7 @@ func (o *Output) Flush(tag string, data []byte, onEngine bool) Result {
 	if d == nil {
 		if !o.makeRoom(int64(len(data)) + entryBytes) {
 			o.total.Retries++
-			o.log.failed("full", "chunks under way fill retry_cache: Fluent Bit is asked to try again later")
+			o.log.failed(retryCacheFull, "chunks under way fill retry_cache: Fluent Bit is asked to try again later")
 			return Retry
 		}
 		d = o.add(k, tag, data)
@@ -294,7 +289,7 @@ func (o *Output) wait(d *delivery, onEngine bool) {
 	d.attended = false
 	if d.state == working && onEngine && !o.hinted {
 		o.hinted = true
-		o.log.add(filter.Info, "a delivery takes longer than engine_timeout, goes on in the background, "+
+		o.log.add(hostlog.Info, "a delivery takes longer than engine_timeout, goes on in the background, "+
 			"and is asked for at the retry; Workers 1 gives this output a thread that may wait for it")
 	}
 }
@@ -415,11 +410,11 @@ func (o *Output) attempt(d *delivery) {
 		d.state, d.parcel = hopeless, nil
 		o.resize(d, entryBytes)
 		o.total.Refused++
-		o.log.add(filter.Error, fmt.Sprintf("chunk of tag %s given up, a retry would not help: %v", hostlog.Name(d.tag), err))
+		o.log.add(hostlog.Error, fmt.Sprintf("chunk of tag %s given up, a retry would not help: %v", hostlog.Name(d.tag), err))
 	default:
 		d.state = waiting
 		if !o.closing {
-			o.log.failed("delivery", fmt.Sprintf("emit_to %s: %v: Fluent Bit will try again", o.destination, err))
+			o.log.failed(kindOf(err), fmt.Sprintf("emit_to %s: %v: Fluent Bit will try again", o.destination, err))
 		}
 	}
 	close(d.done)
@@ -428,7 +423,7 @@ func (o *Output) attempt(d *delivery) {
 // try takes a chunk through the guest, unless it has been there, and to its
 // destination.
 func (o *Output) try(d *delivery) (err error) {
-	defer o.recovered("delivery", &err)
+	defer hostlog.Recover(o.logError, "delivery", &err)
 	if d.parcel == nil {
 		p, err := o.prepare(d)
 		if err != nil {
@@ -493,12 +488,12 @@ func (o *Output) Close() []Line {
 	o.cancel()
 	end := time.After(endWait)
 	if !within(done, end) || !within(o.guestGone, end) {
-		o.log.add(filter.Warn, "a delivery or the module does not end: it is left behind")
+		o.log.add(hostlog.Warn, "a delivery or the module does not end: it is left behind")
 	}
 	o.destination.close()
 	s := o.Stats()
 	o.log.close()
-	o.log.add(filter.Info, fmt.Sprintf(
+	o.log.add(hostlog.Info, fmt.Sprintf(
 		"%d chunks: %d delivered, %d given up; %d flushes to be tried again, %d results pushed out of retry_cache",
 		s.Chunks, s.Delivered, s.Refused, s.Retries, s.Evicted))
 	return o.log.take()

@@ -98,16 +98,6 @@ func placeholder(s string) (p part, rest string, err error) {
 	return p, s, nil
 }
 
-// UsesRecord reports whether the tag depends on the record.
-func (t Template) UsesRecord() bool {
-	for _, p := range t.parts {
-		if p.kind == value {
-			return true
-		}
-	}
-	return false
-}
-
 // Append appends the tag for a record with that body, one valid msgpack value; a
 // key that the record has not, or whose value is no scalar, gives nothing. If
 // nothing at all comes out, the tag is from.

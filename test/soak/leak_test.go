@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
@@ -26,8 +27,8 @@ func TestLeakingGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := filter.New(o, func(level filter.Level, line string) {
-		if level <= filter.Warn {
+	f, err := filter.New(o, func(level hostlog.Level, line string) {
+		if level <= hostlog.Warn {
 			t.Log(line)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -353,7 +354,7 @@ func soakInProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := &link{filterSpec: spec}
-		if l.Filter, err = filter.New(o, func(_ filter.Level, line string) { l.last = line }); err != nil {
+		if l.Filter, err = filter.New(o, func(_ hostlog.Level, line string) { l.last = line }); err != nil {
 			t.Fatal(err)
 		}
 		links = append(links, l)

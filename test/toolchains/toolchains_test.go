@@ -29,6 +29,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
@@ -58,7 +59,7 @@ func (r row) path(t testing.TB) string {
 	return r.File
 }
 
-func (r row) open(t testing.TB, log func(filter.Level, string)) (*filter.Filter, error) {
+func (r row) open(t testing.TB, log func(hostlog.Level, string)) (*filter.Filter, error) {
 	t.Helper()
 	o, err := options.Parse(func(name string) (string, bool) {
 		switch name {
@@ -102,8 +103,8 @@ func probeRecords() [][]byte {
 func TestToolchains(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name(), func(t *testing.T) {
-			f, err := r.open(t, func(level filter.Level, line string) {
-				if level <= filter.Warn {
+			f, err := r.open(t, func(level hostlog.Level, line string) {
+				if level <= hostlog.Warn {
 					t.Log(line)
 				}
 			})
@@ -213,7 +214,7 @@ func BenchmarkToolchains(b *testing.B) {
 		}
 		b.Run(r.name(), func(b *testing.B) {
 			var compiled string
-			f, err := r.open(b, func(level filter.Level, line string) {
+			f, err := r.open(b, func(level hostlog.Level, line string) {
 				if compiled == "" {
 					compiled = line
 				}

@@ -1,5 +1,8 @@
 package guest
 
+// #include "call.h"
+import "C"
+
 import (
 	"bytes"
 	"fmt"
@@ -11,27 +14,26 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
-// allocator is how input gets a place in a guest's memory. The numbers are
-// enum flbwt_allocator of call.h.
-type allocator int
+// allocator is how input gets a place in a guest's memory: call.h explains each.
+type allocator uint32
 
 const (
-	allocMalloc allocator = iota
-	allocPinned
-	allocGrown
-	allocHeap
+	allocMalloc allocator = C.FLBWT_MALLOC
+	allocPinned allocator = C.FLBWT_PINNED
+	allocGrown  allocator = C.FLBWT_GROWN
+	allocHeap   allocator = C.FLBWT_HEAP
 )
 
-// What Config.Init and Config.Allocator take beside names.
+// What Config.Init and Config.Allocator take besides names.
 const (
 	wordAuto = "auto"
 	wordNone = "none"
 	wordHost = "host"
 )
 
-// plan is how a module is used: as it asks for by what it is, unless the user says
-// otherwise.
-type plan struct {
+// abi is how a module is used, on top of the ABI that all have in common: as it asks for
+// by what it is, unless the user says otherwise.
+type abi struct {
 	init      []string // functions that are called once, in this order
 	allocator allocator
 	alloc     string // with allocMalloc
@@ -39,37 +41,37 @@ type plan struct {
 	problems  []string
 }
 
-// plan finds out how the module is to be used. Its problems say why it can't be,
+// abi finds out how the module is to be used. Its problems say why it can't be,
 // each with what to do about it.
-func (m *Module) plan(config Config) plan {
-	p := plan{}
-	p.chooseInit(m, config.Init)
-	p.chooseAllocator(m, config.Allocator)
-	p.problems = append(m.problems(config.Function), p.problems...)
-	p.problems = append(p.problems, m.traits.Storage.problems(config.memoryLimit())...)
+func (m *Module) abi(config Config) abi {
+	a := abi{}
+	a.chooseInit(m, config.Init)
+	a.chooseAllocator(m, config.Allocator)
+	a.problems = append(m.problems(config.Function), a.problems...)
+	a.problems = append(a.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
 		switch {
 		case m.export("_start") != nil && m.export("_initialize") == nil:
-			p.problem("the module is built by TinyGo as a command, where functions with //go:wasmexport can't be called: build it with -buildmode=c-shared")
-		case p.allocator == allocGrown && config.Allocator != wordHost:
-			p.problem("the module is built by TinyGo and exports no malloc and free, so its collector may write over its input: build it with -target=wasip1, or export the two by //go:wasmexport")
+			a.problem("the module is built by TinyGo as a command, where functions with //go:wasmexport can't be called: build it with -buildmode=c-shared")
+		case a.allocator == allocGrown && config.Allocator != wordHost:
+			a.problem("the module is built by TinyGo and exports no malloc and free, so its collector may write over its input: build it with -target=wasip1, or export the two by //go:wasmexport")
 		}
 	}
-	return p
+	return a
 }
 
-func (p *plan) problem(format string, args ...any) {
-	p.problems = append(p.problems, fmt.Sprintf(format, args...))
+func (a *abi) problem(format string, args ...any) {
+	a.problems = append(a.problems, fmt.Sprintf(format, args...))
 }
 
 const noParams = "() -> ()"
 
 // chooseInit decides what is called before the first record. Not _start: modules of
 // TinyGo work without, as in the built-in filter, and are slower after it.
-func (p *plan) chooseInit(m *Module, word string) {
+func (a *abi) chooseInit(m *Module, word string) {
 	add := func(name string) {
 		if m.exportsFunc(name, noParams) {
-			p.init = append(p.init, name)
+			a.init = append(a.init, name)
 		}
 	}
 	switch word {
@@ -77,8 +79,8 @@ func (p *plan) chooseInit(m *Module, word string) {
 	case wordNone:
 		return
 	default:
-		if add(word); p.init == nil {
-			p.problem("init_function %q is not an exported function of the type func %s", word, noParams)
+		if add(word); a.init == nil {
+			a.problem("init_function %q is not an exported function of the type func %s", word, noParams)
 		}
 		return
 	}
@@ -97,11 +99,11 @@ func (p *plan) chooseInit(m *Module, word string) {
 	}
 }
 
-func (p *plan) initText() string {
-	if len(p.init) == 0 {
+func (a *abi) initText() string {
+	if len(a.init) == 0 {
 		return "nothing"
 	}
-	return hostlog.List(p.init, hostlog.Name)
+	return hostlog.List(a.init, hostlog.Name)
 }
 
 const (
@@ -110,37 +112,37 @@ const (
 	freeSizedType = "(i32, i32) -> ()"
 )
 
-func (p *plan) chooseAllocator(m *Module, word string) {
+func (a *abi) chooseAllocator(m *Module, word string) {
 	switch {
 	case word == wordHost:
-		p.allocator = allocGrown
+		a.allocator = allocGrown
 	case word != "" && word != wordAuto:
-		p.alloc, p.free, _ = strings.Cut(word, ",")
-		p.allocator = allocMalloc
-		if !m.exportsFunc(p.alloc, allocType) || !m.exportsFunc(p.free, freeType) && !m.exportsFunc(p.free, freeSizedType) {
-			p.problem("allocator %q does not name two exported functions of the types func %s and func %s or func %s", word, allocType, freeType, freeSizedType)
+		a.alloc, a.free, _ = strings.Cut(word, ",")
+		a.allocator = allocMalloc
+		if !m.exportsFunc(a.alloc, allocType) || !m.exportsFunc(a.free, freeType) && !m.exportsFunc(a.free, freeSizedType) {
+			a.problem("allocator %q does not name two exported functions of the types func %s and func %s or func %s", word, allocType, freeType, freeSizedType)
 		}
 	case m.exportsFunc("malloc", allocType) && m.exportsFunc("free", freeType):
-		p.allocator, p.alloc, p.free = allocMalloc, "malloc", "free"
+		a.allocator, a.alloc, a.free = allocMalloc, "malloc", "free"
 	case m.exportsFunc("__new", "(i32, i32) -> i32") && m.exportsFunc("__pin", allocType):
-		p.allocator = allocPinned
+		a.allocator = allocPinned
 	case m.importsHeap():
-		p.allocator = allocHeap
+		a.allocator = allocHeap
 	default:
-		p.allocator = allocGrown
+		a.allocator = allocGrown
 		switch {
 		case m.traits.ScriptHeap:
-			p.problem("the module is built by AssemblyScript, whose allocator takes all of the memory for its own, and does not export it: build it with --exportRuntime")
+			a.problem("the module is built by AssemblyScript, whose allocator takes all of the memory for its own, and does not export it: build it with --exportRuntime")
 		case m.traits.Go:
-			p.problem("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
+			a.problem("the module is built by Go and exports no malloc and free: add //go:wasmexport malloc and free that keep the buffers reachable, so that input has a place that Go's memory manager knows")
 		}
 	}
 }
 
-func (p *plan) allocatorText() string {
-	switch p.allocator {
+func (a *abi) allocatorText() string {
+	switch a.allocator {
 	case allocMalloc:
-		return fmt.Sprintf("%s and %s, exported by the module, around each call", hostlog.Name(p.alloc), hostlog.Name(p.free))
+		return fmt.Sprintf("%s and %s, exported by the module, around each call", hostlog.Name(a.alloc), hostlog.Name(a.free))
 	case allocPinned:
 		return "one buffer by __new and __pin, kept (AssemblyScript)"
 	case allocHeap:
@@ -160,12 +162,12 @@ func (m *Module) collects() bool {
 // Warnings says what may surprise the user of the module.
 func (m *Module) Warnings(config Config) []string {
 	var list []string
-	p := m.plan(config)
+	a := m.abi(config)
 	auto := config.Init == "" || config.Init == wordAuto
-	if auto && m.export("_start") != nil && len(p.init) == 0 {
+	if auto && m.export("_start") != nil && len(a.init) == 0 {
 		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; if the function needs what main sets up, set init_function _start")
 	}
-	if w := m.unusedAllocator(config, p); w != "" {
+	if w := m.unusedAllocator(config, a); w != "" {
 		list = append(list, w)
 	}
 	return list
@@ -173,9 +175,9 @@ func (m *Module) Warnings(config Config) []string {
 
 // unusedAllocator says why functions that look like an allocator are not used, unless
 // the user has chosen otherwise, or there is a better way.
-func (m *Module) unusedAllocator(config Config, p plan) string {
+func (m *Module) unusedAllocator(config Config, a abi) string {
 	malloc, free := m.export("malloc"), m.export("free")
-	if config.Allocator != "" && config.Allocator != wordAuto || p.allocator != allocGrown || malloc == nil && free == nil {
+	if config.Allocator != "" && config.Allocator != wordAuto || a.allocator != allocGrown || malloc == nil && free == nil {
 		return ""
 	}
 	switch {
@@ -208,7 +210,7 @@ func (m *Module) Candidates() []string {
 	return names
 }
 
-// problems says why no plan could use the module with that function.
+// problems says why the module can't be used with that function, whatever its allocator.
 func (m *Module) problems(function string) []string {
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
@@ -17,7 +18,7 @@ const heapText = `(module
 
 // What is measured in steps is what Run does, and the reference guest answers
 // what the guest has answered, however input reaches them.
-func TestSplitterDoesWhatRunDoes(t *testing.T) {
+func TestProfilerDoesWhatRunDoes(t *testing.T) {
 	var chunk []byte
 	for i := range 600 {
 		chunk = append(chunk, event(t, int64(i), map[string]any{"n": i, "text": "some words"})...)
@@ -39,7 +40,7 @@ func TestSplitterDoesWhatRunDoes(t *testing.T) {
 			o := options.Options{
 				WasmPath: writeGuest(t, test.text), FunctionName: "filter", EventFormat: test.format, Timeout: time.Minute,
 			}
-			s, err := NewSplitter(o, func(Level, string) {})
+			s, err := NewProfiler(o, func(hostlog.Level, string) {})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -188,7 +188,7 @@ func TestTinyGoExports(t *testing.T) {
 		{"older command", heap, []string{"_start"}, ""},
 	} {
 		text := strings.TrimSuffix(strings.TrimSpace(initModule("", test.exports...)), ")") + test.fields + ")"
-		got := strings.Join(load(t, text).plan(Config{Function: "filter"}).problems, "; ")
+		got := strings.Join(load(t, text).abi(Config{Function: "filter"}).problems, "; ")
 		if !strings.Contains(got, test.problem) || (got == "") != (test.problem == "") {
 			t.Errorf("%s: %q, want %q", test.name, got, test.problem)
 		}
