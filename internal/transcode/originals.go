@@ -15,7 +15,7 @@ import (
 // concurrent use.
 type Originals struct {
 	parts      []part
-	keys       map[string]int32  // numbers of the record's keys, as their JSON is read
+	keys       map[string]int32  // numbers of keys that parts stand under, as their JSON is read
 	places     map[place][]int32 // parts, in the order of the record
 	json, text []byte            // scratch
 	kinds      uint32            // a bit for each mp.Kind that a lossy part is read as
@@ -32,7 +32,7 @@ type place struct {
 const (
 	isKey      int32 = -1 - iota // the part is a key itself, or no key is above it
 	anyKey                       // the place is that of a part under any key
-	unknownKey                   // the record has no such key
+	unknownKey                   // no part stands under that key
 )
 
 // part is a lossy part, or another one that may be read the same.
@@ -57,9 +57,9 @@ func (o *Originals) Find(v []byte) {
 	clear(o.keys)
 	clear(o.places)
 	o.kinds = 0
-	o.walk(v, isKey, false, (*Originals).noteKind)
+	o.walk(v, nil, false, (*Originals).noteKind)
 	if o.kinds != 0 {
-		o.walk(v, isKey, false, (*Originals).add)
+		o.walk(v, nil, false, (*Originals).add)
 	}
 	if len(o.parts) > maxParts {
 		o.parts = o.parts[:0]
@@ -69,10 +69,15 @@ func (o *Originals) Find(v []byte) {
 // Empty says whether the JSON of the record is all there is to it.
 func (o *Originals) Empty() bool { return len(o.parts) == 0 }
 
-// walk calls visit for each scalar of the value at v, and returns what follows the value. key is
-// that of the member that the scalar stands in, at some depth. Keys have numbers once the kinds
-// are known.
-func (o *Originals) walk(v []byte, key int32, inKey bool, visit func(o *Originals, h mp.Head, scalar, contents []byte, key int32)) (rest []byte) {
+// member is one that scalars stand in.
+type member struct {
+	key    []byte
+	number int32 // of the key; unknownKey until a part needs it
+}
+
+// walk calls visit for each scalar of the value at v, and returns what follows the value. in is
+// the member that the scalar stands in, at some depth; nil if it is a key itself.
+func (o *Originals) walk(v []byte, in *member, inKey bool, visit func(o *Originals, h mp.Head, scalar, contents []byte, in *member)) (rest []byte) {
 	h, rest, err := mp.ReadHead(v)
 	if err != nil {
 		return nil // AppendJSON would have refused it
@@ -83,39 +88,42 @@ func (o *Originals) walk(v []byte, key int32, inKey bool, visit func(o *Original
 			rest, _ = mp.Skip(v, MaxDepth)
 			return rest
 		}
+		if h.Kind == mp.Map {
+			in = new(member)
+		}
 		for ; h.Arg > 0 && len(rest) > 0; h.Arg-- {
 			if h.Kind == mp.Map {
-				member := rest
-				rest = o.walk(rest, isKey, true, visit)
-				if o.kinds != 0 {
-					key = o.number(member[:len(member)-len(rest)])
-				}
+				key := rest
+				rest = o.walk(rest, nil, true, visit)
+				*in = member{key[:len(key)-len(rest)], unknownKey}
 			}
-			rest = o.walk(rest, key, false, visit)
+			rest = o.walk(rest, in, false, visit)
 		}
 		return rest
 	case mp.Str, mp.Bin, mp.Ext:
 		contents := rest[:h.Arg]
 		rest = rest[h.Arg:]
-		visit(o, h, v[:len(v)-len(rest)], contents, key)
+		visit(o, h, v[:len(v)-len(rest)], contents, in)
 	default:
-		visit(o, h, v[:len(v)-len(rest)], nil, key)
+		visit(o, h, v[:len(v)-len(rest)], nil, in)
 	}
 	return rest
 }
 
-// number answers the number of a key of the record.
-func (o *Originals) number(key []byte) int32 {
-	text := o.asRead(key, appendKey)
-	n, ok := o.keys[string(text)]
-	if !ok {
+// number answers the number of a member's key.
+func (o *Originals) number(m *member) int32 {
+	if m.number != unknownKey {
+		return m.number
+	}
+	text := o.asRead(m.key, appendKey)
+	if m.number = o.numberOf(text); m.number == unknownKey {
 		if o.keys == nil {
 			o.keys = make(map[string]int32)
 		}
-		n = int32(len(o.keys))
-		o.keys[string(text)] = n
+		m.number = int32(len(o.keys))
+		o.keys[string(text)] = m.number
 	}
-	return n
+	return m.number
 }
 
 // numberOf answers the number of a key that has been read.
@@ -147,7 +155,7 @@ func readAs(h mp.Head, contents []byte) (kind mp.Kind, lossy bool) {
 	return h.Kind, false
 }
 
-func (o *Originals) noteKind(h mp.Head, _, contents []byte, _ int32) {
+func (o *Originals) noteKind(h mp.Head, _, contents []byte, _ *member) {
 	if kind, lossy := readAs(h, contents); lossy {
 		o.kinds |= 1 << kind
 	}
@@ -169,7 +177,7 @@ func hasReplacement(s []byte) bool {
 
 // add notes a part of the record under what its JSON is read as, with the key that it stands
 // under.
-func (o *Originals) add(h mp.Head, scalar, contents []byte, key int32) {
+func (o *Originals) add(h mp.Head, scalar, contents []byte, in *member) {
 	kind, _ := readAs(h, contents)
 	if o.kinds&(1<<kind) == 0 || len(o.parts) > maxParts {
 		return
@@ -179,9 +187,9 @@ func (o *Originals) add(h mp.Head, scalar, contents []byte, key int32) {
 	}
 	n := int32(len(o.parts))
 	o.parts = append(o.parts, part{msgpack: scalar})
-	appendJSON := appendValue
-	if key == isKey {
-		appendJSON = appendKey
+	key, appendJSON := isKey, appendKey
+	if in != nil {
+		key, appendJSON = o.number(in), appendValue
 	}
 	p := place{key, string(o.asRead(scalar, appendJSON))}
 	o.places[p] = append(o.places[p], n)
