@@ -262,11 +262,8 @@ static struct instance *begin(struct flb_filter_instance *ins, const char *plugi
     inst->plugin = plugin;
     inst->log_level = effective_log_level(ins, plugin);
 
-    if (getpid() != loaded_in) {
-        print_line(inst, FLB_LOG_ERROR,
-                   "Fluent Bit went into the background (Daemon On, or -d) after it had loaded "
-                   "this plugin, whose threads did not come along: run it in the foreground, "
-                   "under a service manager");
+    if (border_forked()) {
+        print_line(inst, FLB_LOG_ERROR, BORDER_FORKED_TEXT);
         free(inst);
         return NULL;
     }
@@ -388,6 +385,8 @@ static const char *refusal;
 static bool second_copy;
 
 bool border_second_copy(void) { return second_copy; }
+
+bool border_forked(void) { return getpid() != loaded_in; }
 
 // Go plugins bring a config map since 5.1.1, whose entries have the stride of 5.0.3.
 void *border_output_options(void)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "_cgo_export.h"
 
@@ -38,7 +37,6 @@ enum { FLB_ERROR = 0, FLB_OK = 1, FLB_RETRY = 2 }; // flb_output.h, 1.9 to 5.1
 static _Atomic int64_t engine_seen;
 
 static struct {
-    pid_t loaded_in;
     const char *(*output_name)(struct flb_output_instance *ins);
     int (*output_log_check)(struct flb_output_instance *ins, int level); // not in 1.9
     void (*log_print)(int type, const char *file, int line, const char *fmt, ...);
@@ -79,7 +77,6 @@ void border_output_register(void *def)
 {
     struct plugin_definition *d = def;
 
-    host.loaded_in = getpid();
     *(void **) &host.output_name = dlsym(RTLD_DEFAULT, "flb_output_name");
     *(void **) &host.output_log_check = dlsym(RTLD_DEFAULT, "flb_output_log_check");
     *(void **) &host.log_print = dlsym(RTLD_DEFAULT, "flb_log_print");
@@ -251,11 +248,8 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
     struct flb_output_instance *ins = border_output_instance(plugin);
     int error;
 
-    if (getpid() != host.loaded_in) {
-        print_line(ins, FLB_LOG_ERROR,
-                   "Fluent Bit went into the background (Daemon On, or -d) after it had loaded "
-                   "this plugin, whose threads did not come along: run it in the foreground, "
-                   "under a service manager");
+    if (border_forked()) {
+        print_line(ins, FLB_LOG_ERROR, BORDER_FORKED_TEXT);
         return FLB_ERROR;
     }
     if (border_second_copy()) {

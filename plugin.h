@@ -96,7 +96,8 @@ void border_append_line(struct log_line ***end, int level, const char *text, siz
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// plugin_thread starts a thread with a stack that guests may run on, and the plugin's signals; 0, or an errno.
+// plugin_thread starts a thread that Go and guests may run on, with the plugin's signals; 0, or
+// an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
 // border_give_back_pages unmaps the library's code and constants, which are mapped again as
@@ -105,6 +106,14 @@ void border_give_back_pages(void);
 
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);
+
+// border_forked says whether this process is another one than that which loaded the library.
+// Only the thread that forks goes on there: Go does not run.
+bool border_forked(void);
+
+#define BORDER_FORKED_TEXT \
+    "Fluent Bit went into the background (Daemon On, or -d) after it had loaded this plugin, " \
+    "whose threads did not come along: run it in the foreground, under a service manager"
 
 // border_output_options is the config map of the output, for hosts that take one
 // from a Go plugin; NULL if this one does not.

@@ -11,10 +11,6 @@
 
 #include "_cgo_export.h"
 
-// The stack of a thread of the plugin: wasm_stack_size at its most, and room for Go's C calls
-// and wasmtime below it.
-enum { THREAD_STACK_BYTES = 8 * 1024 * 1024 };
-
 // What a caller's own stack must have left beyond the guest's share for Go's C
 // calls and wasmtime.
 enum { STACK_ROOM_BYTES = 512 * 1024 };
@@ -309,17 +305,13 @@ static void call_from_coroutine(struct instance *inst, struct job *job)
 
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg)
 {
-    pthread_attr_t attr;
     sigset_t own, before;
     int error;
 
     own_signals(&own);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
     pthread_sigmask(SIG_SETMASK, &own, &before);
-    error = pthread_create(thread, &attr, start, arg);
+    error = flbwt_thread_start(thread, start, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
     return error;
 }
 

@@ -1,26 +1,37 @@
 #include "thread.h"
 
-#include <pthread.h>
-
 #include "_cgo_export.h"
 
-static void *thread_main(void *arg)
+// The stack of a thread: wasm_stack_size at its most, and room for Go's C calls and wasmtime
+// below it. The limits of the process may give threads too little.
+enum { STACK_BYTES = 8 * 1024 * 1024 };
+
+int flbwt_thread_start(pthread_t *thread, void *(*start)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    int error;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    error = pthread_create(thread, &attr, start, arg);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
+static void *go_main(void *arg)
 {
     flbwtThread((uintptr_t) arg);
     flbwt_thread_leave();
     return NULL;
 }
 
-int flbwt_thread_start(uintptr_t handle, size_t stack_bytes)
+int flbwt_thread_start_go(uintptr_t handle)
 {
-    pthread_attr_t attr;
     pthread_t thread;
-    int error;
+    int error = flbwt_thread_start(&thread, go_main, (void *) handle);
 
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, stack_bytes);
-    error = pthread_create(&thread, &attr, thread_main, (void *) handle);
-    pthread_attr_destroy(&attr);
+    if (error == 0) {
+        pthread_detach(thread);
+    }
     return error;
 }

@@ -1,17 +1,20 @@
 #ifndef FLBWT_THREAD_H
 #define FLBWT_THREAD_H
 
+#include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 
-// flbwt_thread_start calls flbwtThread with the handle on a thread of its own, which
-// has that much stack. It answers 0, or an errno.
-int flbwt_thread_start(uintptr_t handle, size_t stack_bytes);
+// flbwt_thread_start starts a thread on whose stack guests may run, and which blocks the
+// signals that the caller's blocks. It returns 0, or an errno.
+int flbwt_thread_start(pthread_t *thread, void *(*start)(void *), void *arg);
 
-// flbwt_thread_leave is the last that a thread does on which Go and guests have run: as it
-// ends, wasmtime unmaps the stack that signals are handled on, and leaves the kernel in the
-// belief that there is one. Go's next SIGURG would end the process.
+// flbwt_thread_start_go has such a thread call flbwtThread with the handle.
+int flbwt_thread_start_go(uintptr_t handle);
+
+// flbwt_thread_leave: call last on any thread that ran Go or a guest. As it ends, wasmtime
+// unmaps the stack that signals are handled on, and the kernel goes on using it: Go's next
+// SIGURG would end the process.
 static inline void flbwt_thread_leave(void)
 {
     stack_t none = {.ss_flags = SS_DISABLE};
