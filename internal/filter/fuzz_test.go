@@ -459,7 +459,7 @@ func numbersFit(v any) bool {
 	return !slices.ContainsFunc(list, func(e any) bool { return !numbersFit(e) })
 }
 
-// checkBody compares the value that b begins with to the reply, and answers how
+// checkBody compares the value that b begins with to the reply, and returns how
 // long it is.
 func checkBody(b []byte, v verdict) (int, error) {
 	if v.msgpack != nil {
@@ -543,7 +543,7 @@ func rawElements(b []byte) ([]codec.Raw, error) {
 }
 
 // checkMarked checks that out begins with the event, marked with a cause, and
-// answers what follows it.
+// returns what follows it.
 func checkMarked(t *testing.T, ev chunk.Event, out []byte) (rest []byte) {
 	t.Helper()
 	if ev.Legacy && !ev.BodyIsMap() { // no place for a mark

@@ -41,7 +41,7 @@ func (g *guest) Close() { g.mu.Lock(); g.ended = true; g.mu.Unlock() }
 
 func (g *guest) count() int { g.mu.Lock(); defer g.mu.Unlock(); return g.runs }
 
-// numbered answers a record that says how often the guest has run.
+// numbered returns a record that says how often the guest has run.
 func numbered(n int, _ []byte) ([]byte, bool) {
 	return record(n), true
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
 )
 
-// twice answers a name that an object of the text has twice, by another reader.
+// twice returns a name that an object of the text has twice, by another reader.
 func twice(t testing.TB, text []byte) (string, bool) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))

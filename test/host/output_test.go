@@ -135,7 +135,7 @@ func (p *proxy) logged(parts ...string) bool {
 	return false
 }
 
-// do sends a command and answers the fields of its answer. It may not be called by
+// do sends a command and returns the fields of its answer. It may not be called by
 // two goroutines at once.
 func (p *proxy) do(words ...string) map[string]string {
 	p.t.Helper()
@@ -159,7 +159,7 @@ func (p *proxy) do(words ...string) map[string]string {
 	return nil
 }
 
-// output makes an instance and answers its number and what its init returned.
+// output makes an instance and returns its number and what its init returned.
 func (p *proxy) output(s settings) (id, ret string) {
 	p.t.Helper()
 	id = p.do("new")["instance"]

@@ -54,7 +54,7 @@ func Current(time any, metadata map[string]any, body any) any {
 // Legacy is an event as up to Fluent Bit 2.0.
 func Legacy(time, body any) any { return []any{time, body} }
 
-// Pack encodes values one behind the other. It panics if it can't.
+// Pack encodes values one after the other. It panics if it can't.
 func Pack(vs ...any) []byte {
 	var out []byte
 	for _, v := range vs {
@@ -67,7 +67,7 @@ func Pack(vs ...any) []byte {
 	return out
 }
 
-// Unpack reads the events of a chunk. With an error it answers the events before
+// Unpack reads the events of a chunk. With an error it returns the events before
 // the one that it can't read.
 func Unpack(chunk []byte) ([]Event, error) {
 	var events []Event
