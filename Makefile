@@ -53,7 +53,7 @@ race: build ## runs the tests with the race detector
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
 UBSAN := CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS=-fsanitize=undefined
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
-	$(GO) test -asan ./internal/fast ./internal/guest ./internal/filter
+	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
 	$(UBSAN) $(GO) build -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
@@ -78,11 +78,11 @@ C_WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wvla -Wstrict-prototypes -Wmissi
 lint-c: ## warnings of gcc, clang-format, clang-tidy
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_ALL)
 	@for package in . internal/guest; do \
-		mkdir -p $(BUILD)/cgo/$$package && $(GO) build $$package/... && \
-		(cd $$package && $(GO) tool cgo -objdir $(CURDIR)/$(BUILD)/cgo/$$package -- -I. $$($(GO) list -f '{{join .CgoFiles " "}}' .)) || exit 1; \
+		mkdir -p $(BUILD)/_cgo/$$package && $(GO) build $$package/... && \
+		(cd $$package && $(GO) tool cgo -objdir $(CURDIR)/$(BUILD)/_cgo/$$package -- -I. $$($(GO) list -f '{{join .CgoFiles " "}}' .)) || exit 1; \
 	done
 	@for file in $(C_FILES); do \
-		include="-I$$(dirname $$file) -I$(BUILD)/cgo/$$(dirname $$file)"; \
+		include="-I$$(dirname $$file) -I$(BUILD)/_cgo/$$(dirname $$file)"; \
 		gcc -fsyntax-only -O2 $(C_WARNINGS) $$include $$file || exit 1; \
 		$(CLANG_TIDY) --quiet $$file -- -std=gnu11 $$include 2>$(BUILD)/tidy.log || { cat $(BUILD)/tidy.log; exit 1; }; \
 	done

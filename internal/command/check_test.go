@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
 
 func TestCheck(t *testing.T) {
@@ -72,13 +74,13 @@ func TestVersionText(t *testing.T) {
 		info *debug.BuildInfo
 		want []string
 	}{
-		{"none", nil, []string{"flb-wasmtime unknown", "wasmtime-go unknown"}},
-		{"installed", &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Deps: []*debug.Module{
+		{"none", nil, []string{"flb-wasmtime " + version.Version, "wasmtime-go unknown"}},
+		{"installed", &debug.BuildInfo{Deps: []*debug.Module{
 			{Path: "github.com/bytecodealliance/wasmtime-go/v44", Version: "v44.0.0"}}},
-			[]string{"flb-wasmtime v1.2.3", "wasmtime-go v44.0.0"}},
-		{"from a working copy", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: []debug.BuildSetting{
+			[]string{"flb-wasmtime " + version.Version, "wasmtime-go v44.0.0"}},
+		{"from a working copy", &debug.BuildInfo{Settings: []debug.BuildSetting{
 			{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}},
-			[]string{"flb-wasmtime (devel) (abc, modified)", "wasmtime-go unknown"}},
+			[]string{"flb-wasmtime " + version.Version + " (abc, modified)", "wasmtime-go unknown"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
 
 // fluentBitVersions are those whose plugin layouts are known.
@@ -24,21 +26,20 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// versionText is what the build says of itself; info may be nil.
+// versionText is this project's version and what the build says of itself; info may be nil.
 func versionText(info *debug.BuildInfo) []byte {
-	version, wasmtime := "unknown", "unknown"
+	own, wasmtime := version.Version, "unknown"
 	if info != nil {
-		version = info.Main.Version
 		settings := map[string]string{}
 		for _, s := range info.Settings {
 			settings[s.Key] = s.Value
 		}
 		if revision := settings["vcs.revision"]; revision != "" {
-			version += " (" + revision
+			own += " (" + revision
 			if settings["vcs.modified"] == "true" {
-				version += ", modified"
+				own += ", modified"
 			}
-			version += ")"
+			own += ")"
 		}
 		for _, d := range info.Deps {
 			if strings.HasPrefix(d.Path, "github.com/bytecodealliance/wasmtime-go/") {
@@ -47,5 +48,5 @@ func versionText(info *debug.BuildInfo) []byte {
 		}
 	}
 	return fmt.Appendf(nil, "flb-wasmtime %s\nwasmtime-go %s\n%s %s/%s\nFluent Bit %s\n",
-		version, wasmtime, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions)
+		own, wasmtime, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions)
 }

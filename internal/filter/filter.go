@@ -14,6 +14,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
 
 // Filter is one filter instance. It must not be used by two goroutines at once,
@@ -84,8 +85,8 @@ func Check(o options.Options) error {
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s",
-		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config)))
+	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s",
+		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version))
 	for _, w := range o.Warnings {
 		f.log.Always(hostlog.Warn, w)
 	}

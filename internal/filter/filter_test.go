@@ -13,6 +13,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
@@ -450,6 +451,14 @@ func TestReplyDepth(t *testing.T) {
 	}
 	if n := len(decode(t, out)); n != 3 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// The first line of a filter says what it runs, and which version of the plugin runs it.
+func TestStartIsLogged(t *testing.T) {
+	f := start(t, guests.WAT("identity"), options.JSON)
+	if f.count(hostlog.Info, "module ") != 1 || f.count(hostlog.Info, "; plugin "+version.Version) != 1 {
+		t.Error(f.logs)
 	}
 }
 

@@ -11,22 +11,6 @@ enum { PAGE_BYTES = 65536 };
 // Room for output that the log has not taken yet, per stream.
 enum { OUTPUT_LIMIT_BYTES = 64 * 1024 };
 
-_Static_assert(sizeof(wasmtime_func_t) == 16, "wasmtime_func_t");
-_Static_assert(sizeof(wasmtime_memory_t) == 24, "wasmtime_memory_t");
-_Static_assert(sizeof(wasmtime_val_raw_t) == 16, "wasmtime_val_raw_t");
-_Static_assert(_Alignof(wasmtime_val_raw_t) == 8, "wasmtime_val_raw_t");
-_Static_assert(offsetof(wasmtime_extern_t, of) == 8, "wasmtime_extern_t");
-
-void *wasmtime_func_call_unchecked(void *context, const wasmtime_func_t *func,
-                                   wasmtime_val_raw_t *args_and_results, size_t len, void **trap);
-void *wasmtime_memory_grow(void *context, const wasmtime_memory_t *memory, uint64_t delta,
-                           uint64_t *prev_size);
-void wasmtime_error_delete(void *error);
-void wasmtime_error_message(const void *error, wasm_byte_vec_t *message);
-bool wasmtime_trap_code(const void *trap, uint8_t *code);
-void wasm_trap_message(const void *trap, wasm_byte_vec_t *message);
-void wasm_trap_delete(void *trap);
-void wasm_byte_vec_delete(wasm_byte_vec_t *vec);
 // What place() answers if there is a place.
 static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
 
@@ -59,8 +43,8 @@ bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
     uint64_t previous_pages;
     enum flbwt_refusal refused = g->room.refused;
     int64_t asked = g->room.asked;
-    void *error = wasmtime_memory_grow(g->context, &g->memory,
-                                       (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
+    wasmtime_error_t *error = wasmtime_memory_grow(
+        g->context, &g->memory, (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
 
     g->room.refused = refused;
     g->room.asked = asked;
@@ -247,8 +231,7 @@ static void put(uint8_t *to, const uint8_t *from, uint32_t n)
 }
 
 enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t tag_len,
-                                    const uint8_t *in, uint32_t in_len, uint32_t sec,
-                                    uint32_t nsec)
+                                    const uint8_t *in, uint32_t in_len, uint32_t sec, uint32_t nsec)
 {
     flbwt_guest *g = x->guest;
     enum flbwt_outcome outcome;
@@ -278,8 +261,8 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
         g->calls++;
         g->heap.failed = false;
         flbwt_room_begin(&g->room); // what was refused to the allocator did not matter
-        outcome = call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32)
-                                                 : FLBWT_TRAPPED;
+        outcome =
+            call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32) : FLBWT_TRAPPED;
     }
     else {
         x->at = 0; // there is nothing to give back
@@ -296,8 +279,7 @@ bool flbwt_call_leave(flbwt_call *x)
 
     if (x->at != 0 && g->allocator == FLBWT_MALLOC) {
         wasmtime_val_raw_t args[2] = {
-            {.i32 = (int32_t) x->at},
-            {.i32 = (int32_t) x->need}, // for those that ask
+            {.i32 = (int32_t) x->at}, {.i32 = (int32_t) x->need}, // for those that ask
         };
 
         return run(x, &g->release, args, 2);
@@ -314,8 +296,9 @@ static void trap_on_purpose(void *arg)
 {
     const flbwt_guest *g = arg;
     wasmtime_val_raw_t none;
-    void *trap = NULL;
-    void *error = wasmtime_func_call_unchecked(g->context, &g->function, &none, 0, &trap);
+    wasm_trap_t *trap = NULL;
+    wasmtime_error_t *error =
+        wasmtime_func_call_unchecked(g->context, &g->function, &none, 0, &trap);
 
     if (error != NULL) {
         wasmtime_error_delete(error);
@@ -325,21 +308,11 @@ static void trap_on_purpose(void *arg)
     }
 }
 
-bool flbwt_learn_trap(void *context, const wasmtime_func_t *func)
+bool flbwt_learn_trap(wasmtime_context_t *context, const wasmtime_func_t *func)
 {
     flbwt_guest g = {.context = context, .function = *func};
 
     return flbwt_watch_learn(trap_on_purpose, &g);
-}
-
-void flbwt_take_func(const void *external, wasmtime_func_t *func)
-{
-    *func = ((const wasmtime_extern_t *) external)->of.func;
-}
-
-void flbwt_take_memory(const void *external, wasmtime_memory_t *memory)
-{
-    *memory = ((const wasmtime_extern_t *) external)->of.memory;
 }
 
 void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
@@ -357,10 +330,10 @@ void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
     o->lost += n - taken;
 }
 
-char *flbwt_explain(void *trap, void *error, int *code)
+char *flbwt_explain(wasm_trap_t *trap, wasmtime_error_t *error, int *code)
 {
-    wasm_byte_vec_t message = {0};
-    uint8_t trap_code;
+    wasm_message_t message = {0};
+    wasmtime_trap_code_t trap_code;
 
     *code = -1;
     if (trap != NULL) {

@@ -1,5 +1,4 @@
-// The crossing into the guest: what the Go side of this package shares with
-// call.c, and the handful of wasmtime C API declarations that call.c needs.
+// The crossing into the guest: what the Go side of this package shares with call.c.
 
 #ifndef FLBWT_CALL_H
 #define FLBWT_CALL_H
@@ -10,51 +9,6 @@
 
 #include "memory.h"
 #include "watchdog.h"
-
-// wasmtime's C API, v44.0.0. The headers ship inside the Go module, out of
-// reach of another package's include path, so what is used is declared again:
-// include/wasmtime/extern.h, val.h, func.h, memory.h, trap.h, error.h and wasm.h
-// of that release. A change of the pinned release has to check them.
-typedef struct {
-    uint64_t store_id;
-    void *priv;
-} wasmtime_func_t;
-
-typedef struct {
-    struct {
-        uint64_t store_id;
-        uint32_t priv1;
-    } outer; // padded: priv2 stands at offset 16
-    uint32_t priv2;
-} wasmtime_memory_t;
-
-typedef union {
-    int32_t i32;
-    int64_t i64;
-    double f64;
-    uint8_t v128[16];
-    void *funcref;
-} wasmtime_val_raw_t;
-
-typedef struct {
-    uint8_t kind;
-    union {
-        wasmtime_func_t func;
-        wasmtime_memory_t memory;
-        void *other[3];
-    } of;
-} wasmtime_extern_t;
-
-enum { WASMTIME_EXTERN_MEMORY = 3 };
-
-typedef struct {
-    size_t size;
-    char *data;
-} wasm_byte_vec_t;
-
-void wasmtime_module_image_range(const void *module, void **start, void **end);
-uint8_t *wasmtime_memory_data(const void *context, const wasmtime_memory_t *memory);
-size_t wasmtime_memory_data_size(const void *context, const wasmtime_memory_t *memory);
 
 // How input gets a place in the guest's memory.
 enum flbwt_allocator {
@@ -112,7 +66,7 @@ typedef struct {
 // flbwt_guest is one instance, as call.c sees it. It lives in C memory, next to
 // a store that no two threads use at once.
 typedef struct {
-    void *context; // wasmtime_context_t
+    wasmtime_context_t *context;
     wasmtime_memory_t memory;
     wasmtime_func_t function;
     wasmtime_func_t alloc, release, pin; // malloc and free, or __new, (none), __pin
@@ -141,7 +95,8 @@ typedef struct {
 // stopped; they are owned by the caller, and the guest must not be used again.
 typedef struct {
     flbwt_guest *guest;
-    void *trap, *error;
+    wasm_trap_t *trap;
+    wasmtime_error_t *error;
     uint64_t at, need;    // where tag and record stand in the guest's memory
     const uint8_t *reply; // in the guest's memory, until the call is left
     size_t rest;          // bytes of memory from reply on
@@ -172,20 +127,15 @@ static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
 // first. False: that is refused. It does not count as refused to the guest.
 bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
 
-// flbwt_take_func and flbwt_take_memory copy the item out of a wasmtime_extern_t
-// that is known to be one.
-void flbwt_take_func(const void *external, wasmtime_func_t *func);
-void flbwt_take_memory(const void *external, wasmtime_memory_t *memory);
-
 // flbwt_write appends to what the guest wrote, as far as there is room.
 void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 
 // flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
 // it learnt nothing.
-bool flbwt_learn_trap(void *context, const wasmtime_func_t *func);
+bool flbwt_learn_trap(wasmtime_context_t *context, const wasmtime_func_t *func);
 
 // flbwt_explain answers what a trap or error says, as text to be freed, and
-// deletes both. code is a wasmtime_trap_code_enum or -1.
-char *flbwt_explain(void *trap, void *error, int *code);
+// deletes both. code is a wasmtime_trap_code_t or -1.
+char *flbwt_explain(wasm_trap_t *trap, wasmtime_error_t *error, int *code);
 
 #endif

@@ -10,16 +10,13 @@ package guest
 // #include <stdlib.h>
 // #include "call.h"
 // #include "signals.h"
-// void wasmtime_config_parallel_compilation_set(void *config, bool parallel);
-// void wasmtime_config_wasm_exceptions_set(void *config, bool enable);
-// void wasmtime_config_async_stack_size_set(void *config, uint64_t bytes);
 import "C"
 
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
-	"unsafe"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 )
@@ -86,13 +83,13 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config := wasmtime.NewConfig()
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
-	// A Config is one pointer to the C object.
-	c := *(*unsafe.Pointer)(unsafe.Pointer(config))
+	c := configPointer(config)
 	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
 	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
 	C.wasmtime_config_async_stack_size_set(c, C.uint64_t(max(stackBytes, asyncStackBytes)))
 	C.wasmtime_config_wasm_exceptions_set(c, true)
 	C.flbwt_memory_configure(c)
+	runtime.KeepAlive(config)
 	return config
 }
 
@@ -141,10 +138,8 @@ func learnTrap(engine *wasmtime.Engine) error {
 	store := wasmtime.NewStore(engine)
 	instance, err := wasmtime.NewInstance(store, module, nil)
 	if err == nil {
-		external := instance.GetFunc(store, "trap").AsExtern()
-		var f C.wasmtime_func_t
-		C.flbwt_take_func(unsafe.Pointer(&external), &f)
-		if !C.flbwt_learn_trap(unsafe.Pointer(store.Context()), &f) {
+		f := funcOf(instance.GetFunc(store, "trap"))
+		if !C.flbwt_learn_trap(storeContext(store), &f) {
 			err = errors.New("a trap was not noticed")
 		}
 	}

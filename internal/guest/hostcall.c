@@ -4,17 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-// include/wasmtime/linker.h, func.h and trap.h of v44.0.0.
-void *wasmtime_linker_define_func_unchecked(
-    void *linker, const char *module, size_t module_len, const char *name, size_t name_len,
-    const void *type, void *(*callback)(void *, void *, wasmtime_val_raw_t *, size_t), void *data,
-    void (*finalizer)(void *));
-bool wasmtime_caller_export_get(void *caller, const char *name, size_t name_len,
-                                wasmtime_extern_t *item);
-void *wasmtime_trap_new(const char *message, size_t len);
-
-_Static_assert(sizeof(wasmtime_extern_t) == 32, "wasmtime_extern_t");
-
 void flbwt_stop(call *c, const char *format, ...)
 {
     char text[256];
@@ -52,7 +41,7 @@ bool flbwt_overdue(call *c)
     return true;
 }
 
-bool flbwt_enter(call *c, void *caller)
+bool flbwt_enter(call *c, wasmtime_caller_t *caller)
 {
     wasmtime_extern_t item;
     flbwt_guest *g = c->guest;
@@ -61,7 +50,7 @@ bool flbwt_enter(call *c, void *caller)
         return false;
     }
     // In start functions and _initialize nobody has looked for the memory yet.
-    if (g->memory.outer.store_id == 0) {
+    if (g->memory.store_id == 0) {
         if (!wasmtime_caller_export_get(caller, "memory", strlen("memory"), &item) ||
             item.kind != WASMTIME_EXTERN_MEMORY) {
             flbwt_stop(c, "%s: the module's memory is not there yet", c->name);
@@ -72,8 +61,8 @@ bool flbwt_enter(call *c, void *caller)
     return true;
 }
 
-void *flbwt_import_define(void *linker, const flbwt_import *import, const void *type,
-                          flbwt_guest *guest)
+wasmtime_error_t *flbwt_import_define(wasmtime_linker_t *linker, const flbwt_import *import,
+                                      const wasm_functype_t *type, flbwt_guest *guest)
 {
     return wasmtime_linker_define_func_unchecked(linker, import->module, strlen(import->module),
                                                  import->name, strlen(import->name), type,

@@ -11,23 +11,14 @@ typedef struct {
     flbwt_guest *guest;
     const char *name;
     wasmtime_val_raw_t *v; // the parameters, and then the result
-    void *trap;
+    wasm_trap_t *trap;
 } call;
 
-static inline uint32_t param(const call *c, int i)
-{
-    return (uint32_t) c->v[i].i32;
-}
+static inline uint32_t param(const call *c, int i) { return (uint32_t) c->v[i].i32; }
 
-static inline uint64_t param64(const call *c, int i)
-{
-    return (uint64_t) c->v[i].i64;
-}
+static inline uint64_t param64(const call *c, int i) { return (uint64_t) c->v[i].i64; }
 
-static inline void answer(call *c, uint32_t value)
-{
-    c->v[0].i32 = (int32_t) value;
-}
+static inline void answer(call *c, uint32_t value) { c->v[0].i32 = (int32_t) value; }
 
 // flbwt_stop ends the guest with a message of one line.
 __attribute__((format(printf, 2, 3))) void flbwt_stop(call *c, const char *format, ...);
@@ -54,19 +45,20 @@ static inline uint8_t *within(const flbwt_guest *g, uint64_t at, uint64_t n)
 }
 
 // flbwt_enter has to go before the function. False: c->trap is set.
-bool flbwt_enter(call *c, void *caller);
+bool flbwt_enter(call *c, wasmtime_caller_t *caller);
 
 // HOST_FUNCTION defines a function that a table names, from act, a void (call *).
-#define HOST_FUNCTION(symbol, its_name, act)                                          \
-    static void *symbol(void *guest, void *caller, wasmtime_val_raw_t *v, size_t n)   \
-    {                                                                                 \
-        call c = {guest, its_name, v, NULL};                                          \
-                                                                                      \
-        (void) n;                                                                     \
-        if (flbwt_enter(&c, caller)) {                                                \
-            act(&c);                                                                  \
-        }                                                                             \
-        return c.trap;                                                                \
+#define HOST_FUNCTION(symbol, its_name, act) \
+    static wasm_trap_t *symbol(void *guest, wasmtime_caller_t *caller, wasmtime_val_raw_t *v, \
+                               size_t n) \
+    { \
+        call c = {guest, its_name, v, NULL}; \
+\
+        (void) n; \
+        if (flbwt_enter(&c, caller)) { \
+            act(&c); \
+        } \
+        return c.trap; \
     }
 
 #endif

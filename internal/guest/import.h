@@ -10,7 +10,7 @@
 // one name may have.
 typedef struct {
     const char *module, *name, *types;
-    void *(*function)(void *guest, void *caller, wasmtime_val_raw_t *values, size_t n);
+    wasmtime_func_unchecked_callback_t function; // its env is the flbwt_guest
 } flbwt_import;
 
 // flbwt_imports answers the i-th table and its length, NULL behind the last one. Tables
@@ -20,10 +20,9 @@ const flbwt_import *flbwt_imports(size_t i, size_t *len);
 extern const flbwt_import *const flbwt_libc, *const flbwt_script, *const flbwt_wasi_imports;
 extern const size_t flbwt_libc_len, flbwt_script_len, flbwt_wasi_imports_len;
 
-// flbwt_import_define gives a function to a wasmtime_linker_t, as one of that type (a
-// wasm_functype_t, one of its types) for that guest, which has to outlive the store. It
-// answers an error or NULL.
-void *flbwt_import_define(void *linker, const flbwt_import *import, const void *type,
-                          flbwt_guest *guest);
+// flbwt_import_define gives a function to a linker, as one of that type (one of its types)
+// for that guest, which has to outlive the store. It answers an error or NULL.
+wasmtime_error_t *flbwt_import_define(wasmtime_linker_t *linker, const flbwt_import *import,
+                                      const wasm_functype_t *type, flbwt_guest *guest);
 
 #endif

@@ -128,10 +128,8 @@ func (in *Instance) linker(m *Module) (*wasmtime.Linker, error) {
 		if f == nil {
 			continue // it is missed when the module is instantiated
 		}
-		// Linker and FuncType are a pointer to the C object, first of all.
 		typ := funcType(i.typ)
-		failure := C.flbwt_import_define(*(*unsafe.Pointer)(unsafe.Pointer(linker)), f,
-			*(*unsafe.Pointer)(unsafe.Pointer(typ)), in.c)
+		failure := C.flbwt_import_define(linkerPointer(linker), f, funcTypePointer(typ), in.c)
 		runtime.KeepAlive(linker)
 		runtime.KeepAlive(typ)
 		if failure != nil {

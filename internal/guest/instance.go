@@ -124,7 +124,7 @@ func watchError(errno C.int) error {
 // configure sets what can be known before there is an instance.
 func (in *Instance) configure(m *Module, config Config) {
 	c := in.c
-	c.context = unsafe.Pointer(in.store.Context())
+	c.context = storeContext(in.store)
 	c.msgpack = C.bool(config.Msgpack)
 	c.min_region = C.uint64_t(config.HeapBytes)
 	c.max_reply = C.uint32_t(config.MaxReplyBytes)
@@ -182,25 +182,19 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 
 	in.made = instance
 	c := in.c
-	memory := instance.GetExport(in.store, "memory").AsExtern()
-	C.flbwt_take_memory(unsafe.Pointer(&memory), &c.memory)
+	c.memory = memoryOf(instance.GetExport(in.store, "memory"))
 	if m.collects() {
 		// A module that can't have it does without.
 		var from C.uint64_t
 		C.flbwt_memory_grow(c, collectorPages*pageBytes, &from)
 	}
-	take := func(name string, to *C.wasmtime_func_t) {
-		external := instance.GetFunc(in.store, name).AsExtern()
-		C.flbwt_take_func(unsafe.Pointer(&external), to)
-	}
-	take(config.Function, &c.function)
+	function := func(name string) C.wasmtime_func_t { return funcOf(instance.GetFunc(in.store, name)) }
+	c.function = function(config.Function)
 	switch a.allocator {
 	case allocMalloc:
-		take(a.alloc, &c.alloc)
-		take(a.free, &c.release)
+		c.alloc, c.release = function(a.alloc), function(a.free)
 	case allocPinned:
-		take("__new", &c.alloc)
-		take("__pin", &c.pin)
+		c.alloc, c.pin = function("__new"), function("__pin")
 	}
 	return nil
 }
@@ -337,7 +331,7 @@ type TrapError struct {
 
 func (e *TrapError) Error() string { return e.Reason }
 
-func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
+func (in *Instance) trapError(trap *C.wasm_trap_t, failure *C.wasmtime_error_t) *TrapError {
 	var code C.int
 	message := C.flbwt_explain(trap, failure, &code)
 	defer C.free(unsafe.Pointer(message))
@@ -359,7 +353,7 @@ func (in *Instance) trapError(trap, failure unsafe.Pointer) *TrapError {
 
 // refusal is why memory was refused to a guest that has stopped, if it was.
 func (in *Instance) refusal(trapCode int) C.enum_flbwt_refusal {
-	if trapCode == trapOutOfBounds {
+	if trapCode == C.WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS {
 		return in.c.room.refused // wasmtime has looked at the memories for the fault, too
 	}
 	return C.flbwt_room_refusal(&in.c.room)
@@ -385,23 +379,20 @@ const (
 	noExceptionRoom = "GC heap out of memory"
 )
 
-const trapOutOfBounds = 1 // WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS
-
-// trapReasons words wasmtime_trap_code_enum (include/wasmtime/trap.h, v44.0.0)
-// as far as modules without references and threads can cause them.
+// trapReasons words what modules without references and threads can cause.
 var trapReasons = [...]string{
-	"stack overflow",
-	trapOutOfBounds: "out of bounds memory access",
-	"misaligned memory access",
-	"out of bounds table access",
-	"indirect call to null",
-	"indirect call with another signature",
-	"integer overflow",
-	"integer division by zero",
-	"invalid conversion to integer",
-	"unreachable code was reached (a panic or abort of the guest)",
-	"interrupted",
-	"out of fuel",
+	C.WASMTIME_TRAP_CODE_STACK_OVERFLOW:            "stack overflow",
+	C.WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS:      "out of bounds memory access",
+	C.WASMTIME_TRAP_CODE_HEAP_MISALIGNED:           "misaligned memory access",
+	C.WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS:       "out of bounds table access",
+	C.WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL:     "indirect call to null",
+	C.WASMTIME_TRAP_CODE_BAD_SIGNATURE:             "indirect call with another signature",
+	C.WASMTIME_TRAP_CODE_INTEGER_OVERFLOW:          "integer overflow",
+	C.WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO:  "integer division by zero",
+	C.WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER: "invalid conversion to integer",
+	C.WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED:  "unreachable code was reached (a panic or abort of the guest)",
+	C.WASMTIME_TRAP_CODE_INTERRUPT:                 "interrupted",
+	C.WASMTIME_TRAP_CODE_OUT_OF_FUEL:               "out of fuel",
 }
 
 // reason is where wasmtime's messages say what happened: if there is a backtrace, in the

@@ -111,7 +111,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
-    if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply && memcmp(reply, in, in_len) == 0) {
+    if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply &&
+        memcmp(reply, in, in_len) == 0) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     if (lane->record.lossy && !g->msgpack) {
@@ -121,8 +122,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     size_t len = lane->out.len;
     if (g->msgpack) {
         size_t window = x->rest <= g->max_reply ? x->rest : g->max_reply;
-        const uint8_t *end = flbwt_skip_reply(reply, reply + window, REPLY_DEPTH, in, in_len,
-                                              lane->containers);
+        const uint8_t *end =
+            flbwt_skip_reply(reply, reply + window, REPLY_DEPTH, in, in_len, lane->containers);
 
         if (end == NULL) {
             return false;
@@ -141,11 +142,11 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
         if (nul == NULL || (size_t) (nul - reply) > g->max_reply) {
             return false;
         }
-        out = open_event(lane, data, (size_t) (nul - reply) * FLBWT_MSGPACK_GROWTH +
-                                         FLBWT_GROWTH_ROOM);
+        out = open_event(lane, data,
+                         (size_t) (nul - reply) * FLBWT_MSGPACK_GROWTH + FLBWT_GROWTH_ROOM);
         if (out != NULL) {
             out = flbwt_read_json(reply, nul, reply + x->rest, REPLY_DEPTH,
-                               in == lane->staged.data ? &lane->record : NULL, out);
+                                  in == lane->staged.data ? &lane->record : NULL, out);
         }
     }
     if (out == NULL) {
@@ -177,7 +178,8 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     bool handled = false;
 
     lane->records++;
-    lane->outcome = flbwt_call_enter(&x, tag, tag_len, in, in_len, lane->event.sec, lane->event.nsec);
+    lane->outcome =
+        flbwt_call_enter(&x, tag, tag_len, in, in_len, lane->event.sec, lane->event.nsec);
     if (lane->timed) {
         lane->calls_ns += now_ns() - from;
     }
@@ -276,7 +278,8 @@ static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_
 {
     enum flbwt_stop stop = FLBWT_STOP_DONE;
 
-    lane->trap = lane->error = NULL;
+    lane->trap = NULL;
+    lane->error = NULL;
     flbwt_watch_enter(&lane->guest->watch);
     while (lane->at < size && stop == FLBWT_STOP_DONE) {
         const uint8_t *in;
@@ -315,10 +318,10 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
 }
 
 enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
-                                const uint8_t *data, const uint8_t *in, uint32_t in_len,
-                                bool lossy)
+                                const uint8_t *data, const uint8_t *in, uint32_t in_len, bool lossy)
 {
-    lane->trap = lane->error = NULL;
+    lane->trap = NULL;
+    lane->error = NULL;
     lane->answered = false;
     lane->containers = UINT_MAX; // not known
     lane->record.lossy = lossy;

@@ -42,7 +42,8 @@ typedef struct {
     bool held; // the next run returns it
     flbwt_event event;
     uint32_t outcome;
-    void *trap, *error; // the guest is gone; owned by who takes them
+    wasm_trap_t *trap; // the guest is gone; owned by who takes it, as is error
+    wasmtime_error_t *error;
     flbwt_buffer reply;
 
     flbwt_buffer staged; // the record as JSON

@@ -7,25 +7,6 @@
 
 #include "call.h"
 
-// wasmtime's C API, v44.0.0: include/wasmtime/config.h and error.h.
-typedef struct {
-    void *env;
-    uint8_t *(*get)(void *env, size_t *bytes, size_t *capacity);
-    void *(*grow)(void *env, size_t bytes);
-    void (*finalizer)(void *env);
-} wasmtime_linear_memory_t;
-
-typedef struct {
-    void *env;
-    void *(*new_memory)(void *env, const void *type, size_t minimum, size_t maximum,
-                        size_t reserved, size_t guard, wasmtime_linear_memory_t *memory);
-    void (*finalizer)(void *env);
-} wasmtime_memory_creator_t;
-
-void wasmtime_config_host_memory_creator_set(void *config, wasmtime_memory_creator_t *creator);
-void wasmtime_config_memory_init_cow_set(void *config, bool enable);
-void *wasmtime_error_new(const char *message);
-
 struct flbwt_memory {
     flbwt_room *room;
     uint8_t *base;
@@ -102,14 +83,14 @@ static enum flbwt_refusal try_to_grow(struct flbwt_memory *m, size_t bytes)
     return FLBWT_NOT_REFUSED;
 }
 
-static void *grow(void *env, size_t bytes)
+static wasmtime_error_t *grow(void *env, size_t bytes)
 {
     struct flbwt_memory *m = env;
     flbwt_room *room = m->room;
     enum flbwt_refusal why = try_to_grow(m, bytes);
 
     if (m != room->heap) {
-        if (room->refused == FLBWT_NOT_REFUSED && 
+        if (room->refused == FLBWT_NOT_REFUSED &&
             refused_unseen(room, room->asked - m->before_grow)) {
             room->refused = FLBWT_REFUSED_MAXIMUM;
         }
@@ -132,8 +113,9 @@ static void release(void *env)
 // new_memory reserves what wasmtime asks for, since compiled code relies on it to fault
 // there: reserved bytes that can become memory, and a guard. Another guard goes before,
 // as wasmtime has it for memories of its own. Memory never moves.
-static void *new_memory(void *env, const void *type, size_t minimum, size_t maximum,
-                        size_t reserved, size_t guard, wasmtime_linear_memory_t *memory)
+static wasmtime_error_t *new_memory(void *env, const wasm_memorytype_t *type, size_t minimum,
+                                    size_t maximum, size_t reserved, size_t guard,
+                                    wasmtime_linear_memory_t *memory)
 {
     flbwt_room *room = current;
 
@@ -157,8 +139,8 @@ static void *new_memory(void *env, const void *type, size_t minimum, size_t maxi
         .before_grow = maximum > reserved ? 4 : 5, // it may move, as far as wasmtime knows
         .pages_bytes = guard + reserved + guard,
     };
-    m->pages = mmap(NULL, m->pages_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                    -1, 0);
+    m->pages =
+        mmap(NULL, m->pages_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->pages == MAP_FAILED) {
         free(m);
         return wasmtime_error_new("the host has no address space for its memory");
@@ -187,7 +169,7 @@ void flbwt_room_made(flbwt_room *room, int memories)
     flbwt_room_begin(room);
 }
 
-void flbwt_memory_configure(void *config)
+void flbwt_memory_configure(wasm_config_t *config)
 {
     wasmtime_memory_creator_t creator = {.new_memory = new_memory};
 

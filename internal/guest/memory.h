@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "wasmtime.h"
+
 // Why memory was not grown.
 enum flbwt_refusal {
     FLBWT_NOT_REFUSED = 0,
@@ -30,8 +32,8 @@ typedef struct {
     struct flbwt_memory *first;
 } flbwt_room;
 
-// flbwt_memory_configure has the engine of a config (wasm_config_t) make memories here.
-void flbwt_memory_configure(void *config);
+// flbwt_memory_configure has the engine of a config make memories here.
+void flbwt_memory_configure(wasm_config_t *config);
 
 // flbwt_room_enter says whose memories are made on this thread from now on; NULL:
 // nobody's, and none can be made.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -183,8 +184,8 @@ func (m *Module) readInterface(path string, wasm []byte) (err error) {
 // whose text has pages of its own (wasmtime-environ 44.0.0, src/obj.rs). That is read from the
 // image and not from /proc/self/maps, in which emulators show no executable pages.
 func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
-	// The compiled module is one pointer to the C object.
-	C.wasmtime_module_image_range(*(*unsafe.Pointer)(unsafe.Pointer(compiled)), &start, &end)
+	defer runtime.KeepAlive(compiled)
+	C.wasmtime_module_image_range(modulePointer(compiled), &start, &end)
 	image := unsafe.Slice((*byte)(start), uintptr(end)-uintptr(start))
 	file, err := elf.NewFile(bytes.NewReader(image))
 	if err != nil {

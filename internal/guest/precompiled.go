@@ -30,10 +30,6 @@ const precompiledMagic = "\x00flbwasm\x02"
 
 const maxHeaderBytes = 1 << 16
 
-// engineVersion is that of the wasmtime that is linked (WASMTIME_VERSION in
-// wasmtime.h); code of another one can't be run.
-const engineVersion = "44.0.0"
-
 // header says what code is made of, and for what.
 type header struct {
 	Engine string   `json:"engine"` // version of wasmtime

@@ -51,6 +51,9 @@ func FuzzDivide(f *testing.F) {
 			if len(line) > 0 && (!json.Valid(line) || line[0] != '{') {
 				t.Errorf("not a line of JSON: %q", line)
 			}
+			if name, ok := twice(t, line); ok {
+				t.Errorf("%q is there twice: %q", name, line)
+			}
 		}
 	})
 }

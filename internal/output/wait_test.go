@@ -258,8 +258,8 @@ func TestFlushesDoNotWaitInTurn(t *testing.T) {
 	for name, set := range farSides(t) {
 		t.Run(name, func(t *testing.T) {
 			for _, timeouts := range []map[string]string{
-				{"emit_timeout": "200ms", "emit_connect_timeout": "200ms", "flush_timeout": "400ms", "engine_timeout": "400ms"},
-				{"emit_timeout": "1h", "emit_connect_timeout": "10m", "flush_timeout": "200ms", "engine_timeout": "200ms"},
+				{"emit_timeout": "100ms", "emit_connect_timeout": "100ms", "flush_timeout": "200ms", "engine_timeout": "200ms"},
+				{"emit_timeout": "1h", "emit_connect_timeout": "10m", "flush_timeout": "100ms", "engine_timeout": "100ms"},
 			} {
 				for _, workers := range []int{0, 4} {
 					all := map[string]string{}
@@ -276,7 +276,7 @@ func TestFlushesDoNotWaitInTurn(t *testing.T) {
 						var wg sync.WaitGroup
 						for w := range max(workers, 1) {
 							wg.Go(func() {
-								for n := range 200 {
+								for n := range 400 {
 									results[o.Flush("app", record(1000*w+n), workers == 0)].Add(1)
 								}
 							})
