@@ -1,10 +1,11 @@
 // The plugin: a filter and an output for stock Fluent Bit, loaded with -e, that
 // run WebAssembly guests on wasmtime.
 //
-// This file has what the border calls (filter_abi.c, stack.c, output_abi.c). The way of a
-// chunk from here: wasm_host.go, msgpack.go, internal/filter, internal/chunk,
-// internal/transcode, internal/guest; for the output: output_instance.go,
-// internal/output, internal/forward.
+// This file has what C calls (stack.c, output_abi.c). An ordinary chunk does not come here:
+// stack.c runs it through the lane of internal/guest. What stops the lane goes from here
+// through wasm_host.go and msgpack.go to internal/filter, which decides by internal/chunk
+// and internal/transcode; a call of an output through output_instance.go to
+// internal/output and internal/forward.
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
@@ -36,7 +37,7 @@ func flbwtCheck(inst *C.struct_instance) (result C.int) {
 	return 0
 }
 
-// flbwtStart starts the filter of an instance and answers its handle, or 0
+// flbwtStart starts the filter of an instance and returns its handle, or 0
 // after it has logged why not.
 //
 //export flbwtStart
@@ -50,8 +51,8 @@ func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
 	return C.uintptr_t(cgo.NewHandle(h))
 }
 
-// flbwtFilter filters one chunk, or goes on with the one that the lane has begun with. The chunk and
-// tag are borrowed; out is allocated for the host.
+// flbwtFilter filters one chunk, or goes on with the one that stopped the lane. The chunk
+// and tag are borrowed; out is allocated for the host.
 //
 //export flbwtFilter
 func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsafe.Pointer,
@@ -83,8 +84,8 @@ func FLBPluginRegister(def unsafe.Pointer) C.int {
 	return C.int(result)
 }
 
-// flbwtOutput takes a call of the host to an output. It does not wait for it: the
-// job is finished by border_output_done, from wherever.
+// flbwtOutput takes a call of the host to an output. It returns at once;
+// border_output_done completes the job later, on any thread.
 //
 //export flbwtOutput
 func flbwtOutput(job *C.struct_output_job) { go handleOutputJob(job) }

@@ -50,7 +50,7 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
 }
 
-// property answers what the user set for an option.
+// property returns what the user set for an option.
 func property(inst *C.struct_instance, name string) (string, bool) {
 	key := append([]byte(name), 0)
 	value := C.border_property(inst, (*C.char)(unsafe.Pointer(&key[0])))
@@ -67,7 +67,7 @@ func logLine(inst *C.struct_instance, level hostlog.Level, line string) {
 	C.border_log(inst, C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 
-// errorLog answers the function that logs an instance's errors.
+// errorLog returns the function that logs an instance's errors.
 func errorLog(inst *C.struct_instance) func(string) {
 	return func(line string) { logLine(inst, hostlog.Error, line) }
 }

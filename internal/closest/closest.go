@@ -7,7 +7,7 @@ import "strings"
 // lengths.
 const maxWordBytes = 100
 
-// To answers the word that differs the least from this one, in any case, or "" if all
+// To returns the word that differs the least from this one, in any case, or "" if all
 // differ too much to be meant: by more than one in four letters, or one of less.
 func To(word string, words []string) string {
 	if len(word) > maxWordBytes {
@@ -26,7 +26,7 @@ func To(word string, words []string) string {
 	return best
 }
 
-// Hint words a question with the word that To answers, to be put behind a message: "" if
+// Hint words a question with the word that To returns, to be put after a message: "" if
 // there is none.
 func Hint(word string, words []string, quote func(string) string) string {
 	if w := To(word, words); w != "" {

@@ -22,11 +22,11 @@ const (
 	// sidePart is how much shorter the passes around the main one are.
 	sidePart = 5
 
-	// mostWarmUp is enough for guests to fill their heaps and for caches.
-	mostWarmUp = time.Second
+	// maxWarmUp is enough for guests to fill their heaps and for caches.
+	maxWarmUp = time.Second
 
-	// mostChunkRecords keeps what is a slip from taking all memory.
-	mostChunkRecords = 100_000
+	// maxChunkRecords keeps what is a slip from taking all memory.
+	maxChunkRecords = 100_000
 )
 
 type benchFlags struct {
@@ -154,8 +154,8 @@ type limit struct {
 
 func (f *benchFlags) limit(given func(flag string) bool) (limit, error) {
 	switch {
-	case f.chunkRecords < 1 || f.chunkRecords > mostChunkRecords:
-		return limit{}, fmt.Errorf("--chunk-records: invalid value %d: allowed are numbers from 1 to %d", f.chunkRecords, mostChunkRecords)
+	case f.chunkRecords < 1 || f.chunkRecords > maxChunkRecords:
+		return limit{}, fmt.Errorf("--chunk-records: invalid value %d: allowed are numbers from 1 to %d", f.chunkRecords, maxChunkRecords)
 	case given("records") && given("duration"):
 		return limit{}, errors.New("--records and --duration: only one of them may be given")
 	case given("records") && f.records < 1:
@@ -166,7 +166,7 @@ func (f *benchFlags) limit(given func(flag string) bool) (limit, error) {
 	return limit{f.records, f.duration}, nil
 }
 
-// side is what a pass beside the main one does.
+// side is what a pass besides the main one does.
 func (l limit) side() limit {
 	return limit{(l.records + sidePart - 1) / sidePart, l.duration / sidePart}
 }
@@ -208,7 +208,7 @@ func (b *bench) run() (*figures, error) {
 		RecordBytes:  b.samples.meanBytes,
 	}
 	warmUp := b.limit.side()
-	warmUp.duration = min(warmUp.duration, mostWarmUp)
+	warmUp.duration = min(warmUp.duration, maxWarmUp)
 	b.pass("warm-up", warmUp, b.samples.chunks, b.samples.chunkRecords, func(chunk []byte) { f.Run(b.tag, chunk) })
 
 	var chunks, records histogram
@@ -303,7 +303,7 @@ func (p *progress) end() {
 	}
 }
 
-// around answers a writer of lines that takes the bar away before each.
+// around returns a writer of lines that takes the bar away before each.
 func (p *progress) around(w io.Writer) io.Writer {
 	return writerFunc(func(line []byte) (int, error) {
 		if p.bar != nil {

@@ -169,14 +169,14 @@ type histogram struct {
 	counts [64 << (histogramBits - 1)]uint64
 	n      uint64
 	total  time.Duration
-	most   time.Duration
+	max    time.Duration
 }
 
 func (h *histogram) add(d time.Duration) {
 	h.counts[bucket(uint64(max(d, 0)))]++
 	h.n++
 	h.total += d
-	h.most = max(h.most, d)
+	h.max = max(h.max, d)
 }
 
 // bucket counts on from one power of two to the next.
@@ -192,16 +192,16 @@ func middle(bucket int) float64 {
 	return float64(low) + float64(uint64(1)<<shift-1)/2
 }
 
-// percentile answers the time that so many in 1,000 are not above.
+// percentile returns the time that so many in 1,000 are not above.
 func (h *histogram) percentile(permille uint64) float64 {
 	rank := max((h.n*permille+999)/1000, 1)
 	for i, n := range h.counts {
 		if n >= rank {
-			return min(middle(i), float64(h.most))
+			return min(middle(i), float64(h.max))
 		}
 		rank -= n
 	}
-	return float64(h.most)
+	return float64(h.max)
 }
 
 func (h *histogram) percentiles() percentiles {
@@ -210,6 +210,6 @@ func (h *histogram) percentiles() percentiles {
 		P90:  h.percentile(900) / 1e3,
 		P99:  h.percentile(990) / 1e3,
 		P999: h.percentile(999) / 1e3,
-		Max:  float64(h.most.Nanoseconds()) / 1e3,
+		Max:  float64(h.max.Nanoseconds()) / 1e3,
 	}
 }

@@ -22,7 +22,7 @@ const readBytes = 64 << 10
 
 // readNDJSON adds the records of an input of one JSON object a line.
 func (p *pipeline) readNDJSON(in input) error {
-	lines := lineReader{reader: bufio.NewReaderSize(in.reader, readBytes), most: maxLineBytes}
+	lines := lineReader{reader: bufio.NewReaderSize(in.reader, readBytes), max: maxLineBytes}
 	waits := !in.isRegular()
 	for number := 1; ; number++ {
 		line, err := lines.next()
@@ -73,7 +73,7 @@ func appendObject(dst, line []byte) ([]byte, error) {
 	return out, nil
 }
 
-// passLine writes a line that holds no record as it came, behind the records
+// passLine writes a line that holds no record as it came, after the records
 // before it, and the rest of it if that has not been read.
 func (p *pipeline) passLine(name string, number int, line []byte, cause error, rest *lineReader) error {
 	if err := p.flush(); err != nil {
@@ -142,10 +142,10 @@ func (p *pipeline) passBytes(name string, offset int, rest []byte, cause error) 
 
 var errLongLine = errors.New("the line is too long")
 
-// lineReader takes lines of a length that is bounded by most, roughly.
+// lineReader takes lines of a length that is bounded by max, roughly.
 type lineReader struct {
 	reader *bufio.Reader
-	most   int
+	max    int
 	line   []byte
 	err    error // that ended a line; it is returned next
 }
@@ -169,8 +169,8 @@ func (l *lineReader) next() ([]byte, error) {
 			}
 			l.err = err
 			return l.line, nil
-		case len(l.line) > l.most:
-			return l.line, fmt.Errorf("%w: allowed are %d bytes", errLongLine, l.most)
+		case len(l.line) > l.max:
+			return l.line, fmt.Errorf("%w: allowed are %d bytes", errLongLine, l.max)
 		}
 	}
 }

@@ -38,7 +38,7 @@ type pipeline struct {
 	out    []byte // what is written next
 
 	in, written  uint64 // records
-	unreadable   uint64 // parts of the input that are no records; passed through or left out
+	unreadable   uint64 // parts of the input that are not records; passed through or left out
 	unwritable   uint64 // records and unreadable parts that the output's format can't hold
 	inputsFailed int
 }

@@ -180,7 +180,7 @@ func TestLineReader(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			in := io.MultiReader(strings.NewReader(tt.in), errorReader{tt.end})
-			l := lineReader{reader: bufio.NewReaderSize(in, 16), most: 40}
+			l := lineReader{reader: bufio.NewReaderSize(in, 16), max: 40}
 			var got []line
 			for {
 				text, err := l.next()

@@ -18,8 +18,8 @@ const (
 	madeUp     = 7500
 	madeUpSeed = 1
 
-	// mostSampleBytes bounds the events that are kept in memory.
-	mostSampleBytes = 64_000_000
+	// maxSampleBytes bounds the events that are kept in memory.
+	maxSampleBytes = 64_000_000
 )
 
 // samples are records to measure with.
@@ -58,13 +58,13 @@ func made() []byte {
 	return lines
 }
 
-// read takes records, each on a line, up to mostSampleBytes.
+// read takes records, each on a line, up to maxSampleBytes.
 func (s *samples) read(reader io.Reader, name string) error {
-	lines := lineReader{reader: bufio.NewReaderSize(reader, readBytes), most: maxLineBytes}
+	lines := lineReader{reader: bufio.NewReaderSize(reader, readBytes), max: maxLineBytes}
 	now := time.Now()
 	var body []byte
 	jsonBytes, eventBytes := 0, 0
-	for number := 1; eventBytes < mostSampleBytes; number++ {
+	for number := 1; eventBytes < maxSampleBytes; number++ {
 		line, err := lines.next()
 		if err == io.EOF {
 			break
@@ -96,8 +96,8 @@ func (s *samples) join() error {
 	for from := 0; from < len(s.singles); from += s.chunkRecords {
 		var joined []byte
 		for i := range s.chunkRecords {
-			if len(joined) > mostSampleBytes {
-				return fmt.Errorf("--chunk-records: %d of these records are more than the %d bytes that a chunk may have here", s.chunkRecords, mostSampleBytes)
+			if len(joined) > maxSampleBytes {
+				return fmt.Errorf("--chunk-records: %d of these records are more than the %d bytes that a chunk may have here", s.chunkRecords, maxSampleBytes)
 			}
 			joined = append(joined, s.singles[(from+i)%len(s.singles)]...)
 		}

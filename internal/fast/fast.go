@@ -79,7 +79,7 @@ func SkipReply(p []byte, depth int, in []byte) (n int, ok bool) {
 }
 
 // SpanMsgpack and SpanJSON return how long the value at the start of p is, valid or not; 0 if it
-// does not end there, and for JSON also if it is no object or array.
+// does not end there, and for JSON also if it is not an object or array.
 func SpanMsgpack(p []byte) int { return int(C.flbwt_span_msgpack(pointer(p), C.size_t(len(p)))) }
 
 // SpanJSON: see SpanMsgpack.
@@ -99,7 +99,7 @@ func WriteJSON(dst, in []byte) (out []byte, n int, ok bool) {
 
 // ReadJSON is transcode.AppendMsgpack as C does it, for a JSON object that ends with
 // json, or somewhere before. ok is false for what it leaves to that function, and out
-// is then dst. body is the record that the object answers, or empty: it makes no
+// is then dst. body is the record that the object replies to, or empty: it makes no
 // difference.
 func ReadJSON(dst, json []byte, depth int, body []byte) (out []byte, ok bool) {
 	buffer := make([]byte, len(json)*C.FLBWT_MSGPACK_GROWTH+C.FLBWT_GROWTH_ROOM)

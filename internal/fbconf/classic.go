@@ -119,7 +119,7 @@ func (r *classicReader) command(line string, at position) error {
 }
 
 // resolve finds an included file: a name as it stands, relative to the working
-// directory, then beside the main file; a pattern only there
+// directory, then next to the main file; a pattern only there
 // (src/config_format/flb_cf_fluentbit.c, read_config and read_glob, 5.1.1).
 func (l *loader) resolve(path string) string {
 	if filepath.IsAbs(path) || !strings.Contains(path, "*") && l.files.exists(path) {

@@ -96,7 +96,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Load reads the configuration at path: YAML if the name ends in .yaml or .yml,
 // classic otherwise. Variables that the configuration does not set are asked of
-// env, which answers "" for those it does not know either. Every error is an
+// env, which returns "" for those it does not know either. Every error is an
 // *Error.
 func Load(path string, env func(string) string) (*Config, error) {
 	l := &loader{

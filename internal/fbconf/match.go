@@ -82,7 +82,7 @@ func MatchTag(pattern, tag string) bool {
 }
 
 // compileMatchRegex reads an expression as Fluent Bit does: plain, or between
-// slashes with the options i and m behind. What Ruby's expressions (Onigmo) have and
+// slashes with the options i and m after them. What Ruby's expressions (Onigmo) have and
 // .NET's have not is refused, such as possessive quantifiers and \h.
 func compileMatchRegex(expr string) (*regexp2.Regexp, error) {
 	// In Ruby ^ and $ always mean lines. RE2 stands for classes such as [[:alpha:]].

@@ -54,7 +54,7 @@ type yamlReader struct {
 	file string
 }
 
-// pair is a key of a mapping with what stands behind it.
+// pair is a key of a mapping with what stands after it.
 type pair struct {
 	key   string
 	at    position

@@ -42,7 +42,7 @@ func BenchmarkFilter(b *testing.B) {
 					}, guest.text)
 					var chunk []byte
 					for i := range n {
-						chunk = append(chunk, event(b, int64(i), benchRecord(size))...)
+						chunk = append(chunk, event(int64(i), benchRecord(size))...)
 					}
 					b.SetBytes(int64(len(chunk)))
 					b.ReportAllocs()

@@ -27,7 +27,7 @@ const (
 // breaker takes a guest that keeps failing out of the path for a while, so that
 // replacing instances and waiting for timeouts is not all that is done. It opens
 // after a number of failures in a row, lets one record through when the back-off
-// is over, and closes if the guest's answer to that is of use.
+// is over, and closes if the guest's answer to that is usable.
 type breaker struct {
 	threshold int // 0: never opens
 	backoff   time.Duration
@@ -35,7 +35,7 @@ type breaker struct {
 	now       func() time.Time
 
 	stops     int // traps and timeouts in a row
-	useless   int // replies in a row that are no record
+	unusable  int // replies in a row that are not records
 	doublings int
 	until     time.Time // open until then; zero: closed
 }
@@ -61,10 +61,10 @@ func (b *breaker) stopped(weight int) {
 	b.judge(b.stops)
 }
 
-// bad counts an answer of no use.
+// bad counts an answer that is not usable.
 func (b *breaker) bad() {
-	b.useless++
-	b.judge(b.useless)
+	b.unusable++
+	b.judge(b.unusable)
 }
 
 func (b *breaker) judge(failures int) {
@@ -83,7 +83,7 @@ func (b *breaker) judge(failures int) {
 // answered says that the guest has answered a record, whatever the answer is.
 func (b *breaker) answered() { b.stops = 0 }
 
-// close ends the time without the guest: its answer to a trial was of use.
+// close ends the time without the guest: its answer to a trial was usable.
 func (b *breaker) close() {
 	b.until = time.Time{}
 	b.stops = 0
@@ -91,8 +91,8 @@ func (b *breaker) close() {
 	b.log(hostlog.Info, "the module answers again: it is back in the path")
 }
 
-// success says that an answer was of use.
+// success says that an answer was usable.
 func (b *breaker) success() {
-	b.useless = 0
+	b.unusable = 0
 	b.doublings = 0
 }

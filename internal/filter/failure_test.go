@@ -10,6 +10,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // on_error decides over each record that fails, and over no other.
@@ -17,11 +18,11 @@ func TestOnError(t *testing.T) {
 	ok, bad := map[string]any{"a": 1}, map[string]any{"trap": true}
 	header := func(meta map[string]any) []any { return []any{1, meta} }
 	in := join(
-		encode(t, []any{header(map[string]any{}), ok}),
-		encode(t, []any{header(map[string]any{"m": "x"}), bad}),
-		encode(t, []any{header(map[string]any{}), ok}),
-		encode(t, []any{5, bad}), // legacy
-		encode(t, []any{5, "no map"}),
+		oracle.Pack([]any{header(map[string]any{}), ok}),
+		oracle.Pack([]any{header(map[string]any{"m": "x"}), bad}),
+		oracle.Pack([]any{header(map[string]any{}), ok}),
+		oracle.Pack([]any{5, bad}), // legacy
+		oracle.Pack([]any{5, "no map"}),
 	)
 	const reason = "the guest trapped"
 	event := func(meta map[any]any, body map[any]any) any { return []any{[]any{int64(1), meta}, body} }
@@ -60,7 +61,7 @@ func TestOnError(t *testing.T) {
 // A record that never ends costs its timeout, and the others go on.
 func TestTimeout(t *testing.T) {
 	f := startWith(t, options.Options{Timeout: 30 * time.Millisecond}, guests.WAT("infinite_loop"))
-	ok, bad := event(t, 1, map[string]any{"a": 1}), event(t, 1, map[string]any{"loop": true})
+	ok, bad := event(1, map[string]any{"a": 1}), event(1, map[string]any{"loop": true})
 	if _, modified := f.Run(tag, join(ok, bad, ok, bad, bad, ok)); modified {
 		t.Error("modified")
 	}
@@ -79,7 +80,7 @@ func TestBreaker(t *testing.T) {
 	f := startWith(t, options.Options{BreakerFailures: 3, BreakerBackoff: time.Second}, guests.WAT("trap_when_told"))
 	now := time.Unix(0, 0)
 	f.breaker.now = func() time.Time { return now }
-	ok, bad := event(t, 1, map[string]any{"a": 1}), event(t, 1, map[string]any{"trap": true})
+	ok, bad := event(1, map[string]any{"a": 1}), event(1, map[string]any{"trap": true})
 	run := func(events ...[]byte) (ran int) {
 		before := f.Stats()
 		f.Run(tag, join(events...))
@@ -114,7 +115,7 @@ func TestBreaker(t *testing.T) {
 func TestBreakerOnUselessReplies(t *testing.T) {
 	f := startWith(t, options.Options{BreakerFailures: 5, BreakerBackoff: time.Hour}, guests.WAT("not_a_map"))
 	for range 20 {
-		f.Run(tag, event(t, 1, map[string]any{"a": 1}))
+		f.Run(tag, event(1, map[string]any{"a": 1}))
 	}
 	if got := f.Stats(); got.Causes[replyNotMap] != 5 || got.Causes[breakerOpen] != 15 {
 		t.Error(got)
@@ -127,7 +128,7 @@ func TestBreakerOnTimeouts(t *testing.T) {
 		guests.WAT("infinite_loop"))
 	var in []byte
 	for range 1000 {
-		in = append(in, event(t, 1, map[string]any{"loop": true})...)
+		in = append(in, event(1, map[string]any{"loop": true})...)
 	}
 	f.Run(tag, in)
 	if got := f.Stats(); got.Failed != 1000 || got.Causes[breakerOpen] != 996 {
@@ -140,7 +141,7 @@ func TestRecycle(t *testing.T) {
 	f := startWith(t, options.Options{MemoryLimitBytes: 256 << 20, RecycleMemoryBytes: 128 << 20}, guests.WAT("grow"))
 	var in []byte
 	for range 1500 {
-		in = append(in, event(t, 1, map[string]any{"a": 1})...)
+		in = append(in, event(1, map[string]any{"a": 1})...)
 	}
 	for range 4 { // of a page a record: 6,000 pages, 375 MiB
 		if _, modified := f.Run(tag, in); modified {
@@ -158,7 +159,7 @@ func TestRecycleIsNoBusyLoop(t *testing.T) {
 	f := startWith(t, options.Options{MemoryLimitBytes: 64 << 20, RecycleMemoryBytes: 64 << 10}, guests.WAT("identity"))
 	var in []byte
 	for range 5000 {
-		in = append(in, event(t, 1, map[string]any{"a": 1})...)
+		in = append(in, event(1, map[string]any{"a": 1})...)
 	}
 	f.Run(tag, in)
 	if got := f.Stats(); got.Returned != 5000 || got.Recycled > 12 {
@@ -199,7 +200,7 @@ func TestNothingUnlessGranted(t *testing.T) {
 			map[any]any{"env": int64(2), "args": int64(0), "dirs": int64(1)}},
 	} {
 		f := startWith(t, test.o, text)
-		out, modified := f.Run(tag, event(t, 1, map[string]any{"x": 1}))
+		out, modified := f.Run(tag, event(1, map[string]any{"x": 1}))
 		if !modified {
 			t.Fatal(f.logs)
 		}
@@ -218,7 +219,7 @@ func TestBreakerTrial(t *testing.T) {
 		f.breaker.now = func() time.Time { return now }
 		var in []byte
 		for range 400 {
-			in = append(in, event(t, 1, map[string]any{"a": 1})...)
+			in = append(in, event(1, map[string]any{"a": 1})...)
 		}
 		f.Run(tag, in)
 		for doublings := range 3 {
@@ -253,7 +254,7 @@ func TestEachCauseHasItsLine(t *testing.T) {
     local.get 4))`)
 	var in []byte
 	for _, k := range []int{1, 2, 3, 4, 1, 2, 3, 4} {
-		in = append(in, event(t, 1, map[string]any{"k": k})...)
+		in = append(in, event(1, map[string]any{"k": k})...)
 	}
 	f.Run(tag, in)
 	for _, text := range []string{"unreachable", "timeout of 30ms", "division by zero", "out of bounds memory access"} {

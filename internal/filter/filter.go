@@ -153,7 +153,7 @@ func Config(o options.Options) guest.Config {
 	return c
 }
 
-// Stats answers the counts of all finished chunks. It may be called from any
+// Stats returns the counts of all finished chunks. It may be called from any
 // goroutine, until Close.
 func (f *Filter) Stats() Stats {
 	f.mu.Lock()
@@ -170,7 +170,7 @@ func (f *Filter) Stats() Stats {
 	return s
 }
 
-// MemoryBytes answers the linear memory of the instances. One that has trapped has none.
+// MemoryBytes returns the linear memory of the instances. One that has trapped has none.
 func (f *Filter) MemoryBytes() (n uint64) {
 	if f.instance != nil {
 		n = f.instance.MemoryBytes()

@@ -19,7 +19,7 @@ import (
 func TestCorruptBehindRecords(t *testing.T) {
 	var in []byte
 	for i := range 1025 {
-		in = append(in, event(t, int64(i), map[string]any{"trap": i%100 == 0})...)
+		in = append(in, event(int64(i), map[string]any{"trap": i%100 == 0})...)
 	}
 	in = append(in, 0xc1)
 	for _, onError := range []options.OnError{options.Passthrough, options.Drop, options.Mark} {
@@ -56,7 +56,7 @@ func TestReplyAsDeepAsTheRecord(t *testing.T) {
     (i32.store8 (i32.const 65536) (i32.const 32)) (i32.const 65536)))`
 	for _, depth := range []int{1, 31, 32, 50, 127, 128} {
 		f := start(t, spaced, options.JSON)
-		in := event(t, 1, nest(depth))
+		in := event(1, nest(depth))
 		out, modified := f.Run(tag, in)
 		if !modified || f.Stats().Returned != 1 {
 			t.Errorf("depth %d: %v %v", depth, f.Stats(), f.logs)
@@ -77,7 +77,7 @@ func TestBreakerBackoff(t *testing.T) {
 	f := startWith(t, options.Options{BreakerFailures: 1, BreakerBackoff: time.Second}, guests.WAT("trap_when_told"))
 	now := time.Unix(0, 0)
 	f.breaker.now = func() time.Time { return now }
-	bad := event(t, 1, map[string]any{"trap": true})
+	bad := event(1, map[string]any{"trap": true})
 	ran := func() uint64 {
 		f.Run(tag, bad)
 		s := f.Stats()
@@ -115,7 +115,7 @@ func TestBreakerCountsInARow(t *testing.T) {
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (select (i32.const 1024) (local.get 4) (i32.gt_u (local.get 5) (i32.const 7)))))`
 	f := startWith(t, options.Options{BreakerFailures: 3, BreakerBackoff: time.Hour}, text)
-	ok, bad := event(t, 1, map[string]any{"a": 1}), event(t, 1, map[string]any{"a": 10})
+	ok, bad := event(1, map[string]any{"a": 1}), event(1, map[string]any{"a": 10})
 	for range 20 {
 		for _, chunk := range [][]byte{bad, bad, ok, join(bad, ok, bad, ok, bad)} {
 			f.Run(tag, chunk)
@@ -132,7 +132,7 @@ func TestBreakerOff(t *testing.T) {
 	f := startWith(t, options.Options{BreakerBackoff: time.Hour}, guests.WAT("trap_when_told"))
 	var in []byte
 	for range 600 {
-		in = append(in, event(t, 1, map[string]any{"trap": true})...)
+		in = append(in, event(1, map[string]any{"trap": true})...)
 	}
 	f.Run(tag, in)
 	if got := f.Stats(); got.Failed != 600 || got.Causes[breakerOpen] != 0 {
@@ -155,7 +155,7 @@ func TestNoInstance(t *testing.T) {
 	}, guests.WAT("trap_when_told"))
 	now := time.Unix(0, 0)
 	f.breaker.now = func() time.Time { return now }
-	ok, bad := event(t, 1, map[string]any{"a": 1}), event(t, 1, map[string]any{"trap": true})
+	ok, bad := event(1, map[string]any{"a": 1}), event(1, map[string]any{"trap": true})
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestNullOfAFullGuest(t *testing.T) {
 		t.Fatal("the guest declares another memory")
 	}
 	f := start(t, strings.Replace(text, from, to, 1), options.JSON)
-	in := event(t, 1, map[string]any{"a": 1})
+	in := event(1, map[string]any{"a": 1})
 	for range 5 {
 		if out, modified := f.Run(tag, in); modified {
 			t.Fatalf("modified: %v", decode(t, out))
@@ -219,7 +219,7 @@ func TestGuestForgesNoLogLine(t *testing.T) {
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
     (local.get 4)))`
 	f := start(t, text, options.JSON)
-	f.Run(tag, event(t, 1, map[string]any{"a": 1}))
+	f.Run(tag, event(1, map[string]any{"a": 1}))
 	want := `guest stdout: ok\x0d[2020] [error] \x1b[2K\u{85}\u{202e}\xff`
 	if f.count(hostlog.Info, want) != 1 {
 		t.Errorf("want %q in %q", want, f.logs)

@@ -15,24 +15,14 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// The tests write and read chunks with ugorji's codec, never with the project's.
-
-var handle = &codec.MsgpackHandle{WriteExt: true} // str and bin, not raw
-
-func encode(t testing.TB, v any) []byte {
-	t.Helper()
-	var b []byte
-	if err := codec.NewEncoderBytes(&b, handle).Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+// The tests write and read chunks with a library's codec, never with the project's.
 
 // event is [[sec, {}], body].
-func event(t testing.TB, sec int64, body any) []byte {
-	return encode(t, []any{[]any{sec, map[string]any{}}, body})
+func event(sec int64, body any) []byte {
+	return oracle.Pack(oracle.Current(sec, map[string]any{}, body))
 }
 
 func join(events ...[]byte) []byte {
@@ -145,7 +135,7 @@ func TestFailedRecordsPassUnchanged(t *testing.T) {
 	} {
 		t.Run(test.guest, func(t *testing.T) {
 			f := start(t, guests.WAT(test.guest), test.format)
-			in := join(event(t, 1, map[string]any{"a": 1}), event(t, 2, map[string]any{"b": "x"}))
+			in := join(event(1, map[string]any{"a": 1}), event(2, map[string]any{"b": "x"}))
 			for range 2 {
 				if out, modified := f.Run(tag, in); modified {
 					t.Errorf("the chunk was modified: %v", decode(t, out))
@@ -175,7 +165,7 @@ func TestFailuresBetweenRecords(t *testing.T) {
 	counter := start(t, guests.WAT("call_counter"), options.JSON)
 	var in []byte
 	for i := range 2000 {
-		in = append(in, event(t, int64(i), map[string]any{"trap": i%3 == 0, "seq": i})...)
+		in = append(in, event(int64(i), map[string]any{"trap": i%3 == 0, "seq": i})...)
 	}
 	if out, modified := f.Run(tag, in); modified {
 		t.Fatalf("the chunk was modified: %d of %d bytes", len(out), len(in))
@@ -206,7 +196,7 @@ func TestFailuresBetweenRecords(t *testing.T) {
 
 func TestTrapReplacesTheInstance(t *testing.T) {
 	f := start(t, guests.WAT("trap_every_third"), options.JSON)
-	in := join(event(t, 1, map[string]any{"a": 1}))
+	in := join(event(1, map[string]any{"a": 1}))
 	for range 9 {
 		if _, modified := f.Run(tag, in); modified {
 			t.Fatal("modified")
@@ -218,7 +208,7 @@ func TestTrapReplacesTheInstance(t *testing.T) {
 }
 
 func TestDrop(t *testing.T) {
-	in := join(event(t, 1, map[string]any{"a": 1}), event(t, 2, map[string]any{"a": 2}), event(t, 3, map[string]any{"a": 3}))
+	in := join(event(1, map[string]any{"a": 1}), event(2, map[string]any{"a": 2}), event(3, map[string]any{"a": 3}))
 	for _, name := range []string{"drop", "empty"} {
 		f := start(t, guests.WAT(name), options.JSON)
 		out, modified := f.Run(tag, in)
@@ -274,16 +264,16 @@ func TestHeadersAreKept(t *testing.T) {
 
 // Group markers pass as they came and where they came, and no guest sees them.
 func TestGroupMarkers(t *testing.T) {
-	begin := encode(t, []any{[]any{-1, map[string]any{"schema": "otlp"}}, map[string]any{"resource": map[string]any{"a": 1}}})
-	end := encode(t, []any{[]any{-2, map[string]any{}}, map[string]any{}})
-	record := event(t, 1, map[string]any{"a": 1})
+	begin := oracle.Pack([]any{[]any{-1, map[string]any{"schema": "otlp"}}, map[string]any{"resource": map[string]any{"a": 1}}})
+	end := oracle.Pack([]any{[]any{-2, map[string]any{}}, map[string]any{}})
+	record := event(1, map[string]any{"a": 1})
 
 	f := start(t, guests.WAT("call_counter"), options.JSON)
 	out, modified := f.Run(tag, join(begin, record, end, begin, record, end))
 	if !modified {
 		t.Fatal("not modified")
 	}
-	reply := func(n int) []byte { return event(t, 1, map[string]any{"calls": n}) }
+	reply := func(n int) []byte { return event(1, map[string]any{"calls": n}) }
 	if diff := cmp.Diff(decode(t, join(begin, reply(1), end, begin, reply(2), end)), decode(t, out)); diff != "" {
 		t.Error(diff)
 	}
@@ -300,7 +290,7 @@ func TestGroupMarkers(t *testing.T) {
 
 // A chunk that can't be read to its end stays as it is, with one line in the log.
 func TestCorruptChunk(t *testing.T) {
-	good := join(event(t, 1, map[string]any{"a": 1}), event(t, 2, map[string]any{"b": []any{1, "x", 2.5}}))
+	good := join(event(1, map[string]any{"a": 1}), event(2, map[string]any{"b": []any{1, "x", 2.5}}))
 	f := start(t, guests.WAT("wrap"), options.JSON)
 	chunks := uint64(0)
 	for cut := 1; cut < len(good); cut++ {
@@ -344,8 +334,8 @@ func TestOddChunks(t *testing.T) {
 	if _, modified := f.Run(tag, nil); modified {
 		t.Error("an empty chunk was modified")
 	}
-	odd := encode(t, []any{1, "text"})
-	out, modified := f.Run(nil, join(odd, event(t, 2, map[string]any{"a": 1})))
+	odd := oracle.Pack([]any{1, "text"})
+	out, modified := f.Run(nil, join(odd, event(2, map[string]any{"a": 1})))
 	if !modified || !strings.HasPrefix(string(out), string(odd)) || len(decode(t, out)) != 2 {
 		t.Errorf("modified %v: % x", modified, out)
 	}
@@ -356,7 +346,7 @@ func TestOddChunks(t *testing.T) {
 
 // A reply that repeats its record leaves what JSON can't hold as it was.
 func TestRepeatedReplyIsExact(t *testing.T) {
-	in := event(t, 1, map[string]any{
+	in := event(1, map[string]any{
 		"bin": []byte{0, 0xff}, "nan": math.NaN(), "float32": float32(0.1),
 		"key": map[any]any{int64(1): true}, "utf8": "\xff\xfe",
 	})
@@ -370,7 +360,7 @@ func TestRepeatedReplyIsExact(t *testing.T) {
 }
 
 func TestReplies(t *testing.T) {
-	in := event(t, 1, map[string]any{"q": 1})
+	in := event(1, map[string]any{"q": 1})
 	for guest, want := range map[string]map[any]any{
 		"garbage_after":        {"a": int64(1)},
 		"no_nul_at_memory_end": {"end": int64(1)},
@@ -412,7 +402,7 @@ func TestSizes(t *testing.T) {
 		var want []any
 		for _, n := range []int{0, 1, 31, 32, 255, 256, 65535, 65536, 200_000, 3, 500_000, 7} {
 			s := strings.Repeat("x", n)
-			in = append(in, event(t, 1, map[string]any{"s": s})...)
+			in = append(in, event(1, map[string]any{"s": s})...)
 			want = append(want, map[any]any{"s": s})
 		}
 		out, modified := f.Run(tag, in)
@@ -448,7 +438,7 @@ func TestReplyDepth(t *testing.T) {
 		return v
 	}
 	f := start(t, guests.WAT("wrap"), options.JSON) // one level more
-	in := join(event(t, 1, nest(30)), event(t, 2, nest(31)), event(t, 3, nest(40)))
+	in := join(event(1, nest(30)), event(2, nest(31)), event(3, nest(40)))
 	out, modified := f.Run(tag, in)
 	if !modified {
 		t.Fatal(f.logs)
@@ -474,7 +464,7 @@ func TestStartIsLogged(t *testing.T) {
 
 func TestGuestOutputIsLogged(t *testing.T) {
 	f := start(t, guests.WAT("wasi_print"), options.JSON)
-	f.Run(tag, event(t, 1, map[string]any{"a": 1}))
+	f.Run(tag, event(1, map[string]any{"a": 1}))
 	if f.count(hostlog.Info, "guest stdout: ") != 1 || f.count(hostlog.Warn, "guest stderr: ") != 1 {
 		t.Error(f.logs)
 	}
@@ -483,7 +473,7 @@ func TestGuestOutputIsLogged(t *testing.T) {
 // AssemblyScript says why it stops.
 func TestAbortMessage(t *testing.T) {
 	f := start(t, guests.WAT("assemblyscript_like"), options.JSON)
-	in := event(t, 1, map[string]any{"abort": true})
+	in := event(1, map[string]any{"abort": true})
 	if _, modified := f.Run(tag, in); modified {
 		t.Error("modified")
 	}
@@ -537,7 +527,7 @@ func TestNoAllocationPerRecord(t *testing.T) {
 		f := start(t, guests.WAT(test.guest), test.format)
 		var in []byte
 		for i := range 500 {
-			in = append(in, event(t, int64(i), map[string]any{"log": "GET / 200", "n": i, "f": 1.5, "m": map[string]any{"k": nil}})...)
+			in = append(in, event(int64(i), map[string]any{"log": "GET / 200", "n": i, "f": 1.5, "m": map[string]any{"k": nil}})...)
 		}
 		if allocs := testing.AllocsPerRun(20, func() { f.Run(tag, in) }); allocs > 0 {
 			t.Errorf("%s: %v allocations for 500 records", test.guest, allocs)

@@ -3,7 +3,6 @@ package filter
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -21,6 +20,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // The guests of FuzzFilter. Most reply with their tag, which may be any bytes.
@@ -91,10 +91,10 @@ func (m mode) guest() int                  { return int(m>>3) % numGuests }
 // FuzzFilter runs any chunk through guests that reply anything, and works out by
 // ugorji/go/codec, encoding/json and tinylib/msgp what has to come of it.
 func FuzzFilter(f *testing.F) {
-	record := event(f, 1, map[string]any{"a": 1})
-	legacy := encode(f, []any{5, map[string]any{"log": "x"}})
-	group := join(encode(f, []any{[]any{-1, map[string]any{}}, map[string]any{}}), record,
-		encode(f, []any{[]any{-2, map[string]any{}}, map[string]any{}}))
+	record := event(1, map[string]any{"a": 1})
+	legacy := oracle.Pack([]any{5, map[string]any{"log": "x"}})
+	group := join(oracle.Pack([]any{[]any{-1, map[string]any{}}, map[string]any{}}), record,
+		oracle.Pack([]any{[]any{-2, map[string]any{}}, map[string]any{}}))
 	for guest := range numGuests {
 		f.Add(join(record, legacy), []byte(`{"b":[1,2.5,"x"]}`), uint8(modeOf(options.JSON, options.Passthrough, guest)))
 		f.Add(join(group, legacy), []byte("\x81\xa1b\x00"), uint8(modeOf(options.Msgpack, options.Mark, guest)))
@@ -244,31 +244,17 @@ func readChunk(t *testing.T, data []byte) (events []chunk.Event, ok bool) {
 		if err != nil {
 			return nil, false
 		}
-		var parts []codec.Raw
-		if err := rawDecoder(ev.Raw).Decode(&parts); err != nil || len(parts) != 2 {
+		parts, isMap, err := oracle.Elements(ev.Raw)
+		if err != nil || isMap || len(parts) != 2 {
 			t.Fatalf("codec can't read the event % x: %d parts, %v", ev.Raw, len(parts), err)
 		}
-		if !bytes.Equal(orNil(parts[0]), ev.Header) || !bytes.Equal(orNil(parts[1]), ev.Body) {
+		if !bytes.Equal(parts[0], ev.Header) || !bytes.Equal(parts[1], ev.Body) {
 			t.Fatalf("codec reads % x and % x", parts[0], parts[1])
 		}
 		events = append(events, ev)
 		rest = next
 	}
 	return events, true
-}
-
-func rawDecoder(b []byte) *codec.Decoder {
-	h := &codec.MsgpackHandle{WriteExt: true}
-	h.Raw = true
-	return codec.NewDecoderBytes(b, h)
-}
-
-// orNil restores a nil, of which codec leaves nothing.
-func orNil(raw []byte) []byte {
-	if len(raw) == 0 {
-		return []byte{0xc0}
-	}
-	return raw
 }
 
 type fate int
@@ -343,7 +329,7 @@ func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {
 		return verdict{fate: failed}
 	}
 	var raw codec.Raw
-	if err := rawDecoder(body).Decode(&raw); err != nil || !bytes.Equal(raw, body) {
+	if err := oracle.Raw(body, &raw); err != nil || !bytes.Equal(raw, body) {
 		t.Fatalf("codec can't read the reply % x: %v", body, err)
 	}
 	return verdict{fate: changed, msgpack: body}
@@ -459,7 +445,7 @@ func numbersFit(v any) bool {
 	return !slices.ContainsFunc(list, func(e any) bool { return !numbersFit(e) })
 }
 
-// checkBody compares the value that b begins with to the reply, and answers how
+// checkBody compares the value that b begins with to the reply, and returns how
 // long it is.
 func checkBody(b []byte, v verdict) (int, error) {
 	if v.msgpack != nil {
@@ -478,13 +464,12 @@ func checkBody(b []byte, v verdict) (int, error) {
 
 // equalJSON compares the msgpack b with want, from JSON.
 func equalJSON(b []byte, want any) error {
-	kind := mp.KindOf(orNil(b)[0])
 	list, container := elements(want)
 	if container {
-		if _, isMap := want.(pairs); isMap != (kind == mp.Map) || !isMap && kind != mp.Array {
+		raws, isMap, err := oracle.Elements(b)
+		if _, wantMap := want.(pairs); isMap != wantMap {
 			return fmt.Errorf("% x for %v", b, want)
 		}
-		raws, err := rawElements(b)
 		if err != nil || len(raws) != len(list) {
 			return fmt.Errorf("%d elements instead of %d, %v", len(raws), len(list), err)
 		}
@@ -498,7 +483,7 @@ func equalJSON(b []byte, want any) error {
 	var got any
 	h := &codec.MsgpackHandle{WriteExt: true}
 	h.RawToString = true
-	if err := codec.NewDecoderBytes(orNil(b), h).Decode(&got); err != nil {
+	if err := codec.NewDecoderBytes(b, h).Decode(&got); err != nil {
 		return err
 	}
 	equal := false
@@ -524,26 +509,8 @@ func equalJSON(b []byte, want any) error {
 	return nil
 }
 
-type rawPairs []codec.Raw
-
-func (rawPairs) MapBySlice() {}
-
-func rawElements(b []byte) ([]codec.Raw, error) {
-	switch mp.KindOf(b[0]) {
-	case mp.Map:
-		var list rawPairs
-		err := rawDecoder(b).Decode(&list)
-		return list, err
-	case mp.Array:
-		var list []codec.Raw
-		err := rawDecoder(b).Decode(&list)
-		return list, err
-	}
-	return nil, errors.New("no container")
-}
-
 // checkMarked checks that out begins with the event, marked with a cause, and
-// answers what follows it.
+// returns what follows it.
 func checkMarked(t *testing.T, ev chunk.Event, out []byte) (rest []byte) {
 	t.Helper()
 	if ev.Legacy && !ev.BodyIsMap() { // no place for a mark
@@ -557,12 +524,9 @@ func checkMarked(t *testing.T, ev chunk.Event, out []byte) (rest []byte) {
 		t.Fatal(err)
 	}
 	raw := func(b []byte) []codec.Raw {
-		list, err := rawElements(b)
+		list, _, err := oracle.Elements(b)
 		if err != nil {
 			t.Fatalf("% x: %v", b, err)
-		}
-		for i := range list {
-			list[i] = orNil(list[i])
 		}
 		return list
 	}
@@ -591,7 +555,7 @@ func checkMarked(t *testing.T, ev chunk.Event, out []byte) (rest []byte) {
 	}
 	var key, reason string
 	for i, to := range []*string{&key, &reason} {
-		if err := rawDecoder(pairs[len(before)+i]).Decode(to); err != nil {
+		if err := oracle.Raw(pairs[len(before)+i], to); err != nil {
 			t.Fatal(err)
 		}
 	}

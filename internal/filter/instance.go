@@ -55,14 +55,14 @@ func (f *Filter) logTrap(err error, line func() string, where string) {
 	f.log.Limited(hostlog.Error, kind+where, line)
 }
 
-// leastBetweenRecycles is how many records an instance should last: one that has
+// minBetweenRecycles is how many records an instance should last: one that has
 // less gets more memory, so that replacing it never becomes all that is done.
-const leastBetweenRecycles = 1000
+const minBetweenRecycles = 1000
 
 // recycle gives up an instance whose memory has grown.
 func (f *Filter) recycle() {
 	age := f.records() - f.born
-	if age < leastBetweenRecycles {
+	if age < minBetweenRecycles {
 		f.config.RecycleMemoryBytes *= 2
 		if f.config.RecycleMemoryBytes >= f.limit {
 			f.config.RecycleMemoryBytes = 0

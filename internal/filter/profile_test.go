@@ -21,7 +21,7 @@ const heapText = `(module
 func TestProfilerDoesWhatRunDoes(t *testing.T) {
 	var chunk []byte
 	for i := range 600 {
-		chunk = append(chunk, event(t, int64(i), map[string]any{"n": i, "text": "some words"})...)
+		chunk = append(chunk, event(int64(i), map[string]any{"n": i, "text": "some words"})...)
 	}
 	for _, test := range []struct {
 		name, text string

@@ -10,7 +10,7 @@ import (
 // cause is why a record failed.
 type cause int
 
-// The causes. Those behind outcomes follow guest.Outcome from Trapped on.
+// The causes. Those made of outcomes follow guest.Outcome from Trapped on.
 const (
 	none cause = iota
 	recordNotMap

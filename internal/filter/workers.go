@@ -125,13 +125,13 @@ func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
 	return f.shared, true
 }
 
-// weigh changes the share of the filter's own thread, which begins before the others have
-// woken up: until they are ready half of the time when it is.
+// weigh adjusts the share of the filter's own thread, which begins before the others have
+// woken up, until it waits for them in half of all chunks.
 func (f *Filter) weigh(busy []*worker) {
-	const step, most = 1.0 / 64, 0.75
+	const step, maxShare = 1.0 / 64, 0.75
 	waits := slices.ContainsFunc(busy, func(w *worker) bool { return !w.helper.Idle() })
 	if waits {
-		f.share = min(f.share+step, most)
+		f.share = min(f.share+step, maxShare)
 	} else {
 		f.share = max(f.share-step, 1/float64(1+len(f.workers)))
 	}
@@ -154,7 +154,7 @@ func appendPart(dst, part, came []byte, modified bool) []byte {
 
 // split appends where the parts of a chunk end: up to n, between events, the first one with
 // a share of the bytes, the others about the same. Nothing is appended if there is one
-// event, or something that is none.
+// event, or something that is not an event.
 func split(ends []int, data []byte, n int, share float64) []int {
 	// An event holds its header, which holds metadata, and its body.
 	const depth = chunk.MaxDepth + 2

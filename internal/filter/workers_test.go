@@ -20,7 +20,7 @@ func TestWorkersDoWhatOneDoes(t *testing.T) {
 		for _, n := range []int{1, 2, 3, 7, 500} {
 			var in []byte
 			for i := range n {
-				in = append(in, event(t, int64(i+1), map[string]any{
+				in = append(in, event(int64(i+1), map[string]any{
 					"n": i, "trap": i%5 == 3, "text": strings.Repeat("x", i*13%97),
 				})...)
 			}
@@ -53,9 +53,9 @@ func TestWorkersDoWhatOneDoes(t *testing.T) {
 func TestWorkersLeaveCorruptChunks(t *testing.T) {
 	var good []byte
 	for i := range 40 {
-		good = append(good, event(t, int64(i+1), map[string]any{"n": i})...)
+		good = append(good, event(int64(i+1), map[string]any{"n": i})...)
 	}
-	first := len(event(t, 1, map[string]any{"n": 0}))
+	first := len(event(1, map[string]any{"n": 0}))
 	// 92 c0 80 is MessagePack, and no event.
 	for name, in := range map[string][]byte{
 		"begin":  append([]byte("\x92\xc0\x80"), good...),
@@ -77,7 +77,7 @@ func TestWorkersLeaveCorruptChunks(t *testing.T) {
 func TestWorkersLog(t *testing.T) {
 	var in []byte
 	for i := range 30 {
-		in = append(in, event(t, int64(i+1), map[string]any{"n": i, "trap": i == 29})...)
+		in = append(in, event(int64(i+1), map[string]any{"n": i, "trap": i == 29})...)
 	}
 	f := startWith(t, options.Options{Workers: 3}, guests.WAT("trap_when_told"))
 	f.Run(tag, in)
@@ -93,7 +93,7 @@ func TestSplit(t *testing.T) {
 		starts := map[int]bool{}
 		for i := range n {
 			starts[len(in)] = true
-			in = append(in, event(t, 1, strings.Repeat("y", i*i%50))...)
+			in = append(in, event(1, strings.Repeat("y", i*i%50))...)
 		}
 		for parts := 1; parts < 10; parts++ {
 			share := max(1/float64(parts), float64(n%4)/4)
@@ -119,7 +119,7 @@ func BenchmarkWorkers(b *testing.B) {
 			f := startWith(b, options.Options{Workers: workers, Timeout: time.Second}, guests.WAT("wrap"))
 			var chunk []byte
 			for i := range 1000 {
-				chunk = append(chunk, event(b, int64(i), benchRecord(400))...)
+				chunk = append(chunk, event(int64(i), benchRecord(400))...)
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -105,7 +105,7 @@ type Message struct {
 	Done bool   // it has been acknowledged, or, without acknowledgements, written
 }
 
-// Encode makes a message of entries, count msgpack values one behind the other. An
+// Encode makes a message of entries, count msgpack values one after the other. An
 // empty id asks for no acknowledgement.
 func Encode(tag string, entries []byte, count int, id string, compress bool) (*Message, error) {
 	payload := entries
@@ -543,7 +543,7 @@ func field(b []byte, key string) ([]byte, bool) {
 	return contents[:h.Arg], true
 }
 
-// text is a value as text; "" if it is none.
+// text is a value as text; "" if it is not text.
 func text(v []byte) string {
 	h, contents, err := mp.ReadHead(v)
 	if err != nil || h.Kind != mp.Str && h.Kind != mp.Bin {

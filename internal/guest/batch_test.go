@@ -19,10 +19,10 @@ func (b *Batch) Add(from int, sec, nsec uint32) {
 	b.Records = append(b.Records, Record{In: uint32(from), InLen: uint32(len(b.In) - from), Sec: sec, Nsec: nsec})
 }
 
-// Input answers the bytes of a record, as they are handed to the guest.
+// Input returns the bytes of a record, as they are handed to the guest.
 func (b *Batch) Input(r *Record) []byte { return b.In[r.In : r.In+r.InLen] }
 
-// Reply answers what the guest replied, if its Outcome is Reply.
+// Reply returns what the guest replied, if its Outcome is Reply.
 func (b *Batch) Reply(r *Record) []byte { return r.reply }
 
 // Reset forgets the records.
@@ -32,7 +32,7 @@ func (b *Batch) Reset() { b.In, b.Records = b.In[:0], b.Records[:0] }
 func (b *Batch) Close() {}
 
 // Run calls the guest for b.Records[from:to] by a lane that leaves all replies to its
-// caller, and answers the index of the first record that was not finished.
+// caller, and returns the index of the first record that was not finished.
 func (in *Instance) Run(tag []byte, b *Batch, from, to int) (next int, err error) {
 	l := NewLane()
 	defer l.Close()

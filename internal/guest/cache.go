@@ -108,7 +108,7 @@ func entryName(wasm []byte) (string, error) {
 
 func (c *cache) close() { c.root.Close() }
 
-// load answers the module's code, nil if there is none. An error says why an entry
+// load returns the module's code, nil if there is none. An error says why an entry
 // that is there can't be used.
 func (c *cache) load(engine *wasmtime.Engine, wasm []byte) (*wasmtime.Module, error) {
 	file, err := regular.ReadIn(c.root, c.name, maxCacheBytes)
@@ -154,7 +154,7 @@ func (c *cache) store(module *wasmtime.Module, wasm []byte) error {
 
 // prune removes the oldest entries beyond a total size, and what dead processes
 // left.
-func (c *cache) prune(most int64) error {
+func (c *cache) prune(max int64) error {
 	dir, err := c.root.Open(".")
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (c *cache) prune(most int64) error {
 	slices.SortFunc(entries, func(a, b fs.FileInfo) int { return cmp.Compare(b.ModTime().UnixNano(), a.ModTime().UnixNano()) })
 	var total int64
 	for _, info := range entries {
-		if total += info.Size(); total > most && info.Name() != c.name {
+		if total += info.Size(); total > max && info.Name() != c.name {
 			_ = c.root.Remove(info.Name())
 		}
 	}

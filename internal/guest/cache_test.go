@@ -28,7 +28,7 @@ func newCached(t *testing.T, text string) *cached {
 	return c
 }
 
-// load loads the module, tries it, and answers how its code was come by.
+// load loads the module, tries it, and returns how its code was come by.
 func (c *cached) load() string {
 	c.t.Helper()
 	c.warnings = nil

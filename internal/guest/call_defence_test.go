@@ -18,7 +18,7 @@ const answer = `(func $answer (param i32) (result i32)
     (i32.store (i32.const 10) (local.get 0))
     (i32.const 8))`
 
-// number runs one record and answers the number that the guest replied.
+// number runs one record and returns the number that the guest replied.
 func number(t *testing.T, in *Instance, record string) uint32 {
 	t.Helper()
 	var b Batch

@@ -29,7 +29,7 @@ const minStackBytes = 512 * 1024
 // asyncStackBytes is wasmtime's default for the stack of an asynchronous call.
 const asyncStackBytes = 2 << 20
 
-// StackBytes answers how much native stack a guest may use that was given so much.
+// StackBytes returns how much native stack a guest may use that was given so much.
 func StackBytes(given int64) int64 { return max(given, minStackBytes) }
 
 var engines struct {
@@ -40,7 +40,7 @@ var engines struct {
 // errNotExecutable says that the process is kept from what every engine has to do.
 var errNotExecutable = errors.New("this process may not make memory executable, which compiled WebAssembly needs: allow it that (in a systemd unit MemoryDenyWriteExecute=no, for SELinux execmem)")
 
-// notExecutable answers errNotExecutable in the place of an error that it is the cause of.
+// notExecutable returns errNotExecutable in the place of an error that it is the cause of.
 func notExecutable(err error) error {
 	if err != nil && !bool(C.flbwt_may_execute()) {
 		return errNotExecutable
@@ -48,7 +48,7 @@ func notExecutable(err error) error {
 	return err
 }
 
-// engineFor answers the process's engine for guests with that much native
+// engineFor returns the process's engine for guests with that much native
 // stack. Engines live as long as the process: there are few, and their signal
 // handlers can't be taken back.
 func engineFor(stackBytes int64) (*wasmtime.Engine, error) {
@@ -77,7 +77,7 @@ func engineFor(stackBytes int64) (*wasmtime.Engine, error) {
 	return e, nil
 }
 
-// engineConfig answers the settings of every engine. Code that is compiled with
+// engineConfig returns the settings of every engine. Code that is compiled with
 // others can't be run, but for parallel: whether all cores compile.
 func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config := wasmtime.NewConfig()

@@ -49,7 +49,7 @@ func instantiate(tb testing.TB, text string, config Config) *Instance {
 	return in
 }
 
-// reply runs one record and answers what became of it.
+// reply runs one record and returns what became of it.
 func reply(tb testing.TB, in *Instance, b *Batch, record, tag []byte) (Outcome, []byte) {
 	tb.Helper()
 	b.Reset()

@@ -9,10 +9,10 @@ import (
 )
 
 // Helper takes parts of chunks through a lane on a thread of its own. Next and Finish are
-// for that thread, the rest for who calls the filter.
+// for that thread, the rest for the caller of the filter.
 type Helper struct{ c *C.flbwt_helper }
 
-// NewHelper answers a helper for a lane. Close frees it, and not the lane.
+// NewHelper returns a helper for a lane. Close frees it, and not the lane.
 func NewHelper(lane *Lane) *Helper {
 	h := &Helper{(*C.flbwt_helper)(C.malloc(C.sizeof_flbwt_helper))}
 	C.flbwt_helper_init(h.c, lane.c)

@@ -72,7 +72,7 @@ func wordType(types string) string {
 	return "func (" + strings.Join(list, ", ") + ") -> " + result
 }
 
-// provider answers the function that an import is given, nil if the host has none of its
+// provider returns the function that an import is given, nil if the host has none of its
 // name and type.
 func provider(i item) *C.flbwt_import {
 	for _, f := range hostFunctions()[i.module][i.name] {
@@ -83,7 +83,7 @@ func provider(i item) *C.flbwt_import {
 	return nil
 }
 
-// providedTypes answers the types that the import may have, none if the host does not
+// providedTypes returns the types that the import may have, none if the host does not
 // have its name.
 func providedTypes(i item) (types []string) {
 	for _, f := range hostFunctions()[i.module][i.name] {
@@ -119,7 +119,7 @@ func funcType(words string) *wasmtime.FuncType {
 	return wasmtime.NewFuncType(list(params), list(results))
 }
 
-// linker answers what the module's imports are taken from; the caller closes it.
+// linker returns what the module's imports are taken from; the caller closes it.
 func (in *Instance) linker(m *Module) (*wasmtime.Linker, error) {
 	linker := wasmtime.NewLinker(m.engine)
 	linker.AllowShadowing(true) // a module may import a function twice

@@ -28,7 +28,7 @@ type Config struct {
 	Msgpack            bool          // records and replies are MessagePack instead of JSON
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
-	HeapBytes          int64         // least region for a guest without allocator
+	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none
 	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
@@ -99,7 +99,7 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	return in, nil
 }
 
-// newInstance answers one that has a store, and is watched, but nothing in it yet.
+// newInstance returns one that has a store, and is watched, but nothing in it yet.
 func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
@@ -263,10 +263,10 @@ func (in *Instance) Close() {
 	in.c = nil
 }
 
-// MemoryBytes answers what the guest's memories have in all, and its tables had at first.
+// MemoryBytes returns what the guest's memories have in all, and its tables had at first.
 func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.room.bytes) }
 
-// HasOutput says whether the guest wrote to stdout or stderr since Output.
+// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput.
 func (in *Instance) HasOutput() bool {
 	return in.c.out.buffer.len|in.c.err.buffer.len|C.size_t(in.c.out.lost|in.c.err.lost) != 0
 }
@@ -359,7 +359,7 @@ func (in *Instance) refusal(trapCode int) C.enum_flbwt_refusal {
 	return C.flbwt_room_refusal(&in.c.room)
 }
 
-// refusedText is what goes behind why a guest has stopped.
+// refusedText is what goes after why a guest has stopped.
 func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
 	switch refusal {
 	case C.FLBWT_REFUSED_LIMIT:
@@ -396,7 +396,7 @@ var trapReasons = [...]string{
 }
 
 // reason is where wasmtime's messages say what happened: if there is a backtrace, in the
-// last line, behind it. Names of the module may stand in it.
+// last line, after it. Names of the module may stand in it.
 func reason(message string) string {
 	if !strings.HasPrefix(message, "error while executing at wasm backtrace") {
 		return oneLine(message)

@@ -35,14 +35,14 @@ func (i item) quoted() string { return hostlog.Printable(i.String(), maxTypeByte
 type memoryType struct {
 	pages          uint64
 	bounded        bool
-	mostPages      uint64 // if it is bounded
+	maxPages       uint64 // if it is bounded
 	is64, isShared bool
 }
 
 func (m memoryType) String() string {
 	s := fmt.Sprintf("memory %d", m.pages)
 	if m.bounded {
-		s += fmt.Sprintf("..%d", m.mostPages)
+		s += fmt.Sprintf("..%d", m.maxPages)
 	}
 	return s + " pages"
 }
@@ -88,7 +88,7 @@ var errNotModule = errors.New("its sections can't be read")
 
 const wasmHeaderBytes = 8 // \0asm, version
 
-// interfaceSections answers the sections of a module that its interface is in, as a
+// interfaceSections returns the sections of a module that its interface is in, as a
 // binary that readInterface takes.
 func interfaceSections(wasm []byte) ([]byte, error) {
 	if len(wasm) < wasmHeaderBytes {
@@ -188,7 +188,7 @@ func (s *spaces) text(r *wasmReader, kind byte, index uint32) string {
 	return s.texts[kind][index]
 }
 
-// define reads the type of an import or definition, notes it and answers its text.
+// define reads the type of an import or definition, notes it and returns its text.
 func (s *spaces) define(r *wasmReader, kind byte) (text string) {
 	switch kind {
 	case externFunc:
@@ -252,7 +252,7 @@ func (s *spaces) defineGlobals(r *wasmReader) {
 	}
 }
 
-// unknown notes n definitions that stand behind an expression that can't be read: only
+// unknown notes n definitions that stand after an expression that can't be read: only
 // their text in a report is lost.
 func (s *spaces) unknown(r *wasmReader, kind byte, n uint32) {
 	if r.failed || uint64(n) > uint64(len(r.rest)) {
@@ -332,7 +332,7 @@ var valTypeNames = map[byte]string{
 // bottomTypes are the heap types of those that only null has.
 var bottomTypes = map[byte]string{0x71: "none", 0x72: "noextern", 0x73: "nofunc", 0x74: "noexn", 0x75: "nocont"}
 
-// valType reads a type and answers its name in the text format.
+// valType reads a type and returns its name in the text format.
 func (r *wasmReader) valType() string {
 	switch c := r.byte(); c {
 	case 0x63:
@@ -364,7 +364,7 @@ func (r *wasmReader) limits() (m memoryType) {
 	m.bounded, m.isShared, m.is64 = flags&1 != 0, flags&2 != 0, flags&4 != 0
 	m.pages = r.u64()
 	if m.bounded {
-		m.mostPages = r.u64()
+		m.maxPages = r.u64()
 	}
 	if flags&8 != 0 { // a page size
 		r.u32()
@@ -400,7 +400,7 @@ func (r *wasmReader) constant() bool {
 	return true
 }
 
-// wasmReader reads the parts of a binary module. Once it has failed, what it answers
+// wasmReader reads the parts of a binary module. Once it has failed, what it returns
 // means nothing.
 type wasmReader struct {
 	rest   []byte

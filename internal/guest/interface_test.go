@@ -14,7 +14,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
-// ofWasmtime answers a type as wasmtime has it. It ends the process at types that
+// ofWasmtime returns a type as wasmtime has it. It ends the process at types that
 // wasmtime-go does not know.
 func ofWasmtime(t *wasmtime.ExternType) string {
 	list := func(types []*wasmtime.ValType) string {
@@ -33,7 +33,7 @@ func ofWasmtime(t *wasmtime.ExternType) string {
 		return "func (" + list(t.FuncType().Params()) + ") -> " + results
 	case t.MemoryType() != nil:
 		m := memoryType{pages: t.MemoryType().Minimum()}
-		m.bounded, m.mostPages = t.MemoryType().Maximum()
+		m.bounded, m.maxPages = t.MemoryType().Maximum()
 		return m.String()
 	case t.GlobalType() != nil:
 		return "global " + t.GlobalType().Content().Kind().String()

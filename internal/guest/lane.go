@@ -13,7 +13,7 @@ import (
 	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast" // for lane.c and call.c
 )
 
-// MaxRecordBytes is the most that a record may have on its way into a guest.
+// MaxRecordBytes is how many bytes a record may have on its way into a guest.
 const MaxRecordBytes = math.MaxInt32
 
 // Stop says why a lane has stopped.
@@ -24,7 +24,7 @@ const (
 	StopDone    Stop = C.FLBWT_STOP_DONE    // the chunk, or the event of Call, has been dealt with
 	StopBudget  Stop = C.FLBWT_STOP_BUDGET  // as many records as were allowed have been called for
 	StopOutput  Stop = C.FLBWT_STOP_OUTPUT  // the guest has output, which is to be taken
-	StopEvent   Stop = C.FLBWT_STOP_EVENT   // the event At has not been begun: it is no ordinary record
+	StopEvent   Stop = C.FLBWT_STOP_EVENT   // the event At has not been begun: it is not an ordinary record
 	StopRecord  Stop = C.FLBWT_STOP_RECORD  // the event At has been called for, and is not emitted
 	StopReplace Stop = C.FLBWT_STOP_REPLACE // the instance has to be replaced
 )
@@ -38,7 +38,7 @@ type Lane struct {
 	in *Instance
 }
 
-// NewLane answers a lane without an instance. Close frees it.
+// NewLane returns a lane without an instance. Close frees it.
 func NewLane() *Lane {
 	return &Lane{c: (*C.flbwt_lane)(C.calloc(1, C.sizeof_flbwt_lane))}
 }
@@ -75,7 +75,7 @@ func (l *Lane) SetTimed() { l.c.timed = true }
 // SetRaw has the lane stop at every reply, for the tests' sake.
 func (l *Lane) SetRaw() { l.c.raw = true }
 
-// CallTime answers what calls of the guest took since SetTimed.
+// CallTime returns what calls of the guest took since SetTimed.
 func (l *Lane) CallTime() time.Duration { return time.Duration(l.c.calls_ns) }
 
 // Pointer is the flbwt_lane of lane.h, which filters chunks without Go while SetReady allows it.
@@ -169,7 +169,7 @@ type Counts struct {
 	Dropped  uint64
 }
 
-// Counts answers those of the current chunk, which Finish adds to Totals.
+// Counts returns those of the current chunk, which Finish adds to Totals.
 func (l *Lane) Counts() Counts {
 	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped)}
 }
@@ -180,7 +180,7 @@ func (l *Lane) CountReturned() { l.c.returned++ }
 // Finish ends a chunk. One that is forgotten counts, but its records don't.
 func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotten)) }
 
-// Totals answers the counts of all finished chunks. It may be called from any
+// Totals returns the counts of all finished chunks. It may be called from any
 // goroutine.
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)

@@ -337,7 +337,7 @@ const (
 	formatAt, argsAt, stringAt, outAt = 1 << 10, 8 << 10, 16 << 10, 64 << 10
 )
 
-// sprintf runs all of the family and answers what they agree on.
+// sprintf runs all of the family and returns what they agree on.
 func (l *libc) sprintf(format string, args varargs) string {
 	l.Helper()
 	l.put(formatAt, format)

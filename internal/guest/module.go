@@ -57,7 +57,7 @@ var modules struct {
 // Source says where a module is, and how its code is come by.
 type Source struct {
 	Path             string
-	StackBytes       int64        // native stack; 0 means the least, which is the default
+	StackBytes       int64        // native stack; 0 means the minimum, which is the default
 	AllowPrecompiled bool         // the file may hold machine code, made by Compile
 	CacheDir         string       // of code that was compiled before; "" for none
 	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
@@ -250,7 +250,7 @@ func proposalHint(reason string) string {
 	return ""
 }
 
-// Share answers the module for one more use.
+// Share returns the module for one more use.
 func (m *Module) Share() *Module {
 	modules.Lock()
 	defer modules.Unlock()
@@ -277,7 +277,7 @@ func read(path string) ([]byte, error) {
 	return content, nil
 }
 
-// toBinary answers the binary module that a file holds, which may be text.
+// toBinary returns the binary module that a file holds, which may be text.
 func toBinary(path string, content []byte) ([]byte, error) {
 	switch {
 	case len(content) >= 8 && string(content[:8]) == "\x00asm\x01\x00\x00\x00":

@@ -34,7 +34,7 @@ const maxHeaderBytes = 1 << 16
 type header struct {
 	Engine string   `json:"engine"` // version of wasmtime
 	Target string   `json:"target"`
-	CPU    []string `json:"cpu"`    // features that the code may use, beyond the target's least
+	CPU    []string `json:"cpu"`    // features that the code may use, beyond the target's minimum
 	Code   string   `json:"code"`   // SHA-256 of interface and code
 	Module string   `json:"module"` // SHA-256 of the module
 	Bytes  int64    `json:"bytes"`  // size of the module
@@ -282,7 +282,7 @@ func encode(module *wasmtime.Module, wasm []byte, features []string) ([]byte, er
 var errDamaged = errors.New("the file is damaged")
 
 // decode takes a file of compiled code apart. Errors say why it can't be run here,
-// worded behind the name of the file.
+// worded after the name of the file.
 func decode(file []byte) (h header, iface, code []byte, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(precompiledMagic))
 	if !ok || len(rest) < 4 {

@@ -26,7 +26,7 @@ func TestEngineVersion(t *testing.T) {
 	}
 }
 
-// compiled compiles a guest of test/guests and answers the file.
+// compiled compiles a guest of test/guests and returns the file.
 func compiled(tb testing.TB, guest string, config CompileConfig) (path string, info CompileInfo) {
 	tb.Helper()
 	dir := tb.TempDir()

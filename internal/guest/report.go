@@ -27,7 +27,7 @@ type Report struct {
 
 // Inspect loads a module and says what the plugin would say at start. With
 // config.Function == "" the filter function is not judged. An error means that
-// there is no module to speak of.
+// there is no module.
 func Inspect(source Source, config Config) (Report, error) {
 	var warnings []string
 	source.Warn = func(line string) { warnings = append(warnings, line) }
@@ -101,7 +101,7 @@ func (in *Instance) stackBehindData() int64 {
 	return heapBase - dataEnd
 }
 
-// exportedConstant answers an address that the module exports.
+// exportedConstant returns an address that the module exports.
 func (in *Instance) exportedConstant(name string) (int64, bool) {
 	export := in.made.GetExport(in.store, name)
 	if export == nil || export.Global() == nil {

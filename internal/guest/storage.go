@@ -2,7 +2,7 @@ package guest
 
 import "fmt"
 
-// Limits that no option sets: more than any guest of use needs.
+// Limits that no option sets: more than any usable guest needs.
 const (
 	maxTableElements = 1 << 20 // of one table
 	maxTables        = 16
@@ -46,15 +46,15 @@ func (s *storage) budget(limit uint64) budget {
 		}
 	}
 	for _, t := range s.Tables {
-		most := t.Min
+		grown := t.Min
 		if s.TableGrow {
-			most = b.tableElements
+			grown = b.tableElements
 			if t.Bounded {
-				most = max(t.Min, min(t.Max, most))
+				grown = max(t.Min, min(t.Max, grown))
 			}
 		}
 		b.tableBytes += t.Min * tableElementBytes
-		b.tablesRoom += most * tableElementBytes
+		b.tablesRoom += grown * tableElementBytes
 	}
 	return b
 }
@@ -103,7 +103,7 @@ func storageOf(wasm []byte) storage {
 			for n := min(r.u32(), maxTables+1); n > 0 && !r.failed; n-- {
 				r.valType()
 				l := r.limits()
-				s.Tables = append(s.Tables, table{l.pages, l.mostPages, l.bounded})
+				s.Tables = append(s.Tables, table{l.pages, l.maxPages, l.bounded})
 			}
 		case sectionMemory:
 			for n := r.u32(); n > 0 && !r.failed; n-- {

@@ -79,7 +79,7 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 	}
 }
 
-// openBelow answers how many descriptors the process has below a directory.
+// openBelow returns how many descriptors the process has below a directory.
 func openBelow(tb testing.TB, dir string) (n int) {
 	tb.Helper()
 	list, err := os.ReadDir("/proc/self/fd")

@@ -31,7 +31,7 @@ func makePath(b []byte) string {
 	return strings.Join(words, "/")
 }
 
-// rootErrno answers what os.Root's error is to WASI; -1 where it is not of the kernel's.
+// rootErrno returns what os.Root's error is to WASI; -1 where it is not of the kernel's.
 func rootErrno(err error) int {
 	var errno syscall.Errno
 	switch {

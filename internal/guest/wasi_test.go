@@ -229,7 +229,7 @@ func (w *wasi) mustOpen(path string, oflags int, rights uint64) int {
 }
 
 // tree makes a directory with a bit of everything beside one that is not given to anybody,
-// and answers the two.
+// and returns the two.
 func tree(tb testing.TB) (inside, outside string) {
 	tb.Helper()
 	parent := tb.TempDir()

@@ -90,7 +90,7 @@ func AppendMapHeader(dst []byte, n int) []byte {
 	return appendCount(dst, 0xde, n)
 }
 
-// appendCount appends n in 16 bits behind the byte lead16, or in 32 bits behind
+// appendCount appends n in 16 bits after the byte lead16, or in 32 bits after
 // the byte after lead16.
 func appendCount(dst []byte, lead16 byte, n int) []byte {
 	if n <= math.MaxUint16 {

@@ -59,7 +59,7 @@ type Head struct {
 // format is what the first byte of a value tells.
 type format struct {
 	kind     Kind
-	argWidth uint8 // bytes of argument behind the first byte
+	argWidth uint8 // bytes of argument after the first byte
 	fixedArg uint8 // the argument when argWidth is 0
 	fixedLen uint8 // bytes of the whole value, 0 if the first byte leaves it open
 }
@@ -131,7 +131,7 @@ func ReadHead(b []byte) (h Head, rest []byte, err error) {
 	case 8:
 		h.Arg, rest = binary.BigEndian.Uint64(rest), rest[8:]
 	}
-	least := uint64(0) // bytes that must follow
+	min := uint64(0) // bytes that must follow
 	switch f.kind {
 	case Invalid:
 		return Head{}, b, ErrInvalid
@@ -139,31 +139,31 @@ func ReadHead(b []byte) (h Head, rest []byte, err error) {
 		unused := 64 - 8*max(1, f.argWidth)
 		h.Arg = uint64(int64(h.Arg<<unused) >> unused)
 	case Str, Bin, Array:
-		least = h.Arg
+		min = h.Arg
 	case Map:
-		least = 2 * h.Arg
+		min = 2 * h.Arg
 	case Ext:
 		if len(rest) == 0 {
 			return Head{}, b, ErrTruncated
 		}
 		h.ExtType, rest = int8(rest[0]), rest[1:]
-		least = h.Arg
+		min = h.Arg
 	}
-	if least > uint64(len(rest)) {
+	if min > uint64(len(rest)) {
 		return Head{}, b, ErrTruncated
 	}
 	return h, rest, nil
 }
 
 // ReadMapHeader reads the header of a map of n pairs. b holds at least 2n
-// bytes behind it. The error is ErrKind if the first value of b is no map; rest
+// bytes after it. The error is ErrKind if the first value of b is not a map; rest
 // is then b.
 func ReadMapHeader(b []byte) (n int, rest []byte, err error) {
 	return readCount(b, Map)
 }
 
 // ReadArrayHeader reads the header of an array of n elements. b holds at least
-// n bytes behind it. The error is ErrKind if the first value of b is no array;
+// n bytes after it. The error is ErrKind if the first value of b is not an array;
 // rest is then b.
 func ReadArrayHeader(b []byte) (n int, rest []byte, err error) {
 	return readCount(b, Array)

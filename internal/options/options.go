@@ -184,7 +184,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("option %s: invalid value %q: %s", e.Option, e.Value, e.Want)
 }
 
-// Parse reads the options of a filter instance through get, which answers the value
+// Parse reads the options of a filter instance through get, which returns the value
 // that the user set, if any. Every error is an *Error.
 func Parse(get func(name string) (value string, ok bool)) (Options, error) {
 	p := parser{get: get}
@@ -238,7 +238,7 @@ func (p *parser) fail(option, value, want string) {
 	}
 }
 
-// value answers the option's text, its default if the user set nothing.
+// value returns the option's text, its default if the user set nothing.
 func (p *parser) value(name string) string {
 	if v, ok := p.get(name); ok {
 		return strings.TrimSpace(v)
@@ -261,7 +261,7 @@ func (p *parser) str(name, want string) string {
 	return v
 }
 
-// oneOf answers the index of the word that was set, in any case.
+// oneOf returns the index of the word that was set, in any case.
 func (p *parser) oneOf(name string, words ...string) int {
 	v := p.value(name)
 	for i, w := range words {
@@ -299,49 +299,49 @@ func (p *parser) allocator(name string) string {
 	return strings.Join(parts, ",")
 }
 
-func (p *parser) size(name string, least, most int64) int64 {
+func (p *parser) size(name string, min, max int64) int64 {
 	v := p.value(name)
 	n, ok := parseSize(v)
-	if !ok || n < least || n > most {
-		p.fail(name, v, fmt.Sprintf("allowed are sizes such as 8192, 64k or 1M, from %d to %d bytes", least, most))
+	if !ok || n < min || n > max {
+		p.fail(name, v, fmt.Sprintf("allowed are sizes such as 8192, 64k or 1M, from %d to %d bytes", min, max))
 		return 0
 	}
 	return n
 }
 
 // clampedSize reads a size that the built-in filter has, too, which refuses nothing: what
-// is too much, or negative, or no size at all, is as much as there may be.
-func (p *parser) clampedSize(name string, most int64) int64 {
+// is too much, or negative, or not a size at all, is as much as there may be.
+func (p *parser) clampedSize(name string, max int64) int64 {
 	v := p.value(name)
 	n := hostSize(v)
-	if n >= 0 && n <= float64(most) {
+	if n >= 0 && n <= float64(max) {
 		return int64(n)
 	}
-	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the most that is given", name, v, most))
-	return most
+	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the most that is given", name, v, max))
+	return max
 }
 
-func (p *parser) number(name string, least, most int64) int64 {
+func (p *parser) number(name string, min, max int64) int64 {
 	v := p.value(name)
 	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n < least || n > most {
-		p.fail(name, v, fmt.Sprintf("allowed are whole numbers from %d to %d", least, most))
+	if err != nil || n < min || n > max {
+		p.fail(name, v, fmt.Sprintf("allowed are whole numbers from %d to %d", min, max))
 		return 0
 	}
 	return n
 }
 
-func (p *parser) time(name string, least, most time.Duration) time.Duration {
+func (p *parser) time(name string, min, max time.Duration) time.Duration {
 	v := p.value(name)
 	d, ok := parseTime(v)
-	if !ok || d < least || d > most {
-		p.fail(name, v, fmt.Sprintf("allowed are times such as 500ms, 1s or 2m, from %v to %v", least, most))
+	if !ok || d < min || d > max {
+		p.fail(name, v, fmt.Sprintf("allowed are times such as 500ms, 1s or 2m, from %v to %v", min, max))
 		return 0
 	}
 	return d
 }
 
-// list answers the parts of a comma list that are not empty. A part in quotes may hold
+// list returns the parts of a comma list that are not empty. A part in quotes may hold
 // anything.
 func (p *parser) list(name string) []string {
 	var list []string
@@ -474,7 +474,7 @@ func parseTime(s string) (time.Duration, bool) {
 
 // hostSize reads a size exactly as Fluent Bit does, which makes -1 of what it can't read
 // (flb_utils_size_to_bytes in src/flb_utils.c, 5.1.1; 1.9.10 knows no fractions). The
-// number at the start counts, and up to two characters behind the last digit.
+// number at the start counts, and up to two characters after the last digit.
 func hostSize(s string) float64 {
 	if strings.EqualFold(s, "false") {
 		return 0
@@ -502,7 +502,7 @@ func hostSize(s string) float64 {
 var leadingNumber = regexp.MustCompile(`^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?`)
 
 // parseSize reads a size as Fluent Bit's flb_utils_size_to_bytes does (decimal
-// factors, a B behind them if one likes; src/flb_utils.c, 5.1.1), but refuses what that
+// factors, a B after them if one likes; src/flb_utils.c, 5.1.1), but refuses what that
 // function lets pass as 0: signs, blanks, fractions of a byte, rubbish.
 func parseSize(s string) (int64, bool) {
 	u := strings.ToUpper(s)

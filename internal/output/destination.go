@@ -160,7 +160,7 @@ func (f *file) deliver(ctx context.Context, p *parcel) error {
 	if err == nil {
 		return nil
 	}
-	// What is half written is taken back, if nobody has written behind it.
+	// What is half written is taken back, if nobody has written after it.
 	after, statErr := f.file.Stat()
 	if n > 0 && (statErr != nil || !after.Mode().IsRegular() || after.Size() != before.Size()+int64(n) ||
 		f.file.Truncate(before.Size()) != nil) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tagtemplate"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // Whatever a chunk holds: what travels is msgpack of as many values as are said, no

@@ -34,8 +34,8 @@ const (
 
 	// engineGone is how long the engine is silent before it counts as gone: it has
 	// ended and waits for its workers. Then no worker's flush waits. A filter that
-	// holds up the engine for so long makes flushes answer Retry, too: until it
-	// goes on, nobody would read another answer.
+	// holds up the engine for so long makes flushes return Retry, too: until it
+	// goes on, nobody would read another result.
 	engineGone = 5 * time.Second
 
 	// closeWait is how long Close waits for deliveries under way, and closeBy how
@@ -50,7 +50,7 @@ const (
 	// Bit's back-off goes up to 2,000 s (scheduler.cap).
 	maxAge = 2 * time.Hour
 
-	// entryBytes stands for what an entry takes beside its chunk.
+	// entryBytes stands for what an entry takes besides its chunk.
 	entryBytes = 512
 )
 
@@ -312,7 +312,7 @@ func (o *Output) waitFor(done <-chan struct{}, limit time.Duration, onEngine boo
 	}
 }
 
-// find answers a delivery of that chunk that no other flush attends to.
+// find returns a delivery of that chunk that no other flush attends to.
 func (o *Output) find(k key) *delivery {
 	for _, d := range o.known[k] {
 		if !d.attended {
@@ -466,7 +466,7 @@ func (o *Output) prepare(d *delivery) (*parcel, error) {
 	return p, nil
 }
 
-// Stats answers the counts.
+// Stats returns the counts.
 func (o *Output) Stats() Stats {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // guest is a guest that answers another chunk each time, as one with a state does.
@@ -41,7 +41,7 @@ func (g *guest) Close() { g.mu.Lock(); g.ended = true; g.mu.Unlock() }
 
 func (g *guest) count() int { g.mu.Lock(); defer g.mu.Unlock(); return g.runs }
 
-// numbered answers a record that says how often the guest has run.
+// numbered returns a record that says how often the guest has run.
 func numbered(n int, _ []byte) ([]byte, bool) {
 	return record(n), true
 }

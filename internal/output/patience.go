@@ -10,7 +10,7 @@ import (
 const regain = 100
 
 // patience bounds how long flushes wait for a far side that delivers nothing. All
-// that they have waited since the last delivery, those beside one another counted
+// that they have waited since the last delivery, those at the same time counted
 // once, is no longer than the limit of one of them, and a hundredth of the time
 // since: enough to see that a far side is back. So the host's queue of flushes,
 // each of which blocks a thread, does not wait for each chunk in turn.
@@ -73,11 +73,11 @@ type engineTime struct {
 func (e *engineTime) left(limit time.Duration, now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	most := max(engineReserve, limit)
+	full := max(engineReserve, limit)
 	if e.since.IsZero() {
-		e.saved = most
+		e.saved = full
 	} else {
-		e.saved = min(e.saved+now.Sub(e.since)/engineShare, most)
+		e.saved = min(e.saved+now.Sub(e.since)/engineShare, full)
 	}
 	e.since = now
 	return min(max(e.saved, 0), limit)

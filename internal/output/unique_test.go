@@ -13,10 +13,10 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// twice answers a name that an object of the text has twice, by another reader.
+// twice returns a name that an object of the text has twice, by another reader.
 func twice(t testing.TB, text []byte) (string, bool) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))

@@ -1,5 +1,5 @@
 // Package regular reads files of which only the name is known: of bounded size, and
-// never one that is no regular file, where opening or reading may not end.
+// never one that is not a regular file, where opening or reading may not end.
 package regular
 
 import (
@@ -20,18 +20,18 @@ var ErrTooLarge = errors.New("the file is too large")
 // openFlags keep the opening of a pipe that nobody writes to from waiting.
 const openFlags = os.O_RDONLY | syscall.O_NONBLOCK
 
-// Read answers the content of the file at path, at most that many bytes. Errors name
+// Read returns the content of the file at path, at most that many bytes. Errors name
 // the path.
-func Read(path string, mostBytes int64) ([]byte, error) {
-	return read(path, mostBytes, func() (*os.File, error) { return os.OpenFile(path, openFlags, 0) })
+func Read(path string, maxBytes int64) ([]byte, error) {
+	return read(path, maxBytes, func() (*os.File, error) { return os.OpenFile(path, openFlags, 0) })
 }
 
 // ReadIn is Read for a file in a directory that is open.
-func ReadIn(root *os.Root, name string, mostBytes int64) ([]byte, error) {
-	return read(name, mostBytes, func() (*os.File, error) { return root.OpenFile(name, openFlags, 0) })
+func ReadIn(root *os.Root, name string, maxBytes int64) ([]byte, error) {
+	return read(name, maxBytes, func() (*os.File, error) { return root.OpenFile(name, openFlags, 0) })
 }
 
-func read(path string, mostBytes int64, open func() (*os.File, error)) ([]byte, error) {
+func read(path string, maxBytes int64, open func() (*os.File, error)) ([]byte, error) {
 	fail := func(err error) ([]byte, error) { return nil, &fs.PathError{Op: "read", Path: path, Err: err} }
 	file, err := open()
 	if err != nil {
@@ -44,16 +44,16 @@ func read(path string, mostBytes int64, open func() (*os.File, error)) ([]byte, 
 		return nil, err
 	case !info.Mode().IsRegular():
 		return fail(ErrNotRegular)
-	case info.Size() > mostBytes:
-		return fail(fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrTooLarge, info.Size(), mostBytes))
+	case info.Size() > maxBytes:
+		return fail(fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrTooLarge, info.Size(), maxBytes))
 	}
 	// The size may be wrong: files of /proc have none, and others grow.
 	content := make([]byte, 0, max(info.Size()+1, 512))
-	for int64(len(content)) <= mostBytes {
+	for int64(len(content)) <= maxBytes {
 		if len(content) == cap(content) {
 			content = append(content, 0)[:len(content)]
 		}
-		n, err := file.Read(content[len(content):min(int64(cap(content)), mostBytes+1)])
+		n, err := file.Read(content[len(content):min(int64(cap(content)), maxBytes+1)])
 		content = content[:len(content)+n]
 		switch {
 		case err == io.EOF:
@@ -62,5 +62,5 @@ func read(path string, mostBytes int64, open func() (*os.File, error)) ([]byte, 
 			return nil, err
 		}
 	}
-	return fail(fmt.Errorf("%w: at most %d bytes are read", ErrTooLarge, mostBytes))
+	return fail(fmt.Errorf("%w: at most %d bytes are read", ErrTooLarge, maxBytes))
 }

@@ -99,7 +99,7 @@ func placeholder(s string) (p part, rest string, err error) {
 }
 
 // Append appends the tag for a record with that body, one valid msgpack value; a
-// key that the record has not, or whose value is no scalar, gives nothing. If
+// key that the record has not, or whose value is not a scalar, gives nothing. If
 // nothing at all comes out, the tag is from.
 func (t Template) Append(dst []byte, from string, body []byte) []byte {
 	start := len(dst)

@@ -5,22 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ugorji/go/codec"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-func pack(t *testing.T, v any) []byte {
-	t.Helper()
-	var b []byte
-	h := new(codec.MsgpackHandle)
-	h.WriteExt = true
-	if err := codec.NewEncoderBytes(&b, h).Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestAppend(t *testing.T) {
-	body := pack(t, map[string]any{
+	body := oracle.Pack(map[string]any{
 		"level": "warn", "code": 418, "neg": -5, "ok": true, "f": 1.5, "list": []int{1}, "empty": "",
 		"kubernetes": map[string]any{"pod name": "p-1", "labels": map[string]any{"app": "web"}},
 	})
@@ -63,7 +52,7 @@ func TestHostileRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	long := pack(t, map[string]any{"a": strings.Repeat("x", 100_000), "b": "y"})
+	long := oracle.Pack(map[string]any{"a": strings.Repeat("x", 100_000), "b": "y"})
 	if got := tpl.Append(nil, "t", long); len(got) > MaxBytes+2 {
 		t.Errorf("a tag of %d bytes", len(got))
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // pairs is a map with its order and duplicates: keys and values in turn.
@@ -27,49 +28,28 @@ type pairs []any
 
 func (pairs) MapBySlice() {}
 
-// rawPairs is pairs with the keys and values still encoded.
-type rawPairs []codec.Raw
-
-func (rawPairs) MapBySlice() {}
-
 // decodeMsgpack decodes b, which is one valid value, with ugorji/go/codec: into
 // pairs, []any, string, []byte, codec.RawExt, int64, uint64, float64, bool and
 // nil. The error is for what that library treats in its own way, extension type
 // -1.
 func decodeMsgpack(b []byte) (v any, err error) {
-	if len(b) == 0 { // codec leaves the Raw of a nil empty
-		return nil, nil
-	}
-	handle := &codec.MsgpackHandle{WriteExt: true}
-	handle.Raw = true
-	decoder := codec.NewDecoderBytes(b, handle)
-	switch mp.KindOf(b[0]) {
-	case mp.Array:
-		var elements []codec.Raw
-		if err := decoder.Decode(&elements); err != nil {
-			return nil, err
-		}
+	elements, isMap, err := oracle.Elements(b)
+	if err == nil {
 		list := make([]any, len(elements))
 		for i, element := range elements {
 			if list[i], err = decodeMsgpack(element); err != nil {
 				return nil, err
 			}
 		}
-		return list, nil
-	case mp.Map:
-		var elements rawPairs
-		if err := decoder.Decode(&elements); err != nil {
-			return nil, err
-		}
-		list := make(pairs, len(elements))
-		for i, element := range elements {
-			if list[i], err = decodeMsgpack(element); err != nil {
-				return nil, err
-			}
+		if isMap {
+			return pairs(list), nil
 		}
 		return list, nil
 	}
-	if err := decoder.Decode(&v); err != nil {
+	if err != oracle.ErrNotContainer {
+		return nil, err
+	}
+	if err := oracle.Raw(b, &v); err != nil {
 		return nil, err
 	}
 	if _, isTime := v.(time.Time); isTime {

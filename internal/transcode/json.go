@@ -45,11 +45,11 @@ var (
 //   - A bin is written as a string.
 //   - An ext, timestamps included, is a string of \xNN, one for each byte of
 //     its payload.
-//   - A key that is no string, bin or ext is a string that holds its JSON.
+//   - A key that is not a string, bin or ext is a string that holds its JSON.
 //
 // Containers may be nested MaxDepth deep, of which one used as a key takes 32.
 // The error is ErrTruncated, ErrDepth or mp.ErrInvalid; out is then dst and rest
-// is v, but what is behind len(dst) in the array of dst may have changed.
+// is v, but what is after len(dst) in the array of dst may have changed.
 func AppendJSON(dst, v []byte) (out, rest []byte, err error) {
 	out, rest, err = appendValue(dst, v, MaxDepth)
 	if err != nil {
@@ -161,7 +161,7 @@ func appendKey(dst, b []byte, depth int) (out, rest []byte, err error) {
 		if dst, rest, err = appendValue(dst, b, depth+1-keyDepth); err != nil {
 			return dst, b, err
 		}
-		// Quote the text behind itself, then move it to its place.
+		// Quote the text after itself, then move it to its place.
 		end := len(dst)
 		dst = appendQuoted(dst, dst[start:])
 		return dst[:start+copy(dst[start:], dst[end:])], rest, nil

@@ -32,7 +32,7 @@ func (e *SyntaxError) Error() string {
 // AppendMsgpack appends the first JSON value of json as msgpack, every part of
 // it in the narrowest format. n is how many bytes it took of json, white space
 // before the value included. What follows is ignored: guests in the wild return
-// strings with garbage behind the value. A NUL ends the input. dst and json must
+// strings with garbage after the value. A NUL ends the input. dst and json must
 // not overlap.
 //
 // The grammar is that of RFC 8259, except that strings may hold raw control
@@ -46,7 +46,7 @@ func (e *SyntaxError) Error() string {
 //
 // Containers may be nested maxDepth deep. The error is ErrEmpty, ErrTruncated,
 // ErrDepth, ErrNumber or a *SyntaxError; out is then dst and n is 0, but what is
-// behind len(dst) in the array of dst may have changed.
+// after len(dst) in the array of dst may have changed.
 func AppendMsgpack(dst, json []byte, maxDepth int) (out []byte, n int, err error) {
 	return AppendMsgpackOf(dst, json, maxDepth, nil)
 }
@@ -74,7 +74,7 @@ type parser struct {
 // The parse functions take the input s and the index i in it where to start,
 // and return the index of what follows.
 
-// peek returns the first byte of s from i on that is no white space, and its
+// peek returns the first byte of s from i on that is not white space, and its
 // index. At the end of the input, which a NUL is, too, the byte is 0.
 func peek(s []byte, i int) (byte, int) {
 	for ; i < len(s); i++ {
@@ -141,7 +141,7 @@ func parseLiteral(s []byte, i int, literal string) (int, error) {
 	return i + len(literal), nil
 }
 
-// parseObject and parseArray start behind the bracket. They leave one byte for
+// parseObject and parseArray start after the bracket. They leave one byte for
 // the header, which is enough for 15 elements, and make more room at the end
 // where it is not.
 
@@ -228,7 +228,7 @@ func putHeader(dst []byte, at int, appendHeader func([]byte, int) []byte, n int)
 	return dst
 }
 
-// parseString starts behind the quote.
+// parseString starts after the quote.
 func parseString(dst, s []byte, i int) ([]byte, int, error) {
 	end := stringEnd(s, i)
 	if end < len(s) && s[end] == '"' {
@@ -257,7 +257,7 @@ func parseEscapedString(dst, s []byte, i int) (out []byte, next int, err error) 
 	}
 }
 
-// parseEscape starts behind the backslash.
+// parseEscape starts after the backslash.
 func parseEscape(dst, s []byte, i int) ([]byte, int, error) {
 	if i >= len(s) || s[i] == 0 {
 		return dst, i, ErrTruncated
@@ -285,7 +285,7 @@ func parseEscape(dst, s []byte, i int) ([]byte, int, error) {
 			if err != nil {
 				return dst, after, err
 			}
-			// If the two are no pair, only the first has been dealt with.
+			// If the two are not a pair, only the first has been dealt with.
 			if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
 				r, i = pair, after
 			}

@@ -11,7 +11,7 @@ import (
 const (
 	chartWidth = 820
 	barLeft    = 190
-	barMost    = 500
+	barMax     = 500
 	barHeight  = 14
 	barStep    = 19
 	rowGap     = 34 // with the row's title
@@ -66,7 +66,7 @@ func chart(title string, rows []measured) string {
 
 func drawPanel(b *strings.Builder, panel []measured, y int) int {
 	limit := scale(panel)
-	at := func(v float64) float64 { return barMost * min(max(v, 0), limit) / limit }
+	at := func(v float64) float64 { return barMax * min(max(v, 0), limit) / limit }
 	for _, m := range panel {
 		y += rowGap
 		fmt.Fprintf(b, "<text class=\"row\" x=\"16\" y=\"%d\">%s</text>\n", y-8, html.EscapeString(strings.ReplaceAll(m.title, "`", "")))
@@ -85,7 +85,7 @@ func drawPanel(b *strings.Builder, panel []measured, y int) int {
 			end := max(at(v), most)
 			if v > limit {
 				// Too long to be drawn: two strokes across say so.
-				for _, x := range []float64{barMost - 34, barMost - 26} {
+				for _, x := range []float64{barMax - 34, barMax - 26} {
 					fmt.Fprintf(b, "<line class=\"cut\" x1=\"%.0f\" y1=\"%d\" x2=\"%.0f\" y2=\"%d\"/>\n", barLeft+x-3, y+barHeight+1, barLeft+x+3, y-1)
 				}
 			} else {
@@ -103,7 +103,7 @@ func drawPanel(b *strings.Builder, panel []measured, y int) int {
 }
 
 // scale is the longest bar of a panel. One median that is far beyond all others is
-// cut, for they would vanish beside it.
+// cut, for they would vanish next to it.
 func scale(panel []measured) float64 {
 	var medians, most []float64
 	for _, m := range panel {

@@ -1,6 +1,6 @@
 // Bench measures what a filter costs in a real Fluent Bit: the CPU time, user and
 // system, of the whole process per record, less that of the same run without a
-// filter. It puts this project's filter beside the others that do the same job:
+// filter. It puts this project's filter next to the others that do the same job:
 // the built-in wasm filter, a native one, lua; and a native one that only copies.
 // Two sections follow: wall time with several workers, and memory.
 //

@@ -53,7 +53,7 @@ func footprintOf(status string) (footprint, error) {
 	return f, nil
 }
 
-// measureMemory answers the section of what filters cost before any record comes.
+// measureMemory returns the section of what filters cost before any record comes.
 func (w *work) measureMemory(fb fluentbit.Binary, rounds int, progress io.Writer) (section, []string, error) {
 	heavy := w.heavy()
 	cache, err := os.MkdirTemp(w.dir, "cache")
@@ -103,7 +103,7 @@ func (w *work) measureMemory(fb fluentbit.Binary, rounds int, progress io.Writer
 }
 
 // resident starts a Fluent Bit with n inputs and as many filters, or none, and
-// answers its memory after a while. Each filter has an input of its own: in a row
+// returns its memory after a while. Each filter has an input of its own: in a row
 // they would nest a record ever deeper.
 func (w *work) resident(fb fluentbit.Binary, f filter, n int) (footprint, error) {
 	var conf config

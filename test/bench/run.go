@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // deadline is how long a run may take. The slowest takes a few seconds.
@@ -65,7 +65,7 @@ func (w *work) command(ctx context.Context, fb fluentbit.Binary, f filter, conf 
 	return cmd, &log, nil
 }
 
-// run runs a filter, or none, over an input that ends in an output. It answers the
+// run runs a filter, or none, over an input that ends in an output. It returns the
 // CPU time of the process and its log.
 func (w *work) run(fb fluentbit.Binary, in input, f filter, output ...string) (time.Duration, string, error) {
 	var conf config
@@ -106,9 +106,9 @@ func errorIn(log string) error {
 
 // clip shortens a log.
 func clip(s string) string {
-	const most = 2000
-	if len(s) > most {
-		return s[:most] + "\n..."
+	const max = 2000
+	if len(s) > max {
+		return s[:max] + "\n..."
 	}
 	return s
 }
@@ -150,7 +150,7 @@ func (w *work) check(fb fluentbit.Binary, r row, f filter, kept int) error {
 	return nil
 }
 
-// time measures a filter, or none, once. It answers the CPU time and the log.
+// time measures a filter, or none, once. It returns the CPU time and the log.
 func (w *work) time(fb fluentbit.Binary, f filter, in input, kept int) (time.Duration, string, error) {
 	cpu, log, err := w.run(fb, in, f, "null")
 	if err != nil {
@@ -182,7 +182,7 @@ type contender struct {
 	figures []float64
 }
 
-// able answers those of the contenders that do a row's job, and notes, which begin
+// able returns those of the contenders that do a row's job, and notes, which begin
 // with where, on the others. This project's own filter must do it.
 func (w *work) able(fb fluentbit.Binary, where string, r row, contenders []contender, progress io.Writer) ([]contender, []string, error) {
 	var good []contender
@@ -210,7 +210,7 @@ func (w *work) able(fb fluentbit.Binary, where string, r row, contenders []conte
 	return good, notes, nil
 }
 
-// measure answers the figures of all rows, and notes on what is not among them.
+// measure returns the figures of all rows, and notes on what is not among them.
 // A peer that fails in this Fluent Bit is left out with a note.
 func (w *work) measure(fb fluentbit.Binary, rows []row, rounds int, progress io.Writer) ([]measured, []string, error) {
 	if len(rows) == 0 {

@@ -64,7 +64,7 @@ func stamp(log string, line *regexp.Regexp) (time.Time, error) {
 	return at.Add(time.Duration(n)), err
 }
 
-// measureWall answers the section of wall times, or none and why.
+// measureWall returns the section of wall times, or none and why.
 func (w *work) measureWall(fb fluentbit.Binary, rounds int, progress io.Writer) (section, []string, error) {
 	if runtime.NumCPU() < 2 {
 		return section{}, []string{wallTitle + ": not measured: there is one CPU only"}, nil
@@ -122,7 +122,7 @@ func (w *work) wallRound(fb fluentbit.Binary, contenders []contender, reversed b
 	return nil
 }
 
-// wallOnce runs a filter that keeps all records, or none, and answers its wall time.
+// wallOnce runs a filter that keeps all records, or none, and returns its wall time.
 func (w *work) wallOnce(fb fluentbit.Binary, f filter) (time.Duration, error) {
 	_, log, err := w.time(fb, f, w.full, w.full.records)
 	if err != nil {

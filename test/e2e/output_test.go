@@ -12,7 +12,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // startOutput runs a configuration with both doors of the plugin, in which DIR is a

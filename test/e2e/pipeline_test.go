@@ -35,7 +35,7 @@ func filterOf(wasm string, more ...string) plugin {
 		"match", "*", "wasm_path", wasm, "function_name", "filter"}, more...)}
 }
 
-// write writes the configuration into dir and answers its path. What comes out
+// write writes the configuration into dir and returns its path. What comes out
 // of the pipeline is written to outPath(dir).
 func (p pipeline) write(t *testing.T, dir string) string {
 	t.Helper()
@@ -139,7 +139,7 @@ const spaced = `(module
     (i32.store8 (i32.add (i32.const 65537) (local.get 5)) (i32.const 0))
     (i32.const 65536)))`
 
-// guest writes a guest's text to a file and answers its path.
+// guest writes a guest's text to a file and returns its path.
 func guest(t *testing.T, name string) string {
 	t.Helper()
 	text := spaced

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // deadline bounds each wait. pollEvery is how often files are looked at, which
@@ -68,7 +68,7 @@ func (fb fluentBit) exec(t *testing.T, dir string, args ...string) *process {
 	return p
 }
 
-// mentioning answers the processes whose command line holds a text. It finds
+// mentioning returns the processes whose command line holds a text. It finds
 // those that left the group in which the test started them.
 func mentioning(text string) []int {
 	var pids []int
@@ -102,7 +102,7 @@ func clip(s string) string {
 	return s
 }
 
-// wait waits for the end of the process and answers its exit code.
+// wait waits for the end of the process and returns its exit code.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
@@ -157,7 +157,7 @@ func poll(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// logLine answers the first line of the log that holds all the parts.
+// logLine returns the first line of the log that holds all the parts.
 func (p *process) logLine(parts ...string) string {
 lines:
 	for line := range strings.Lines(p.log.String()) {
@@ -181,7 +181,7 @@ func (p *process) output() []byte {
 	return b
 }
 
-// untilEvents waits until n events have come out, and answers all of them.
+// untilEvents waits until n events have come out, and returns all of them.
 func (p *process) untilEvents(n int) []oracle.Event {
 	p.t.Helper()
 	var events []oracle.Event
@@ -192,7 +192,7 @@ func (p *process) untilEvents(n int) []oracle.Event {
 	return events
 }
 
-// events answers what has come out of a pipeline that has ended.
+// events returns what has come out of a pipeline that has ended.
 func (p *process) events() []oracle.Event {
 	p.t.Helper()
 	events, err := oracle.Unpack(p.output())
@@ -211,7 +211,7 @@ func bodies(events []oracle.Event) []any {
 	return all
 }
 
-// freePort answers a port of the loopback interface on which nothing listens.
+// freePort returns a port of the loopback interface on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
 	port, err := fluentbit.FreePort()
@@ -249,7 +249,7 @@ func linesFile(t *testing.T, lines ...string) string {
 	return path
 }
 
-// finish runs a pipeline that ends of itself, and answers what came out.
+// finish runs a pipeline that ends of itself, and returns what came out.
 func (fb fluentBit) finish(t *testing.T, p pipeline) (*process, []oracle.Event) {
 	t.Helper()
 	run := fb.start(t, p)

@@ -21,7 +21,7 @@ type Binary struct {
 	Help    string // what -h prints, without colours
 }
 
-// Find answers the Fluent Bits that the environment variable FLUENT_BIT lists,
+// Find returns the Fluent Bits that the environment variable FLUENT_BIT lists,
 // separated by colons, or the fluent-bit of PATH; none if there is neither.
 func Find() ([]Binary, error) {
 	var paths []string
@@ -76,7 +76,7 @@ func (b Binary) Has(section, plugin string) bool {
 // Plain is a text of Fluent Bit without its colours.
 func Plain(text string) string { return escapes.ReplaceAllString(text, "") }
 
-// Plugin answers the absolute path of a file of the build: in the directory
+// Plugin returns the absolute path of a file of the build: in the directory
 // FLB_WASMTIME_SO_DIR, or build/ as seen from a package two levels down.
 func Plugin(name string) (string, error) {
 	dir := os.Getenv("FLB_WASMTIME_SO_DIR")
@@ -93,7 +93,7 @@ func Plugin(name string) (string, error) {
 	return path, nil
 }
 
-// FreePort answers a port of the loopback interface on which nothing listens.
+// FreePort returns a port of the loopback interface on which nothing listens.
 func FreePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -78,7 +78,7 @@ func number(event []byte) (int64, error) {
 	return 0, fmt.Errorf("a record without a number (%v)", err)
 }
 
-// Counts answers how many records have come, how many copies beyond the first, and
+// Counts returns how many records have come, how many copies beyond the first, and
 // how many of these with other bytes.
 func (l *Ledger) Counts() (distinct, again, changed int, err error) {
 	l.mu.Lock()

@@ -101,10 +101,10 @@ func Listen(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Address answers where the server listens.
+// Address returns where the server listens.
 func (s *Server) Address() string { return s.listener.Addr().String() }
 
-// Connections answers how many connections there have been.
+// Connections returns how many connections there have been.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // Benchmarks run in a host whose malloc checks nothing.

@@ -152,7 +152,7 @@ func (p *process) read(stdout io.ReadCloser) {
 	}
 }
 
-// takeLogs answers the log lines since the last call.
+// takeLogs returns the log lines since the last call.
 func (p *process) takeLogs() []logLine {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -162,7 +162,7 @@ func (p *process) takeLogs() []logLine {
 }
 
 // waitLog waits for a line of this level, or of any if it is 0, that holds all the
-// parts, and answers it.
+// parts, and returns it.
 func (p *process) waitLog(level int, parts ...string) string {
 	p.t.Helper()
 	var seen []logLine
@@ -194,7 +194,7 @@ func containsAll(s string, parts []string) bool {
 
 func enhex[T string | []byte](b T) string { return "x" + hex.EncodeToString([]byte(b)) }
 
-// unhex answers nil for "-", which stands for a null pointer.
+// unhex returns nil for "-", which stands for a null pointer.
 func unhex(word string) []byte {
 	digits, ok := strings.CutPrefix(word, "x")
 	if !ok {
@@ -207,7 +207,7 @@ func unhex(word string) []byte {
 	return b
 }
 
-// try sends a command and answers the host's error, if it is one. A host that
+// try sends a command and returns the host's error, if it is one. A host that
 // dies or does not answer fails the test.
 func (p *process) try(words ...string) (reply, error) {
 	p.t.Helper()
@@ -251,7 +251,7 @@ func (p *process) do(words ...string) reply {
 	return r
 }
 
-// load loads an object and answers what it registers.
+// load loads an object and returns what it registers.
 func (p *process) load(object string) reply {
 	p.t.Helper()
 	return p.do("load", enhex(filepath.Join(objectDir, object)))
@@ -285,7 +285,7 @@ func (p *process) instance(s settings) instance {
 	return i
 }
 
-// init answers what the host's init returned.
+// init returns what the host's init returned.
 // preRun asks whether the instance would start, as at a hot reload.
 func (i instance) preRun() int {
 	i.p.t.Helper()
@@ -336,7 +336,7 @@ func toResult(fields map[string]string) result {
 	}
 }
 
-// chunk answers the number under which the host knows a chunk.
+// chunk returns the number under which the host knows a chunk.
 func (p *process) chunk(chunk []byte) string {
 	p.t.Helper()
 	n, ok := p.chunks[string(chunk)]
@@ -367,7 +367,7 @@ type job struct {
 	chunk    []byte
 }
 
-// storm runs one host thread for each job, all at once, and answers the last
+// storm runs one host thread for each job, all at once, and returns the last
 // result of each.
 func (p *process) storm(rounds int, jobs []job) []result {
 	p.t.Helper()

@@ -61,7 +61,7 @@ func deep(times int) string {
     (i32.const 65536)))`, times)
 }
 
-// guest writes a guest's text to a file and answers its path.
+// guest writes a guest's text to a file and returns its path.
 func guest(t *testing.T, name string) string {
 	t.Helper()
 	text, ok := local[name]

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 func TestRegistration(t *testing.T) {

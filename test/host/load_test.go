@@ -10,7 +10,7 @@ import (
 )
 
 // loadUnder loads the plugin and filters with it in a host that a shell starts after setup, and
-// answers its exit code and what it writes.
+// returns its exit code and what it writes.
 func loadUnder(t *testing.T, setup string, more ...string) (int, string) {
 	t.Helper()
 	commands := append([]string{"load " + enhex(filepath.Join(objectDir, filterWasmtime))}, more...)

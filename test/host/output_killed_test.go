@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // Numbered records go to a far side that is killed and started again ten times, is

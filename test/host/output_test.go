@@ -17,7 +17,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/host/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // What a flush answers, as in Fluent Bit's flb_output.h.
@@ -135,7 +135,7 @@ func (p *proxy) logged(parts ...string) bool {
 	return false
 }
 
-// do sends a command and answers the fields of its answer. It may not be called by
+// do sends a command and returns the fields of its answer. It may not be called by
 // two goroutines at once.
 func (p *proxy) do(words ...string) map[string]string {
 	p.t.Helper()
@@ -159,7 +159,7 @@ func (p *proxy) do(words ...string) map[string]string {
 	return nil
 }
 
-// output makes an instance and answers its number and what its init returned.
+// output makes an instance and returns its number and what its init returned.
 func (p *proxy) output(s settings) (id, ret string) {
 	p.t.Helper()
 	id = p.do("new")["instance"]

@@ -80,7 +80,7 @@ func (p *process) log() string {
 // startLine is in the log once for each start of a pipeline.
 const startLine = "[fluent bit] version="
 
-// starts answers how often Fluent Bit has started a pipeline: once, and once more
+// starts returns how often Fluent Bit has started a pipeline: once, and once more
 // with each reload.
 func (p *process) starts() int {
 	p.t.Helper()
@@ -209,7 +209,7 @@ func (p *process) dial(port string) net.Conn {
 	return conn
 }
 
-// freePort answers a port of the loopback interface on which nothing listens.
+// freePort returns a port of the loopback interface on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
 	port, err := fluentbit.FreePort()

@@ -150,7 +150,7 @@ func closingCounts(t *testing.T, log string) map[string]count {
 }
 
 // checkCounts compares what the filters counted with what they were sent, and
-// answers the sums.
+// returns the sums.
 func checkCounts(t *testing.T, counts map[string]count, sent map[string]int, told map[byte]int) (sum count) {
 	t.Helper()
 	sum.causes = map[string]int{}

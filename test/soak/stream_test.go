@@ -143,7 +143,7 @@ func newAuthor(seed uint64, told func(n uint64, r *rand.Rand) byte) *author {
 
 const filler = `GET /api/v1/orders/12345?expand=items HTTP/1.1\" 200 5316 \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"\tok\n`
 
-// write answers the text of record n.
+// write returns the text of record n.
 func (a *author) write(n uint64) string {
 	text := filler
 	if cut := a.rand.IntN(2 * len(filler)); cut < len(filler) {
@@ -180,7 +180,7 @@ type stream struct {
 const truncateAt = 64 << 20
 
 // step reads what has come out, and sends what the window has room for. It
-// answers whether there was anything to read or send.
+// returns whether there was anything to read or send.
 func (s *stream) step(send bool) (bool, error) {
 	came, err := s.read()
 	if err != nil {

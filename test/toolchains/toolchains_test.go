@@ -44,7 +44,7 @@ type row struct {
 	Allocator string // whose malloc, exported or not
 	Options   map[string]string
 	Refused   string                    // part of the message that refuses it; "" means that it runs
-	Build     func(t testing.TB) string // makes the file, if it is not committed; answers its path
+	Build     func(t testing.TB) string // makes the file, if it is not committed; returns its path
 }
 
 // rows are all ways, language by language.

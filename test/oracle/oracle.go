@@ -4,6 +4,7 @@ package oracle
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -54,7 +55,7 @@ func Current(time any, metadata map[string]any, body any) any {
 // Legacy is an event as up to Fluent Bit 2.0.
 func Legacy(time, body any) any { return []any{time, body} }
 
-// Pack encodes values one behind the other. It panics if it can't.
+// Pack encodes values one after the other. It panics if it can't.
 func Pack(vs ...any) []byte {
 	var out []byte
 	for _, v := range vs {
@@ -67,7 +68,7 @@ func Pack(vs ...any) []byte {
 	return out
 }
 
-// Unpack reads the events of a chunk. With an error it answers the events before
+// Unpack reads the events of a chunk. With an error it returns the events before
 // the one that it can't read.
 func Unpack(chunk []byte) ([]Event, error) {
 	var events []Event
@@ -85,7 +86,7 @@ func Unpack(chunk []byte) ([]Event, error) {
 		if err := Value(both[1], &e.Body); err != nil {
 			return events, fmt.Errorf("body of event %d: %w", len(events), err)
 		}
-		text, err := appendKeys(nil, both[1])
+		text, err := appendKeys(nil, orNull(both[1]))
 		if err != nil {
 			return events, fmt.Errorf("keys of event %d: %w", len(events), err)
 		}
@@ -102,41 +103,65 @@ func Value(b []byte, v *any) error {
 	return err
 }
 
+// Raw decodes one msgpack value into v, of which the parts that are codec.Raw stay
+// encoded; a nil becomes an empty one.
+func Raw(b []byte, v any) error { return codec.NewDecoderBytes(b, parts).Decode(v) }
+
 // pairs are the keys and values of a map, in turn.
 type pairs []codec.Raw
 
 // MapBySlice tells the codec to read maps into the type.
 func (pairs) MapBySlice() {}
 
+// ErrNotContainer is the error of Elements for a value that has none.
+var ErrNotContainer = errors.New("not an array or map")
+
+// Elements reads the elements of an array, or the keys and values of a map in turn, each
+// as it is encoded.
+func Elements(b []byte) (elements []codec.Raw, isMap bool, err error) {
+	switch first := b[0]; {
+	case first&0xf0 == 0x80, first == 0xde, first == 0xdf:
+		isMap = true
+		err = Raw(b, (*pairs)(&elements))
+	case first&0xf0 == 0x90, first == 0xdc, first == 0xdd:
+		err = Raw(b, &elements)
+	default:
+		err = ErrNotContainer
+	}
+	for i := range elements {
+		elements[i] = orNull(elements[i])
+	}
+	return elements, isMap, err
+}
+
+// orNull restores a nil, of which the codec leaves nothing.
+func orNull(v codec.Raw) codec.Raw {
+	if len(v) == 0 {
+		return codec.Raw{0xc0}
+	}
+	return v
+}
+
 // appendKeys writes the keys of a value's maps as {"key""key"{"key"}}.
 func appendKeys(text []byte, v codec.Raw) ([]byte, error) {
-	if len(v) == 0 {
-		return text, nil // how the codec reads nil
-	}
-	var err error
-	switch first := v[0]; {
-	case first&0xf0 == 0x80, first == 0xde, first == 0xdf: // map
-		var both pairs
-		if err := codec.NewDecoderBytes(v, parts).Decode(&both); err != nil {
-			return nil, err
-		}
+	elements, isMap, err := Elements(v)
+	switch {
+	case err == ErrNotContainer:
+		return text, nil
+	case isMap:
 		text = append(text, '{')
-		for i := 0; i+1 < len(both) && err == nil; i += 2 {
+		for i := 0; i+1 < len(elements) && err == nil; i += 2 {
 			var key any
-			if err := Value(both[i], &key); err != nil {
+			if err := Value(elements[i], &key); err != nil {
 				return nil, err
 			}
 			text = fmt.Appendf(text, "%q", key)
-			text, err = appendKeys(text, both[i+1])
+			text, err = appendKeys(text, elements[i+1])
 		}
 		text = append(text, '}')
-	case first&0xf0 == 0x90, first == 0xdc, first == 0xdd: // array
-		var all []codec.Raw
-		if err := codec.NewDecoderBytes(v, parts).Decode(&all); err != nil {
-			return nil, err
-		}
-		for i := 0; i < len(all) && err == nil; i++ {
-			text, err = appendKeys(text, all[i])
+	default:
+		for i := 0; i < len(elements) && err == nil; i++ {
+			text, err = appendKeys(text, elements[i])
 		}
 	}
 	return text, err

@@ -43,3 +43,31 @@ func TestKeysAreInOrder(t *testing.T) {
 		t.Errorf("keys = %s, want %s", events[0].Keys, want)
 	}
 }
+
+func TestElements(t *testing.T) {
+	for in, want := range map[string]struct {
+		elements []string
+		isMap    bool
+	}{
+		"\x92\xc0\x91\x01":                  {[]string{"\xc0", "\x91\x01"}, false},
+		"\xdc\x00\x01\xcd\x00\x05":          {[]string{"\xcd\x00\x05"}, false},
+		"\x82\xa1b\xc0\xa1b\x80":            {[]string{"\xa1b", "\xc0", "\xa1b", "\x80"}, true},
+		"\xdf\x00\x00\x00\x01\xc4\x01x\x02": {[]string{"\xc4\x01x", "\x02"}, true},
+	} {
+		got, isMap, err := Elements([]byte(in))
+		if err != nil || isMap != want.isMap || len(got) != len(want.elements) {
+			t.Errorf("%x: %x, %t, %v", in, got, isMap, err)
+			continue
+		}
+		for i := range got {
+			if string(got[i]) != want.elements[i] {
+				t.Errorf("%x: element %d is %x", in, i, got[i])
+			}
+		}
+	}
+	for _, in := range []string{"\x01", "\xc0", "\xa1x", "\xc4\x01x"} {
+		if _, _, err := Elements([]byte(in)); err != ErrNotContainer {
+			t.Errorf("%x: %v", in, err)
+		}
+	}
+}
