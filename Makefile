@@ -61,11 +61,12 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
 		$(GO) test -count=1 -short ./test/host
 
+GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
 lint: ## vet, staticcheck, gofmt, which package may import what, go.mod
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(DEPGUARD) ./...
-	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	$(GO) mod tidy -diff
 
 # All C but that of guests. Files that include what cgo exports need it generated.
@@ -89,7 +90,7 @@ lint-c: ## warnings of gcc, clang-format, clang-tidy
 
 format: ## formats all C and Go
 	$(CLANG_FORMAT) -i $(C_ALL)
-	gofmt -w .
+	gofmt -w $(GO_FILES)
 
 FUZZTIME ?= 30s
 fuzz: ## runs every fuzz target for FUZZTIME
