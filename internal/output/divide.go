@@ -2,6 +2,7 @@ package output
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
@@ -13,7 +14,14 @@ import (
 // tag. Fluent Bit's forward input takes messages of 6 MB (buffer_max_size).
 const maxGroupBytes = 1 << 20
 
-var errEventHeader = errors.New("the header of an event is not what it was")
+// maxMarkerBytes bounds what the markers of groups of records take in all: each tag has them
+// again, and how many tags there are, and how long markers are, is up to the records.
+const maxMarkerBytes = 64 << 20
+
+var (
+	errEventHeader = errors.New("the chunk can't be read: the header of an event is not what it was")
+	errMarkers     = fmt.Errorf("resource and scope of its records, repeated for each tag that emit_tag gives them, are more than %d bytes: let emit_tag use fewer values of the record, or set emit_metadata off", maxMarkerBytes)
+)
 
 // group is a row of events with one tag, in their order in the chunk.
 type group struct {
@@ -30,7 +38,7 @@ func divide(data []byte, tag string, template tagtemplate.Template, metadata opt
 	for rest := data; len(rest) > 0; {
 		event, next, err := chunk.Next(rest)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the chunk can't be read: %w", err)
 		}
 		if err := d.event(event); err != nil {
 			return nil, err
@@ -50,6 +58,7 @@ type divider struct {
 	all      []*group
 	open     map[string]*group // by tag
 	within   []byte            // the start marker that holds for the next records
+	markers  int               // bytes of start markers in all groups
 	name     []byte
 }
 
@@ -68,6 +77,9 @@ func (d *divider) event(ev chunk.Event) error {
 	if len(g.within) != len(d.within) || string(g.within) != string(d.within) {
 		g.leave()
 		if d.within != nil {
+			if d.markers += len(d.within); d.markers > maxMarkerBytes {
+				return errMarkers
+			}
 			g.within = d.within
 			g.events = append(g.events, d.within...)
 			g.count++

@@ -207,7 +207,7 @@ func (o *Output) transform(t transformer, p *parcel) {
 	}
 	groups, err := divide(data, p.tag, o.options.Tag, o.options.Metadata)
 	if err != nil {
-		p.err = errPermanent{fmt.Errorf("the chunk can't be read: %w", err)}
+		p.err = errPermanent{err}
 		return
 	}
 	p.groups = groups
