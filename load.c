@@ -44,12 +44,12 @@ static bool is_memory_limit(const char *s)
     if (*s == '\0' || strcmp(s, "off") == 0) {
         return true;
     }
-    if (digits == 0 || digits > 18) {
+    if (digits == 0 || digits > 19) {
         return false;
     }
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (strcmp(s + digits, units[i].suffix) == 0) {
-            return strtoll(s, NULL, 10) <= INT64_MAX >> units[i].shift;
+            return strtoull(s, NULL, 10) <= (uint64_t) INT64_MAX >> units[i].shift;
         }
     }
     return false;

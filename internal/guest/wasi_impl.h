@@ -99,7 +99,7 @@ static inline bool is_stream(const descriptor *d) { return d->kind <= STDERR; }
 // What counts against a guest's timeout is the CPU time of its thread, and what is said to
 // be waited. A call of the kernel that took so long has waited for a disk, or for another
 // machine: flbwt_wasi_waited has to follow one that may, with the time from before it.
-enum { WAITED_NS = 1000 * 1000 };
+enum { WAITED_NS = 50 * 1000 };
 
 uint64_t flbwt_wasi_now(void);
 void flbwt_wasi_waited(const call *c, uint64_t since);

@@ -35,6 +35,8 @@ func TestEnvironmentOfTheRuntime(t *testing.T) {
 		{"GOMEMLIMIT=" + strings.Repeat("9", 10_000), true},
 		{"GOMEMLIMIT=100MiB", false},
 		{"GOMEMLIMIT=100000000", false},
+		{"GOMEMLIMIT=9223372036854775807", false},
+		{"GOMEMLIMIT=9223372036854775808", true},
 		{"GOMEMLIMIT=off", false},
 		{"GOMEMLIMIT=", false},
 		{"GODEBUG=fips140=bogus", true},
