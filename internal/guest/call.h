@@ -106,13 +106,13 @@ typedef struct {
 // flbwt_call_take may follow. Any other outcome but FLBWT_TRAPPED and
 // FLBWT_TIMED_OUT leaves the guest usable. flbwt_call_leave has to follow then: it
 // gives the memory of the record back; false means that the guest has trapped.
-enum flbwt_outcome flbwt_call_enter(flbwt_call *call, const uint8_t *tag, uint32_t tag_len,
+enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t tag_len,
                                     const uint8_t *in, uint32_t in_len, uint32_t sec,
                                     uint32_t nsec);
-bool flbwt_call_leave(flbwt_call *call);
+bool flbwt_call_leave(flbwt_call *x);
 
 // flbwt_call_take copies the reply to reply, over what is in it.
-enum flbwt_outcome flbwt_call_take(const flbwt_call *call, uint32_t in_len, flbwt_buffer *reply);
+enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_buffer *reply);
 
 // flbwt_reserve makes room for that many bytes more. False: there is no memory.
 bool flbwt_reserve(flbwt_buffer *buffer, size_t more);

@@ -54,8 +54,8 @@ bool flbwt_helper_next(flbwt_helper *h)
     }
 }
 
-void flbwt_helper_begin(flbwt_helper *h, const uint8_t *tag, uint32_t tag_len,
-                        const uint8_t *data, size_t size)
+void flbwt_helper_begin(flbwt_helper *h, const uint8_t *tag, uint32_t tag_len, const uint8_t *data,
+                        size_t size)
 {
     h->tag = tag;
     h->tag_len = tag_len;

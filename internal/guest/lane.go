@@ -58,9 +58,11 @@ func (l *Lane) Close() {
 	l.c = nil
 }
 
-// Attach has the lane use an instance, or none.
+// Attach has the lane use an instance, or none. It is not ready then: C, which asks for nothing
+// else, must find an instance also after a panic that has kept SetReady from being called.
 func (l *Lane) Attach(in *Instance) {
 	l.in = in
+	l.c.ready = false
 	l.c.guest = nil
 	if in != nil {
 		l.c.guest = in.c

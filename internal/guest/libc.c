@@ -111,15 +111,9 @@ static bool put(call *c, uint64_t at, const void *value, uint64_t n)
 // Where C leaves overlapping operands undefined, they are moved: nothing else is
 // safe for the host.
 
-static void do_malloc(call *c)
-{
-    answer(c, flbwt_heap_alloc(c->guest, param(c, 0)));
-}
+static void do_malloc(call *c) { answer(c, flbwt_heap_alloc(c->guest, param(c, 0))); }
 
-static void do_free(call *c)
-{
-    flbwt_heap_free(c->guest, param(c, 0));
-}
+static void do_free(call *c) { flbwt_heap_free(c->guest, param(c, 0)); }
 
 static void do_calloc(call *c)
 {
@@ -287,15 +281,9 @@ static void do_strncat(call *c)
     }
 }
 
-static int lower(int c)
-{
-    return c >= 'A' && c <= 'Z' ? c + 32 : c;
-}
+static int lower(int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
 
-static int same(int c)
-{
-    return c;
-}
+static int same(int c) { return c; }
 
 // compare answers how two strings differ in their first n bytes.
 static inline void compare(call *c, uint64_t n, int (*fold)(int))
@@ -452,21 +440,18 @@ static void do_strstr(call *c)
 
 // ---- Characters, in C's own locale ----------------------------------------------
 
-static bool between(int c, int least, int most)
-{
-    return c >= least && c <= most;
-}
+static bool between(int c, int least, int most) { return c >= least && c <= most; }
 
 static bool digit(int c) { return between(c, '0', '9'); }
 static bool alpha(int c) { return between(c, 'A', 'Z') || between(c, 'a', 'z'); }
 static bool graph(int c) { return between(c, '!', '~'); }
 static bool space(int c) { return c == ' ' || between(c, '\t', '\r'); }
 
-#define CHARACTER(name, result)              \
-    static void do_##name(call *call)        \
-    {                                        \
-        int c = call->v[0].i32;              \
-        answer(call, (uint32_t) (result));   \
+#define CHARACTER(name, result) \
+    static void do_##name(call *call) \
+    { \
+        int c = call->v[0].i32; \
+        answer(call, (uint32_t) (result)); \
     }
 
 CHARACTER(isupper, between(c, 'A', 'Z'))
@@ -489,10 +474,7 @@ CHARACTER(toupper, between(c, 'a', 'z') ? c - 32 : c)
 // The decimal point is C's, whatever locale the process has.
 static locale_t c_locale;
 
-static void make_c_locale(void)
-{
-    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
-}
+static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t) 0); }
 
 static locale_t c_locale_once(void)
 {
@@ -677,10 +659,7 @@ typedef struct {
     char kind;
 } specification;
 
-static bool flagged(const specification *s, char flag)
-{
-    return strchr(s->flags, flag) != NULL;
-}
+static bool flagged(const specification *s, char flag) { return strchr(s->flags, flag) != NULL; }
 
 static bool padded(printer *p, const specification *s, const void *from, uint64_t n)
 {
@@ -784,8 +763,7 @@ static bool text(printer *p, const specification *s)
         return padded(p, s, "(null)", s->precision >= 0 && s->precision < 6 ? s->precision : 6);
     }
     // The precision is not bounded: no more than memory has can be printed.
-    from = s->precision < 0 ? string(p->c, at, &n)
-                            : prefix(p->c, at, (uint64_t) s->precision, &n);
+    from = s->precision < 0 ? string(p->c, at, &n) : prefix(p->c, at, (uint64_t) s->precision, &n);
     return from != NULL && padded(p, s, from, n);
 }
 
@@ -810,10 +788,17 @@ static bool count(printer *p, const specification *s)
         return false;
     }
     switch (s->length) {
-    case CHAR: n = 1; break;
-    case SHORT: n = 2; break;
-    case LONG_LONG: n = 8; break;
-    default: n = 4;
+    case CHAR:
+        n = 1;
+        break;
+    case SHORT:
+        n = 2;
+        break;
+    case LONG_LONG:
+        n = 8;
+        break;
+    default:
+        n = 4;
     }
     return put(p->c, to, &total, n);
 }
@@ -866,13 +851,23 @@ static bool specify(printer *p, const uint8_t *format, uint64_t len, uint64_t *i
     }
     for (; *i < len; ++*i) {
         switch (format[*i]) {
-        case 'h': s->length = s->length == SHORT ? CHAR : SHORT; continue;
-        case 'l': s->length = s->length == LONG ? LONG_LONG : LONG; continue;
+        case 'h':
+            s->length = s->length == SHORT ? CHAR : SHORT;
+            continue;
+        case 'l':
+            s->length = s->length == LONG ? LONG_LONG : LONG;
+            continue;
         case 'j':
-        case 'q': s->length = LONG_LONG; continue;
+        case 'q':
+            s->length = LONG_LONG;
+            continue;
         case 'z':
-        case 't': s->length = INT; continue;
-        case 'L': s->length = LONG_DOUBLE; continue;
+        case 't':
+            s->length = INT;
+            continue;
+        case 'L':
+            s->length = LONG_DOUBLE;
+            continue;
         }
         s->kind = (char) format[(*i)++];
         break;
@@ -906,10 +901,22 @@ static bool print(printer *p, uint32_t format_at)
             return false;
         }
         switch (s.kind) {
-        case 'd': case 'i': case 'u': case 'o': case 'x': case 'X':
+        case 'd':
+        case 'i':
+        case 'u':
+        case 'o':
+        case 'x':
+        case 'X':
             ok = integer(p, &s);
             break;
-        case 'a': case 'A': case 'e': case 'E': case 'f': case 'F': case 'g': case 'G':
+        case 'a':
+        case 'A':
+        case 'e':
+        case 'E':
+        case 'f':
+        case 'F':
+        case 'g':
+        case 'G':
             ok = real(p, &s);
             break;
         case 'c':
@@ -1027,6 +1034,7 @@ static void do_clock_gettime(call *c)
 
 // Name, types, what it does. The first part is WAMR's table, with its types; the
 // second is what else compilers and programs expect beside it.
+// clang-format off
 #define FUNCTIONS(X)                                                                            \
     X(printf, "ii:i", do_printf) X(sprintf, "iii:i", do_sprintf)                                \
     X(snprintf, "iiii:i", do_snprintf) X(vprintf, "ii:i", do_printf)                            \
@@ -1059,9 +1067,10 @@ static void do_clock_gettime(call *c)
     X(strcasecmp, "ii:i", do_strcasecmp) X(stpcpy, "ii:i", do_stpcpy)                           \
     X(bcmp, "iii:i", do_memcmp) X(islower, "i:i", do_islower) X(isblank, "i:i", do_isblank)     \
     X(ispunct, "i:i", do_ispunct) X(iscntrl, "i:i", do_iscntrl)
+// clang-format on
 
 #define DEFINE(name, types, act) HOST_FUNCTION(host_##name, #name, act)
-#define ENTRY(name, types, act) {"env", #name, types, host_##name},
+#define ENTRY(name, types, act)  {"env", #name, types, host_##name},
 
 FUNCTIONS(DEFINE)
 

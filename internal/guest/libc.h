@@ -12,7 +12,7 @@
 // Memory may have moved then. flbwt_heap_realloc answers 0 for an address that is
 // none of a block, and flbwt_heap_free ignores it.
 uint32_t flbwt_heap_alloc(flbwt_guest *guest, uint64_t n);
-uint32_t flbwt_heap_realloc(flbwt_guest *guest, uint32_t at, uint64_t n);
+uint32_t flbwt_heap_realloc(flbwt_guest *guest, uint32_t old, uint64_t n);
 void flbwt_heap_free(flbwt_guest *guest, uint32_t at);
 
 #endif

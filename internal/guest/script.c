@@ -11,10 +11,7 @@ enum {
     REPLACEMENT = 0xfffd,        // for what is no character
 };
 
-static uint32_t unit(const uint8_t *p)
-{
-    return (uint32_t) (p[0] | p[1] << 8);
-}
+static uint32_t unit(const uint8_t *p) { return (uint32_t) (p[0] | p[1] << 8); }
 
 // put_character writes UTF-8, and control characters as \xNN: the message of a trap is one
 // line.

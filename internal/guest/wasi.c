@@ -7,19 +7,68 @@
 #include <unistd.h>
 
 static const uint8_t errnos[] = {
-    [E2BIG] = 1, [EACCES] = E_ACCES, [EADDRINUSE] = 3, [EADDRNOTAVAIL] = 4, [EAFNOSUPPORT] = 5,
-    [EAGAIN] = 6, [EALREADY] = 7, [EBADF] = E_BADF, [EBADMSG] = 9, [EBUSY] = 10,
-    [ECANCELED] = 11, [ECHILD] = 12, [EDEADLK] = 16, [EDOM] = 18, [EDQUOT] = 19, [EEXIST] = 20,
-    [EFAULT] = E_FAULT, [EFBIG] = 22, [EIDRM] = 24, [EILSEQ] = 25, [EINPROGRESS] = 26,
-    [EINTR] = 27, [EINVAL] = E_INVAL, [EIO] = E_IO, [EISDIR] = 31, [ELOOP] = E_LOOP,
-    [EMFILE] = E_MFILE, [EMLINK] = 34, [EMSGSIZE] = 35, [EMULTIHOP] = 36,
-    [ENAMETOOLONG] = E_NAMETOOLONG, [ENFILE] = 41, [ENOBUFS] = 42, [ENODEV] = 43, [ENOENT] = 44,
-    [ENOEXEC] = 45, [ENOLCK] = 46, [ENOLINK] = 47, [ENOMEM] = E_NOMEM, [ENOMSG] = 49,
-    [ENOSPC] = 51, [ENOSYS] = 52, [ENOTDIR] = E_NOTDIR, [ENOTEMPTY] = 55, [ENOTRECOVERABLE] = 56,
-    [ENOTSOCK] = E_NOTSOCK, [EOPNOTSUPP] = E_NOTSUP, [ENOTTY] = 59, [ENXIO] = 60,
-    [EOVERFLOW] = 61, [EOWNERDEAD] = 62, [EPERM] = E_PERM, [EPIPE] = 64, [EPROTO] = 65,
-    [ERANGE] = 68, [EROFS] = 69, [ESPIPE] = E_SPIPE, [ESRCH] = 71, [ESTALE] = 72,
-    [ETIMEDOUT] = 73, [ETXTBSY] = 74, [EXDEV] = 75,
+    [E2BIG] = 1,
+    [EACCES] = E_ACCES,
+    [EADDRINUSE] = 3,
+    [EADDRNOTAVAIL] = 4,
+    [EAFNOSUPPORT] = 5,
+    [EAGAIN] = 6,
+    [EALREADY] = 7,
+    [EBADF] = E_BADF,
+    [EBADMSG] = 9,
+    [EBUSY] = 10,
+    [ECANCELED] = 11,
+    [ECHILD] = 12,
+    [EDEADLK] = 16,
+    [EDOM] = 18,
+    [EDQUOT] = 19,
+    [EEXIST] = 20,
+    [EFAULT] = E_FAULT,
+    [EFBIG] = 22,
+    [EIDRM] = 24,
+    [EILSEQ] = 25,
+    [EINPROGRESS] = 26,
+    [EINTR] = 27,
+    [EINVAL] = E_INVAL,
+    [EIO] = E_IO,
+    [EISDIR] = 31,
+    [ELOOP] = E_LOOP,
+    [EMFILE] = E_MFILE,
+    [EMLINK] = 34,
+    [EMSGSIZE] = 35,
+    [EMULTIHOP] = 36,
+    [ENAMETOOLONG] = E_NAMETOOLONG,
+    [ENFILE] = 41,
+    [ENOBUFS] = 42,
+    [ENODEV] = 43,
+    [ENOENT] = 44,
+    [ENOEXEC] = 45,
+    [ENOLCK] = 46,
+    [ENOLINK] = 47,
+    [ENOMEM] = E_NOMEM,
+    [ENOMSG] = 49,
+    [ENOSPC] = 51,
+    [ENOSYS] = 52,
+    [ENOTDIR] = E_NOTDIR,
+    [ENOTEMPTY] = 55,
+    [ENOTRECOVERABLE] = 56,
+    [ENOTSOCK] = E_NOTSOCK,
+    [EOPNOTSUPP] = E_NOTSUP,
+    [ENOTTY] = 59,
+    [ENXIO] = 60,
+    [EOVERFLOW] = 61,
+    [EOWNERDEAD] = 62,
+    [EPERM] = E_PERM,
+    [EPIPE] = 64,
+    [EPROTO] = 65,
+    [ERANGE] = 68,
+    [EROFS] = 69,
+    [ESPIPE] = E_SPIPE,
+    [ESRCH] = 71,
+    [ESTALE] = 72,
+    [ETIMEDOUT] = 73,
+    [ETXTBSY] = 74,
+    [EXDEV] = 75,
 };
 
 uint32_t flbwt_wasi_errno(int error)
@@ -378,10 +427,10 @@ static uint32_t wait_for(call *c, const subscription_layout *layout)
     return give32(c, 3, written);
 }
 
-static uint32_t do_poll_oneoff(call *c) { return wait_for(c, &(subscription_layout){48, 16}); }
+static uint32_t do_poll_oneoff(call *c) { return wait_for(c, &(subscription_layout) {48, 16}); }
 static uint32_t do_old_poll_oneoff(call *c)
 {
-    return wait_for(c, &(subscription_layout){OLD_SUBSCRIPTION_BYTES, 24});
+    return wait_for(c, &(subscription_layout) {OLD_SUBSCRIPTION_BYTES, 24});
 }
 
 // ---- The rest -------------------------------------------------------------------
@@ -399,15 +448,13 @@ static uint32_t do_sched_yield(call *c)
 }
 
 // No descriptor is a socket.
-static uint32_t do_sock(call *c)
-{
-    return open_one(c, param(c, 0)) == NULL ? E_BADF : E_NOTSOCK;
-}
+static uint32_t do_sock(call *c) { return open_one(c, param(c, 0)) == NULL ? E_BADF : E_NOTSOCK; }
 
 static void do_proc_exit(call *c) { flbwt_exit(c, (int32_t) param(c, 0)); }
 
 // Name and types of what the two versions have in common. Of FILES whole calls may wait in
 // the kernel; BOTH don't, or say themselves what they have waited.
+// clang-format off
 #define BOTH(X)                                                                 \
     X(args_get, "ii:i", do_args_get)                                            \
     X(args_sizes_get, "ii:i", do_args_sizes_get)                                \
@@ -466,21 +513,23 @@ static void do_proc_exit(call *c) { flbwt_exit(c, (int32_t) param(c, 0)); }
     X(fd_filestat_get, "ii:i", flbwt_wasi_old_fd_filestat_get)                  \
     X(path_filestat_get, "iiiii:i", flbwt_wasi_old_path_filestat_get)
 
-#define DEFINE(prefix, its_name, act)                                           \
-    static inline void prefix##act_##its_name(call *c) { answer(c, act(c)); }   \
+// clang-format on
+
+#define DEFINE(prefix, its_name, act) \
+    static inline void prefix##act_##its_name(call *c) { answer(c, act(c)); } \
     HOST_FUNCTION(prefix##its_name, #its_name, prefix##act_##its_name)
-#define DEFINE_WAITING(prefix, its_name, act)                                   \
-    static uint32_t prefix##wait_##its_name(call *c)                            \
-    {                                                                           \
-        uint64_t since = flbwt_wasi_now();                                      \
-        uint32_t error = act(c);                                                \
-                                                                                \
-        flbwt_wasi_waited(c, since);                                            \
-        return error;                                                           \
-    }                                                                           \
+#define DEFINE_WAITING(prefix, its_name, act) \
+    static uint32_t prefix##wait_##its_name(call *c) \
+    { \
+        uint64_t since = flbwt_wasi_now(); \
+        uint32_t error = act(c); \
+\
+        flbwt_wasi_waited(c, since); \
+        return error; \
+    } \
     DEFINE(prefix, its_name, prefix##wait_##its_name)
-#define DEFINE_NEW(its_name, types, act) DEFINE(host_, its_name, act)
-#define DEFINE_OLD(its_name, types, act) DEFINE(old_, its_name, act)
+#define DEFINE_NEW(its_name, types, act)       DEFINE(host_, its_name, act)
+#define DEFINE_OLD(its_name, types, act)       DEFINE(old_, its_name, act)
 #define DEFINE_NEW_FILES(its_name, types, act) DEFINE_WAITING(host_, its_name, act)
 #define DEFINE_OLD_FILES(its_name, types, act) DEFINE_WAITING(old_, its_name, act)
 
@@ -492,23 +541,17 @@ NEW_FILES(DEFINE_NEW_FILES)
 OLD_FILES(DEFINE_OLD_FILES)
 HOST_FUNCTION(host_proc_exit, "proc_exit", do_proc_exit)
 
-#define PREVIEW1 "wasi_snapshot_preview1"
-#define UNSTABLE "wasi_unstable"
-#define ENTRY_NEW(its_name, types, act) {PREVIEW1, #its_name, types, host_##its_name},
+#define PREVIEW1                         "wasi_snapshot_preview1"
+#define UNSTABLE                         "wasi_unstable"
+#define ENTRY_NEW(its_name, types, act)  {PREVIEW1, #its_name, types, host_##its_name},
 #define ENTRY_BOTH(its_name, types, act) {UNSTABLE, #its_name, types, host_##its_name},
-#define ENTRY_OLD(its_name, types, act) {UNSTABLE, #its_name, types, old_##its_name},
+#define ENTRY_OLD(its_name, types, act)  {UNSTABLE, #its_name, types, old_##its_name},
 
 static const flbwt_import table[] = {
-    BOTH(ENTRY_NEW)
-    FILES(ENTRY_NEW)
-    NEW(ENTRY_NEW)
-    NEW_FILES(ENTRY_NEW)
-    {PREVIEW1, "proc_exit", "i:", host_proc_exit},
-    BOTH(ENTRY_BOTH)
-    FILES(ENTRY_BOTH)
-    OLD(ENTRY_OLD)
-    OLD_FILES(ENTRY_OLD)
-    {UNSTABLE, "proc_exit", "i:", host_proc_exit},
+    BOTH(ENTRY_NEW) FILES(ENTRY_NEW) NEW(ENTRY_NEW)
+        NEW_FILES(ENTRY_NEW) {PREVIEW1, "proc_exit", "i:", host_proc_exit},
+    BOTH(ENTRY_BOTH) FILES(ENTRY_BOTH) OLD(ENTRY_OLD)
+        OLD_FILES(ENTRY_OLD) {UNSTABLE, "proc_exit", "i:", host_proc_exit},
 };
 
 const flbwt_import *const flbwt_wasi_imports = table;

@@ -14,13 +14,20 @@ enum { UNKNOWN_TYPE = 0, DIRECTORY_TYPE = 3, REGULAR_TYPE = 4 };
 static uint8_t type_of(mode_t mode)
 {
     switch (mode & S_IFMT) {
-    case S_IFBLK: return 1;
-    case S_IFCHR: return 2;
-    case S_IFDIR: return DIRECTORY_TYPE;
-    case S_IFREG: return REGULAR_TYPE;
-    case S_IFSOCK: return 6;
-    case S_IFLNK: return 7;
-    default: return UNKNOWN_TYPE;
+    case S_IFBLK:
+        return 1;
+    case S_IFCHR:
+        return 2;
+    case S_IFDIR:
+        return DIRECTORY_TYPE;
+    case S_IFREG:
+        return REGULAR_TYPE;
+    case S_IFSOCK:
+        return 6;
+    case S_IFLNK:
+        return 7;
+    default:
+        return UNKNOWN_TYPE;
     }
 }
 
@@ -221,12 +228,12 @@ static uint32_t seek(call *c, const int whences[3])
 
 uint32_t flbwt_wasi_fd_seek(call *c)
 {
-    return seek(c, (const int[]){SEEK_SET, SEEK_CUR, SEEK_END});
+    return seek(c, (const int[]) {SEEK_SET, SEEK_CUR, SEEK_END});
 }
 
 uint32_t flbwt_wasi_old_fd_seek(call *c)
 {
-    return seek(c, (const int[]){SEEK_CUR, SEEK_END, SEEK_SET});
+    return seek(c, (const int[]) {SEEK_CUR, SEEK_END, SEEK_SET});
 }
 
 uint32_t flbwt_wasi_fd_tell(call *c)
@@ -347,9 +354,14 @@ uint32_t flbwt_wasi_times(call *c, int i, struct timespec times[2])
         times[k].tv_sec = (time_t) (ns / 1000000000u);
         times[k].tv_nsec = (long) (ns % 1000000000u);
         switch (flags & 3) {
-        case 0: times[k].tv_nsec = UTIME_OMIT; break;
-        case 2: times[k].tv_nsec = UTIME_NOW; break;
-        case 3: return E_INVAL;
+        case 0:
+            times[k].tv_nsec = UTIME_OMIT;
+            break;
+        case 2:
+            times[k].tv_nsec = UTIME_NOW;
+            break;
+        case 3:
+            return E_INVAL;
         }
     }
     return OK;
@@ -393,7 +405,7 @@ static uint32_t get_buffers(call *c, buffers *list, int i)
 {
     uint64_t total = 0;
 
-    *list = (buffers){param(c, 1), param(c, 2)};
+    *list = (buffers) {param(c, 1), param(c, 2)};
     if (list->count > FLBWT_WASI_BUFFERS) {
         return E_INVAL;
     }
@@ -485,9 +497,12 @@ uint32_t flbwt_wasi_fd_read(call *c)
         return error != OK ? error : E_BADF;
     }
     switch (d->kind) {
-    case STDIN: return give32(c, 3, 0); // it is at its end
-    case REGULAR: return transfer(c, d, &list, -1, read_part, 3);
-    default: return E_BADF;
+    case STDIN:
+        return give32(c, 3, 0); // it is at its end
+    case REGULAR:
+        return transfer(c, d, &list, -1, read_part, 3);
+    default:
+        return E_BADF;
     }
 }
 
@@ -634,4 +649,3 @@ uint32_t flbwt_wasi_fd_readdir(call *c)
     }
     return give32(c, 4, used);
 }
-

@@ -449,4 +449,3 @@ uint32_t flbwt_wasi_path_open(call *c)
     w->table[slot] = d;
     return give32(c, 8, (uint32_t) slot);
 }
-

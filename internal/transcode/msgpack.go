@@ -1,7 +1,6 @@
 package transcode
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -58,7 +57,7 @@ func AppendMsgpackOf(dst, json []byte, maxDepth int, originals *Originals) (out 
 	if c, _ := peek(json, 0); c == 0 {
 		return dst, 0, ErrEmpty
 	}
-	p := parser{originals: originals}
+	p := parser{originals: originals, key: isKey}
 	out, n, err = p.parseValue(dst, json, 0, maxDepth)
 	if err != nil {
 		return dst, 0, err
@@ -69,7 +68,7 @@ func AppendMsgpackOf(dst, json []byte, maxDepth int, originals *Originals) (out 
 // parser holds what the parse functions look up.
 type parser struct {
 	originals *Originals // nil for none
-	key       []byte     // of the member that is being read, as MessagePack
+	key       int32      // number of the key of the member that is being read
 }
 
 // The parse functions take the input s and the index i in it where to start,
@@ -171,8 +170,8 @@ func (p *parser) parseObject(dst, s []byte, i, depth int) (out []byte, next int,
 			dst, i, err = p.parseValue(dst, s, i+1, depth-1)
 		} else {
 			outer := p.key
-			p.key = bytes.Clone(dst[key:])
-			dst = p.originals.replace(dst, key, nil)
+			p.key = p.originals.numberOf(dst[key:])
+			dst = p.originals.replace(dst, key, isKey)
 			dst, i, err = p.parseValue(dst, s, i+1, depth-1)
 			p.key = outer
 		}

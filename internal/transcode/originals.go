@@ -1,8 +1,8 @@
 package transcode
 
 import (
-	"bytes"
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
@@ -14,11 +14,26 @@ import (
 // it in the place of what the JSON says. The zero value holds none. It is not safe for
 // concurrent use.
 type Originals struct {
-	parts  []part
-	places map[string][]int32 // parts by placeOf, in the order of the record
-	text   []byte             // scratch
-	kinds  uint32             // a bit for each mp.Kind that a lossy part is read as
+	parts      []part
+	keys       map[string]int32  // numbers of keys that parts stand under, as their JSON is read
+	places     map[place][]int32 // parts, in the order of the record
+	json, text []byte            // scratch
+	kinds      uint32            // a bit for each mp.Kind that a lossy part is read as
 }
+
+// place is what a part is found by: the key that it stands under, and what its JSON is read as.
+// The key is a number, for it may be long, and stand over any number of parts.
+type place struct {
+	key   int32
+	value string
+}
+
+// What takes the place of a key's number.
+const (
+	isKey      int32 = -1 - iota // the part is a key itself, or no key is above it
+	anyKey                       // the place is that of a part under any key
+	unknownKey                   // no part stands under that key
+)
 
 // part is a lossy part, or another one that may be read the same.
 type part struct {
@@ -29,13 +44,17 @@ type part struct {
 // maxParts bounds what is kept of a record. Of one with more, nothing is.
 const maxParts = 4096
 
+// keepBytes bounds the scratch that is kept for the next record.
+const keepBytes = 1 << 20
+
 // Find takes the originals of the record v, which AppendJSON has taken, in place of those of the
 // last one. They alias v.
 func (o *Originals) Find(v []byte) {
 	o.parts = o.parts[:0]
-	if len(o.places) > maxParts/16 { // few records are like that
-		o.parts, o.places = nil, nil
+	if len(o.keys)+len(o.places) > maxParts/16 || cap(o.json)+cap(o.text) > keepBytes { // few records are like that
+		*o = Originals{}
 	}
+	clear(o.keys)
 	clear(o.places)
 	o.kinds = 0
 	o.walk(v, nil, false, (*Originals).noteKind)
@@ -50,36 +69,69 @@ func (o *Originals) Find(v []byte) {
 // Empty says whether the JSON of the record is all there is to it.
 func (o *Originals) Empty() bool { return len(o.parts) == 0 }
 
-// walk calls visit for each scalar of the value at v, and returns what follows the value. key is
-// that of the member that the scalar stands in, at some depth; nil if it is a key itself.
-func (o *Originals) walk(v, key []byte, isKey bool, visit func(o *Originals, h mp.Head, scalar, contents, key []byte)) (rest []byte) {
+// member is one that scalars stand in.
+type member struct {
+	key    []byte
+	number int32 // of the key; unknownKey until a part needs it
+}
+
+// walk calls visit for each scalar of the value at v, and returns what follows the value. in is
+// the member that the scalar stands in, at some depth; nil if it is a key itself.
+func (o *Originals) walk(v []byte, in *member, inKey bool, visit func(o *Originals, h mp.Head, scalar, contents []byte, in *member)) (rest []byte) {
 	h, rest, err := mp.ReadHead(v)
 	if err != nil {
 		return nil // AppendJSON would have refused it
 	}
 	switch h.Kind {
 	case mp.Map, mp.Array:
-		if isKey { // a string from here on: what is in it has no place of its own
+		if inKey { // a string from here on: what is in it has no place of its own
 			rest, _ = mp.Skip(v, MaxDepth)
 			return rest
 		}
+		if h.Kind == mp.Map {
+			in = new(member)
+		}
 		for ; h.Arg > 0 && len(rest) > 0; h.Arg-- {
 			if h.Kind == mp.Map {
-				key = rest
+				key := rest
 				rest = o.walk(rest, nil, true, visit)
-				key = key[:len(key)-len(rest)]
+				*in = member{key[:len(key)-len(rest)], unknownKey}
 			}
-			rest = o.walk(rest, key, false, visit)
+			rest = o.walk(rest, in, false, visit)
 		}
 		return rest
 	case mp.Str, mp.Bin, mp.Ext:
 		contents := rest[:h.Arg]
 		rest = rest[h.Arg:]
-		visit(o, h, v[:len(v)-len(rest)], contents, key)
+		visit(o, h, v[:len(v)-len(rest)], contents, in)
 	default:
-		visit(o, h, v[:len(v)-len(rest)], nil, key)
+		visit(o, h, v[:len(v)-len(rest)], nil, in)
 	}
 	return rest
+}
+
+// number answers the number of a member's key.
+func (o *Originals) number(m *member) int32 {
+	if m.number != unknownKey {
+		return m.number
+	}
+	text := o.asRead(m.key, appendKey)
+	if m.number = o.numberOf(text); m.number == unknownKey {
+		if o.keys == nil {
+			o.keys = make(map[string]int32)
+		}
+		m.number = int32(len(o.keys))
+		o.keys[string(text)] = m.number
+	}
+	return m.number
+}
+
+// numberOf answers the number of a key that has been read.
+func (o *Originals) numberOf(key []byte) int32 {
+	if n, ok := o.keys[string(key)]; ok {
+		return n
+	}
+	return unknownKey
 }
 
 // readAs is what the JSON of a scalar is read as; lossy says whether that is another value.
@@ -103,7 +155,7 @@ func readAs(h mp.Head, contents []byte) (kind mp.Kind, lossy bool) {
 	return h.Kind, false
 }
 
-func (o *Originals) noteKind(h mp.Head, _, contents, _ []byte) {
+func (o *Originals) noteKind(h mp.Head, _, contents []byte, _ *member) {
 	if kind, lossy := readAs(h, contents); lossy {
 		o.kinds |= 1 << kind
 	}
@@ -125,65 +177,55 @@ func hasReplacement(s []byte) bool {
 
 // add notes a part of the record under what its JSON is read as, with the key that it stands
 // under.
-func (o *Originals) add(h mp.Head, scalar, contents, key []byte) {
+func (o *Originals) add(h mp.Head, scalar, contents []byte, in *member) {
 	kind, _ := readAs(h, contents)
 	if o.kinds&(1<<kind) == 0 || len(o.parts) > maxParts {
 		return
 	}
 	if o.places == nil {
-		o.places = make(map[string][]int32)
+		o.places = make(map[place][]int32)
 	}
 	n := int32(len(o.parts))
 	o.parts = append(o.parts, part{msgpack: scalar})
-	place := func(key, value []byte) {
-		o.text = placeOf(o.text[:0], key, value)
-		o.places[string(o.text)] = append(o.places[string(o.text)], n)
+	key, appendJSON := isKey, appendKey
+	if in != nil {
+		key, appendJSON = o.number(in), appendValue
 	}
-	if key == nil {
-		place(nil, asRead(scalar, appendKey))
-		return
-	}
-	value := asRead(scalar, appendValue)
-	place(asRead(key, appendKey), value)
+	p := place{key, string(o.asRead(scalar, appendJSON))}
+	o.places[p] = append(o.places[p], n)
 	// A guest may give a member another name. What has U+FFFD in it is nothing else's by chance.
-	if kind == mp.Str && bytes.Contains(value, replacement) {
-		place(anyKey, value)
+	if key != isKey && kind == mp.Str && strings.Contains(p.value, replacement) {
+		p.key = anyKey
+		o.places[p] = append(o.places[p], n)
 	}
 }
 
-// asRead is what is read of the JSON of v, which has some.
-func asRead(v []byte, appendJSON func(dst, v []byte, depth int) (out, rest []byte, err error)) []byte {
-	json, _, err := appendJSON(nil, v, MaxDepth)
-	if err == nil {
-		json, _, err = AppendMsgpack(nil, json, MaxDepth)
+const replacement = string(utf8.RuneError)
+
+// asRead is what is read of the JSON of v, which has some, valid until the next call.
+func (o *Originals) asRead(v []byte, appendJSON func(dst, v []byte, depth int) (out, rest []byte, err error)) []byte {
+	var err error
+	if o.json, _, err = appendJSON(o.json[:0], v, MaxDepth); err == nil {
+		o.text, _, err = AppendMsgpack(o.text[:0], o.json, MaxDepth)
 	}
 	if err != nil {
-		return []byte{anyKey[0]} // nothing is read so
+		return []byte{0xc1} // what nothing is read as
 	}
-	return json
+	return o.text
 }
 
-// replacement is U+FFFD.
-var replacement = utf8.AppendRune(nil, utf8.RuneError)
-
-// anyKey stands for the key of a member, which no MessagePack string is.
-var anyKey = []byte{0xc1}
-
-// placeOf appends what a part is found by: a key, which is a MessagePack value, or nothing for
-// a key itself, and what is read there.
-func placeOf(dst, key, value []byte) []byte { return append(append(dst, key...), value...) }
-
-// replace puts the original of what was read to dst[start:] in its place, if there is one.
-func (o *Originals) replace(dst []byte, start int, key []byte) []byte {
-	if o == nil || len(o.parts) == 0 {
+// replace puts the original of what was read to dst[start:] in its place, if there is one. key
+// is the number of the key that it stands under.
+func (o *Originals) replace(dst []byte, start int, key int32) []byte {
+	if len(o.parts) == 0 {
 		return dst
 	}
-	value := dst[start:]
-	o.text = placeOf(o.text[:0], key, value)
-	list := o.places[string(o.text)]
-	if list == nil && key != nil {
-		o.text = placeOf(o.text[:0], anyKey, value)
-		list = o.places[string(o.text)]
+	var list []int32
+	if key != unknownKey {
+		list = o.places[place{key, string(dst[start:])}]
+	}
+	if list == nil && key != isKey {
+		list = o.places[place{anyKey, string(dst[start:])}]
 	}
 	if list == nil {
 		return dst

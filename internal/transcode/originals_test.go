@@ -1,6 +1,11 @@
 package transcode
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,7 +36,6 @@ func same(json string) string { return json }
 // What JSON can't hold is what it was after a guest has returned it, wherever that puts it.
 func TestOriginals(t *testing.T) {
 	replace := func(json string) func(string) string { return func(string) string { return json } }
-	replacement := string(replacement)
 	for _, test := range []struct {
 		name, record string
 		change       func(string) string
@@ -77,6 +81,38 @@ func TestManyOriginals(t *testing.T) {
 	o.Find([]byte("\x81\xa1a\xa1\xe1"))
 	if o.Empty() {
 		t.Error("nothing is kept of the next record")
+	}
+}
+
+// What is kept of a record, and the time that a reply takes, grow with their bytes, not with the
+// length of a key times the number of values under it.
+func TestOriginalsUnderLongKey(t *testing.T) {
+	key := strings.Repeat("k", 1<<20)
+	record := mp.AppendStringHeader([]byte{0x81}, len(key))
+	record = mp.AppendArrayHeader(append(record, key...), maxParts)
+	for i := range maxParts {
+		record = binary.BigEndian.AppendUint32(append(record, 0xca), math.Float32bits(float32(i)))
+	}
+	var o Originals
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	o.Find(record)
+	runtime.ReadMemStats(&after)
+	if o.Empty() {
+		t.Fatal("nothing is kept")
+	}
+	if most := 20 * uint64(len(record)); after.TotalAlloc-before.TotalAlloc > most {
+		t.Errorf("of a record of %d bytes %d are made, more than %d", len(record), after.TotalAlloc-before.TotalAlloc, most)
+	}
+
+	// In quadratic time this takes an hour.
+	key = strings.Repeat("k", 8<<20)
+	values := 8 << 20
+	reply := append(append([]byte(`{"`), key...), `":[0`...)
+	reply = append(append(reply, bytes.Repeat([]byte(",0"), values-1)...), "]}"...)
+	out, _, err := AppendMsgpackOf(nil, reply, MaxDepth, &o)
+	if want := 1 + 5 + len(key) + 5 + values; err != nil || len(out) != want {
+		t.Errorf("%d bytes, want %d: %v", len(out), want, err)
 	}
 }
 

@@ -434,13 +434,16 @@ func reloadOfBadFilter(t *testing.T, fb fluentBit, bad plugin) {
 	n := calls()
 	run.until("more records of the old pipeline", func() bool { return calls() > n })
 
+	// A signal that comes before Fluent Bit has noted the end of the last reload is refused.
+	refused := 0
 	reload(filterOf(guest(t, "wrap")))
-	run.until("records of the good configuration, or a refusal", func() bool {
-		return last()["record"] != nil || run.logLine("reloading in progress") != ""
+	run.until("records of the good configuration", func() bool {
+		if n := strings.Count(run.log.String(), "reloading in progress"); n > refused {
+			refused = n
+			run.cmd.Process.Signal(syscall.SIGHUP)
+		}
+		return last()["record"] != nil
 	})
-	if last()["record"] == nil {
-		t.Log("after a reload that was halted this Fluent Bit takes no other")
-	}
 	run.stop()
 }
 
