@@ -1,10 +1,11 @@
 // The border to Fluent Bit: what the host calls, and what it is asked for.
 //
-// filter_abi.c   the symbols that Fluent Bit looks up, in the layout of the host that
-//          loads the object, and the callbacks behind them
-// stack.c where Go and the guest run: on the thread that calls; if that is a coroutine
-//          with a stack of 24 KiB, the guest has another stack, and Go the instance's thread
-// output_abi.c what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
+// filter_abi.c  the symbols that Fluent Bit looks up, in the layout of the host that
+//               loads the object, and the callbacks that they name
+// stack.c       where Go and the guest run: on the thread that calls; if that is a coroutine
+//               with a stack of 24 KiB, the guest has another stack, and Go the instance's
+//               thread
+// output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 
 #ifndef FLBWT_PLUGIN_H
 #define FLBWT_PLUGIN_H
@@ -39,8 +40,7 @@ struct instance {
     int log_level;
     uintptr_t handle;   // the Go side; 0 until it has started
 
-    flbwt_lane
-        *lane;   // filters chunks without Go, for as long as it is ready; NULL before the start
+    flbwt_lane *lane;   // filters chunks without Go while it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
 
     pthread_mutex_t lock;      // guards all that follows, and finished of jobs

@@ -16,11 +16,6 @@ import (
 // What is not ordinary: events that the lane has not begun, records that it has not emitted, and
 // what an error does to a record.
 
-// maxReplyDepth bounds the nesting of a reply. Fluent Bit can't read an event that
-// nests more than 32 containers (MSGPACK_EMBED_STACK_SIZE, 32 in msgpack-c of 1.9, 64
-// in 5.1), and the event's own array is one of them. lane.c knows it as REPLY_DEPTH.
-const maxReplyDepth = 31
-
 // Buffers beyond this are given back when a chunk does not need them.
 const keepBytes = 4 << 20
 
@@ -192,10 +187,10 @@ func (f *Filter) reply(event *chunk.Event, reply []byte) (c cause, err error) {
 		f.event = nil
 	}
 	head := chunk.AppendEvent(f.event[:0], event.Header, nil)
-	out, c, err := f.appendBody(head, reply, event.Body, maxReplyDepth)
+	out, c, err := f.appendBody(head, reply, event.Body, guest.MaxReplyDepth)
 	if c == replyTooDeep {
 		// What came nested deeper than that may be returned as deep.
-		out, c, err = f.appendBody(head, reply, event.Body, max(maxReplyDepth, mp.Depth(event.Body)))
+		out, c, err = f.appendBody(head, reply, event.Body, max(guest.MaxReplyDepth, mp.Depth(event.Body)))
 	}
 	f.event = out
 	return c, err

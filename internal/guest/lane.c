@@ -6,8 +6,6 @@
 #include <time.h>
 
 enum {
-    // Deeper replies are for Go: Fluent Bit's reader has a stack of 32 containers.
-    REPLY_DEPTH = 31,
     // Larger records are for Go.
     MAX_BYTES = 4 * 1024 * 1024,
     // Buffers beyond this are given back when a chunk does not need them.
@@ -122,8 +120,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     size_t len = lane->out.len;
     if (g->msgpack) {
         size_t window = x->rest <= g->max_reply ? x->rest : g->max_reply;
-        const uint8_t *end =
-            flbwt_skip_reply(reply, reply + window, REPLY_DEPTH, in, in_len, lane->containers);
+        const uint8_t *end = flbwt_skip_reply(reply, reply + window, FLBWT_REPLY_DEPTH, in, in_len,
+                                              lane->containers);
 
         if (end == NULL) {
             return false;
@@ -145,7 +143,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
         out = open_event(lane, data,
                          (size_t) (nul - reply) * FLBWT_MSGPACK_GROWTH + FLBWT_GROWTH_ROOM);
         if (out != NULL) {
-            out = flbwt_read_json(reply, nul, reply + x->rest, REPLY_DEPTH,
+            out = flbwt_read_json(reply, nul, reply + x->rest, FLBWT_REPLY_DEPTH,
                                   in == lane->staged.data ? &lane->record : NULL, out);
         }
     }

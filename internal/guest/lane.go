@@ -16,6 +16,9 @@ import (
 // MaxRecordBytes is how many bytes a record may have on its way into a guest.
 const MaxRecordBytes = math.MaxInt32
 
+// MaxReplyDepth bounds the nesting of a reply, unless its record nests deeper.
+const MaxReplyDepth = C.FLBWT_REPLY_DEPTH
+
 // Stop says why a lane has stopped.
 type Stop uint32
 

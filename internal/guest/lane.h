@@ -9,6 +9,11 @@
 
 #include "../fast/fast.h"
 
+// Replies that nest deeper are for Go. Fluent Bit can't read an event that nests more than 32
+// containers (MSGPACK_EMBED_STACK_SIZE, 32 in msgpack-c of 1.9, 64 in 5.1), and the event's own
+// array is one of them.
+enum { FLBWT_REPLY_DEPTH = 31 };
+
 // Why flbwt_lane_run returns.
 enum flbwt_stop {
     FLBWT_STOP_DONE = 0, // the chunk has been gone through

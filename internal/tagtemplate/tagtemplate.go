@@ -11,14 +11,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 )
 
 // MaxBytes is the most that a tag is given: what a record would add beyond is cut.
 const MaxBytes = 1024
-
-// maxDepth is how far nested values are gone over: as deep as events may be.
-const maxDepth = 128
 
 // Template is a parsed template.
 type Template struct {
@@ -146,12 +144,12 @@ func lookup(b []byte, path []string) []byte {
 			if err != nil {
 				return nil
 			}
-			if rest, err = mp.Skip(rest, maxDepth); err != nil {
+			if rest, err = mp.Skip(rest, chunk.MaxDepth); err != nil {
 				return nil
 			}
 			match := h.Kind == mp.Str && string(contents[:h.Arg]) == key
 			from := rest
-			if rest, err = mp.Skip(rest, maxDepth); err != nil {
+			if rest, err = mp.Skip(rest, chunk.MaxDepth); err != nil {
 				return nil
 			}
 			if match {
