@@ -57,9 +57,10 @@ func flbwtStart(inst *C.struct_instance) (handle C.uintptr_t) {
 //export flbwtFilter
 func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsafe.Pointer,
 	size C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
-	h := cgo.Handle(handle).Value().(*filterInstance)
 	result = C.FLB_FILTER_NOTOUCH
-	defer hostlog.Recover(h.errorLog, "filter", nil)
+	var h *filterInstance
+	defer hostlog.Recover(func(line string) { h.logError(line) }, "filter", nil)
+	h = cgo.Handle(handle).Value().(*filterInstance)
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
@@ -67,9 +68,10 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 //
 //export flbwtStop
 func flbwtStop(handle C.uintptr_t) {
-	h := cgo.Handle(handle).Value().(*filterInstance)
+	var h *filterInstance
+	defer hostlog.Recover(func(line string) { h.logError(line) }, "exit", nil)
+	h = cgo.Handle(handle).Value().(*filterInstance)
 	defer cgo.Handle(handle).Delete()
-	defer hostlog.Recover(h.errorLog, "exit", nil)
 	h.filter.Close()
 }
 
@@ -78,10 +80,12 @@ func flbwtStop(handle C.uintptr_t) {
 // hands the calls on to flbwtOutput.
 //
 //export FLBPluginRegister
-func FLBPluginRegister(def unsafe.Pointer) C.int {
-	result := output.FLBPluginRegister(def, "wasmtime", "WebAssembly transform on wasmtime, for one destination")
+func FLBPluginRegister(def unsafe.Pointer) (result C.int) {
+	result = -1
+	defer hostlog.Recover(logToStderr, "register", nil)
+	registered := output.FLBPluginRegister(def, "wasmtime", "WebAssembly transform on wasmtime, for one destination")
 	C.border_output_register(def)
-	return C.int(result)
+	return C.int(registered)
 }
 
 // flbwtOutput takes a call of the host to an output. It returns at once;

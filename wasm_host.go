@@ -4,6 +4,8 @@ package main
 import "C"
 
 import (
+	"fmt"
+	"os"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
@@ -18,6 +20,18 @@ type filterInstance struct {
 	filter   *filter.Filter
 	errorLog func(line string)
 }
+
+// logError logs an error; of no instance, to stderr.
+func (h *filterInstance) logError(line string) {
+	if h == nil {
+		logToStderr(line)
+		return
+	}
+	h.errorLog(line)
+}
+
+// logToStderr is for errors before there is an instance whose name a line could have.
+func logToStderr(line string) { fmt.Fprintln(os.Stderr, "[wasmtime]", line) }
 
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
