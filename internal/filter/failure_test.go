@@ -100,13 +100,14 @@ func TestBreaker(t *testing.T) {
 		{time.Second, [][]byte{ok, bad, ok}, 3}, // the trial succeeds
 		{0, [][]byte{bad, bad, bad, ok}, 3},     // opens anew, for the shortest time
 		{time.Second, [][]byte{ok}, 1},
+		{0, [][]byte{ok, bad, bad, bad, ok}, 4}, // the answer before them counts once
 	} {
 		now = now.Add(step.wait)
 		if got := run(step.events...); got != step.ran {
 			t.Errorf("step %d: the guest had %d records, want %d", i, got, step.ran)
 		}
 	}
-	if opened, closed := f.count(hostlog.Error, "keeps failing"), f.count(hostlog.Info, "back in the path"); opened != 2 || closed != 2 {
+	if opened, closed := f.count(hostlog.Error, "keeps failing"), f.count(hostlog.Info, "back in the path"); opened != 3 || closed != 2 {
 		t.Errorf("%d lines when it opened, %d when it closed: %v", opened, closed, f.logs)
 	}
 }

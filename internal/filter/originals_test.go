@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
@@ -29,5 +30,23 @@ func TestWhatJSONCantHold(t *testing.T) {
 	}
 	if s := f.Stats(); s.Returned != 5 || s.Failed != 0 {
 		t.Errorf("%v", s)
+	}
+}
+
+// The same if the guest writes the record anew, so that no member is repeated letter for letter.
+func TestWhatJSONCantHoldWrittenAnew(t *testing.T) {
+	for name, test := range map[string]struct{ value, json string }{
+		"float 32": {"\xca\x3f\x80\x00\x00", "1.0"},
+		"bin":      {"\xc4\x02\xff\xfe", `\"\ufffd\ufffd\"`},
+		"NaN":      {"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x01", "null"},
+	} {
+		reply := `{ \"v\" : ` + test.json + ` , \"k\" : 1 }`
+		f := start(t, `(module (memory (export "memory") 2) (data (i32.const 1024) "`+strings.ReplaceAll(reply, `\uf`, `\\uf`)+`\00")
+			(func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 1024)))`, options.JSON)
+		out, modified := f.Run(tag, []byte("\x92\x92\x07\x80\x81\xa1v"+test.value))
+		want := "\x92\x92\x07\x80\x82\xa1v" + test.value + "\xa1k\x01"
+		if !modified || string(out) != want {
+			t.Errorf("%s: %q, want %q", name, out, want)
+		}
 	}
 }

@@ -257,7 +257,7 @@ func TestStoppedProcessIsNoTimeout(t *testing.T) {
     (loop $l
       (local.set $n (i64.add (local.get $n) (i64.const 1)))
       (i64.store (i32.const 0) (local.get $n))
-      (br_if $l (i64.lt_u (local.get $n) (i64.const 200000000))))
+      (br_if $l (i64.lt_u (local.get $n) (i64.const 1000000000))))
     (local.get 4)))`).NewInstance(Config{Function: "filter", Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
@@ -273,17 +273,18 @@ func TestStoppedProcessIsNoTimeout(t *testing.T) {
 			t.Errorf("%v, %q", outcome, got)
 		}
 	}()
-	for in.c.watch.calls < calls+2 { // the thread has entered, and called
-		runtime.Gosched()
+	// The thread has entered and called, and the watchdog has seen the call.
+	for in.c.watch.calls < calls+2 || in.c.watch.seen < calls+2 {
+		select {
+		case <-done:
+			t.Fatal("the guest is too fast for this test")
+		default:
+			runtime.Gosched()
+		}
 	}
 	waker := exec.Command("sh", "-c", fmt.Sprintf("sleep %d; kill -CONT %d", stopped, os.Getpid()))
 	if err := waker.Start(); err != nil {
 		t.Fatal(err)
-	}
-	select {
-	case <-done:
-		t.Error("the guest is too fast for this test")
-	default:
 	}
 	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	<-done
