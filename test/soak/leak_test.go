@@ -48,7 +48,7 @@ func TestLeakingGuest(t *testing.T) {
 		if out, modified := f.Run([]byte("leak"), data); modified {
 			t.Fatalf("record %d: the chunk of %d bytes was changed to %d", n, len(data), len(out))
 		}
-		if now := sizeOf(t, "self").rssKB; n < warmUp {
+		if now := sizeOf(t, "self").ownKB; n < warmUp {
 			warm = max(warm, now)
 		} else {
 			most = max(most, now)
@@ -62,9 +62,9 @@ func TestLeakingGuest(t *testing.T) {
 		t.Errorf("%d instances given up for recycle_memory, of %d", s.Recycled, s.GivenUp)
 	}
 	if most > warm+warm/10 {
-		t.Errorf("resident memory grew from at most %d kB in the first %d records to %d kB", warm, warmUp, most)
+		t.Errorf("memory grew from at most %d kB in the first %d records to %d kB", warm, warmUp, most)
 	}
-	figures("leaking guest: %d records in %v, %d failed, %d instances recycled; resident at most %.1f MB in the first %d records, %.1f MB (%+.1f %%) in the others",
+	figures("leaking guest: %d records in %v, %d failed, %d instances recycled; at most %.1f MB in the first %d records, %.1f MB (%+.1f %%) in the others",
 		s.Records, time.Since(start).Round(time.Second), s.Failed, s.Recycled,
 		float64(warm)/1000, warmUp, float64(most)/1000, 100*float64(most-warm)/float64(warm))
 }
