@@ -14,10 +14,11 @@ DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 # exported.
 GOFLAGS_BUILD := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL"'
+EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
 # The library exports what Fluent Bit looks up and nothing else, so that no name of its
 # own is bound to the host's.
 GOFLAGS_LIBRARY := -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--version-script=$(CURDIR)/exports.map"'
+	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
 
 .PHONY: help build run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
@@ -56,7 +57,7 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
-	$(UBSAN) $(GO) build -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
+	$(UBSAN) $(GO) build -ldflags='-extldflags "$(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
 	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$alias; done
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
 		$(GO) test -count=1 -short ./test/host
@@ -120,7 +121,7 @@ bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	$(GO) test -run '^$$' -bench . ./internal/...
 	@# Another build, whose functions have names.
 	@mkdir -p $(BUILD)/bench
-	$(GO) build -ldflags='-extldflags "-Wl,--version-script=$(CURDIR)/exports.map"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
+	$(GO) build -ldflags='-extldflags "$(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
 	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$alias; done
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
