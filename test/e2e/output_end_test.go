@@ -109,5 +109,31 @@ func (fb fluentBit) endInTime(t *testing.T, workers int) {
 	}
 	p := fb.startOutput(t, conf)
 	p.until("records at the one that takes them", func() bool { return healthy.Load() > 300 })
-	p.stop()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 && !fb.freesOutputsTwice(t) {
+		t.Errorf("exit code after SIGTERM = %d, want 0 (%v)", code, p.cmd.ProcessState)
+	}
+}
+
+// freesOutputsTwice says whether this Fluent Bit dies as it ends with two outputs of one Go plugin:
+// 1.9 frees what they share at the end of each (proxy_go_destroy in src/proxy/go/go.c).
+func (fb fluentBit) freesOutputsTwice(t *testing.T) bool {
+	conf := outputService + `
+[INPUT]
+    name dummy
+`
+	for range 2 {
+		conf += `
+[OUTPUT]
+    name wasmtime
+    match *
+    wasm_path WASM
+    function_name filter
+    emit_to file://DIR/out
+`
+	}
+	p := fb.startOutput(t, conf)
+	p.until("both outputs", func() bool { return p.logLine("[output:wasmtime:wasmtime.1] module ") != "" })
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	return p.wait() != 0
 }
