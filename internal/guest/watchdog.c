@@ -225,16 +225,19 @@ static void interrupt(int sig, siginfo_t *info, void *context)
     }
 }
 
+// thread_clock returns the clock of a thread's CPU time by the kernel's id of the thread
+// (include/linux/posix-timers.h: per thread, CPUCLOCK_SCHED).
+static clockid_t thread_clock(int id) { return (clockid_t) (~(unsigned) id << 3 | 6); }
+
 // used_ns returns what the guest's thread has run and waited. Unlike the clock on the wall
 // it stands still while the process is stopped, or gets no processor: that is not the
 // guest's doing.
 static uint64_t used_ns(const flbwt_watch *w)
 {
-    // The clock of a thread by its id (include/linux/posix-timers.h: per thread, CPUCLOCK_SCHED).
-    clockid_t cpu = (clockid_t) (~(unsigned) atomic_load(&w->thread) << 3 | 6);
-
-    return (dog.threads_have_clocks ? clock_ns(cpu) : clock_ns(CLOCK_MONOTONIC)) +
-           (dog.threads_have_clocks ? atomic_load(&w->waited_ns) : 0);
+    if (!dog.threads_have_clocks) {
+        return clock_ns(CLOCK_MONOTONIC);
+    }
+    return clock_ns(thread_clock(atomic_load(&w->thread))) + atomic_load(&w->waited_ns);
 }
 
 // look ends what is overdue and returns when to look again; *idle says whether
@@ -368,8 +371,7 @@ static int start_watchdog(void)
     }
     sigfillset(&action.sa_mask);
     sigaction(dog.signal, &action, NULL);
-    dog.threads_have_clocks =
-        clock_gettime((clockid_t) (~(unsigned) syscall(SYS_gettid) << 3 | 6), &t) == 0;
+    dog.threads_have_clocks = clock_gettime(thread_clock((int) syscall(SYS_gettid)), &t) == 0;
 
     sem_init(&dog.wake, 0, 0);
     sigfillset(&all);

@@ -277,18 +277,14 @@ func TestNameOfTheBuiltIn(t *testing.T) {
 // A pipeline with the built-in wasm filter is reloaded beside the plugin as without it.
 func TestBuiltInReloads(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		if !fb.has("Filters", "wasm") || !strings.Contains(fb.help, "hot-reload") {
-			t.Skip("this Fluent Bit has no built-in wasm filter, or no hot reload")
+		if !fb.has("Filters", "wasm") {
+			t.Skip("this Fluent Bit has no built-in wasm filter")
 		}
 		for _, object := range []string{pluginPath, wasmPath} {
 			dir := t.TempDir()
 			f := filterOf(binary(t, "wrap"))
 			f.name = "wasm"
-			p := pipeline{
-				service: []string{"hot_reload", "on"},
-				inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
-				filters: []plugin{f},
-			}
+			p := reloadable(t, fb, f)
 			run := fb.exec(t, dir, "-e", object, "-c", p.write(t, dir))
 			run.untilEvents(1)
 			p.inputs[0].options[1] = "new"
@@ -347,18 +343,25 @@ func TestTrapsAfterSignals(t *testing.T) {
 	})
 }
 
+// reloadable is a pipeline that can be reloaded, with a filter. A Fluent Bit that can't reload skips
+// the test.
+func reloadable(t *testing.T, fb fluentBit, filter plugin) pipeline {
+	t.Helper()
+	if !strings.Contains(fb.help, "hot-reload") {
+		t.Skip("this Fluent Bit has no hot reload")
+	}
+	return pipeline{
+		service: []string{"hot_reload", "on"},
+		inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
+		filters: []plugin{filter},
+	}
+}
+
 // After a hot reload the new configuration counts, in the same process.
 func TestHotReload(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		if !strings.Contains(fb.help, "hot-reload") {
-			t.Skip("this Fluent Bit has no hot reload")
-		}
 		dir := t.TempDir()
-		p := pipeline{
-			service: []string{"hot_reload", "on"},
-			inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
-			filters: []plugin{filterOf(guest(t, "call_counter"))},
-		}
+		p := reloadable(t, fb, filterOf(guest(t, "call_counter")))
 		run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
 		has := func(key string) func() bool {
 			return func() bool {
@@ -399,15 +402,8 @@ func TestHotReloadOfBadFilters(t *testing.T) {
 }
 
 func reloadOfBadFilter(t *testing.T, fb fluentBit, bad plugin) {
-	if !strings.Contains(fb.help, "hot-reload") {
-		t.Skip("this Fluent Bit has no hot reload")
-	}
 	dir := t.TempDir()
-	p := pipeline{
-		service: []string{"hot_reload", "on"},
-		inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "rate", "50", "dummy", `{"n":1}`}}},
-		filters: []plugin{filterOf(guest(t, "call_counter"))},
-	}
+	p := reloadable(t, fb, filterOf(guest(t, "call_counter")))
 	run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
 	last := func() map[string]any {
 		events, _ := oracle.Unpack(run.output())
