@@ -7,6 +7,8 @@
 #include "hostcall.h"
 #include "wasi.h"
 
+#include "../bounds/clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -82,7 +84,7 @@ typedef struct flbwt_wasi {
 // open_one answers what the guest has open by that number, or NULL.
 static inline descriptor *open_one(const call *c, uint32_t fd)
 {
-    wasi *w = c->guest->wasi;
+    wasi *w = c->instance->wasi;
 
     return fd < FLBWT_WASI_DESCRIPTORS && w->table[fd].kind != FREE ? &w->table[fd] : NULL;
 }
@@ -101,7 +103,6 @@ static inline bool is_stream(const descriptor *d) { return d->kind <= STDERR; }
 // machine: flbwt_wasi_waited has to follow one that may, with the time from before it.
 enum { WAITED_NS = 50 * 1000 };
 
-uint64_t flbwt_wasi_now(void);
 void flbwt_wasi_waited(const call *c, uint64_t since);
 
 // flbwt_wasi_slot answers a free place in the table, or -1.
@@ -147,7 +148,7 @@ static inline uint64_t get64(const uint8_t *p)
 // give writes values where parameters say, if there is room for all.
 static inline uint32_t give32(call *c, int i, uint32_t v)
 {
-    uint8_t *p = within(c->guest, param(c, i), 4);
+    uint8_t *p = within(c->instance, param(c, i), 4);
 
     if (p == NULL) {
         return E_FAULT;
@@ -158,7 +159,7 @@ static inline uint32_t give32(call *c, int i, uint32_t v)
 
 static inline uint32_t give64(call *c, int i, uint64_t v)
 {
-    uint8_t *p = within(c->guest, param(c, i), 8);
+    uint8_t *p = within(c->instance, param(c, i), 8);
 
     if (p == NULL) {
         return E_FAULT;
