@@ -1,6 +1,6 @@
 // A guest that takes too long is ended by a signal to its thread, whose handler
 // lets it go on at an "unreachable" instruction of another module. wasmtime takes
-// that for a trap of the guest, leaves it, and answers the trap to the caller.
+// that for a trap of the guest, leaves it, and returns the trap to the caller.
 // Unlike epochs or fuel this costs the guest nothing while it runs in time.
 //
 // wasmtime's way out needs to know where the guest was entered, and follows frame

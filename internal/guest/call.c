@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What place() answers if there is a place.
+// What place() returns if there is a place.
 static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
 
 // run runs a function of up to six i32 parameters and at most one result.
@@ -116,7 +116,7 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
     return PLACED;
 }
 
-// json_length answers the length of the reply at p[0..n): up to its NUL, or that
+// json_length returns the length of the reply at p[0..n): up to its NUL, or that
 // of the value if there is no NUL in the first probe bytes; 0 if it has no end.
 static size_t json_length(const uint8_t *p, size_t n, size_t probe)
 {

@@ -82,7 +82,7 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
 // it learnt nothing.
 bool flbwt_learn_trap(wasmtime_context_t *context, const wasmtime_func_t *func);
 
-// flbwt_explain answers what a trap or error says, as text to be freed, and
+// flbwt_explain returns what a trap or error says, as text to be freed, and
 // deletes both. code is a wasmtime_trap_code_t or -1.
 char *flbwt_explain(wasm_trap_t *trap, wasmtime_error_t *error, int *code);
 

@@ -84,7 +84,7 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
 }
 
 // open_event makes room for the current event with a body of up to n bytes, and
-// writes what stands before the body. It answers where that goes; NULL if there is
+// writes what stands before the body. It returns where that goes; NULL if there is
 // no memory, or if more has changed than the event would.
 static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
 {

@@ -7,9 +7,9 @@
 
 #include "instance.h"
 
-// flbwt_heap_alloc answers the address of at least n bytes, aligned to 16, in
+// flbwt_heap_alloc returns the address of at least n bytes, aligned to 16, in
 // pages that the host has added to the guest's memory; 0 if there is no room.
-// Memory may have moved then. flbwt_heap_realloc answers 0 for an address that is
+// Memory may have moved then. flbwt_heap_realloc returns 0 for an address that is
 // none of a block, and flbwt_heap_free ignores it.
 uint32_t flbwt_heap_alloc(flbwt_instance *instance, uint64_t n);
 uint32_t flbwt_heap_realloc(flbwt_instance *instance, uint32_t old, uint64_t n);

@@ -35,7 +35,7 @@ void flbwt_exit(call *c, int32_t status);
 // chooses is done in parts with this between them.
 bool flbwt_overdue(call *c);
 
-// within answers where the guest's n bytes are, or NULL. Pointers into its memory are
+// within returns where the guest's n bytes are, or NULL. Pointers into its memory are
 // good until something may have made it grow.
 static inline uint8_t *within(const flbwt_instance *g, uint64_t at, uint64_t n)
 {

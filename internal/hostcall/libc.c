@@ -30,7 +30,7 @@ static uint8_t *memory_at(const flbwt_instance *g, uint64_t at)
     return wasmtime_memory_data(g->context, &g->memory) + at;
 }
 
-// bytes answers where the guest's n bytes are, or NULL.
+// bytes returns where the guest's n bytes are, or NULL.
 static uint8_t *bytes(call *c, uint64_t at, uint64_t n)
 {
     uint8_t *p = within(c->instance, at, n);
@@ -55,7 +55,7 @@ static void unterminated(call *c, uint32_t at)
                c->name, at);
 }
 
-// string answers a string and its length, or NULL.
+// string returns a string and its length, or NULL.
 static const uint8_t *string(call *c, uint32_t at, uint64_t *len)
 {
     uint64_t n;
@@ -285,7 +285,7 @@ static int lower(int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
 
 static int same(int c) { return c; }
 
-// compare answers how two strings differ in their first n bytes.
+// compare returns how two strings differ in their first n bytes.
 static inline void compare(call *c, uint64_t n, int (*fold)(int))
 {
     uint64_t a_len, b_len;

@@ -48,7 +48,7 @@ static uint32_t do_environ_get(call *c)
     return OK;
 }
 
-// clock_of answers the kernel's name of a clock; false: there is no such clock. What a
+// clock_of returns the kernel's name of a clock; false: there is no such clock. What a
 // guest calls its process is the thread that it runs on.
 static bool clock_of(uint32_t id, clockid_t *clock)
 {
@@ -131,7 +131,7 @@ enum { CLOCK_EVENT, READ_EVENT, WRITE_EVENT };
 enum { ABSOLUTE = 1 }; // of a clock
 enum { HANGUP = 1 };   // of a descriptor
 
-// clock_delay answers how long the clock at p is to be waited for from now on.
+// clock_delay returns how long the clock at p is to be waited for from now on.
 static bool clock_delay(const uint8_t *p, uint64_t *delay)
 {
     uint32_t id = get32(p);

@@ -25,7 +25,7 @@ bool flbwt_wasi_open(flbwt_instance *instance, const char *environment, size_t n
 void flbwt_wasi_close(flbwt_instance *instance);
 
 // flbwt_wasi_grant gives a directory to the guest, by its name, to read or also to write.
-// It answers 0 or an errno.
+// It returns 0 or an errno.
 int flbwt_wasi_grant(flbwt_instance *instance, const char *path, bool writable);
 
 // flbwt_wasi_walk has paths resolved without the kernel's help, as on kernels before 5.6.

@@ -557,7 +557,7 @@ uint32_t flbwt_wasi_fd_pwrite(call *c) { return at_offset(c, false); }
 
 enum { ENTRY_BYTES = 24 };
 
-// entry_type answers what an entry is, which not every file system says by itself.
+// entry_type returns what an entry is, which not every file system says by itself.
 static uint8_t entry_type(int dir, const struct dirent64 *e)
 {
     struct stat s;

@@ -38,7 +38,7 @@ enum {
     E_SPIPE = 70,
 };
 
-// flbwt_wasi_errno answers WASI's number for one of the kernel's.
+// flbwt_wasi_errno returns WASI's number for one of the kernel's.
 uint32_t flbwt_wasi_errno(int error);
 
 static inline uint32_t result(int failed) { return failed == 0 ? OK : flbwt_wasi_errno(errno); }
@@ -81,7 +81,7 @@ typedef struct flbwt_wasi {
     scratch *scratch;
 } wasi;
 
-// open_one answers what the guest has open by that number, or NULL.
+// open_one returns what the guest has open by that number, or NULL.
 static inline descriptor *open_one(const call *c, uint32_t fd)
 {
     wasi *w = c->instance->wasi;
@@ -105,13 +105,13 @@ enum { WAITED_NS = 50 * 1000 };
 
 void flbwt_wasi_waited(const call *c, uint64_t since);
 
-// flbwt_wasi_slot answers a free place in the table, or -1.
+// flbwt_wasi_slot returns a free place in the table, or -1.
 int flbwt_wasi_slot(const wasi *w);
 
 // flbwt_wasi_drop closes what is open there, and makes the place free.
 void flbwt_wasi_drop(descriptor *d);
 
-// flbwt_wasi_scratch answers NULL if there is no memory.
+// flbwt_wasi_scratch returns NULL if there is no memory.
 scratch *flbwt_wasi_scratch(const call *c);
 
 // Values of WebAssembly are little endian, as those of the machines that this runs on.
@@ -206,10 +206,10 @@ enum { STAT_BYTES = 64, OLD_STAT_BYTES = 56 };
 void flbwt_wasi_put_stat(uint8_t *p, const struct stat *s, bool old);
 
 // flbwt_wasi_times reads the two times that utimensat(2) takes; i is the first parameter
-// of three. It answers an errno.
+// of three. It returns an errno.
 uint32_t flbwt_wasi_times(call *c, int i, struct timespec times[2]);
 
-// The functions of WASI that are not in wasi.c: each answers its errno.
+// The functions of WASI that are not in wasi.c: each returns its errno.
 uint32_t flbwt_wasi_fd_advise(call *c);
 uint32_t flbwt_wasi_fd_allocate(call *c);
 uint32_t flbwt_wasi_fd_close(call *c);
