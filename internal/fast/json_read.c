@@ -566,7 +566,9 @@ uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *r
         return NULL;
     }
     t.p++;
-    return decode_object(&t, out, depth);
+    out = decode_object(&t, out, depth);
+    // Another object makes it more than one record.
+    return out != NULL && next(&t) == '{' ? NULL : out;
 }
 
 size_t flbwt_span_json(const uint8_t *p, size_t n)

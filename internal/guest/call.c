@@ -116,17 +116,51 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
     return PLACED;
 }
 
-// json_length returns the length of the reply at p[0..n): up to its NUL, or that
-// of the value if there is no NUL in the first probe bytes; 0 if it has no end.
-static size_t json_length(const uint8_t *p, size_t n, size_t probe)
+// after_objects returns where the JSON objects at p[at..n) end, if nothing but they stands before
+// a NUL or n, and else at. An object that does not end before n counts if more is there (cut).
+static size_t after_objects(const uint8_t *p, size_t n, size_t at, bool cut)
+{
+    for (size_t i = at; i < n;) {
+        switch (p[i]) {
+        case 0:
+            return i;
+        case ' ':
+        case '\t':
+        case '\n':
+        case '\r':
+            i++;
+            break;
+        case '{': {
+            size_t len = flbwt_span_json(p + i, n - i);
+
+            if (len == 0) {
+                return cut ? n : at;
+            }
+            i += len;
+            break;
+        }
+        default:
+            return at;
+        }
+    }
+    return n;
+}
+
+// json_length returns the length of the reply at p[0..n): up to its NUL, or that of the value, and
+// of the objects that follow it, if there is no NUL in the first probe bytes; 0 if it has no end.
+static size_t json_length(const uint8_t *p, size_t n, size_t probe, bool cut)
 {
     const uint8_t *nul = memchr(p, 0, probe < n ? probe : n);
-    size_t len = nul == NULL ? flbwt_span_json(p, n) : 0;
 
-    if (nul == NULL && len == 0) { // not the start of JSON, but perhaps a string
-        nul = memchr(p, 0, n);
+    if (nul == NULL) {
+        size_t len = flbwt_span_json(p, n);
+
+        if (len > 0) {
+            return after_objects(p, n, len, cut);
+        }
+        nul = memchr(p, 0, n); // not the start of JSON, but perhaps a string
     }
-    return nul != NULL ? (size_t) (nul - p) : len;
+    return nul != NULL ? (size_t) (nul - p) : 0;
 }
 
 // find_reply says what the guest's answer is, and where a reply stands.
@@ -155,11 +189,13 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
     const flbwt_guest *g = x->guest;
     // One byte more than is allowed, to tell "too large" from "has no end".
     size_t window = x->rest <= g->max_reply ? x->rest : (size_t) g->max_reply + 1;
+    bool cut = window < x->rest;
+    size_t probe = (size_t) in_len * 2 + FLBWT_NUL_PROBE;
     size_t len = g->msgpack ? flbwt_span_msgpack(x->reply, window)
-                            : json_length(x->reply, window, (size_t) in_len * 2 + FLBWT_NUL_PROBE);
+                            : json_length(x->reply, window, probe, cut);
 
     if (len == 0) {
-        return window < x->rest ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
+        return cut ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
     }
     if (len > g->max_reply) {
         return FLBWT_REPLY_TOO_LARGE;

@@ -71,7 +71,8 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
 	store *wasmtime.Store
-	limit uint64 // memory_limit, in bytes
+	lines *lineTable // of the module
+	limit uint64     // memory_limit, in bytes
 	made  *wasmtime.Instance
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
@@ -104,6 +105,7 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
+		lines: m.lines,
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
 	in.configure(m, config)
@@ -330,28 +332,46 @@ func (o Outcome) String() string { return outcomeTexts[o] }
 type TrapError struct {
 	Kind   string // a few fixed words, to tell one cause from another
 	Reason string // one printable line, without the guest's words unless it aborted
+
+	message     string // wasmtime's
+	leafUnknown bool
+	lines       *lineTable
 }
+
+// Backtrace returns the functions that the guest was in, the innermost first, in one printable
+// line; with lines of source if the module has DWARF. It is empty if they are not known.
+func (e *TrapError) Backtrace() string { return backtrace(e.message, e.lines, e.leafUnknown) }
 
 func (e *TrapError) Error() string { return e.Reason }
 
 func (in *Instance) trapError(trap *C.wasm_trap_t, failure *C.wasmtime_error_t) *TrapError {
 	var code C.int
-	message := C.flbwt_explain(trap, failure, &code)
-	defer C.free(unsafe.Pointer(message))
+	text := C.flbwt_explain(trap, failure, &code)
+	defer C.free(unsafe.Pointer(text))
+	e := in.explain(C.GoString(text), int(code))
+	e.lines = in.lines
+	return e
+}
+
+func (in *Instance) explain(message string, code int) *TrapError {
+	e := &TrapError{message: message}
 	switch {
 	case bool(C.flbwt_watch_interrupted(&in.c.instance.watch)):
-		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.instance.watch.timeout_ns))}
+		// The watchdog has made a function of another module of the innermost.
+		e.leafUnknown = code == C.WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED
+		e.Kind, e.Reason = "timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.instance.watch.timeout_ns))
 	case bool(in.c.instance.exited):
-		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.instance.exit_status))}
-	case int(code) >= 0 && int(code) < len(trapReasons):
-		return &TrapError{trapReasons[code], trapReasons[code] + in.refusedText(in.refusal(int(code)))}
-	case strings.Contains(C.GoString(message), uncaught):
-		return &TrapError{"exception", "the guest threw an exception that nothing catches"}
-	case strings.Contains(C.GoString(message), noExceptionRoom):
-		return &TrapError{"no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.instance.room.bytes), in.limit)}
+		e.Kind, e.Reason = "exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.instance.exit_status))
+	case code >= 0 && code < len(trapReasons):
+		e.Kind, e.Reason = trapReasons[code], trapReasons[code]+in.refusedText(in.refusal(code))
+	case strings.Contains(message, uncaught):
+		e.Kind, e.Reason = "exception", "the guest threw an exception that nothing catches"
+	case strings.Contains(message, noExceptionRoom):
+		e.Kind, e.Reason = "no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.instance.room.bytes), in.limit)
 	default:
-		return &TrapError{"abort", reason(C.GoString(message)) + in.refusedText(in.refusal(int(code)))}
+		e.Kind, e.Reason = "abort", reason(message)+in.refusedText(in.refusal(code))
 	}
+	return e
 }
 
 // refusal is why memory was refused to a guest that has stopped, if it was.

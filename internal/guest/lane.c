@@ -99,6 +99,17 @@ static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
     return out + e->header_len;
 }
 
+// object_follows says whether JSON at p[0..n) goes on with another object.
+static bool object_follows(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] > ' ' || p[i] == 0) {
+            return p[i] == '{';
+        }
+    }
+    return false;
+}
+
 // emit_reply emits the current event with the guest's reply for a body. False: it is
 // for Go to read, and nothing has been emitted.
 static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *x,
@@ -111,7 +122,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
     if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply &&
-        memcmp(reply, in, in_len) == 0) {
+        memcmp(reply, in, in_len) == 0 &&
+        (g->msgpack || !object_follows(reply + in_len, x->rest - in_len))) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     if (lane->record.lossy && !g->msgpack) {

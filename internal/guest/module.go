@@ -40,6 +40,7 @@ type Module struct {
 	codeEnd unsafe.Pointer
 	moduleInterface
 	traits    traits
+	lines     *lineTable
 	sizeBytes int64
 	origin    string // how its code was come by
 	loadTime  time.Duration
@@ -135,7 +136,7 @@ func (m *Module) compile(s Source, content []byte) error {
 	if err != nil {
 		return err
 	}
-	m.traits, m.sizeBytes = traitsOf(wasm), int64(len(wasm))
+	m.traits, m.sizeBytes, m.lines = traitsOf(wasm), int64(len(wasm)), newLineTable(wasm)
 	warn := func(text string, err error) {
 		if s.Warn != nil {
 			s.Warn(fmt.Sprintf("cache_dir: %s: %v", text, err))
