@@ -103,6 +103,8 @@ enum {
     CONFIG_MAP_TIME = 6,
     CONFIG_MAP_CLIST = 30,
 
+    CONFIG_MAP_MULT = 1, // a flag: it may be set several times
+
     CONFIG_MAP_STRIDE_1_8 = 96,
     CONFIG_MAP_STRIDE_5_0_3 = 104,
 };

@@ -89,7 +89,17 @@ int start_instance_thread(struct instance *inst);
 void run_job(struct instance *inst, struct job *job);
 
 // What the Go side asks for, on the instance's thread while a job runs.
-const char *border_property(struct instance *inst, const char *name); // NULL if not set
+
+// border_property and border_output_property return the first value of a property, NULL if it is
+// not set. It is the host's, until the instance ends.
+const char *border_property(struct instance *inst, const char *name);
+const char *border_output_property(void *plugin, const char *name);
+
+// border_values takes all values of a property, whose first one is value (NULL: there is none), in
+// order: up to max, which is at least 1. It returns how many. known is the value of any property of
+// the instance; without it, or if the host keeps properties elsewhere, there is one value.
+size_t border_values(const void *instance, const char *name, const char *value, const char *known,
+                     const char **values, size_t max);
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

@@ -35,7 +35,8 @@ func logToStderr(line string) { fmt.Fprintln(os.Stderr, "[wasmtime]", line) }
 
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
-	return options.Parse(func(name string) (string, bool) { return property(inst, name) })
+	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
+	return options.Parse(properties(unsafe.Pointer(inst.ins), get))
 }
 
 // check says what keeps the instance from starting.
@@ -64,14 +65,25 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
 }
 
-// property returns what the user set for an option.
-func property(inst *C.struct_instance, name string) (string, bool) {
-	key := append([]byte(name), 0)
-	value := C.border_property(inst, (*C.char)(unsafe.Pointer(&key[0])))
-	if value == nil {
-		return "", false
+// maxValues bounds how often an option may be given.
+const maxValues = 1000
+
+// properties returns what the user set for an instance of the host, which get looks up.
+func properties(instance unsafe.Pointer, get func(name *C.char) *C.char) options.Values {
+	first := func(name string) *C.char {
+		key := append([]byte(name), 0)
+		return get((*C.char)(unsafe.Pointer(&key[0])))
 	}
-	return C.GoString(value), true
+	known := first("wasm_path")
+	return func(name string) (values []string) {
+		found := make([]*C.char, maxValues)
+		key := append([]byte(name), 0)
+		n := C.border_values(instance, (*C.char)(unsafe.Pointer(&key[0])), first(name), known, &found[0], maxValues)
+		for _, value := range found[:n] {
+			values = append(values, C.GoString(value))
+		}
+		return values
+	}
 }
 
 // logLine hands a line to the border, which writes it to Fluent Bit's log with

@@ -162,7 +162,7 @@ func parseOutput(s *fbconf.Section) (options.Output, error) {
 			return options.Output{}, fmt.Errorf("unknown option %q in line %d%s", p.Key, p.Line, hint(p.Key, known))
 		}
 	}
-	return options.ParseOutput(s.Name, s.Get)
+	return options.ParseOutput(s.Name, s.Values)
 }
 
 // writeReport writes a report as a table of labels and what they stand for.

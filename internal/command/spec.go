@@ -181,7 +181,7 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		sp.logLevel = *r.forced
 	}
 	var err error
-	sp.options, err = options.Parse(s.Get)
+	sp.options, err = options.Parse(s.Values)
 	return sp, err
 }
 
@@ -200,12 +200,16 @@ func checkKeys(s *fbconf.Section) error {
 			return fmt.Errorf("unknown option %q in line %d%s: known are %s", p.Key, p.Line, hint(p.Key, known), strings.Join(known, ", "))
 		case p.Nested:
 			return fmt.Errorf("option %s in line %d: a single value is expected, not a mapping", p.Key, p.Line)
-		case seen[p.Key]:
+		case seen[p.Key] && !isMultiple(p.Key):
 			return fmt.Errorf("option %s is set again in line %d: it may be set once", p.Key, p.Line)
 		}
 		seen[p.Key] = true
 	}
 	return nil
+}
+
+func isMultiple(name string) bool {
+	return slices.ContainsFunc(options.Table, func(o options.Option) bool { return o.Name == name && o.Multiple })
 }
 
 func optionNames(table []options.Option) []string {
@@ -224,18 +228,26 @@ func hint(word string, known []string) string {
 // filterFlags are the options of the filter as flags.
 type filterFlags map[string]*optionValue
 
-// optionValue is the text given for an option; options.Parse judges it.
+// optionValue is what is given for an option; options.Parse judges it.
 type optionValue struct {
 	option options.Option
-	text   string
-	set    bool
+	texts  []string
 }
 
-func (v *optionValue) Set(text string) error { v.text, v.set = text, true; return nil }
-func (v *optionValue) Type() string          { return v.option.Type.String() }
+// Set takes a value, which takes the place of one that was given before, unless the option may
+// have several.
+func (v *optionValue) Set(text string) error {
+	if !v.option.Multiple {
+		v.texts = nil
+	}
+	v.texts = append(v.texts, text)
+	return nil
+}
+
+func (v *optionValue) Type() string { return v.option.Type.String() }
 func (v *optionValue) String() string {
-	if v.set {
-		return v.text
+	if len(v.texts) > 0 {
+		return v.texts[0]
 	}
 	return v.option.Default
 }
@@ -263,7 +275,7 @@ const (
 // takeModule takes the module from the arguments, unless --wasm-path names it, and
 // returns the other arguments.
 func (f filterFlags) takeModule(args []string) ([]string, error) {
-	if f[wasmPath].set {
+	if len(f[wasmPath].texts) > 0 {
 		return args, nil
 	}
 	if len(args) == 0 {
@@ -280,10 +292,7 @@ const instanceName = "wasmtime.0"
 func (f filterFlags) spec(level hostlog.Level) (spec, error) {
 	sp := spec{plugin: "wasmtime", name: instanceName, logLevel: level, match: func(string) (bool, error) { return true, nil }}
 	var err error
-	sp.options, err = options.Parse(func(option string) (string, bool) {
-		v := f[option]
-		return v.text, v.set
-	})
+	sp.options, err = options.Parse(func(option string) []string { return f[option].texts })
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", sp.name, err)
 	}
@@ -293,12 +302,12 @@ func (f filterFlags) spec(level hostlog.Level) (spec, error) {
 // withoutFunction is spec with no function if none is given.
 func (f filterFlags) withoutFunction(level hostlog.Level) (spec, error) {
 	v := f[functionName]
-	if v.set {
+	if len(v.texts) > 0 {
 		return f.spec(level)
 	}
 	_ = v.Set("?") // it must be set
 	sp, err := f.spec(level)
-	v.text, v.set = "", false
+	v.texts = nil
 	sp.options.FunctionName = ""
 	return sp, err
 }
@@ -338,7 +347,7 @@ var errConfigAndOptions = errors.New("options of the filter come from the file g
 // refuse returns an error if an option has been given.
 func (f filterFlags) refuse() error {
 	for _, o := range options.Table {
-		if f[o.Name].set {
+		if len(f[o.Name].texts) > 0 {
 			return fmt.Errorf("%s: %w", flagName(o.Name), errConfigAndOptions)
 		}
 	}

@@ -42,7 +42,7 @@ func TestDocumentedOutputs(t *testing.T) {
 					t.Errorf("there is no option %s", p.Key)
 				}
 			}
-			if _, err := ParseOutput("documented", s.Get); err != nil {
+			if _, err := ParseOutput("documented", s.Values); err != nil {
 				t.Error(err)
 			}
 		}

@@ -54,6 +54,7 @@ type Option struct {
 	Type     Type
 	Default  string // "" means none
 	Required bool
+	Multiple bool // it may be given several times, in YAML as a list
 	Help     string
 }
 
@@ -76,7 +77,7 @@ var Table = []Option{
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
-	{Name: "env", Type: List,
+	{Name: "env", Type: List, Multiple: true,
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
 	{Name: "on_error", Type: String, Default: "passthrough",
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
@@ -193,10 +194,22 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("option %s: invalid value %q: %s", e.Option, e.Value, e.Want)
 }
 
-// Parse reads the options of a filter instance through get, which returns the value
-// that the user set, if any. Every error is an *Error.
-func Parse(get func(name string) (value string, ok bool)) (Options, error) {
-	p := parser{get: get}
+// Values returns what the user set for an option, in order: none, one, or several values.
+type Values func(name string) []string
+
+// From makes Values of a look-up that knows one value of each option.
+func From(get func(name string) (value string, ok bool)) Values {
+	return func(name string) []string {
+		if v, ok := get(name); ok {
+			return []string{v}
+		}
+		return nil
+	}
+}
+
+// Parse reads the options of a filter instance. Every error is an *Error.
+func Parse(values Values) (Options, error) {
+	p := parser{values: values}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
 	o.Warnings = p.warnings
@@ -243,7 +256,7 @@ func (p *parser) shared() Options {
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	get      func(string) (string, bool)
+	values   Values
 	err      error
 	warnings []string
 }
@@ -256,8 +269,8 @@ func (p *parser) fail(option, value, want string) {
 
 // value returns the option's text, its default if the user set nothing.
 func (p *parser) value(name string) string {
-	if v, ok := p.get(name); ok {
-		return strings.TrimSpace(v)
+	if list := p.values(name); len(list) > 0 {
+		return strings.TrimSpace(list[0])
 	}
 	for _, table := range [][]Option{Table, OutputTable} {
 		for _, o := range table {
@@ -433,10 +446,18 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 // env reads variables of any value. Without quotes a value goes on up to a comma that
 // the name of the next variable follows, or to the end. Errors show no value, which may be
 // a secret.
-func (p *parser) env(name string) []string {
+func (p *parser) env(name string) (list []string) {
+	for _, value := range p.values(name) {
+		list = append(list, p.variables(name, value)...)
+	}
+	return list
+}
+
+// variables reads the variables of one value.
+func (p *parser) variables(name, value string) []string {
 	var list []string
 	const ends = blanks + ","
-	for rest := strings.TrimLeft(p.value(name), ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
+	for rest := strings.TrimLeft(value, ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
 		begin := variable.FindString(rest)
 		if begin == "" {
 			part, _, _ := strings.Cut(rest, ",")

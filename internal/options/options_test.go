@@ -35,7 +35,11 @@ func configMap(kind string, table []Option) string {
 		if o.Default != "" {
 			def = strconv.Quote(o.Default)
 		}
-		fmt.Fprintf(&b, "{%s, %q, %s, 0, 0, 0,\n %q},\n", types[o.Type], o.Name, def, o.Help)
+		flags := "0"
+		if o.Multiple {
+			flags = "CONFIG_MAP_MULT"
+		}
+		fmt.Fprintf(&b, "{%s, %q, %s, %s, 0, 0,\n %q},\n", types[o.Type], o.Name, def, flags, o.Help)
 	}
 	return b.String()
 }
@@ -279,9 +283,9 @@ func TestPathWithComma(t *testing.T) {
 	}
 }
 
-func set(values map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
+func set(values map[string]string) Values {
+	return From(func(name string) (string, bool) {
 		v, ok := values[name]
 		return v, ok
-	}
+	})
 }
