@@ -70,6 +70,30 @@ func TestFiltersInARow(t *testing.T) {
 	})
 }
 
+// An option that is set several times in a row, in YAML as a list, has all of these values.
+func TestRepeatedOption(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		for _, yaml := range []bool{false, true} {
+			t.Run(fmt.Sprintf("yaml_%v", yaml), func(t *testing.T) {
+				if yaml {
+					needYAML(t, fb)
+				}
+				_, events := fb.finish(t, pipeline{
+					inputs:  []plugin{tailInput(linesFile(t, numbered(1)...), "json")},
+					filters: []plugin{filterOf(guest(t, "environment"), "env", "A=1", "env", "B=x,y", "env", "C=1,D=2")},
+					yaml:    yaml,
+				})
+				if len(events) != 1 {
+					t.Fatalf("%d events, want 1", len(events))
+				}
+				if diff := cmp.Diff(map[string]any{"env": "A=1 B=x,y C=1 D=2 "}, events[0].Body); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	})
+}
+
 // Instances have their own guests, options and state.
 func TestSeveralInstances(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {

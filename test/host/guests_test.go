@@ -33,24 +33,6 @@ var local = map[string]string{
     (i32.store (i32.add (i32.const 65544) (local.get 1)) (i32.const 0x7d22))
     (i32.const 65536)))`,
 
-	// environment returns {"env":"..."}, with a blank after each variable.
-	"environment": `(module
-  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "environ_get" (func $get (param i32 i32) (result i32)))
-  (memory (export "memory") 17)
-  (data (i32.const 65536) "{\"env\":\"")
-  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (local $n i32)
-    (drop (call $sizes (i32.const 0) (i32.const 4)))
-    (drop (call $get (i32.const 1024) (i32.const 65544)))
-    (local.set $n (i32.load (i32.const 4)))
-    (i32.store (i32.add (i32.const 65544) (local.get $n)) (i32.const 0x7d22))
-    (loop $next
-      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-      (if (i32.eqz (i32.load8_u (i32.add (i32.const 65544) (local.get $n))))
-        (then (i32.store8 (i32.add (i32.const 65544) (local.get $n)) (i32.const 32))))
-      (br_if $next (local.get $n)))
-    (i32.const 65536)))`,
-
 	// unreachable always traps.
 	"unreachable": `(module
   (memory (export "memory") 1)
