@@ -97,6 +97,7 @@ struct config_map_entry {
 
 enum {
     CONFIG_MAP_STR = 0,
+    CONFIG_MAP_STR_PREFIX = 1,
     CONFIG_MAP_INT = 2,
     CONFIG_MAP_BOOL = 3,
     CONFIG_MAP_SIZE = 5,

@@ -95,11 +95,15 @@ void run_job(struct instance *inst, struct job *job);
 const char *border_property(struct instance *inst, const char *name);
 const char *border_output_property(void *plugin, const char *name);
 
-// border_values takes all values of a property, whose first one is value (NULL: there is none), in
-// order: up to max, which is at least 1. It returns how many. known is the value of any property of
-// the instance; without it, or if the host keeps properties elsewhere, there is one value.
-size_t border_values(const void *instance, const char *name, const char *value, const char *known,
-                     const char **values, size_t max);
+// border_properties takes the properties that the user has set for an instance of the host, in order:
+// up to max. It returns how many there are; -1: they can't be found. value is that of one of them, as
+// border_property returns it.
+struct border_property {
+    const char *key, *value;
+};
+
+ptrdiff_t border_properties(const void *instance, const char *value, struct border_property *to,
+                            size_t max);
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <stddef.h>
-#include <strings.h>
 #include <unistd.h>
 
 // struct mk_list (lib/monkey) and struct flb_kv (include/fluent-bit/flb_kv.h), 1.8 to 5.1.1.
@@ -64,32 +63,36 @@ static bool holds(const int pipe[2], const struct link *head, const char *value)
     return found && link.next == head;
 }
 
-size_t border_values(const void *instance, const char *name, const char *value, const char *known,
-                     const char **values, size_t max)
+static const struct link *find_list(const void *instance, const char *value)
 {
     const struct link *list = NULL;
     int pipe[2];
-    size_t n = 0;
 
-    if (value == NULL) {
-        return 0;
+    if (value == NULL || pipe2(pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return NULL;
     }
-    if (known != NULL && pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
-        for (size_t at = 0; at < SEARCHED_BYTES && list == NULL; at += sizeof(void *)) {
-            const struct link *head = (const struct link *) ((const char *) instance + at);
+    for (size_t at = 0; at < SEARCHED_BYTES && list == NULL; at += sizeof(void *)) {
+        const struct link *head = (const struct link *) ((const char *) instance + at);
 
-            list = holds(pipe, head, known) ? head : NULL;
-        }
-        close(pipe[0]);
-        close(pipe[1]);
+        list = holds(pipe, head, value) ? head : NULL;
     }
+    close(pipe[0]);
+    close(pipe[1]);
+    return list;
+}
+
+ptrdiff_t border_properties(const void *instance, const char *value, struct border_property *to,
+                            size_t max)
+{
+    const struct link *list = find_list(instance, value);
+    ptrdiff_t n = 0;
+
     if (list == NULL) {
-        values[0] = value;
-        return 1;
+        return -1;
     }
-    for (const struct link *at = list->next; at != list && n < max; at = at->next) {
-        if (strcasecmp(property_of(at)->key, name) == 0) {
-            values[n++] = property_of(at)->value;
+    for (const struct link *at = list->next; at != list; at = at->next, n++) {
+        if ((size_t) n < max) {
+            to[n] = (struct border_property) {property_of(at)->key, property_of(at)->value};
         }
     }
     return n;

@@ -36,7 +36,9 @@ func logToStderr(line string) { fmt.Fprintln(os.Stderr, "[wasmtime]", line) }
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
 	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
-	return options.Parse(properties(unsafe.Pointer(inst.ins), get))
+	o, err := options.Parse(properties(unsafe.Pointer(inst.ins), get))
+	o.LogLevel = int(inst.log_level)
+	return o, err
 }
 
 // check says what keeps the instance from starting.
@@ -65,25 +67,29 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
 }
 
-// maxValues bounds how often an option may be given.
-const maxValues = 1000
+// maxProperties bounds how many properties of an instance are read.
+const maxProperties = 4096
 
-// properties returns what the user set for an instance of the host, which get looks up.
-func properties(instance unsafe.Pointer, get func(name *C.char) *C.char) options.Values {
+// properties returns what the user set for an instance of the host, in which get looks up the first
+// value of a property.
+func properties(instance unsafe.Pointer, get func(name *C.char) *C.char) options.Source {
 	first := func(name string) *C.char {
 		key := append([]byte(name), 0)
 		return get((*C.char)(unsafe.Pointer(&key[0])))
 	}
-	known := first("wasm_path")
-	return func(name string) (values []string) {
-		found := make([]*C.char, maxValues)
-		key := append([]byte(name), 0)
-		n := C.border_values(instance, (*C.char)(unsafe.Pointer(&key[0])), first(name), known, &found[0], maxValues)
-		for _, value := range found[:n] {
-			values = append(values, C.GoString(value))
-		}
-		return values
+	found := make([]C.struct_border_property, maxProperties)
+	n := C.border_properties(instance, first("wasm_path"), &found[0], maxProperties)
+	if n < 0 || n > maxProperties {
+		return options.From(func(name string) (string, bool) {
+			value := first(name)
+			return C.GoString(value), value != nil
+		})
 	}
+	list := make([]options.Property, n)
+	for i := range list {
+		list[i] = options.Property{Key: C.GoString(found[i].key), Value: C.GoString(found[i].value)}
+	}
+	return options.Of(list)
 }
 
 // logLine hands a line to the border, which writes it to Fluent Bit's log with

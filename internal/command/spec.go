@@ -181,7 +181,8 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		sp.logLevel = *r.forced
 	}
 	var err error
-	sp.options, err = options.Parse(s.Values)
+	sp.options, err = options.Parse(source(s))
+	sp.options.LogLevel = int(sp.logLevel)
 	return sp, err
 }
 
@@ -191,12 +192,17 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 func checkKeys(s *fbconf.Section) error {
 	known := optionNames(options.Table)
 	seen := map[string]bool{}
+	isKnown := func(key string) bool {
+		return slices.ContainsFunc(options.Table, func(o options.Option) bool {
+			return o.Name == key || o.Prefix && strings.HasPrefix(key, o.Name)
+		})
+	}
 	for _, p := range s.Properties {
 		if slices.Contains(coreKeys, p.Key) || p.Key == "condition" && s.Kind == "processor" {
 			continue
 		}
 		switch {
-		case !slices.Contains(known, p.Key):
+		case !isKnown(p.Key):
 			return fmt.Errorf("unknown option %q in line %d%s: known are %s", p.Key, p.Line, hint(p.Key, known), strings.Join(known, ", "))
 		case p.Nested:
 			return fmt.Errorf("option %s in line %d: a single value is expected, not a mapping", p.Key, p.Line)
@@ -212,10 +218,21 @@ func isMultiple(name string) bool {
 	return slices.ContainsFunc(options.Table, func(o options.Option) bool { return o.Name == name && o.Multiple })
 }
 
+// source makes the section's properties a source of options.
+func source(s *fbconf.Section) options.Source {
+	var list []options.Property
+	for _, p := range s.Properties {
+		if !p.Nested {
+			list = append(list, options.Property{Key: p.Key, Value: p.Value})
+		}
+	}
+	return options.Of(list)
+}
+
 func optionNames(table []options.Option) []string {
 	var names []string
 	for _, o := range table {
-		names = append(names, o.Name)
+		names = append(names, o.Label())
 	}
 	return names
 }
@@ -237,14 +254,24 @@ type optionValue struct {
 // Set takes a value, which takes the place of one that was given before, unless the option may
 // have several.
 func (v *optionValue) Set(text string) error {
-	if !v.option.Multiple {
+	if v.option.Prefix && !strings.Contains(text, "=") {
+		return errors.New("it must be of the form KEY=VALUE")
+	}
+	if !v.option.Multiple && !v.option.Prefix {
 		v.texts = nil
 	}
 	v.texts = append(v.texts, text)
 	return nil
 }
 
-func (v *optionValue) Type() string { return v.option.Type.String() }
+// Type is what stands after the flag in the help.
+func (v *optionValue) Type() string {
+	if v.option.Prefix {
+		return "KEY=VALUE"
+	}
+	return v.option.Type.String()
+}
+
 func (v *optionValue) String() string {
 	if len(v.texts) > 0 {
 		return v.texts[0]
@@ -252,15 +279,20 @@ func (v *optionValue) String() string {
 	return v.option.Default
 }
 
-// flagName is the flag of an option.
-func flagName(option string) string { return "--" + strings.ReplaceAll(option, "_", "-") }
+// flagName is the flag of an option. Of config.KEY it is --set KEY=VALUE.
+func flagName(o options.Option) string {
+	if o.Prefix {
+		return "--set"
+	}
+	return "--" + strings.ReplaceAll(o.Name, "_", "-")
+}
 
 // add makes the flags. One that is on or off is on if it is given alone.
 func (f filterFlags) add(flags *pflag.FlagSet) {
 	for _, o := range options.Table {
 		v := &optionValue{option: o}
 		f[o.Name] = v
-		flag := flags.VarPF(v, strings.TrimPrefix(flagName(o.Name), "--"), "", o.Help)
+		flag := flags.VarPF(v, strings.TrimPrefix(flagName(o), "--"), "", o.Help)
 		if o.Type == options.Bool {
 			flag.NoOptDefVal = "on"
 		}
@@ -292,11 +324,28 @@ const instanceName = "wasmtime.0"
 func (f filterFlags) spec(level hostlog.Level) (spec, error) {
 	sp := spec{plugin: "wasmtime", name: instanceName, logLevel: level, match: func(string) (bool, error) { return true, nil }}
 	var err error
-	sp.options, err = options.Parse(func(option string) []string { return f[option].texts })
+	sp.options, err = options.Parse(f.source())
+	sp.options.LogLevel = int(level)
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", sp.name, err)
 	}
 	return sp, err
+}
+
+// source makes the flags a source of options.
+func (f filterFlags) source() options.Source {
+	var list []options.Property
+	for _, o := range options.Table {
+		for _, text := range f[o.Name].texts {
+			p := options.Property{Key: o.Name, Value: text}
+			if o.Prefix {
+				key, value, _ := strings.Cut(text, "=")
+				p = options.Property{Key: o.Name + key, Value: value}
+			}
+			list = append(list, p)
+		}
+	}
+	return options.Of(list)
 }
 
 // withoutFunction is spec with no function if none is given.
@@ -332,7 +381,7 @@ func (f filterFlags) load(level hostlog.Level) (spec, *guest.Module, error) {
 			sp.options.FunctionName = names[0]
 		default:
 			err = fmt.Errorf("%s exports several functions that could be called for records: choose one of %s with %s",
-				sp.options.WasmPath, hostlog.List(names, hostlog.Name), flagName(functionName))
+				sp.options.WasmPath, hostlog.List(names, hostlog.Name), "--function-name")
 		}
 		if err != nil {
 			module.Close()
@@ -348,7 +397,7 @@ var errConfigAndOptions = errors.New("options of the filter come from the file g
 func (f filterFlags) refuse() error {
 	for _, o := range options.Table {
 		if len(f[o.Name].texts) > 0 {
-			return fmt.Errorf("%s: %w", flagName(o.Name), errConfigAndOptions)
+			return fmt.Errorf("%s: %w", flagName(o), errConfigAndOptions)
 		}
 	}
 	return nil

@@ -76,16 +76,6 @@ func (s *Section) Get(key string) (value string, ok bool) {
 	return "", false
 }
 
-// Values returns all values of a property, in order. Case does not matter.
-func (s *Section) Values(key string) (values []string) {
-	for _, p := range s.Properties {
-		if strings.EqualFold(p.Key, key) {
-			values = append(values, p.Value)
-		}
-	}
-	return values
-}
-
 // Error is what is wrong with a configuration, and where.
 type Error struct {
 	File string

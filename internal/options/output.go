@@ -121,8 +121,8 @@ type Output struct {
 
 // ParseOutput reads the options of the output instance named name. Every error is
 // an *Error.
-func ParseOutput(name string, values Values) (Output, error) {
-	p := parser{values: values}
+func ParseOutput(name string, source Source) (Output, error) {
+	p := parser{source: source}
 	o := Output{
 		Options:  p.shared(),
 		Name:     name,

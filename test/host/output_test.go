@@ -310,7 +310,6 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-
 // Fluent Bit hands the Go proxy the first value of an option; the others are found.
 func TestOutputRepeatedOption(t *testing.T) {
 	p := startProxy(t, 48)
