@@ -83,9 +83,13 @@ func handleOutputJob(job *C.struct_output_job) {
 // context of the plugin.
 func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]output.Line, error) {
 	get := func(name *C.char) *C.char { return C.border_output_property(plugin, name) }
-	options, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), properties(unsafe.Pointer(ins), get))
+	source, all := properties(unsafe.Pointer(ins), get)
+	options, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), source)
 	if err != nil {
 		return nil, err
+	}
+	if !all {
+		options.Warnings = append(options.Warnings, firstValuesOnly)
 	}
 	guest.WrapHostSignals()
 	o, lines, err := output.New(options, &outputHost)

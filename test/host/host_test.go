@@ -66,6 +66,9 @@ func TestConfigMapIsTheOptionTable(t *testing.T) {
 	var want []entry
 	for _, o := range options.Table {
 		e := entry{o.Name, types[o.Type], o.Default, "0", o.Help}
+		if o.Prefix {
+			e.Type = "1"
+		}
 		if o.Multiple {
 			e.Flags = "1"
 		}
@@ -473,6 +476,36 @@ func TestRepeatedOption(t *testing.T) {
 		if ret := i.init(); ret == 0 {
 			t.Error("timeout may be set twice")
 		}
+	})
+}
+
+// config.KEY reaches the module; one that refuses its configuration does not start.
+func TestConfigOfModule(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		p := loaded(t, f)
+		configured := guest(t, "configured")
+		for _, s := range []settings{
+			{"config.greeting": "hello, world", "config.other": "x"},
+			{"Config.Greeting": "hello, world"},
+			{"config_file": file(t, `{"greeting":"hello, world"}`)},
+			{"config_file": file(t, `{"greeting":"hi"}`), "config.greeting": "hello, world"},
+		} {
+			i := p.ready(configured, function, s)
+			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
+			if err != nil || len(events) != 1 {
+				t.Fatal(events, err)
+			}
+			if diff := cmp.Diff(map[string]any{"config": "hello, world"}, events[0].Body); diff != "" {
+				t.Errorf("%v: %s", s, diff)
+			}
+			i.exit()
+		}
+		i := p.instance(settings{"wasm_path": configured, "function_name": function, "config.greetings": "x"})
+		if ret := i.init(); ret != -1 {
+			t.Errorf("init = %d", ret)
+		}
+		p.waitLog(levelError, "it refuses its configuration", "greeting: it must be set")
+		i.exit()
 	})
 }
 

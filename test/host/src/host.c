@@ -453,7 +453,8 @@ static int properties_are_known(struct filter_instance *ins)
         const struct property *p = property_at(at);
 
         for (m = plugin.config_map; m->name; m++) {
-            if (m->type != MAP_STR_PREFIX && strcasecmp(m->name, p->key) == 0) {
+            if (m->type == MAP_STR_PREFIX ? strncasecmp(p->key, m->name, strlen(m->name)) == 0
+                                          : strcasecmp(m->name, p->key) == 0) {
                 break;
             }
         }
