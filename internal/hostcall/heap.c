@@ -24,9 +24,9 @@ _Static_assert(sizeof(header) == 16, "blocks are aligned to 16");
 
 enum { USED = 0x55534544, FREE = 0x46524545 };
 
-static uint8_t *memory_at(const flbwt_instance *g, uint64_t at)
+static uint8_t *memory_at(const flbwt_instance *in, uint64_t at)
 {
-    return wasmtime_memory_data(g->context, &g->memory) + at;
+    return wasmtime_memory_data(in->context, &in->memory) + at;
 }
 
 static uint32_t check_of(uint64_t at, uint32_t class, uint32_t state)
@@ -55,55 +55,55 @@ static uint64_t class_bytes(uint32_t class)
 }
 
 // load reads the header of a block. False: there is no block of that state.
-static bool load(const flbwt_instance *g, uint64_t at, uint32_t state, header *h)
+static bool load(const flbwt_instance *in, uint64_t at, uint32_t state, header *h)
 {
-    uint64_t size = flbwt_memory_size(g);
+    uint64_t size = flbwt_memory_size(in);
 
-    if (at % sizeof(*h) != 0 || at < g->heap.low + sizeof(*h) || at > size) {
+    if (at % sizeof(*h) != 0 || at < in->heap.low + sizeof(*h) || at > size) {
         return false;
     }
-    memcpy(h, memory_at(g, at - sizeof(*h)), sizeof(*h));
+    memcpy(h, memory_at(in, at - sizeof(*h)), sizeof(*h));
     return h->class < FLBWT_HEAP_CLASSES && h->check == check_of(at, h->class, state) &&
            class_bytes(h->class) <= size - at;
 }
 
-static void store(const flbwt_instance *g, uint64_t at, uint32_t class, uint32_t state,
+static void store(const flbwt_instance *in, uint64_t at, uint32_t class, uint32_t state,
                   uint32_t next)
 {
     header h = {class, check_of(at, class, state), next, 0};
 
-    memcpy(memory_at(g, at - sizeof(h)), &h, sizeof(h));
+    memcpy(memory_at(in, at - sizeof(h)), &h, sizeof(h));
 }
 
 // pop takes a free block of a class; 0: there is none. A list that the guest has
 // damaged ends there.
-static uint64_t pop(flbwt_instance *g, uint32_t class)
+static uint64_t pop(flbwt_instance *in, uint32_t class)
 {
-    uint64_t at = g->heap.free[class];
+    uint64_t at = in->heap.free[class];
     header h;
 
-    if (at == 0 || !load(g, at, FREE, &h) || h.class != class) {
-        g->heap.free[class] = 0;
+    if (at == 0 || !load(in, at, FREE, &h) || h.class != class) {
+        in->heap.free[class] = 0;
         return 0;
     }
-    g->heap.free[class] = h.next;
-    store(g, at, class, USED, 0);
+    in->heap.free[class] = h.next;
+    store(in, at, class, USED, 0);
     return at;
 }
 
 // grow makes room for need bytes at heap.top.
-static bool grow(flbwt_instance *g, uint64_t need)
+static bool grow(flbwt_instance *in, uint64_t need)
 {
-    flbwt_heap *h = &g->heap;
+    flbwt_heap *h = &in->heap;
     // The guest's own pages may stand behind the heap's.
-    uint64_t left = flbwt_memory_size(g) == h->end ? h->end - h->top : 0;
+    uint64_t left = flbwt_memory_size(in) == h->end ? h->end - h->top : 0;
     uint64_t least = need - left, from;
 
     if (h->step < PAGE_BYTES) {
         h->step = PAGE_BYTES;
     }
-    if ((least >= h->step || !flbwt_memory_grow(g, h->step, &from)) &&
-        !flbwt_memory_grow(g, least, &from)) {
+    if ((least >= h->step || !flbwt_memory_grow(in, h->step, &from)) &&
+        !flbwt_memory_grow(in, least, &from)) {
         return false;
     }
     if (h->low == 0) {
@@ -112,14 +112,14 @@ static bool grow(flbwt_instance *g, uint64_t need)
     if (from != h->end) {
         h->top = from;
     }
-    h->end = flbwt_memory_size(g);
+    h->end = flbwt_memory_size(in);
     if (h->step < STEP_MOST_BYTES) {
         h->step *= 2;
     }
     return true;
 }
 
-uint32_t flbwt_heap_alloc(flbwt_instance *g, uint64_t n)
+uint32_t flbwt_heap_alloc(flbwt_instance *in, uint64_t n)
 {
     uint64_t at = 0;
 
@@ -127,51 +127,51 @@ uint32_t flbwt_heap_alloc(flbwt_instance *g, uint64_t n)
         uint32_t class = class_of(n);
         uint64_t need = sizeof(header) + class_bytes(class);
 
-        at = pop(g, class);
-        if (at == 0 && (g->heap.end - g->heap.top >= need || grow(g, need))) {
-            at = g->heap.top + sizeof(header);
-            g->heap.top += need;
-            store(g, at, class, USED, 0);
+        at = pop(in, class);
+        if (at == 0 && (in->heap.end - in->heap.top >= need || grow(in, need))) {
+            at = in->heap.top + sizeof(header);
+            in->heap.top += need;
+            store(in, at, class, USED, 0);
         }
         while (at == 0 && ++class < FLBWT_HEAP_CLASSES) {
-            at = pop(g, class);
+            at = pop(in, class);
         }
     }
     if (at == 0) {
-        g->heap.failed = true;
+        in->heap.failed = true;
     }
     return (uint32_t) at;
 }
 
-void flbwt_heap_free(flbwt_instance *g, uint32_t at)
+void flbwt_heap_free(flbwt_instance *in, uint32_t at)
 {
     header h;
 
-    if (load(g, at, USED, &h)) {
-        store(g, at, h.class, FREE, g->heap.free[h.class]);
-        g->heap.free[h.class] = at;
+    if (load(in, at, USED, &h)) {
+        store(in, at, h.class, FREE, in->heap.free[h.class]);
+        in->heap.free[h.class] = at;
     }
 }
 
-uint32_t flbwt_heap_realloc(flbwt_instance *g, uint32_t old, uint64_t n)
+uint32_t flbwt_heap_realloc(flbwt_instance *in, uint32_t old, uint64_t n)
 {
     header h;
 
     if (old == 0) {
-        return flbwt_heap_alloc(g, n);
+        return flbwt_heap_alloc(in, n);
     }
-    if (!load(g, old, USED, &h)) {
+    if (!load(in, old, USED, &h)) {
         return 0;
     }
     uint64_t had = class_bytes(h.class);
     if (n <= had) {
         return old;
     }
-    uint32_t at = flbwt_heap_alloc(g, n);
+    uint32_t at = flbwt_heap_alloc(in, n);
     if (at != 0) {
         // With forged headers the two may overlap.
-        memmove(memory_at(g, at), memory_at(g, old), had);
-        flbwt_heap_free(g, old);
+        memmove(memory_at(in, at), memory_at(in, old), had);
+        flbwt_heap_free(in, old);
     }
     return at;
 }

@@ -44,19 +44,19 @@ bool flbwt_overdue(call *c)
 bool flbwt_enter(call *c, wasmtime_caller_t *caller)
 {
     wasmtime_extern_t item;
-    flbwt_instance *g = c->instance;
+    flbwt_instance *in = c->instance;
 
     if (flbwt_overdue(c)) {
         return false;
     }
     // In start functions and _initialize nobody has looked for the memory yet.
-    if (g->memory.store_id == 0) {
+    if (in->memory.store_id == 0) {
         if (!wasmtime_caller_export_get(caller, "memory", strlen("memory"), &item) ||
             item.kind != WASMTIME_EXTERN_MEMORY) {
             flbwt_stop(c, "%s: the module's memory is not there yet", c->name);
             return false;
         }
-        g->memory = item.of.memory;
+        in->memory = item.of.memory;
     }
     return true;
 }

@@ -37,11 +37,12 @@ bool flbwt_overdue(call *c);
 
 // within returns where the guest's n bytes are, or NULL. Pointers into its memory are
 // good until something may have made it grow.
-static inline uint8_t *within(const flbwt_instance *g, uint64_t at, uint64_t n)
+static inline uint8_t *within(const flbwt_instance *in, uint64_t at, uint64_t n)
 {
-    uint64_t size = flbwt_memory_size(g);
+    uint64_t size = flbwt_memory_size(in);
 
-    return at <= size && n <= size - at ? wasmtime_memory_data(g->context, &g->memory) + at : NULL;
+    return at <= size && n <= size - at ? wasmtime_memory_data(in->context, &in->memory) + at
+                                        : NULL;
 }
 
 // flbwt_enter has to go before the function. False: c->trap is set.

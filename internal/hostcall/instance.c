@@ -25,22 +25,22 @@ bool flbwt_reserve(flbwt_buffer *b, size_t more)
     return true;
 }
 
-bool flbwt_memory_grow(flbwt_instance *g, uint64_t bytes, uint64_t *from)
+bool flbwt_memory_grow(flbwt_instance *in, uint64_t bytes, uint64_t *from)
 {
     uint64_t previous_pages;
-    enum flbwt_refusal refused = g->room.refused;
-    int64_t asked = g->room.asked;
+    enum flbwt_refusal refused = in->room.refused;
+    int64_t asked = in->room.asked;
     wasmtime_error_t *error = wasmtime_memory_grow(
-        g->context, &g->memory, (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
+        in->context, &in->memory, (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
 
-    g->room.refused = refused;
-    g->room.asked = asked;
+    in->room.refused = refused;
+    in->room.asked = asked;
     if (error != NULL) {
         wasmtime_error_delete(error);
         return false;
     }
     *from = previous_pages * PAGE_BYTES;
-    flbwt_memory_look(g);
+    flbwt_memory_look(in);
     return true;
 }
 
@@ -59,19 +59,19 @@ void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
     o->lost += n - taken;
 }
 
-void flbwt_write_line(flbwt_output *o, uint8_t level, const void *text, uint32_t n)
+void flbwt_write_line(flbwt_output *log, uint8_t level, const void *text, uint32_t n)
 {
     size_t size = 1 + sizeof(n) + (size_t) n;
 
-    if (size > OUTPUT_LIMIT_BYTES - o->buffer.len || !flbwt_reserve(&o->buffer, size)) {
-        o->lost++;
+    if (size > OUTPUT_LIMIT_BYTES - log->buffer.len || !flbwt_reserve(&log->buffer, size)) {
+        log->lost++;
         return;
     }
-    uint8_t *to = o->buffer.data + o->buffer.len;
+    uint8_t *to = log->buffer.data + log->buffer.len;
     *to++ = level;
     memcpy(to, &n, sizeof(n));
     if (n > 0) {
         memcpy(to + sizeof(n), text, n);
     }
-    o->buffer.len += size;
+    log->buffer.len += size;
 }

@@ -25,9 +25,9 @@ enum {
 //
 // Pointers into it are good until something may have made it grow.
 
-static uint8_t *memory_at(const flbwt_instance *g, uint64_t at)
+static uint8_t *memory_at(const flbwt_instance *in, uint64_t at)
 {
-    return wasmtime_memory_data(g->context, &g->memory) + at;
+    return wasmtime_memory_data(in->context, &in->memory) + at;
 }
 
 // bytes returns where the guest's n bytes are, or NULL.

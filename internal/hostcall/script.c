@@ -45,9 +45,9 @@ static size_t put_character(char *to, uint32_t c)
 // put_string writes a string of AssemblyScript: UTF-16, its length in bytes in the four
 // bytes before it. Whatever does not fit reads as "?". It takes TEXT_BYTES at most, and is
 // followed by a NUL or not.
-static size_t put_string(const flbwt_instance *g, uint32_t at, char *to)
+static size_t put_string(const flbwt_instance *in, uint32_t at, char *to)
 {
-    const uint8_t *length = at < 4 ? NULL : within(g, at - 4, 4), *p;
+    const uint8_t *length = at < 4 ? NULL : within(in, at - 4, 4), *p;
     uint32_t n;
     size_t len = 0;
 
@@ -56,7 +56,7 @@ static size_t put_string(const flbwt_instance *g, uint32_t at, char *to)
         return 1;
     }
     memcpy(&n, length, sizeof(n));
-    p = within(g, at, n);
+    p = within(in, at, n);
     if (p == NULL || n > 2 * UNITS_MOST) {
         *to = '?';
         return 1;

@@ -108,7 +108,7 @@ scratch *flbwt_wasi_scratch(const call *c)
     return w->scratch;
 }
 
-bool flbwt_wasi_open(flbwt_instance *g, const char *environment, size_t n, uint32_t count)
+bool flbwt_wasi_open(flbwt_instance *in, const char *environment, size_t n, uint32_t count)
 {
     wasi *w = calloc(1, sizeof(*w));
 
@@ -124,13 +124,13 @@ bool flbwt_wasi_open(flbwt_instance *g, const char *environment, size_t n, uint3
     w->table[0].kind = STDIN;
     w->table[1].kind = STDOUT;
     w->table[2].kind = STDERR;
-    g->wasi = w;
+    in->wasi = w;
     return true;
 }
 
-void flbwt_wasi_close(flbwt_instance *g)
+void flbwt_wasi_close(flbwt_instance *in)
 {
-    wasi *w = g->wasi;
+    wasi *w = in->wasi;
 
     if (w == NULL) {
         return;
@@ -141,12 +141,12 @@ void flbwt_wasi_close(flbwt_instance *g)
     free(w->environment);
     free(w->scratch);
     free(w);
-    g->wasi = NULL;
+    in->wasi = NULL;
 }
 
-int flbwt_wasi_grant(flbwt_instance *g, const char *path, bool writable)
+int flbwt_wasi_grant(flbwt_instance *in, const char *path, bool writable)
 {
-    int i = flbwt_wasi_slot(g->wasi);
+    int i = flbwt_wasi_slot(in->wasi);
     descriptor d = {.kind = DIRECTORY, .writable = writable};
 
     if (i < 0) {
@@ -166,11 +166,11 @@ int flbwt_wasi_grant(flbwt_instance *g, const char *path, bool writable)
         free(d.granted);
         return error;
     }
-    g->wasi->table[i] = d;
+    in->wasi->table[i] = d;
     return 0;
 }
 
-void flbwt_wasi_walk(flbwt_instance *g) { g->wasi->walk = true; }
+void flbwt_wasi_walk(flbwt_instance *in) { in->wasi->walk = true; }
 
 void flbwt_wasi_waited(const call *c, uint64_t since)
 {
