@@ -21,10 +21,10 @@ func TestOperator(t *testing.T) {
 			d.checkPod(t)
 			d.checkPlugin(t)
 			d.checkConfig(t)
-			// The operator mounts the configuration itself, and its watcher reloads in any case.
+			// The operator's watcher takes one -e, and only with -poll signals after a change.
 			c := d.fluentBit(t)
-			if at := d.plugin(t, c); at != c.Args[1] || c.Args[0] != "-e" || len(c.Args) != 2 {
-				t.Errorf("the watcher takes one -e, and gets %q", c.Args)
+			if want := []string{"-e", d.plugin(t, c), "-poll"}; !slices.Equal(c.Args, want) {
+				t.Errorf("the watcher gets %q, want %q", c.Args, want)
 			}
 		})
 	}

@@ -188,6 +188,9 @@ func (d deployment) checkPlugin(t *testing.T) {
 	c := d.fluentBit(t)
 	at := d.plugin(t, c)
 	v, m := d.mounted(c, at)
+	if v == nil {
+		return // said already
+	}
 	want := path.Join(m.MountPath, "flb-filter_wasmtime.so")
 	if v.Image != nil {
 		want = path.Join(m.MountPath, "usr/lib/fluent-bit/flb-filter_wasmtime.so")
