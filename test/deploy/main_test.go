@@ -136,13 +136,7 @@ func (d deployment) here(t *testing.T) string {
 func (d deployment) checkConfig(t *testing.T) {
 	t.Helper()
 	path := d.here(t)
-	command := filepath.Join(build, "flb-wasmtime")
-	if _, err := os.Stat(command); err != nil {
-		t.Fatalf("%v: run make build", err)
-	}
-	if out, err := exec.Command(command, "check", "--config", path).CombinedOutput(); err != nil {
-		t.Errorf("flb-wasmtime check: %v\n%s\n%s", err, out, d.config)
-	}
+	d.checkCommand(t, path)
 	plugin, err := filepath.Abs(filepath.Join(build, "flb-filter_wasmtime.so"))
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +156,18 @@ func (d deployment) checkConfig(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), "test is successful") {
 			t.Errorf("%s --dry-run: %v\n%s", fluentBit, err, out)
 		}
+	}
+}
+
+// checkCommand asks the command what it says of the configuration, which is at path.
+func (d deployment) checkCommand(t *testing.T, path string) {
+	t.Helper()
+	command := filepath.Join(build, "flb-wasmtime")
+	if _, err := os.Stat(command); err != nil {
+		t.Fatalf("%v: run make build", err)
+	}
+	if out, err := exec.Command(command, "check", "--config", path).CombinedOutput(); err != nil {
+		t.Errorf("flb-wasmtime check: %v\n%s\n%s", err, out, d.config)
 	}
 }
 
