@@ -80,10 +80,16 @@ var Table = []Option{
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
 	{Name: "on_error", Type: String, Default: "passthrough",
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
+	{Name: "mark_key", Type: String,
+		Help: "Where on_error mark puts the reason: a key of the record's body, which is set; unless set, wasmtime_error in the metadata"},
+	{Name: "log_failed_records", Type: Bool, Default: "off",
+		Help: "Log an excerpt of a record that the module fails on, as JSON, with the line that says so"},
+	{Name: "split", Type: Bool, Default: "off",
+		Help: "Make several records of a reply that is an array of them, or several JSON objects; else such a reply is a failure"},
 	{Name: "timeout", Type: Time, Default: "1s",
-		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
+		Help: "Max time that the module may run, sleep or read files for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
-		Help: "Most memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
+		Help: "Max memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
 		Help: "An instance whose memory has grown past this is replaced between two records; 0 for never"},
 	{Name: "breaker_failures", Type: Int, Default: "100",
@@ -101,7 +107,7 @@ var Table = []Option{
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
-		Help: "Least room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
+		Help: "Min room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
 		Help: "Native stack of the module; at least 512 KiB are always given, at most 4M"},
 }
@@ -147,6 +153,9 @@ type Options struct {
 	AccessiblePaths []Path   // existing directories
 	Env             []string // NAME=value
 	OnError         OnError
+	MarkKey         string // "": in the metadata
+	LogFailed       bool
+	Split           bool
 
 	Timeout            time.Duration // 0: none
 	MemoryLimitBytes   int64
@@ -200,7 +209,7 @@ func Parse(get func(name string) (value string, ok bool)) (Options, error) {
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
 	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
-	return Options{
+	o := Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
@@ -211,6 +220,9 @@ func (p *parser) shared() Options {
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
+		MarkKey:         p.value("mark_key"),
+		LogFailed:       p.bool("log_failed_records"),
+		Split:           p.bool("split"),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
 		MemoryLimitBytes:   memoryLimit,
@@ -223,6 +235,10 @@ func (p *parser) shared() Options {
 		CacheDir:         p.value("cache_dir"),
 		AllowPrecompiled: p.bool("allow_precompiled"),
 	}
+	if o.MarkKey != "" && o.OnError != Mark {
+		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark")
+	}
+	return o
 }
 
 // parser keeps the first error, so that Parse reads as a list of options.
