@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -43,38 +44,53 @@ func TestSystemdUnit(t *testing.T) {
 	}
 }
 
-// The command, which runs modules as the plugin does, under the system call filter of the drop-in;
-// and under that of MemoryDenyWriteExecute=yes, where it must say what to do.
-func TestSystemdSandbox(t *testing.T) {
+// TestSandboxes runs the command, which runs modules as the plugin does, under the system call filters
+// of the drop-in and of Kubernetes' RuntimeDefault; and under that of MemoryDenyWriteExecute=yes,
+// where it must say what to do.
+func TestSandboxes(t *testing.T) {
 	for _, program := range []string{"systemd-analyze", "runc"} {
 		if _, err := exec.LookPath(program); err != nil || os.Getuid() != 0 {
-			t.Skip("NOT RUN: the unit's system call filter, which takes root, runc and systemd-analyze")
+			t.Skip("NOT RUN: system call filters, which take root, runc and systemd-analyze")
 		}
 	}
-	allowed := specs.LinuxSyscall{Action: specs.ActAllow, Names: systemCalls(t)}
 	if out, err := sandboxed(t, nil, "/bin/true"); err != nil {
 		t.Skipf("NOT RUN: runc can't run anything here: %s", out)
 	}
-	run := func(calls ...specs.LinuxSyscall) (string, error) {
-		return sandboxed(t, append(calls, allowed), "/bin/sh", "-c",
+	run := func(filter *specs.LinuxSeccomp) (string, error) {
+		return sandboxed(t, filter, "/bin/sh", "-c",
 			`echo '{"log":"password=hunter2"}' | /build/flb-wasmtime run --timeout 100ms --wasm-path /work/redact.wasm --function-name redact &&
 			 echo '{"log":"x"}' | /build/flb-wasmtime run --timeout 100ms --wasm-path /work/loops.wat --function-name filter`)
 	}
-	out, err := run()
-	if !strings.Contains(out, "password=***") || !strings.Contains(out, "took longer than") {
-		t.Errorf("%v:\n%s", err, out)
+	for name, filter := range map[string]*specs.LinuxSeccomp{
+		"systemd":        only(specs.LinuxSyscall{Action: specs.ActAllow, Names: systemCalls(t)}),
+		"RuntimeDefault": seccomp.DefaultProfile(&specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{}}}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := run(filter)
+			if !strings.Contains(out, "password=***") || !strings.Contains(out, "took longer than") {
+				t.Errorf("%v:\n%s", err, out)
+			}
+		})
 	}
-	// mprotect with PROT_EXEC.
-	denied, eperm := specs.LinuxSyscall{Action: specs.ActErrno, Names: []string{"mprotect"}}, uint(1)
-	denied.ErrnoRet = &eperm
-	denied.Args = []specs.LinuxSeccompArg{{Index: 2, Value: 4, ValueTwo: 4, Op: specs.OpMaskedEqual}}
-	allowed.Names = slices.DeleteFunc(allowed.Names, func(name string) bool { return name == "mprotect" })
-	rest := specs.LinuxSyscall{Action: specs.ActAllow, Names: []string{"mprotect"},
-		Args: []specs.LinuxSeccompArg{{Index: 2, Value: 4, ValueTwo: 0, Op: specs.OpMaskedEqual}}}
-	out, err = run(denied, rest)
-	if err == nil || !strings.Contains(out, "MemoryDenyWriteExecute=no") {
-		t.Errorf("%v:\n%s", err, out)
-	}
+	t.Run("MemoryDenyWriteExecute", func(t *testing.T) {
+		names := slices.DeleteFunc(systemCalls(t), func(name string) bool { return name == "mprotect" })
+		out, err := run(only(
+			specs.LinuxSyscall{Action: specs.ActAllow, Names: names},
+			// Without PROT_EXEC.
+			specs.LinuxSyscall{Action: specs.ActAllow, Names: []string{"mprotect"},
+				Args: []specs.LinuxSeccompArg{{Index: 2, Value: 4, ValueTwo: 0, Op: specs.OpMaskedEqual}}},
+		))
+		if err == nil || !strings.Contains(out, "MemoryDenyWriteExecute=no") {
+			t.Errorf("%v:\n%s", err, out)
+		}
+	})
+}
+
+// only is a filter that answers everything else with EPERM.
+func only(allowed ...specs.LinuxSyscall) *specs.LinuxSeccomp {
+	eperm := uint(1)
+	return &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, DefaultErrnoRet: &eperm,
+		Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchAARCH64}, Syscalls: allowed}
 }
 
 // systemCalls are those that the drop-in allows.
@@ -107,8 +123,8 @@ func expand(t *testing.T, set string, names []string) []string {
 	return names
 }
 
-// sandboxed runs a command by runc, with /build and /work in it; with no system calls, all are allowed.
-func sandboxed(t *testing.T, calls []specs.LinuxSyscall, args ...string) (string, error) {
+// sandboxed runs a command by runc, with /build and /work in it; without a filter, all is allowed.
+func sandboxed(t *testing.T, filter *specs.LinuxSeccomp, args ...string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	wasm, err := os.ReadFile(guest)
@@ -121,7 +137,6 @@ func sandboxed(t *testing.T, calls []specs.LinuxSyscall, args ...string) (string
 	if err != nil {
 		t.Fatal(err)
 	}
-	eperm := uint(1)
 	spec := specs.Spec{
 		Version: "1.0.2",
 		Root:    &specs.Root{Path: "rootfs", Readonly: true},
@@ -129,17 +144,13 @@ func sandboxed(t *testing.T, calls []specs.LinuxSyscall, args ...string) (string
 			Capabilities: &specs.LinuxCapabilities{}},
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{{Type: "pid"}, {Type: "mount"}, {Type: "ipc"}, {Type: "uts"}, {Type: "network"}},
-			Seccomp: &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, DefaultErrnoRet: &eperm,
-				Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchAARCH64}, Syscalls: calls},
+			Seccomp:    filter,
 		},
 		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
 	}
 	for to, from := range map[string]string{"/usr": "/usr", "/lib": "/lib", "/lib64": "/lib64", "/bin": "/bin",
 		"/build": built, "/work": filepath.Join(dir, "work")} {
 		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: to, Source: from, Type: "bind", Options: []string{"rbind", "ro"}})
-	}
-	if calls == nil {
-		spec.Linux.Seccomp = nil
 	}
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -149,6 +160,8 @@ func sandboxed(t *testing.T, calls []specs.LinuxSyscall, args ...string) (string
 	if err := os.Mkdir(filepath.Join(dir, "rootfs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("runc", "run", "--bundle", dir, "sandbox-"+filepath.Base(filepath.Dir(dir))+filepath.Base(dir)).CombinedOutput()
+	name := "sandbox-" + filepath.Base(filepath.Dir(dir)) + filepath.Base(dir)
+	defer exec.Command("runc", "delete", "--force", name).Run()
+	out, err := exec.Command("runc", "run", "--bundle", dir, name).CombinedOutput()
 	return string(out), err
 }
