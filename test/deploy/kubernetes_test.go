@@ -13,6 +13,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
@@ -133,6 +136,25 @@ func checkSelector(t *testing.T, selector, labels map[string]string) {
 	for key, value := range selector {
 		if labels[key] != value {
 			t.Errorf("the selector asks for %s", fmt.Sprint(key, "=", value))
+		}
+	}
+}
+
+// What Pod Security Admission would say: "restricted" takes the aggregator, and of the DaemonSets it
+// has nothing against but what reading a node's logs takes.
+func TestPodSecurity(t *testing.T) {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	for _, name := range append(slices.Clone(ways), "aggregator") {
+		d := kustomized(t, name)
+		for _, result := range evaluator.EvaluatePod(restricted, &metav1.ObjectMeta{}, &d.pod) {
+			root := []string{"hostPath volumes", "restricted volume types", "runAsNonRoot != true", "runAsUser=0"}
+			if !result.Allowed && (name == "aggregator" || !slices.Contains(root, result.ForbiddenReason)) {
+				t.Errorf("%s: %s: %s", name, result.ForbiddenReason, result.ForbiddenDetail)
+			}
 		}
 	}
 }

@@ -81,6 +81,15 @@ func (d deployment) run(t *testing.T, fluentBit string) {
 	if strings.Contains(out.text(), "hunter2") {
 		t.Error("the secret came out")
 	}
+	for _, probe := range []*corev1.Probe{d.fluentBit(t).StartupProbe, d.fluentBit(t).LivenessProbe, d.fluentBit(t).ReadinessProbe} {
+		if reply := ask(t, name, "GET "+probe.HTTPGet.Path, "\n"); !strings.Contains(reply, " 200") {
+			t.Errorf("the probe %s: %s", probe.HTTPGet.Path, reply)
+		}
+	}
+	// As the reloader asks.
+	if reply := ask(t, name, "POST /api/v2/reload", "}"); !strings.Contains(reply, `"status":0`) {
+		t.Errorf("a reload: %s", reply)
+	}
 	if entries, _ := filepath.Glob(filepath.Join(b.state, "wasmtime", "*")); len(entries) == 0 {
 		t.Errorf("nothing was written to cache_dir")
 	}
@@ -95,6 +104,28 @@ func (d deployment) run(t *testing.T, fluentBit string) {
 	case <-time.After(time.Minute):
 		t.Error("Fluent Bit did not end within a minute")
 	}
+}
+
+// ask sends a request from within a container's network, and returns the reply up to a delimiter:
+// the connection stays open.
+func ask(t *testing.T, container, request, until string) string {
+	t.Helper()
+	state, err := exec.Command("runc", "state", container).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct{ PID int }
+	if err := json.Unmarshal(state, &s); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("nsenter", "--net", "--target", fmt.Sprint(s.PID), "timeout", "30", "bash", "-c",
+		`exec 3<>/dev/tcp/127.0.0.1/2020
+		printf '%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n' "$0" >&3
+		IFS= read -r -d "$1" reply <&3; printf %s "$reply"`, request, until).CombinedOutput()
+	if err != nil {
+		t.Logf("%s: %v", request, err)
+	}
+	return string(out)
 }
 
 // buffer is written by a process while it is read.
@@ -162,6 +193,8 @@ func (d deployment) bundle(t *testing.T, fluentBit string) bundle {
 		}
 		bind(d.fill(t, &b, m, fluentBit), m.MountPath, mode)
 	}
+	limit := c.Resources.Limits.Memory().Value()
+	spec.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}
 	spec.Linux.Seccomp = seccomp.DefaultProfile(&spec)
 	text, err := json.Marshal(spec)
 	if err != nil {
