@@ -299,13 +299,17 @@ func TestRunMistakes(t *testing.T) {
 func TestRunFlags(t *testing.T) {
 	flags := newRun().Flags()
 	for _, o := range options.Table {
-		f := flags.Lookup(strings.ReplaceAll(o.Name, "_", "-"))
+		f := flags.Lookup(strings.TrimPrefix(flagName(o), "--"))
 		if f == nil {
 			t.Errorf("option %s is no flag", o.Name)
 			continue
 		}
 		got := []string{f.Usage, f.DefValue, f.Value.Type()}
-		if diff := cmp.Diff([]string{o.Help, o.Default, o.Type.String()}, got); diff != "" {
+		word := o.Type.String()
+		if o.Prefix {
+			word = "KEY=VALUE"
+		}
+		if diff := cmp.Diff([]string{o.Help, o.Default, word}, got); diff != "" {
 			t.Errorf("option %s (-want +got):\n%s", o.Name, diff)
 		}
 	}

@@ -150,10 +150,14 @@ func Config(o options.Options) guest.Config {
 		Allocator:          o.Allocator,
 		Msgpack:            o.EventFormat == options.Msgpack,
 		Env:                o.Env,
+		LogLevel:           hostlog.Level(o.LogLevel),
 		HeapBytes:          o.WasmHeapBytes,
 		Timeout:            o.Timeout,
 		MemoryLimitBytes:   o.MemoryLimitBytes,
 		RecycleMemoryBytes: o.RecycleMemoryBytes,
+	}
+	for _, p := range o.Config {
+		c.Settings = append(c.Settings, guest.Setting{Key: p.Key, Value: p.Value})
 	}
 	for _, p := range o.AccessiblePaths {
 		c.Dirs = append(c.Dirs, guest.Dir{Path: p.Dir, Writable: p.Writable})
@@ -348,4 +352,9 @@ func (f *Filter) logOutput() {
 	stdout, stderr := f.instance.TakeOutput()
 	f.log.GuestOutput(hostlog.Info, "guest stdout: ", stdout)
 	f.log.GuestOutput(hostlog.Warn, "guest stderr: ", stderr)
+	lines, lost := f.instance.TakeLog()
+	for _, l := range lines {
+		f.log.GuestOutput(l.Level, "guest: ", []byte(l.Text))
+	}
+	f.log.LeaveOut(lost)
 }

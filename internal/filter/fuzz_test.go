@@ -287,7 +287,7 @@ type verdict struct {
 	fate    fate
 	msgpack [][]byte // the bodies
 	json    []pairs  // their values
-	unknown bool   // it depends on how much the host has grown the memory
+	unknown bool     // it depends on how much the host has grown the memory
 }
 
 func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {

@@ -65,6 +65,14 @@ func (a *abi) problem(format string, args ...any) {
 	a.problems = append(a.problems, fmt.Sprintf(format, args...))
 }
 
+// configureFunction is called once for each instance, before the first record and after what
+// init_function says: it returns 0, or the address of a text that ends with a NUL and says why it
+// refuses the configuration.
+const (
+	configureFunction = "flb_configure"
+	configureType     = "() -> i32"
+)
+
 const noParams = "() -> ()"
 
 // chooseInit decides what is called before the first record. Not _start: modules of
@@ -233,6 +241,10 @@ func (m *Module) problems(function string) []string {
 		add("the module has a 64-bit memory: build it for wasm32")
 	}
 
+	if e := m.export(configureFunction); e != nil && e.typ != "func "+configureType {
+		add("%s has the type %s: it must be %q", configureFunction, hostlog.Quote(e.typ, maxTypeBytes), "func "+configureType)
+	}
+
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
@@ -271,6 +283,10 @@ const maxTypeBytes = 400
 
 func importHint(i item) string {
 	switch {
+	case i.module == hostcall.Host && i.providedTypes() == nil:
+		names := hostcall.Names(hostcall.Host)
+		slices.Sort(names)
+		return "of that module this version of the plugin has " + strings.Join(names, ", ") + ": a newer one may have it"
 	case i.module == hostcall.Env && strings.HasPrefix(i.typ, "memory "):
 		return "link without --import-memory"
 	case i.providedTypes() != nil && i.module == hostcall.Env:

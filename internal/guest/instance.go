@@ -6,6 +6,8 @@ package guest
 import "C"
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -29,12 +31,17 @@ type Config struct {
 	Msgpack            bool          // records and replies are MessagePack instead of JSON
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
+	Settings           []Setting     // the module's configuration
+	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info
 	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none
 	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
 	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
 }
+
+// Setting is one key of a module's configuration. Keys match without case.
+type Setting struct{ Key, Value string }
 
 // Dir is a directory that a guest may use, by the same path as the host.
 type Dir struct {
@@ -91,8 +98,13 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	in.c.allocator = C.int(a.allocator)
 	if err := in.start(m, config, a); err != nil {
 		stdout, stderr := in.TakeOutput()
+		output := string(stdout) + string(stderr)
+		lines, _ := in.TakeLog()
+		for _, l := range lines {
+			output += l.Text + "\n"
+		}
 		in.Close()
-		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
+		if output = strings.TrimSpace(output); output != "" {
 			err = fmt.Errorf("%w (the module wrote: %s)", err, hostlog.Quote(output, hostlog.MaxTextBytes))
 		}
 		return nil, err
@@ -140,10 +152,40 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.RecycleMemoryBytes > 0 {
 		c.recycle_bytes = C.uint64_t(config.RecycleMemoryBytes)
 	}
+	c.instance.log_level = C.int(config.LogLevel)
+	if config.LogLevel == 0 {
+		c.instance.log_level = C.int(hostlog.Info)
+	}
+	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
 	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
 		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
 	}
+}
+
+// newSettings makes settings in one block of C memory, for the caller to free; NULL: there are none.
+func newSettings(settings []Setting) *C.flbwt_setting {
+	if len(settings) == 0 {
+		return nil
+	}
+	size := len(settings) * C.sizeof_flbwt_setting
+	at := size
+	for _, s := range settings {
+		size += len(s.Key) + len(s.Value)
+	}
+	block := C.malloc(C.size_t(size))
+	room := unsafe.Slice((*byte)(block), size)
+	put := func(text string) (*C.char, C.uint32_t) {
+		p := (*C.char)(unsafe.Add(block, at))
+		at += copy(room[at:], text)
+		return p, C.uint32_t(len(text))
+	}
+	list := unsafe.Slice((*C.flbwt_setting)(block), len(settings))
+	for i, s := range settings {
+		list[i].key, list[i].key_len = put(s.Key)
+		list[i].value, list[i].value_len = put(s.Value)
+	}
+	return &list[0]
 }
 
 // memoryLimit is the bytes that an instance may have.
@@ -201,7 +243,38 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 	case allocPinned:
 		c.alloc, c.pin = function("__new"), function("__pin")
 	}
-	return nil
+	return in.offerConfiguration(instance)
+}
+
+// offerConfiguration has the guest read its configuration, if it wants to.
+func (in *Instance) offerConfiguration(instance *wasmtime.Instance) error {
+	f := instance.GetFunc(in.store, configureFunction)
+	if f == nil {
+		return nil
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	C.flbwt_watch_enter(&in.c.instance.watch)
+	defer C.flbwt_watch_leave(&in.c.instance.watch)
+	result, err := f.Call(in.store)
+	if err != nil {
+		return fmt.Errorf("%s failed: %w", configureFunction, in.startError(err, in.refusal(trapCode(err))))
+	}
+	at, _ := result.(int32)
+	if at == 0 {
+		return nil
+	}
+	memory := unsafe.Slice((*byte)(C.wasmtime_memory_data(in.c.instance.context, &in.c.instance.memory)),
+		int(C.flbwt_memory_size(&in.c.instance)))
+	if uint64(uint32(at)) >= uint64(len(memory)) {
+		return fmt.Errorf("%s refuses the configuration, by a text outside its memory", configureFunction)
+	}
+	text := memory[uint32(at):]
+	text = text[:min(len(text), hostlog.MaxTextBytes)]
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	return fmt.Errorf("it refuses its configuration: %s", hostlog.Quote(string(text), hostlog.MaxTextBytes))
 }
 
 // initialize runs the guest's code that goes before its first record: start
@@ -264,6 +337,8 @@ func (in *Instance) Close() {
 	C.flbwt_wasi_close(&in.c.instance)
 	C.free(unsafe.Pointer(in.c.instance.out.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
+	C.free(unsafe.Pointer(in.c.instance.log.buffer.data))
+	C.free(unsafe.Pointer(in.c.instance.settings))
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }
@@ -272,15 +347,32 @@ func (in *Instance) Close() {
 func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.bytes) }
 
 // HasOutput says whether the guest wrote to stdout or stderr since TakeOutput.
-func (in *Instance) HasOutput() bool {
-	return in.c.instance.out.buffer.len|in.c.instance.err.buffer.len|C.size_t(in.c.instance.out.lost|in.c.instance.err.lost) != 0
-}
+func (in *Instance) HasOutput() bool { return bool(C.flbwt_has_written(&in.c.instance)) }
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
 // no room is mentioned at the end. A last line that is not finished is taken
 // as it is.
 func (in *Instance) TakeOutput() (stdout, stderr []byte) {
 	return takeStream(&in.c.instance.out), takeStream(&in.c.instance.err)
+}
+
+// LogLine is a line that a guest has logged.
+type LogLine struct {
+	Level hostlog.Level
+	Text  string
+}
+
+// TakeLog takes what the guest has logged since the last call, and how many lines found no room.
+func (in *Instance) TakeLog() (lines []LogLine, lost uint64) {
+	o := &in.c.instance.log
+	for rest := unsafe.Slice((*byte)(unsafe.Pointer(o.buffer.data)), int(o.buffer.len)); len(rest) > 0; {
+		n := binary.NativeEndian.Uint32(rest[1:])
+		lines = append(lines, LogLine{hostlog.Level(rest[0]), string(rest[5 : 5+n])})
+		rest = rest[5+n:]
+	}
+	lost = uint64(o.lost)
+	o.buffer.len, o.lost = 0, 0
+	return lines, lost
 }
 
 func takeStream(o *C.flbwt_output) []byte {

@@ -269,13 +269,6 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
     return true;
 }
 
-// has_written says whether the guest has written what nobody has taken.
-static bool has_written(const flbwt_guest *g)
-{
-    return (g->instance.out.buffer.len | g->instance.err.buffer.len | g->instance.out.lost |
-            g->instance.err.lost) != 0;
-}
-
 // go_on goes from event to event.
 static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                              const uint8_t *data, size_t size, uint64_t max)
@@ -314,7 +307,7 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
         lane->held = true;
     }
     // What the guest has said comes before what becomes of the record that it said it about.
-    if (lane->guest != NULL && has_written(lane->guest)) {
+    if (lane->guest != NULL && flbwt_has_written(&lane->guest->instance)) {
         return FLBWT_STOP_OUTPUT;
     }
     lane->held = false;

@@ -1,5 +1,5 @@
-// Package hostcall holds the functions that guests may import: WASI, the C library that Fluent
-// Bit's built-in filter provides, and what AssemblyScript asks for. They know an instance by its
+// Package hostcall holds the functions that guests may import: the host functions of this project,
+// WASI, the C library that Fluent Bit's built-in filter provides, and what AssemblyScript asks for. They know an instance by its
 // flbwt_instance (instance.h), and not how it is called for a record.
 package hostcall
 
@@ -35,6 +35,9 @@ const (
 
 	// WASIUnstable is the one before, of compilers up to 2020.
 	WASIUnstable = "wasi_unstable"
+
+	// Host has the functions of this project (host.c).
+	Host = "flb_v1"
 
 	// Env has the functions of libc.c, and what AssemblyScript imports.
 	Env = "env"

@@ -22,6 +22,9 @@ const flbwt_import *flbwt_imports(size_t i, size_t *len)
     case 2:
         *len = flbwt_wasi_imports_len;
         return flbwt_wasi_imports;
+    case 3:
+        *len = flbwt_host_len;
+        return flbwt_host;
     default:
         return NULL;
     }

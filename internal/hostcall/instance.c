@@ -58,3 +58,20 @@ void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
     }
     o->lost += n - taken;
 }
+
+void flbwt_write_line(flbwt_output *o, uint8_t level, const void *text, uint32_t n)
+{
+    size_t size = 1 + sizeof(n) + (size_t) n;
+
+    if (size > OUTPUT_LIMIT_BYTES - o->buffer.len || !flbwt_reserve(&o->buffer, size)) {
+        o->lost++;
+        return;
+    }
+    uint8_t *to = o->buffer.data + o->buffer.len;
+    *to++ = level;
+    memcpy(to, &n, sizeof(n));
+    if (n > 0) {
+        memcpy(to + sizeof(n), text, n);
+    }
+    o->buffer.len += size;
+}

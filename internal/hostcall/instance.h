@@ -24,6 +24,15 @@ typedef struct {
     uint64_t lost; // bytes that found no room
 } flbwt_output;
 
+// Levels of the log, by Fluent Bit's numbers (include/fluent-bit/flb_log.h, 1.8 to 5.1).
+enum { FLBWT_LOG_ERROR = 1, FLBWT_LOG_TRACE = 5 };
+
+// flbwt_setting is one key of a module's configuration.
+typedef struct {
+    const char *key, *value;
+    uint32_t key_len, value_len;
+} flbwt_setting;
+
 // flbwt_heap is the heap that the host keeps in the guest's memory (heap.c).
 // Everything that can be told from outside the guest's memory is here.
 enum { FLBWT_HEAP_CLASSES = 108 };
@@ -46,6 +55,11 @@ typedef struct {
     flbwt_watch watch;
     flbwt_heap heap;
     flbwt_output out, err;
+    flbwt_output
+        log; // lines: level, length (4 bytes, as the machine has them), text; lost counts lines
+    int log_level;    // lines of higher ones are not wanted
+    const flbwt_setting *settings; // owned by who made the instance, as long as it lives
+    uint32_t settings_len;
     struct flbwt_wasi *wasi; // NULL: there is none yet
     bool exited;             // the guest has asked to be ended, with that status
     int32_t exit_status;
@@ -74,5 +88,15 @@ bool flbwt_memory_grow(flbwt_instance *instance, uint64_t bytes, uint64_t *from)
 
 // flbwt_write appends to what the guest wrote, as far as there is room.
 void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
+
+// flbwt_write_line appends a line for the log, if there is room for all of it.
+void flbwt_write_line(flbwt_output *log, uint8_t level, const void *text, uint32_t n);
+
+// flbwt_has_written says whether the guest has written what nobody has taken.
+static inline bool flbwt_has_written(const flbwt_instance *instance)
+{
+    return (instance->out.buffer.len | instance->err.buffer.len | instance->log.buffer.len |
+            instance->out.lost | instance->err.lost | instance->log.lost) != 0;
+}
 
 #endif

@@ -42,7 +42,7 @@ func TestDocumentedOutputs(t *testing.T) {
 					t.Errorf("there is no option %s", p.Key)
 				}
 			}
-			if _, err := ParseOutput("documented", s.Get); err != nil {
+			if _, err := ParseOutput("documented", docSource(s.Properties)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -114,4 +114,12 @@ func TestParseOutput(t *testing.T) {
 			t.Errorf("%v: %v", test, err)
 		}
 	}
+}
+
+func docSource(properties []fbconf.Property) Source {
+	var list []Property
+	for _, p := range properties {
+		list = append(list, Property{p.Key, p.Value})
+	}
+	return Of(list)
 }

@@ -54,7 +54,17 @@ type Option struct {
 	Type     Type
 	Default  string // "" means none
 	Required bool
+	Multiple bool // it may be given several times, in YAML as a list
+	Prefix   bool // of options, whose names go on as the user likes
 	Help     string
+}
+
+// Label is the name as documents write it.
+func (o Option) Label() string {
+	if o.Prefix {
+		return o.Name + "KEY"
+	}
+	return o.Name
 }
 
 // MaxWasmStackBytes bounds wasm_stack_size: guests run on threads whose stack
@@ -76,8 +86,12 @@ var Table = []Option{
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
-	{Name: "env", Type: List,
+	{Name: "env", Type: List, Multiple: true,
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
+	{Name: "config.", Type: String, Prefix: true,
+		Help: "Configuration of the module: config.KEY value, any number of them, which it reads by host functions; keys without case"},
+	{Name: "config_file", Type: String,
+		Help: "Path of a JSON file with an object, whose members are configuration of the module, too; config.KEY wins"},
 	{Name: "on_error", Type: String, Default: "passthrough",
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "mark_key", Type: String,
@@ -150,8 +164,9 @@ type Options struct {
 	WasmPath        string
 	FunctionName    string
 	EventFormat     EventFormat
-	AccessiblePaths []Path   // existing directories
-	Env             []string // NAME=value
+	AccessiblePaths []Path     // existing directories
+	Env             []string   // NAME=value
+	Config          []Property // of the module; keys in lower case, each once
 	OnError         OnError
 	MarkKey         string // "": in the metadata
 	LogFailed       bool
@@ -173,6 +188,9 @@ type Options struct {
 	WasmHeapBytes  int64
 	WasmStackBytes int64
 
+	// The level of the instance's log, for the module to ask; who makes the options sets it. 0: info.
+	LogLevel int
+
 	// What the user should know of values that were not taken as they are; lines for
 	// the log.
 	Warnings []string
@@ -193,10 +211,47 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("option %s: invalid value %q: %s", e.Option, e.Value, e.Want)
 }
 
-// Parse reads the options of a filter instance through get, which returns the value
-// that the user set, if any. Every error is an *Error.
-func Parse(get func(name string) (value string, ok bool)) (Options, error) {
-	p := parser{get: get}
+// Property is an option as the user has set it.
+type Property struct{ Key, Value string }
+
+// Source is where options are read from.
+type Source struct {
+	values func(name string) []string // in order: none, one, or several
+	all    []Property                 // nil if they are not known
+}
+
+// Of makes a source of all properties, in order. Keys match without case.
+func Of(all []Property) Source {
+	if all == nil {
+		all = []Property{}
+	}
+	return Source{
+		values: func(name string) (values []string) {
+			for _, p := range all {
+				if strings.EqualFold(p.Key, name) {
+					values = append(values, p.Value)
+				}
+			}
+			return values
+		},
+		all: all,
+	}
+}
+
+// From makes a source of a look-up that knows one value of each option. Options whose names only
+// begin with one of the table's can't be read from it.
+func From(get func(name string) (value string, ok bool)) Source {
+	return Source{values: func(name string) []string {
+		if v, ok := get(name); ok {
+			return []string{v}
+		}
+		return nil
+	}}
+}
+
+// Parse reads the options of a filter instance. Every error is an *Error.
+func Parse(source Source) (Options, error) {
+	p := parser{source: source}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
 	o.Warnings = p.warnings
@@ -219,6 +274,7 @@ func (p *parser) shared() Options {
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
+		Config:          p.config("config.", "config_file"),
 		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),
@@ -243,7 +299,7 @@ func (p *parser) shared() Options {
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	get      func(string) (string, bool)
+	source   Source
 	err      error
 	warnings []string
 }
@@ -256,8 +312,8 @@ func (p *parser) fail(option, value, want string) {
 
 // value returns the option's text, its default if the user set nothing.
 func (p *parser) value(name string) string {
-	if v, ok := p.get(name); ok {
-		return strings.TrimSpace(v)
+	if list := p.source.values(name); len(list) > 0 {
+		return strings.TrimSpace(list[0])
 	}
 	for _, table := range [][]Option{Table, OutputTable} {
 		for _, o := range table {
@@ -433,10 +489,18 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 // env reads variables of any value. Without quotes a value goes on up to a comma that
 // the name of the next variable follows, or to the end. Errors show no value, which may be
 // a secret.
-func (p *parser) env(name string) []string {
+func (p *parser) env(name string) (list []string) {
+	for _, value := range p.source.values(name) {
+		list = append(list, p.variables(name, value)...)
+	}
+	return list
+}
+
+// variables reads the variables of one value.
+func (p *parser) variables(name, value string) []string {
 	var list []string
 	const ends = blanks + ","
-	for rest := strings.TrimLeft(p.value(name), ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
+	for rest := strings.TrimLeft(value, ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
 		begin := variable.FindString(rest)
 		if begin == "" {
 			part, _, _ := strings.Cut(rest, ",")

@@ -121,8 +121,8 @@ type Output struct {
 
 // ParseOutput reads the options of the output instance named name. Every error is
 // an *Error.
-func ParseOutput(name string, get func(name string) (value string, ok bool)) (Output, error) {
-	p := parser{get: get}
+func ParseOutput(name string, source Source) (Output, error) {
+	p := parser{source: source}
 	o := Output{
 		Options:  p.shared(),
 		Name:     name,

@@ -66,6 +66,12 @@ func TestConfigMapIsTheOptionTable(t *testing.T) {
 	var want []entry
 	for _, o := range options.Table {
 		e := entry{o.Name, types[o.Type], o.Default, "0", o.Help}
+		if o.Prefix {
+			e.Type = "1"
+		}
+		if o.Multiple {
+			e.Flags = "1"
+		}
 		if e.Help == "" || e.Type == "" {
 			t.Errorf("option %s: type %v, description %q", o.Name, o.Type, o.Help)
 		}
@@ -442,6 +448,64 @@ func TestOptions(t *testing.T) {
 				i.exit()
 			})
 		}
+	})
+}
+
+// An option that may be set several times counts each time, in order. Fluent Bit makes several of
+// a list in YAML.
+func TestRepeatedOption(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		p := loaded(t, f)
+		for value, want := range map[string]string{
+			several("A=1"):                      "A=1 ",
+			several("A=1", "B=x,y", "C=1,D=2"):  "A=1 B=x,y C=1 D=2 ",
+			several("B=2", "A=1", "", "B=3,,,"): "B=2 A=1 B=3 ",
+		} {
+			i := p.ready(guest(t, "environment"), function, settings{"env": value, "ALIAS": "x"})
+			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
+			if err != nil || len(events) != 1 {
+				t.Fatal(events, err)
+			}
+			if diff := cmp.Diff(map[string]any{"env": want}, events[0].Body); diff != "" {
+				t.Errorf("%q: %s", value, diff)
+			}
+			i.exit()
+		}
+		// The others may not.
+		i := p.instance(settings{"wasm_path": guest(t, "identity"), "function_name": function, "timeout": several("1s", "2s")})
+		if ret := i.init(); ret == 0 {
+			t.Error("timeout may be set twice")
+		}
+	})
+}
+
+// config.KEY reaches the module; one that refuses its configuration does not start.
+func TestConfigOfModule(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		p := loaded(t, f)
+		configured := guest(t, "configured")
+		for _, s := range []settings{
+			{"config.greeting": "hello, world", "config.other": "x"},
+			{"Config.Greeting": "hello, world"},
+			{"config_file": file(t, `{"greeting":"hello, world"}`)},
+			{"config_file": file(t, `{"greeting":"hi"}`), "config.greeting": "hello, world"},
+		} {
+			i := p.ready(configured, function, s)
+			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
+			if err != nil || len(events) != 1 {
+				t.Fatal(events, err)
+			}
+			if diff := cmp.Diff(map[string]any{"config": "hello, world"}, events[0].Body); diff != "" {
+				t.Errorf("%v: %s", s, diff)
+			}
+			i.exit()
+		}
+		i := p.instance(settings{"wasm_path": configured, "function_name": function, "config.greetings": "x"})
+		if ret := i.init(); ret != -1 {
+			t.Errorf("init = %d", ret)
+		}
+		p.waitLog(levelError, "it refuses its configuration", "greeting: it must be set")
+		i.exit()
 	})
 }
 
