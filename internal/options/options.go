@@ -52,7 +52,8 @@ func (t Type) String() string {
 type Option struct {
 	Name     string
 	Type     Type
-	Default  string // "" means none
+	Default  string   // "" means none
+	Values   []string // all that a String may be, if that is a choice
 	Required bool
 	Help     string
 }
@@ -72,13 +73,13 @@ var Table = []Option{
 		Help: "Path of the WebAssembly module to run: binary (.wasm), text (.wat), or compiled (.cwasm, with allow_precompiled)"},
 	{Name: "function_name", Type: String, Required: true,
 		Help: "Name of the exported function that is called for each record"},
-	{Name: "event_format", Type: String, Default: "json",
+	{Name: "event_format", Type: String, Default: "json", Values: []string{"json", "msgpack"},
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
 	{Name: "env", Type: List,
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
-	{Name: "on_error", Type: String, Default: "passthrough",
+	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"},
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "timeout", Type: Time, Default: "1s",
 		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
@@ -204,13 +205,13 @@ func (p *parser) shared() Options {
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
-		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
+		EventFormat:    EventFormat(p.oneOf("event_format")),
 		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
 		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
-		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
+		OnError:         OnError(p.oneOf("on_error")),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
 		MemoryLimitBytes:   memoryLimit,
@@ -243,10 +244,14 @@ func (p *parser) value(name string) string {
 	if v, ok := p.get(name); ok {
 		return strings.TrimSpace(v)
 	}
+	return find(name).Default
+}
+
+func find(name string) Option {
 	for _, table := range [][]Option{Table, OutputTable} {
 		for _, o := range table {
 			if o.Name == name {
-				return o.Default
+				return o
 			}
 		}
 	}
@@ -262,8 +267,8 @@ func (p *parser) str(name, want string) string {
 }
 
 // oneOf returns the index of the word that was set, in any case.
-func (p *parser) oneOf(name string, words ...string) int {
-	v := p.value(name)
+func (p *parser) oneOf(name string) int {
+	v, words := p.value(name), find(name).Values
 	for i, w := range words {
 		if strings.EqualFold(v, w) {
 			return i
