@@ -8,6 +8,7 @@ SO := $(BUILD)/flb-filter_wasmtime.so
 ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
 # A sixth of the library is parts of wasmtime that nothing reaches, once its C API is not
@@ -20,7 +21,7 @@ EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
 GOFLAGS_LIBRARY := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
 
-.PHONY: help build run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help build install uninstall package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -32,7 +33,41 @@ build: ## builds the plugin and the command into build/
 	@rm -f $(SO:.so=.h)
 	@# Links, not copies: two copies in one process are two Go runtimes.
 	@for alias in $(ALIASES); do ln -f $(SO) $$alias; done
-	$(GO) build $(GOFLAGS_BUILD) -o $(COMMAND) ./cmd/flb-wasmtime
+	$(GO) build $(GOFLAGS_BUILD) -buildmode=pie -o $(COMMAND) ./cmd/flb-wasmtime
+
+# FROM has the binaries, for this machine or another. COMMAND runs on this one, and writes the manual
+# page and the completions.
+PREFIX ?= /usr/local
+FROM ?= $(BUILD)
+DOC := share/doc/fluent-bit-wasmtime
+DOCUMENTS := *.md LICENSE docs examples fluent-bit.conf
+install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
+	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
+	@set -e; to="$(DESTDIR)$(PREFIX)"; \
+	mkdir -p "$$to/bin" "$$to/lib/fluent-bit" "$$to/share/man/man1" "$$to/share/bash-completion/completions" \
+		"$$to/share/zsh/site-functions" "$$to/share/fish/vendor_completions.d" "$$to/$(DOC)"; \
+	install -m 755 $(FROM)/flb-wasmtime "$$to/bin/"; \
+	install -m 644 $(FROM)/$(notdir $(SO)) "$$to/lib/fluent-bit/"; \
+	for alias in $(notdir $(ALIASES)); do ln -sf $(notdir $(SO)) "$$to/lib/fluent-bit/$$alias"; done; \
+	$(COMMAND) man >"$$to/share/man/man1/flb-wasmtime.1"; \
+	$(COMMAND) completion bash >"$$to/share/bash-completion/completions/flb-wasmtime"; \
+	$(COMMAND) completion zsh >"$$to/share/zsh/site-functions/_flb-wasmtime"; \
+	$(COMMAND) completion fish >"$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
+	{ git ls-files $(DOCUMENTS) 2>/dev/null || find $(DOCUMENTS) -type f ! -path '*/node_modules/*' ! -path '*/target/*'; } | \
+		grep -v -e '\.gitignore$$' -e '_test\.go$$' | \
+		while read -r file; do mkdir -p "$$to/$(DOC)/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$(DOC)/$$file"; done
+
+uninstall: ## removes what make install has installed there
+	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)"; \
+	rm -f "$$to/bin/flb-wasmtime" $(foreach so,$(notdir $(SO) $(ALIASES)),"$$to/lib/fluent-bit/$(so)") \
+		"$$to/share/man/man1/flb-wasmtime.1" "$$to/share/bash-completion/completions/flb-wasmtime" \
+		"$$to/share/zsh/site-functions/_flb-wasmtime" "$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
+	rmdir --ignore-fail-on-non-empty "$$to/lib/fluent-bit" 2>/dev/null || true
+
+# make dist has made what is packed.
+ARCH ?= $(shell $(GO) env GOARCH)
+package: build ## packs build/dist/linux-ARCH into .deb, .rpm, tarball and their checksums: ARCH=amd64 or arm64
+	packaging/package.sh $(ARCH) $(BUILD)/dist/linux-$(ARCH) $(BUILD)/packages
 
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
