@@ -21,7 +21,7 @@ EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
 GOFLAGS_LIBRARY := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
 
-.PHONY: help build install uninstall package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help build install uninstall version package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -64,6 +64,10 @@ uninstall: ## removes what make install has installed there
 		"$$to/share/zsh/site-functions/_flb-wasmtime" "$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
 	rmdir --ignore-fail-on-non-empty "$$to/lib/fluent-bit" 2>/dev/null || true
 
+# The one place that the version of a release stands in.
+version: ## prints the version
+	@sed -n 's/^const Version = "\(.*\)"$$/\1/p' internal/version/version.go
+
 # make dist has made what is packed.
 ARCH ?= $(shell $(GO) env GOARCH)
 package: build ## packs build/dist/linux-ARCH into .deb, .rpm, tarball and their checksums: ARCH=amd64 or arm64
@@ -75,13 +79,13 @@ run: build ## filters sample logs: in Fluent Bit if it is installed, else withou
 # The tests below test/ run what is in build/, which Go's cache of results does
 # not know about.
 test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
-	$(GO) test . ./cmd/... ./examples/... ./internal/...
+	$(GO) test . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -count=1 -timeout 1h ./test/...
 	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
 race: build ## runs the tests with the race detector
-	$(GO) test -race . ./cmd/... ./examples/... ./internal/...
+	$(GO) test -race . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -race -count=1 -timeout 2h ./test/...
 
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in

@@ -22,7 +22,7 @@ esac
 for list in packaging/crates/*.json; do set -- "$@" "$list"; done
 crates=$(echo "$@" | tr ' ' ,)
 
-version=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' internal/version/version.go)
+version=$(make -s version)
 package=$(echo "$version" | sed s/-/~/) # before the release
 maintainer="The $name authors <$name@users.noreply.github.com>"
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
@@ -105,6 +105,13 @@ EOF
         case " $libraries " in *" libgcc_s.so.1 "*) echo "      - libgcc-s1 | libgcc1" ;; esac
         cat <<EOF
   rpm:
+    contents:
+      - {src: $root/, dst: /, type: tree}
+      # Of shells that need not be there.
+      - {dst: /usr/share/fish, type: dir}
+      - {dst: /usr/share/fish/vendor_completions.d, type: dir}
+      - {dst: /usr/share/zsh, type: dir}
+      - {dst: /usr/share/zsh/site-functions, type: dir}
     depends:
       - libc.so.6(GLIBC_$glibc)(64bit)
 EOF
