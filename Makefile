@@ -14,12 +14,12 @@ DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 # A sixth of the library is parts of wasmtime that nothing reaches, once its C API is not
 # exported.
 GOFLAGS_BUILD := -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL"'
+	-ldflags='-s -w -buildid= -extldflags "-Wl,--build-id=sha1 -Wl,--gc-sections -Wl,--exclude-libs,ALL"'
 EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
 # The library exports what Fluent Bit looks up and nothing else, so that no name of its
 # own is bound to the host's.
 GOFLAGS_LIBRARY := -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
+	-ldflags='-s -w -buildid= -extldflags "-Wl,--build-id=sha1 -Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
 
 .PHONY: help build install uninstall version package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
