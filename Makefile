@@ -11,17 +11,22 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-# A sixth of the library is parts of wasmtime that nothing reaches, once its C API is not
-# exported.
-GOFLAGS_BUILD := -trimpath \
-	-ldflags='-s -w -buildid= -extldflags "-Wl,--build-id=sha1 -Wl,--gc-sections -Wl,--exclude-libs,ALL"'
+# Neither Go's build ID nor a path is in what is built: the same sources give the same bytes anywhere.
+# Only what is looked up is exported: no name is bound to the host's then, and a sixth of the
+# code, parts of wasmtime that nothing reaches, can go.
+SONAME := -Wl,-soname,$(notdir $(SO))
 EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
-# The library exports what Fluent Bit looks up and nothing else, so that no name of its
-# own is bound to the host's.
+GOFLAGS_BUILD := -trimpath -buildmode=pie \
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections"'
 GOFLAGS_LIBRARY := -trimpath \
-	-ldflags='-s -w -buildid= -extldflags "-Wl,--build-id=sha1 -Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(SONAME) $(EXPORTS)"'
 
-.PHONY: help build install uninstall version package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+# $(call aliases,COMPILER,DIRECTORY) makes the other names of the object in a directory.
+aliases = for alias in $(notdir $(ALIASES)); do \
+	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
+		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
+
+.PHONY: help build dist install uninstall version package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -31,9 +36,35 @@ build: ## builds the plugin and the command into build/
 	@mkdir -p $(BUILD)
 	$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(SO) .
 	@rm -f $(SO:.so=.h)
-	@# Links, not copies: two copies in one process are two Go runtimes.
-	@for alias in $(ALIASES); do ln -f $(SO) $$alias; done
-	$(GO) build $(GOFLAGS_BUILD) -buildmode=pie -o $(COMMAND) ./cmd/flb-wasmtime
+	@$(call aliases,$(CC),$(BUILD))
+	$(GO) build $(GOFLAGS_BUILD) -o $(COMMAND) ./cmd/flb-wasmtime
+
+# The portable build: zig brings the headers, stubs and unwinder that Debian's gcc has not, so
+# that the same runs on any Linux with Go and pip. The official packages of Fluent Bit go back
+# to CentOS 7, which has glibc 2.17; arm64 has no older.
+GLIBC := 2.17
+ARCH ?= amd64 arm64
+ZIG_VERSION := $(shell sed -n 's/^Zig //p' test/toolchains/zig/TOOLCHAIN)
+ZIG ?= $(CURDIR)/$(BUILD)/zig/ziglang/zig
+DIST := $(BUILD)/dist
+MACHINE_amd64 := x86_64
+MACHINE_arm64 := aarch64
+
+dist: $(ARCH:%=dist-%) ## builds for glibc 2.17 into build/dist/linux-ARCH; ARCH=amd64 for one alone
+
+dist-%: COMPILER = $(CURDIR)/dist/zig-cc $(ZIG) $(MACHINE_$*)-linux-gnu.$(GLIBC)
+dist-%: $(ZIG)
+	@mkdir -p $(DIST)/linux-$*
+	@export GOOS=linux GOARCH=$* CGO_ENABLED=1 CC="$(COMPILER)" CGO_LDFLAGS="$(CGO_LDFLAGS) -lunwind"; \
+		set -x; \
+		$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(DIST)/linux-$*/$(notdir $(SO)) . && \
+		$(GO) build $(GOFLAGS_BUILD) -o $(DIST)/linux-$*/$(notdir $(COMMAND)) ./cmd/flb-wasmtime
+	@rm -f $(DIST)/linux-$*/*.h
+	@$(call aliases,$(COMPILER),$(DIST)/linux-$*)
+	$(GO) run ./test/dist -glibc $(GLIBC) $(DIST)/linux-$*/*
+
+$(CURDIR)/$(BUILD)/zig/ziglang/zig:
+	python3 -m pip install -q --target $(BUILD)/zig ziglang==$(ZIG_VERSION)
 
 # FROM has the binaries, for this machine or another. COMMAND runs on this one, and writes the manual
 # page and the completions.
@@ -47,8 +78,7 @@ install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	mkdir -p "$$to/bin" "$$to/lib/fluent-bit" "$$to/share/man/man1" "$$to/share/bash-completion/completions" \
 		"$$to/share/zsh/site-functions" "$$to/share/fish/vendor_completions.d" "$$to/$(DOC)"; \
 	install -m 755 $(FROM)/flb-wasmtime "$$to/bin/"; \
-	install -m 644 $(FROM)/$(notdir $(SO)) "$$to/lib/fluent-bit/"; \
-	for alias in $(notdir $(ALIASES)); do ln -sf $(notdir $(SO)) "$$to/lib/fluent-bit/$$alias"; done; \
+	install -m 644 $(addprefix $(FROM)/,$(notdir $(SO) $(ALIASES))) "$$to/lib/fluent-bit/"; \
 	$(COMMAND) man >"$$to/share/man/man1/flb-wasmtime.1"; \
 	$(COMMAND) completion bash >"$$to/share/bash-completion/completions/flb-wasmtime"; \
 	$(COMMAND) completion zsh >"$$to/share/zsh/site-functions/_flb-wasmtime"; \
@@ -69,9 +99,8 @@ version: ## prints the version
 	@sed -n 's/^const Version = "\(.*\)"$$/\1/p' internal/version/version.go
 
 # make dist has made what is packed.
-ARCH ?= $(shell $(GO) env GOARCH)
-package: build ## packs build/dist/linux-ARCH into .deb, .rpm, tarball and their checksums: ARCH=amd64 or arm64
-	packaging/package.sh $(ARCH) $(BUILD)/dist/linux-$(ARCH) $(BUILD)/packages
+package: build ## packs what make dist has built into build/packages: .deb, .rpm, tarball, checksums
+	@for arch in $(ARCH); do packaging/package.sh $$arch $(DIST)/linux-$$arch $(BUILD)/packages || exit 1; done
 
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
@@ -96,8 +125,8 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
-	$(UBSAN) $(GO) build -ldflags='-extldflags "$(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
-	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$alias; done
+	$(UBSAN) $(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
+	@$(call aliases,$(CC),$(BUILD)/ubsan)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
 		$(GO) test -count=1 -short ./test/host
 
@@ -160,8 +189,8 @@ bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	$(GO) test -run '^$$' -bench . ./internal/...
 	@# Another build, whose functions have names.
 	@mkdir -p $(BUILD)/bench
-	$(GO) build -ldflags='-extldflags "$(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
-	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$alias; done
+	$(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
+	@$(call aliases,$(CC),$(BUILD)/bench)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
 		$(if $(BENCH_MARKDOWN),-markdown $(BENCH_MARKDOWN))

@@ -12,16 +12,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// linux/openat2.h, which is not on machines that build for older kernels. The number is
-// the same on every architecture.
-struct open_how {
+// linux/openat2.h, which is not on machines that build for older kernels; where it is,
+// fcntl.h may bring it. The number is the same on every architecture.
+struct openat2_how {
     uint64_t flags, mode, resolve;
 };
 
 enum {
     OPENAT2 = 437,
-    RESOLVE_NO_MAGICLINKS = 0x02,
-    RESOLVE_BENEATH = 0x08,
+    OPENAT2_NO_MAGICLINKS = 0x02,
+    OPENAT2_BENEATH = 0x08,
 
     // How often the kernel is asked again that has seen something move meanwhile.
     TRIES_MOST = 4,
@@ -29,8 +29,8 @@ enum {
 
 static int openat2_beneath(int dir, const char *path, int flags)
 {
-    struct open_how how = {.flags = (uint64_t) (O_PATH | O_CLOEXEC | flags),
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    struct openat2_how how = {.flags = (uint64_t) (O_PATH | O_CLOEXEC | flags),
+                              .resolve = OPENAT2_BENEATH | OPENAT2_NO_MAGICLINKS};
     int fd = -1;
 
     for (int i = 0; i < TRIES_MOST && fd < 0; i++) {

@@ -2,8 +2,9 @@
 #include "wasi_impl.h"
 
 #include <fcntl.h>
+#include <linux/random.h>
 #include <stdlib.h>
-#include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const uint8_t errnos[] = {
@@ -288,7 +289,8 @@ static uint32_t do_random_get(call *c)
     while (n > 0 && !flbwt_overdue(c)) {
         // Without GRND_NONBLOCK it waits for as long as a machine that starts has no
         // random numbers yet.
-        ssize_t got = getrandom(p, n < PART_BYTES ? n : PART_BYTES, GRND_NONBLOCK);
+        // The C library's function is of glibc 2.25.
+        ssize_t got = syscall(SYS_getrandom, p, n < PART_BYTES ? n : PART_BYTES, GRND_NONBLOCK);
 
         if (got < 0 && errno == EAGAIN) {
             pause_for(c, SLEEP_NS);

@@ -299,23 +299,6 @@ func TestBuiltInReloads(t *testing.T) {
 	})
 }
 
-// The plugin loaded by a plugins file instead of the command line.
-func TestPluginsFile(t *testing.T) {
-	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		path := filepath.Join(t.TempDir(), "plugins.conf")
-		writeFile(t, path, "[PLUGINS]\n    Path "+pluginPath+"\n")
-		_, events := fb.finish(t, pipeline{
-			service: []string{"plugins_file", path},
-			inputs:  []plugin{tailInput(linesFile(t, numbered(3)...), "json")},
-			filters: []plugin{filterOf(guest(t, "wrap"))},
-			bare:    true,
-		})
-		if len(events) != 3 {
-			t.Errorf("%d events, want 3", len(events))
-		}
-	})
-}
-
 // SIGHUP and SIGCONT make Fluent Bit take the signals that traps are made of.
 func TestTrapsAfterSignals(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {

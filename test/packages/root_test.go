@@ -171,7 +171,7 @@ func (r bareRoot) putFluentBit(t *testing.T, path string) (ok bool) {
 
 // fluentBits runs the project's own configuration in the Fluent Bits of the environment: secrets
 // are masked there.
-func (r bareRoot) fluentBits(t *testing.T, doc, plugin string) {
+func (r bareRoot) fluentBits(t *testing.T, doc, plugins string) {
 	t.Helper()
 	binaries, err := fluentbit.Find()
 	if err != nil {
@@ -182,7 +182,7 @@ func (r bareRoot) fluentBits(t *testing.T, doc, plugin string) {
 			t.Logf("Fluent Bit %s does not run here: it was linked against a newer system", b.Version)
 			continue
 		}
-		out := r.run(t, "sh", "-c", `cd "$1" && LD_LIBRARY_PATH=/opt/fluent-bit/lib exec /opt/fluent-bit/bin/fluent-bit -e "$2" -c fluent-bit.conf`, "sh", doc, plugin)
+		out := r.run(t, "sh", "-c", `cd "$1" && LD_LIBRARY_PATH=/opt/fluent-bit/lib exec /opt/fluent-bit/bin/fluent-bit -e "$2/flb-filter_wasmtime.so" -e "$2/out_wasmtime.so" -c fluent-bit.conf`, "sh", doc, plugins)
 		records, masked := 0, 0
 		for line := range strings.Lines(out) {
 			if strings.HasPrefix(line, "{") {
@@ -210,10 +210,10 @@ func TestRoot(t *testing.T) {
 	for _, base := range roots(t) {
 		dir := release(t)
 		for _, way := range []struct {
-			name, doc, plugin string
-			install, remove   func(t *testing.T, r bareRoot)
+			name, doc, plugins string
+			install, remove    func(t *testing.T, r bareRoot)
 		}{
-			{"deb", usrDoc, "/usr/lib/fluent-bit/flb-filter_wasmtime.so",
+			{"deb", usrDoc, "/usr/lib/fluent-bit",
 				func(t *testing.T, r bareRoot) {
 					r.put(t, filepath.Join(dir, this.deb()), "/tmp/this.deb")
 					r.run(t, "dpkg", "-i", "/tmp/this.deb")
@@ -225,7 +225,7 @@ func TestRoot(t *testing.T) {
 					}
 				},
 				func(t *testing.T, r bareRoot) { r.run(t, "dpkg", "--purge", "fluent-bit-wasmtime") }},
-			{"rpm", usrDoc, "/usr/lib/fluent-bit/flb-filter_wasmtime.so",
+			{"rpm", usrDoc, "/usr/lib/fluent-bit",
 				func(t *testing.T, r bareRoot) {
 					needs(t, "rpm")
 					// What it requires is there, but not by rpm.
@@ -235,7 +235,7 @@ func TestRoot(t *testing.T) {
 				func(t *testing.T, r bareRoot) {
 					run(t, "rpm", "--root", r.dir, "--erase", "fluent-bit-wasmtime")
 				}},
-			{"tarball", localDoc, "/usr/local/lib/fluent-bit/flb-filter_wasmtime.so",
+			{"tarball", localDoc, "/usr/local/lib/fluent-bit",
 				func(t *testing.T, r bareRoot) {
 					run(t, "tar", "-C", filepath.Join(r.dir, "usr/local"), "--strip-components=1", "-xzf", filepath.Join(dir, this.name()+".tar.gz"))
 				},
@@ -246,7 +246,7 @@ func TestRoot(t *testing.T) {
 				before := r.files(t)
 				way.install(t, r)
 				r.filters(t, way.doc)
-				r.fluentBits(t, way.doc, way.plugin)
+				r.fluentBits(t, way.doc, way.plugins)
 				if way.remove == nil {
 					return
 				}
