@@ -150,6 +150,20 @@ func values(t *testing.T, text []byte) []any {
 	return list
 }
 
+// loads opens the plugin by each of its names, as Fluent Bit does, with what a bare Debian has for that.
+func (r bareRoot) loads(t *testing.T, plugins string) {
+	t.Helper()
+	for name, symbol := range map[string]string{
+		"flb-filter_wasmtime.so": "filter_wasmtime_plugin",
+		"flb-filter_wasm.so":     "filter_wasm_plugin",
+		"out_wasmtime.so":        "FLBPluginRegister",
+	} {
+		r.run(t, "perl", "-MDynaLoader", "-e", `
+			my $object = DynaLoader::dl_load_file($ARGV[0], 0) or die DynaLoader::dl_error();
+			DynaLoader::dl_find_symbol($object, $ARGV[1]) or die DynaLoader::dl_error();`, filepath.Join(plugins, name), symbol)
+	}
+}
+
 var library = regexp.MustCompile(`(?m)=> (/\S+)`)
 
 // putFluentBit copies a Fluent Bit with what the root lacks of its libraries, and reports whether
@@ -246,6 +260,7 @@ func TestRoot(t *testing.T) {
 				before := r.files(t)
 				way.install(t, r)
 				r.filters(t, way.doc)
+				r.loads(t, way.plugins)
 				r.fluentBits(t, way.doc, way.plugins)
 				if way.remove == nil {
 					return

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Builds and packs the commit that build/packages was made from once more, in another directory and
+# without Go's caches of what was built, and compares:
+#   packaging/reproducible.sh amd64|arm64
+# The engine is built again only if there is none in build/engine.
+set -eu
+cd "$(dirname "$0")/.."
+arch=$1
+if [ -n "$(git status --porcelain)" ]; then
+    echo "$0: there are changes that are in no commit" >&2
+    exit 2
+fi
+again=$(mktemp -d)
+trap 'chmod -R u+w "$again"; rm -rf "$again"' EXIT
+git clone -q . "$again/another/directory"
+here=$PWD
+cd "$again/another/directory"
+mkdir build
+for tool in zig engine; do
+    [ ! -e "$here/build/$tool" ] || cp -a "$here/build/$tool" build/
+done
+GOCACHE=$again/cache make dist package ARCH="$arch" >"$again/log" 2>&1 || { cat "$again/log"; exit 1; }
+cd build/packages
+if ! (cd "$here/build/packages" && sha256sum -c --quiet SHA256SUMS); then
+    echo "$0: build/packages is not what was made" >&2
+    exit 1
+fi
+grep -F "$(printf '%s\n' *)" "$here/build/packages/SHA256SUMS" | grep -v ' SHA256SUMS$' | sha256sum -c
