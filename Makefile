@@ -26,7 +26,7 @@ aliases = for alias in $(notdir $(ALIASES)); do \
 	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
 		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
 
-.PHONY: help build dist install uninstall version package run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help build dist install uninstall version package image-tree run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -101,6 +101,9 @@ version: ## prints the version
 # make dist has made what is packed.
 package: build ## packs what make dist has built into build/packages: .deb, .rpm, tarball, checksums
 	@for arch in $(ARCH); do packaging/package.sh $$arch $(DIST)/linux-$$arch $(BUILD)/packages || exit 1; done
+
+image-tree: ## assembles what images hold in build/image, from what make package has packed
+	@for arch in $(ARCH); do packaging/image/tree.sh $$arch || exit 1; done
 
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
