@@ -134,10 +134,11 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 		$(GO) test -count=1 -short ./test/host
 
 GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
-lint: ## vet, staticcheck, gofmt, which package may import what, go.mod
+lint: ## vet, staticcheck, gofmt, which package may import what, go.mod, workflows
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(DEPGUARD) ./...
+	$(GO) run $(ACTIONLINT)
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	$(GO) mod tidy -diff
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the packages of a release from binaries that are there:
-#   packaging/package.sh amd64|arm64 DIRECTORY-OF-BINARIES DIRECTORY-OF-PACKAGES [LIST-OF-CRATES ...]
+#   packaging/package.sh amd64|arm64 DIRECTORY-OF-BINARIES DIRECTORY-OF-PACKAGES
 # Two runs give the same bytes: times are SOURCE_DATE_EPOCH, or the last commit's.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,14 +13,22 @@ name=fluent-bit-wasmtime
 arch=$1
 from=$2
 out=$3
-shift 3
 case $arch in
-    amd64) rpm_arch=x86_64 ;;
-    arm64) rpm_arch=aarch64 ;;
+    amd64) machine=x86_64 ;;
+    arm64) machine=aarch64 ;;
     *) echo "$0: $arch is neither amd64 nor arm64" >&2; exit 2 ;;
 esac
-for list in packaging/crates/*.json; do set -- "$@" "$list"; done
-crates=$(echo "$@" | tr ' ' ,)
+
+# Which of these engines was linked, the binaries show.
+crates=$(echo packaging/crates/*.json | tr ' ' ,)
+engine=build/engine/linux-$machine
+if [ -e "$engine/libwasmtime.a" ]; then
+    if [ -x build/rust/usr/bin/cargo ]; then # which engine/build has got from Debian
+        export PATH="$PWD/build/rust/usr/bin:$PATH" LD_LIBRARY_PATH="$PWD/build/rust/usr/lib/x86_64-linux-gnu:$PWD/build/rust/usr/lib/aarch64-linux-gnu"
+    fi
+    go run ./packaging/inventory crates -manifest engine/Cargo.toml -library "$engine/libwasmtime.a" -o "$engine/crates.json"
+    crates=$crates,$engine/crates.json
+fi
 
 version=$(make -s version)
 package=$(echo "$version" | sed s/-/~/) # before the release
@@ -50,6 +58,7 @@ tar -C "$stage" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURC
     -cf - "$release" | gzip -9n >"$out/$release.tar.gz"
 
 # As distributions have it.
+glibc='' libraries=''
 eval "$(go run ./packaging/inventory needs "$from/flb-filter_wasmtime.so" "$from/flb-wasmtime")"
 for format in deb rpm; do
     root=$stage/$format
@@ -121,6 +130,6 @@ EOF
     } >"$stage/$format.yaml"
 done
 go run $nfpm package -f "$stage/deb.yaml" -p deb -t "$out/${name}_${package}_$arch.deb"
-go run $nfpm package -f "$stage/rpm.yaml" -p rpm -t "$out/$name-$package-1.$rpm_arch.rpm"
+go run $nfpm package -f "$stage/rpm.yaml" -p rpm -t "$out/$name-$package-1.$machine.rpm"
 
 (cd "$out" && sha256sum -- *.deb *.rpm *.tar.gz *.cdx.json >SHA256SUMS)

@@ -210,9 +210,9 @@ func readLock(path string) (map[string]string, error) {
 }
 
 // Rust's standard library has crates of its own, which show by paths of the machine that it was
-// built on.
+// built on: Rust's or Debian's.
 var (
-	stdPath   = regexp.MustCompile(`/rust/deps/([A-Za-z0-9_-]+)-(\d+\.\d+\.\d+[A-Za-z0-9.+-]*)/`)
+	stdPath   = regexp.MustCompile(`/(?:rust/deps|vendor)/([A-Za-z0-9_-]+)-(\d+\.\d+\.\d+[A-Za-z0-9.+-]*)/`)
 	rustcName = regexp.MustCompile(`rustc version (\d+\.\d+\.\d+)`)
 )
 

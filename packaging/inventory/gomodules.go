@@ -103,5 +103,5 @@ func (c *component) readGo(root string, all texts) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Go's licence is not in %s", root)
+	return fmt.Errorf("the licence of Go is not in %s", root)
 }
