@@ -55,7 +55,8 @@ dist: $(ARCH:%=dist-%) ## builds for glibc 2.17 into build/dist/linux-ARCH; ARCH
 dist-%: COMPILER = $(CURDIR)/dist/zig-cc $(ZIG) $(MACHINE_$*)-linux-gnu.$(GLIBC)
 dist-%: $(ZIG)
 	@mkdir -p $(DIST)/linux-$*
-	@export GOOS=linux GOARCH=$* CGO_ENABLED=1 CC="$(COMPILER)" CGO_LDFLAGS="$(CGO_LDFLAGS) -lunwind"; \
+	$(COMPILER) -c -o $(DIST)/libc-$*.o dist/libc.S
+	@export GOOS=linux GOARCH=$* CGO_ENABLED=1 CC="$(COMPILER)" CGO_LDFLAGS="$(CGO_LDFLAGS) $(CURDIR)/$(DIST)/libc-$*.o -lunwind"; \
 		set -x; \
 		$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(DIST)/linux-$*/$(notdir $(SO)) . && \
 		$(GO) build $(GOFLAGS_BUILD) -o $(DIST)/linux-$*/$(notdir $(COMMAND)) ./cmd/flb-wasmtime

@@ -4,8 +4,8 @@
 // to 5.1) and exports it: its malloc aligns to 8 bytes where the platform's ABI
 // promises 16. Compiled Rust relies on that promise, and so wasmtime crashes on
 // the first aligned vector load that hits such a block. These definitions are
-// bound inside this library only (-Bsymbolic-functions); they take memory from
-// the host's allocator, so that blocks may be freed on either side.
+// bound inside this library only (exports.map); they take memory from the host's
+// allocator, so that blocks may be freed on either side.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

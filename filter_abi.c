@@ -486,8 +486,8 @@ __attribute__((constructor)) static void load(void)
                   "not export what those do";
     }
     else if (second_copy) {
-        refusal = "another copy of this plugin is loaded already: give -e once, or links to one "
-                  "file instead of copies";
+        refusal = "another copy of this plugin is loaded already: load one flb-filter_wasmtime.so, "
+                  "and beside it the small files of other names that come with it, or links";
     }
 
     size_t stride =

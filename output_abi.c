@@ -254,8 +254,9 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
     }
     if (border_second_copy()) {
         print_line(ins, FLB_LOG_ERROR,
-                   "another copy of this plugin is loaded already: give -e links to one file "
-                   "instead of copies");
+                   "another copy of this plugin is loaded already: load one "
+                   "flb-filter_wasmtime.so, and beside it the small files of other names that "
+                   "come with it, or links");
         return FLB_ERROR;
     }
     error = dispatcher_start();

@@ -22,20 +22,26 @@ var exports = []string{
 
 // kinds of files, by name.
 var kinds = map[string]kind{
-	object:               {exports: exports, plugin: true},
-	"flb-filter_wasm.so": {alias: true},
-	"out_wasmtime.so":    {alias: true},
-	"flb-wasmtime":       {},
+	object:               plugin,
+	"flb-filter_wasm.so": alias,
+	"out_wasmtime.so":    alias,
+	"flb-wasmtime":       program,
 }
 
-type kind struct {
-	exports []string
-	plugin  bool // shares the process, its symbols and its thread-local storage, with Fluent Bit
-	alias   bool // holds nothing but the name of the object
-}
+type kind int
+
+const (
+	plugin  kind = iota // shares a process, its symbols and its thread-local storage, with Fluent Bit
+	alias               // holds nothing but the name of the object
+	program             // has a process of its own
+)
 
 // allocator is what the object brings of its own: the host's is less aligned (alloc.c).
 var allocator = []string{"malloc", "calloc", "realloc", "free"}
+
+// libcs is what has to be the C library's, which is made for the machine that it runs on. A
+// compiler's own may take a byte at a time.
+var libcs = []string{"memcpy", "memmove", "memset", "strlen"}
 
 // libraries is what may be needed: glibc's, which every image has. Before 2.34 they were several.
 var libraries = []string{"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
@@ -45,7 +51,7 @@ const libgcc = "libgcc_s.so.1"
 
 // importedData is the data that the object shares with the C library. Other data might be bound
 // to the host's.
-var importedData = []string{"__environ", "environ", "stderr", "stdout"}
+var importedData = []string{"__environ", "environ", "stderr", "stdout", "__stack_chk_guard"}
 
 // optional is what may be imported weakly and is used if it is there: newer functions of glibc,
 // for which Rust has others, and what compilers and libraries look for in a program that is
@@ -93,7 +99,7 @@ func check(path, glibc string) (summary string, problems []string, err error) {
 	}
 	c.segments()
 	summary = m.name + ", needs " + strings.Join(c.libraries, " ")
-	if !known.alias {
+	if known != alias {
 		summary += fmt.Sprintf("; glibc %s, %d bytes of thread-local storage", c.newest, c.tls)
 	}
 	return summary, c.problems, nil
@@ -119,17 +125,18 @@ func (c *checker) symbols() error {
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return err
 	}
-	var exported []string
+	var exported, imported []string
 	for _, s := range symbols {
 		isData := elf.ST_TYPE(s.Info) == elf.STT_OBJECT || elf.ST_TYPE(s.Info) == elf.STT_TLS
 		if s.Section != elf.SHN_UNDEF {
-			if isData && elf.ST_VISIBILITY(s.Other) != elf.STV_PROTECTED {
+			if c.kind != program && isData && elf.ST_VISIBILITY(s.Other) != elf.STV_PROTECTED {
 				c.problem("it exports data, %s, that can be bound to the host's", s.Name)
 			}
 			exported = append(exported, s.Name)
 			continue
 		}
-		if !c.kind.plugin {
+		imported = append(imported, s.Name)
+		if c.kind != plugin {
 			continue
 		}
 		switch weak := elf.ST_BIND(s.Info) == elf.STB_WEAK; {
@@ -143,9 +150,18 @@ func (c *checker) symbols() error {
 			c.problem("it imports %s from anything that may define it", s.Name)
 		}
 	}
+	for _, name := range libcs {
+		if c.kind != alias && !slices.Contains(imported, name) {
+			c.problem("its %s is not the C library's", name)
+		}
+	}
+	var own []string
+	if c.kind == plugin {
+		own = exports
+	}
 	slices.Sort(exported)
-	if !slices.Equal(exported, c.kind.exports) {
-		c.problem("it exports %q and should export %q", exported, c.kind.exports)
+	if c.kind != program && !slices.Equal(exported, own) {
+		c.problem("it exports %q and should export %q", exported, own)
 	}
 	return nil
 }
@@ -158,7 +174,7 @@ func (c *checker) needed() (err error) {
 	if c.glibc == "" {
 		allowed = append(allowed, libgcc)
 	}
-	if c.kind.alias {
+	if c.kind == alias {
 		allowed = []string{object}
 		if !slices.Contains(c.libraries, object) {
 			c.problem("it does not need %s", object)
@@ -178,7 +194,7 @@ func (c *checker) needed() (err error) {
 		paths = append(paths, found...)
 	}
 	var own []string
-	if c.kind.alias {
+	if c.kind == alias {
 		own = []string{"$ORIGIN"}
 	}
 	if !slices.Equal(paths, own) {
@@ -263,7 +279,7 @@ func (c *checker) segments() {
 			}
 		case elf.PT_TLS:
 			c.tls = p.Memsz
-			if c.kind.plugin && c.tls > staticTLS {
+			if c.kind == plugin && c.tls > staticTLS {
 				c.problem("it has %d bytes of thread-local storage, more than %d", c.tls, staticTLS)
 			}
 		case elf.PT_INTERP:

@@ -22,8 +22,8 @@ func TestBuilt(t *testing.T) {
 	}
 }
 
-// plugin is C that keeps all rules when it is linked alone.
-const plugin = `
+// goodC is C that keeps all rules.
+const goodC = `
 #define PUBLIC __attribute__((visibility("default")))
 PUBLIC int FLBPluginExit(void) { return 0; }
 PUBLIC int FLBPluginExitCtx(void) { return 0; }
@@ -31,6 +31,9 @@ PUBLIC int FLBPluginFlushCtx(void) { return 0; }
 PUBLIC int FLBPluginInit(void) { return 0; }
 PUBLIC int FLBPluginRegister(void) { return 0; }
 __attribute__((visibility("protected"))) int filter_wasm_plugin, filter_wasmtime_plugin;
+void *memcpy(), *memmove(), *memset();
+unsigned long strlen();
+void *const libcs[] = {(void *) memcpy, (void *) memmove, (void *) memset, (void *) strlen};
 `
 
 // Each rule is broken once, by an object that is built for that.
@@ -40,29 +43,30 @@ func TestRules(t *testing.T) {
 		want              string // in the only problem; none if it is ""
 	}{
 		{name: "none"},
-		{name: "newer C library", more: "int pthread_create(); int f(void) { return pthread_create(); }", flags: "-lc", want: "newer than 2.17: pthread_create"},
-		{name: "older C library", more: "int getpid(); int f(void) { return getpid(); }", flags: "-lc"},
-		{name: "newer, weak", more: "__attribute__((weak)) int gettid(); int f(void) { return gettid ? gettid() : 0; }", flags: "-Wl,--no-as-needed -lc", want: "newer than 2.17: gettid"},
+		{name: "newer C library", more: "int pthread_create(); int f(void) { return pthread_create(); }", want: "newer than 2.17: pthread_create"},
+		{name: "older C library", more: "int getpid(); int f(void) { return getpid(); }"},
+		{name: "newer, weak", more: "__attribute__((weak)) int gettid(); int f(void) { return gettid ? gettid() : 0; }", want: "newer than 2.17: gettid"},
 		{name: "library", flags: "-Wl,--no-as-needed -lresolv", want: "needs libresolv.so.2"},
 		{name: "path", flags: "-Wl,-rpath,/opt", want: `looks for libraries in ["/opt"]`},
 		{name: "from anything", more: "int someones(); int f(void) { return someones(); }", want: "imports someones from anything"},
 		{name: "if it is there", more: "__attribute__((weak)) int someones(); int f(void) { return someones ? someones() : 0; }", want: "imports someones if it is there"},
 		{name: "data", more: "extern int number; __attribute__((weak)) extern int number; int f(void) { return number; }", want: "imports number"},
-		{name: "libc's data", more: "extern void *stdin; void *f(void) { return stdin; }", flags: "-lc", want: "imports data, stdin"},
-		{name: "allocator", more: "void *malloc(unsigned long); void *f(void) { return malloc(1); }", flags: "-lc", want: "malloc is not bound inside it"},
+		{name: "libc's data", more: "extern void *stdin; void *f(void) { return stdin; }", want: "imports data, stdin"},
+		{name: "allocator", more: "void *malloc(unsigned long); void *f(void) { return malloc(1); }", want: "malloc is not bound inside it"},
+		{name: "a function of libc's", more: "unsigned long strlen(const char *s) { return *s; }", want: "its strlen is not the C library's"},
 		{name: "exports", more: "PUBLIC int extra(void) { return 0; }", want: `exports ["FLBPluginExit" "FLBPluginExitCtx" "FLBPluginFlushCtx" "FLBPluginInit" "FLBPluginRegister" "extra" "filter`},
 		{name: "exported data", more: "PUBLIC int filter_wasm_plugin_;", flags: "-Wl,--defsym,x=0", want: "exports"},
 		{name: "executable stack", flags: "-Wl,-z,execstack", want: "executable stack"},
 		{name: "writable code", flags: "-Wl,-N", want: "writable and executable"},
-		{name: "thread-local", more: "__thread char big[2000]; char *f(void) { return big; }", flags: "-lc", want: "bytes of thread-local storage"},
+		{name: "thread-local", more: "__thread char big[2000]; char *f(void) { return big; }", want: "bytes of thread-local storage"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			source, path := filepath.Join(dir, "plugin.c"), filepath.Join(dir, object)
-			if err := os.WriteFile(source, []byte(plugin+c.more), 0o600); err != nil {
+			if err := os.WriteFile(source, []byte(goodC+c.more), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			args := append([]string{"-w", "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-nostdlib", "-shared", "-o", path, source}, strings.Fields(c.flags)...)
+			args := append([]string{"-w", "-std=gnu11", "-fPIC", "-fno-builtin", "-fvisibility=hidden", "-nostdlib", "-shared", "-o", path, source, "-lc"}, strings.Fields(c.flags)...)
 			if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 				t.Fatalf("gcc: %v: %s", err, out)
 			}

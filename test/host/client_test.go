@@ -72,9 +72,10 @@ func (r reply) num(field string) int {
 // start runs a host, and ends it with the test.
 func start(t testing.TB, f family) *process {
 	t.Helper()
+	words := running(f.binary())
 	p := &process{
 		t:      t,
-		cmd:    exec.Command(f.binary()),
+		cmd:    exec.Command(words[0], words[1:]...),
 		lines:  make(chan string, 4096),
 		logged: make(chan struct{}, 1),
 		ended:  make(chan struct{}),

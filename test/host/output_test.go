@@ -48,13 +48,14 @@ type proxy struct {
 func startProxy(t *testing.T, definition int) *proxy {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "output")
-	out, err := exec.Command(compiler(), "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-rdynamic",
+	out, err := compiling("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-rdynamic",
 		"-DDEFINITION="+strconv.Itoa(definition), "-o", binary, filepath.Join("src", "output.c"), "-ldl", "-lpthread").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	p := &proxy{t: t, answers: make(chan string, 1), done: map[string]chan int{}}
-	cmd := exec.Command(binary)
+	words := running(binary)
+	cmd := exec.Command(words[0], words[1:]...)
 	var stderr fluentbit.Buffer
 	cmd.Stderr = &stderr
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
