@@ -23,10 +23,9 @@ esac
 crates=$(echo packaging/crates/*.json | tr ' ' ,)
 engine=build/engine/linux-$machine
 if [ -e "$engine/libwasmtime.a" ]; then
-    if [ -x build/rust/usr/bin/cargo ]; then # which engine/build has got from Debian
-        export PATH="$PWD/build/rust/usr/bin:$PATH" LD_LIBRARY_PATH="$PWD/build/rust/usr/lib/x86_64-linux-gnu:$PWD/build/rust/usr/lib/aarch64-linux-gnu"
-    fi
-    go run ./packaging/inventory crates -manifest engine/Cargo.toml -library "$engine/libwasmtime.a" -o "$engine/crates.json"
+    rust=$PWD/build/rust/usr # which engine/build has got from Debian if there was no other
+    PATH=$rust/bin:$PATH LD_LIBRARY_PATH=$rust/lib/x86_64-linux-gnu:$rust/lib/aarch64-linux-gnu \
+        go run ./packaging/inventory crates -manifest engine/Cargo.toml -library "$engine/libwasmtime.a" -o "$engine/crates.json"
     crates=$crates,$engine/crates.json
 fi
 

@@ -2,7 +2,7 @@
 # Builds and packs the commit that build/packages was made from once more, in another directory and
 # without Go's caches of what was built, and compares:
 #   packaging/reproducible.sh amd64|arm64
-# The engine is built again only if there is none in build/engine.
+# Compilers and the engine, which cargo repeats by its Cargo.lock, are those of build/.
 set -eu
 cd "$(dirname "$0")/.."
 arch=$1
@@ -16,10 +16,16 @@ git clone -q . "$again/another/directory"
 here=$PWD
 cd "$again/another/directory"
 mkdir build
-for tool in zig engine; do
-    [ ! -e "$here/build/$tool" ] || cp -a "$here/build/$tool" build/
+for tool in zig rust; do # compilers
+    [ ! -e "$here/build/$tool" ] || ln -s "$here/build/$tool" build/
 done
-GOCACHE=$again/cache make dist package ARCH="$arch" >"$again/log" 2>&1 || { cat "$again/log"; exit 1; }
+for library in "$here"/build/engine/linux-*/libwasmtime.a; do
+    [ -e "$library" ] || continue
+    mkdir -p build/engine
+    cp -a "$(dirname "$library")" "$here/build/engine/include" build/engine/
+done
+find build -name libwasmtime.a -exec touch {} + # newer than its sources
+{ GOCACHE=$again/cache make dist ARCH="$arch" && make package ARCH="$arch"; } >"$again/log" 2>&1 || { cat "$again/log"; exit 1; }
 cd build/packages
 if ! (cd "$here/build/packages" && sha256sum -c --quiet SHA256SUMS); then
     echo "$0: build/packages is not what was made" >&2
