@@ -8,16 +8,18 @@ SO := $(BUILD)/flb-filter_wasmtime.so
 ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
+# Neither Go's build ID nor a path is in what is built: the same sources give the same bytes anywhere.
 # Only what is looked up is exported: no name is bound to the host's then, and a sixth of the
 # code, parts of wasmtime that nothing reaches, can go.
 SONAME := -Wl,-soname,$(notdir $(SO))
 EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
-GOFLAGS_BUILD = -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,-s -Wl,--gc-sections $(RUNTIME)"'
+GOFLAGS_BUILD = -trimpath -buildmode=pie \
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(RUNTIME)"'
 GOFLAGS_LIBRARY = -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,-s -Wl,--gc-sections $(SONAME) $(EXPORTS) $(RUNTIME)"'
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(SONAME) $(EXPORTS) $(RUNTIME)"'
 RUNTIME := # what the compiler does not link by itself
 
 # $(call aliases,COMPILER,DIRECTORY) makes the other names of the object in a directory.
@@ -25,7 +27,7 @@ aliases = for alias in $(notdir $(ALIASES)); do \
 	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
 		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
 
-.PHONY: help build dist run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help build dist install uninstall version package image-tree run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -69,13 +71,52 @@ dist-%: $(ZIG)
 $(CURDIR)/$(BUILD)/zig/ziglang/zig:
 	python3 -m pip install -q --target $(BUILD)/zig ziglang==$(ZIG_VERSION)
 
+# FROM has the binaries, for this machine or another. COMMAND runs on this one, and writes the manual
+# page and the completions.
+PREFIX ?= /usr/local
+FROM ?= $(BUILD)
+DOC := share/doc/fluent-bit-wasmtime
+DOCUMENTS := *.md LICENSE docs examples fluent-bit.conf
+install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
+	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
+	@set -e; to="$(DESTDIR)$(PREFIX)"; \
+	mkdir -p "$$to/bin" "$$to/lib/fluent-bit" "$$to/share/man/man1" "$$to/share/bash-completion/completions" \
+		"$$to/share/zsh/site-functions" "$$to/share/fish/vendor_completions.d" "$$to/$(DOC)"; \
+	install -m 755 $(FROM)/flb-wasmtime "$$to/bin/"; \
+	install -m 644 $(addprefix $(FROM)/,$(notdir $(SO) $(ALIASES))) "$$to/lib/fluent-bit/"; \
+	$(COMMAND) man >"$$to/share/man/man1/flb-wasmtime.1"; \
+	$(COMMAND) completion bash >"$$to/share/bash-completion/completions/flb-wasmtime"; \
+	$(COMMAND) completion zsh >"$$to/share/zsh/site-functions/_flb-wasmtime"; \
+	$(COMMAND) completion fish >"$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
+	{ git ls-files $(DOCUMENTS) 2>/dev/null || find $(DOCUMENTS) -type f ! -path '*/node_modules/*' ! -path '*/target/*'; } | \
+		grep -v -e '\.gitignore$$' -e '_test\.go$$' | \
+		while read -r file; do mkdir -p "$$to/$(DOC)/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$(DOC)/$$file"; done
+
+uninstall: ## removes what make install has installed there
+	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)"; \
+	rm -f "$$to/bin/flb-wasmtime" $(foreach so,$(notdir $(SO) $(ALIASES)),"$$to/lib/fluent-bit/$(so)") \
+		"$$to/share/man/man1/flb-wasmtime.1" "$$to/share/bash-completion/completions/flb-wasmtime" \
+		"$$to/share/zsh/site-functions/_flb-wasmtime" "$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
+	rmdir --ignore-fail-on-non-empty "$$to/lib/fluent-bit" 2>/dev/null || true
+
+# The one place that the version of a release stands in.
+version: ## prints the version
+	@sed -n 's/^const Version = "\(.*\)"$$/\1/p' internal/version/version.go
+
+# make dist has made what is packed.
+package: build ## packs what make dist has built into build/packages: .deb, .rpm, tarball, checksums
+	@for arch in $(ARCH); do packaging/package.sh $$arch $(DIST)/linux-$$arch $(BUILD)/packages || exit 1; done
+
+image-tree: ## assembles what images hold in build/image, from what make package has packed
+	@for arch in $(ARCH); do packaging/image/tree.sh $$arch || exit 1; done
+
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
 
 # The tests below test/ run what is in build/, which Go's cache of results does
 # not know about.
 test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
-	$(GO) test . ./cmd/... ./examples/... ./internal/...
+	$(GO) test . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -count=1 -timeout 1h ./test/...
 	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
@@ -86,7 +127,7 @@ test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
 race: build ## runs the tests with the race detector
-	$(GO) test -race . ./cmd/... ./examples/... ./internal/...
+	$(GO) test -race . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -race -count=1 -timeout 2h ./test/...
 
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
@@ -103,10 +144,11 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 		$(GO) test -count=1 -short ./test/host
 
 GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
-lint: ## vet, staticcheck, gofmt, which package may import what, go.mod
+lint: ## vet, staticcheck, gofmt, which package may import what, go.mod, workflows
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(DEPGUARD) ./...
+	$(GO) run $(ACTIONLINT)
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	$(GO) mod tidy -diff
 

@@ -41,8 +41,10 @@ The exit code is 0 if the plugin would start, and 1 if it would not.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.filter.add(flags)
+	f.filter.add(cmd)
 	flags.StringVar(&f.config, "config", "", "Check the filters and outputs of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
+	completeConfigurations(cmd)
+	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 

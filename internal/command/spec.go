@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
@@ -288,15 +288,23 @@ func flagName(o options.Option) string {
 }
 
 // add makes the flags. One that is on or off is on if it is given alone.
-func (f filterFlags) add(flags *pflag.FlagSet) {
+func (f filterFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	for _, o := range options.Table {
 		v := &optionValue{option: o}
 		f[o.Name] = v
 		flag := flags.VarPF(v, strings.TrimPrefix(flagName(o), "--"), "", o.Help)
+		values := o.Values
 		if o.Type == options.Bool {
 			flag.NoOptDefVal = "on"
+			values = []string{"on", "off"}
+		}
+		if len(values) > 0 {
+			completeWords(cmd, flag.Name, values...)
 		}
 	}
+	completeFiles(cmd, "wasm-path", moduleSuffixes...)
+	completeDirectories(cmd, "accessible-paths", "cache-dir")
 }
 
 const (

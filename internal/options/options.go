@@ -52,7 +52,8 @@ func (t Type) String() string {
 type Option struct {
 	Name     string
 	Type     Type
-	Default  string // "" means none
+	Default  string   // "" means none
+	Values   []string // all that a String may be, if that is a choice
 	Required bool
 	Multiple bool // it may be given several times, in YAML as a list
 	Prefix   bool // of options, whose names go on as the user likes
@@ -82,7 +83,7 @@ var Table = []Option{
 		Help: "Path of the WebAssembly module to run: binary (.wasm), text (.wat), or compiled (.cwasm, with allow_precompiled)"},
 	{Name: "function_name", Type: String, Required: true,
 		Help: "Name of the exported function that is called for each record"},
-	{Name: "event_format", Type: String, Default: "json",
+	{Name: "event_format", Type: String, Default: "json", Values: []string{"json", "msgpack"},
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
@@ -92,7 +93,7 @@ var Table = []Option{
 		Help: "Configuration of the module: config.KEY value, any number of them, which it reads by host functions; keys without case"},
 	{Name: "config_file", Type: String,
 		Help: "Path of a JSON file with an object, whose members are configuration of the module, too; config.KEY wins"},
-	{Name: "on_error", Type: String, Default: "passthrough",
+	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"},
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "mark_key", Type: String,
 		Help: "Where on_error mark puts the reason: a key of the record's body, which is set; unless set, wasmtime_error in the metadata"},
@@ -268,14 +269,14 @@ func (p *parser) shared() Options {
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
-		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
+		EventFormat:    EventFormat(p.oneOf("event_format")),
 		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
 		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		Config:          p.config("config.", "config_file"),
-		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
+		OnError:         OnError(p.oneOf("on_error")),
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),
 		Split:           p.bool("split"),
@@ -315,10 +316,14 @@ func (p *parser) value(name string) string {
 	if list := p.source.values(name); len(list) > 0 {
 		return strings.TrimSpace(list[0])
 	}
+	return find(name).Default
+}
+
+func find(name string) Option {
 	for _, table := range [][]Option{Table, OutputTable} {
 		for _, o := range table {
 			if o.Name == name {
-				return o.Default
+				return o
 			}
 		}
 	}
@@ -334,8 +339,8 @@ func (p *parser) str(name, want string) string {
 }
 
 // oneOf returns the index of the word that was set, in any case.
-func (p *parser) oneOf(name string, words ...string) int {
-	v := p.value(name)
+func (p *parser) oneOf(name string) int {
+	v, words := p.value(name), find(name).Values
 	for i, w := range words {
 		if strings.EqualFold(v, w) {
 			return i
