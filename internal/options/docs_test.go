@@ -1,8 +1,10 @@
 package options
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,10 +24,9 @@ func TestDocumentedOutputs(t *testing.T) {
 	}
 	core := []string{"name", "match", "workers", "retry_limit"}
 	found := 0
-	blocks := strings.Split(string(text), "```\n")
-	for i := 1; i < len(blocks); i += 2 {
-		path := filepath.Join(t.TempDir(), "fluent-bit.conf")
-		if err := os.WriteFile(path, []byte(blocks[i]), 0o600); err != nil {
+	for _, block := range regexp.MustCompile("(?ms)^```(yaml)?\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		path := filepath.Join(t.TempDir(), "fluent-bit."+cmp.Or(block[1], "conf"))
+		if err := os.WriteFile(path, []byte(block[2]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		conf, err := fbconf.Load(path, func(string) string { return "secret" })
