@@ -238,6 +238,7 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 		}
 		return m[1] + at + m[3] + m[4]
 	})
+	text = regexp.MustCompile(`(?mi)^\s+plugins_file.*\n`).ReplaceAllString(text, "    Flush 1\n") // -e does
 	text = stateOfADoc.ReplaceAllString(text, "${1}"+dir+"/${2}")
 	for _, m := range stateOfADoc.FindAllStringSubmatch(text, -1) {
 		if err := os.MkdirAll(filepath.Dir(m[2]), 0o700); err != nil {
