@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -235,7 +236,7 @@ func (m *Module) problems(function string) []string {
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if provider(i) != nil {
+		if i.provider() != nil {
 			continue
 		}
 		hint := importHint(i)
@@ -270,22 +271,22 @@ const maxTypeBytes = 400
 
 func importHint(i item) string {
 	switch {
-	case i.module == libcModule && strings.HasPrefix(i.typ, "memory "):
+	case i.module == hostcall.Env && strings.HasPrefix(i.typ, "memory "):
 		return "link without --import-memory"
-	case providedTypes(i) != nil && i.module == libcModule:
-		return "its type must be " + strings.Join(providedTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
-	case providedTypes(i) != nil:
-		return "its type must be " + strings.Join(providedTypes(i), " or ")
-	case i.module == wasiModule || i.module == wasiUnstable:
-		return "there is no such function in this version of WASI; build the module for wasm32-wasip1 (" + wasiModule + ")"
-	case i.module == libcModule:
+	case i.providedTypes() != nil && i.module == hostcall.Env:
+		return "its type must be " + strings.Join(i.providedTypes(), " or ") + ", as in Fluent Bit's built-in libc"
+	case i.providedTypes() != nil:
+		return "its type must be " + strings.Join(i.providedTypes(), " or ")
+	case i.module == hostcall.WASI || i.module == hostcall.WASIUnstable:
+		return "there is no such function in this version of WASI; build the module for wasm32-wasip1 (" + hostcall.WASI + ")"
+	case i.module == hostcall.Env:
 		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
 		return "wasm-bindgen would be there in a browser only; leave it out (a crate such as chrono brings it with its default features), or build for wasm32-wasip1"
 	case i.module == "gojs" || i.module == "go":
 		return "it is built by Go for JavaScript; build with GOOS=wasip1 -buildmode=c-shared"
 	default:
-		return "only functions of " + wasiModule + " are"
+		return "only functions of " + hostcall.WASI + " are"
 	}
 }
 

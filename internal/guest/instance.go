@@ -2,7 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
-// #include "wasi.h"
+// #include "../hostcall/wasi.h"
 import "C"
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -95,7 +96,7 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 		}
 		return nil, err
 	}
-	in.c.watch.timeout_ns = C.uint64_t(config.Timeout)
+	in.c.instance.watch.timeout_ns = C.uint64_t(config.Timeout)
 	return in, nil
 }
 
@@ -106,7 +107,7 @@ func newInstance(m *Module, config Config) (*Instance, error) {
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
 	in.configure(m, config)
-	if errno := C.flbwt_watch_add(&in.c.watch); errno != 0 {
+	if errno := C.flbwt_watch_add(&in.c.instance.watch); errno != 0 {
 		in.Close()
 		return nil, fmt.Errorf("timeouts can't be kept here: %w; set timeout 0 to run the module without a limit", watchError(errno))
 	}
@@ -124,7 +125,7 @@ func watchError(errno C.int) error {
 // configure sets what can be known before there is an instance.
 func (in *Instance) configure(m *Module, config Config) {
 	c := in.c
-	c.context = storeContext(in.store)
+	c.instance.context = capi.Context[*C.wasmtime_context_t](in.store)
 	c.msgpack = C.bool(config.Msgpack)
 	c.min_region = C.uint64_t(config.HeapBytes)
 	c.max_reply = C.uint32_t(config.MaxReplyBytes)
@@ -137,9 +138,9 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.RecycleMemoryBytes > 0 {
 		c.recycle_bytes = C.uint64_t(config.RecycleMemoryBytes)
 	}
-	c.watch.code, c.watch.code_end = m.code, m.codeEnd
+	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
-		c.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
+		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
 	}
 }
 
@@ -155,7 +156,7 @@ func (c *Config) memoryLimit() uint64 {
 func (in *Instance) bound(m *Module) {
 	s := &m.traits.Storage
 	b := s.budget(in.limit)
-	room := &in.c.room
+	room := &in.c.instance.room
 	room.bytes = C.uint64_t(b.tableBytes)
 	// The room for tables is memory's no more, and what they have is counted.
 	room.limit = C.uint64_t(in.limit - (b.tablesRoom - b.tableBytes))
@@ -182,13 +183,15 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 
 	in.made = instance
 	c := in.c
-	c.memory = memoryOf(instance.GetExport(in.store, "memory"))
+	c.instance.memory = capi.Memory[C.wasmtime_memory_t](instance.GetExport(in.store, "memory"))
 	if m.collects() {
 		// A module that can't have it does without.
 		var from C.uint64_t
-		C.flbwt_memory_grow(c, collectorPages*pageBytes, &from)
+		C.flbwt_memory_grow(&c.instance, collectorPages*pageBytes, &from)
 	}
-	function := func(name string) C.wasmtime_func_t { return funcOf(instance.GetFunc(in.store, name)) }
+	function := func(name string) C.wasmtime_func_t {
+		return capi.Func[C.wasmtime_func_t](instance.GetFunc(in.store, name))
+	}
 	c.function = function(config.Function)
 	switch a.allocator {
 	case allocMalloc:
@@ -205,16 +208,16 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, a abi) (*wasm
 	// The watchdog ends what runs on the thread that has entered.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	C.flbwt_watch_enter(&in.c.watch)
-	defer C.flbwt_watch_leave(&in.c.watch)
+	C.flbwt_watch_enter(&in.c.instance.watch)
+	defer C.flbwt_watch_leave(&in.c.instance.watch)
 
-	C.flbwt_room_enter(&in.c.room)
+	C.flbwt_room_enter(&in.c.instance.room)
 	instance, err := linker.Instantiate(in.store, m.compiled)
 	C.flbwt_room_enter(nil)
 	if err != nil {
-		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.room.refused))
+		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.instance.room.refused))
 	}
-	C.flbwt_room_made(&in.c.room, C.int(m.traits.Storage.Memories))
+	C.flbwt_room_made(&in.c.instance.room, C.int(m.traits.Storage.Memories))
 	for _, name := range a.init {
 		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !in.exitedWell() {
 			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err, in.refusal(trapCode(err))))
@@ -226,16 +229,16 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, a abi) (*wasm
 // exitedWell says whether a call ended by proc_exit(0), as _start may. Exports go on
 // working then.
 func (in *Instance) exitedWell() bool {
-	if !bool(in.c.exited) || in.c.exit_status != 0 {
+	if !bool(in.c.instance.exited) || in.c.instance.exit_status != 0 {
 		return false
 	}
-	in.c.exited = false
+	in.c.instance.exited = false
 	return true
 }
 
 func (in *Instance) startError(err error, refusal C.enum_flbwt_refusal) error {
-	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
-		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
+	if bool(C.flbwt_watch_interrupted(&in.c.instance.watch)) {
+		return fmt.Errorf("it took longer than %v", time.Duration(in.c.instance.watch.timeout_ns))
 	}
 	return errors.New(reason(err.Error()) + in.refusedText(refusal))
 }
@@ -254,28 +257,28 @@ func (in *Instance) Close() {
 	if in.c == nil {
 		return
 	}
-	C.flbwt_watch_remove(&in.c.watch)
+	C.flbwt_watch_remove(&in.c.instance.watch)
 	in.store.Close()
-	C.flbwt_wasi_close(in.c)
-	C.free(unsafe.Pointer(in.c.out.buffer.data))
-	C.free(unsafe.Pointer(in.c.err.buffer.data))
+	C.flbwt_wasi_close(&in.c.instance)
+	C.free(unsafe.Pointer(in.c.instance.out.buffer.data))
+	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }
 
 // MemoryBytes returns what the guest's memories have in all, and its tables had at first.
-func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.room.bytes) }
+func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.bytes) }
 
 // HasOutput says whether the guest wrote to stdout or stderr since TakeOutput.
 func (in *Instance) HasOutput() bool {
-	return in.c.out.buffer.len|in.c.err.buffer.len|C.size_t(in.c.out.lost|in.c.err.lost) != 0
+	return in.c.instance.out.buffer.len|in.c.instance.err.buffer.len|C.size_t(in.c.instance.out.lost|in.c.instance.err.lost) != 0
 }
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
 // no room is mentioned at the end. A last line that is not finished is taken
 // as it is.
 func (in *Instance) TakeOutput() (stdout, stderr []byte) {
-	return takeStream(&in.c.out), takeStream(&in.c.err)
+	return takeStream(&in.c.instance.out), takeStream(&in.c.instance.err)
 }
 
 func takeStream(o *C.flbwt_output) []byte {
@@ -336,16 +339,16 @@ func (in *Instance) trapError(trap *C.wasm_trap_t, failure *C.wasmtime_error_t) 
 	message := C.flbwt_explain(trap, failure, &code)
 	defer C.free(unsafe.Pointer(message))
 	switch {
-	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
-		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
-	case bool(in.c.exited):
-		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.exit_status))}
+	case bool(C.flbwt_watch_interrupted(&in.c.instance.watch)):
+		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.instance.watch.timeout_ns))}
+	case bool(in.c.instance.exited):
+		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.instance.exit_status))}
 	case int(code) >= 0 && int(code) < len(trapReasons):
 		return &TrapError{trapReasons[code], trapReasons[code] + in.refusedText(in.refusal(int(code)))}
 	case strings.Contains(C.GoString(message), uncaught):
 		return &TrapError{"exception", "the guest threw an exception that nothing catches"}
 	case strings.Contains(C.GoString(message), noExceptionRoom):
-		return &TrapError{"no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)}
+		return &TrapError{"no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.instance.room.bytes), in.limit)}
 	default:
 		return &TrapError{"abort", reason(C.GoString(message)) + in.refusedText(in.refusal(int(code)))}
 	}
@@ -354,16 +357,16 @@ func (in *Instance) trapError(trap *C.wasm_trap_t, failure *C.wasmtime_error_t) 
 // refusal is why memory was refused to a guest that has stopped, if it was.
 func (in *Instance) refusal(trapCode int) C.enum_flbwt_refusal {
 	if trapCode == C.WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS {
-		return in.c.room.refused // wasmtime has looked at the memories for the fault, too
+		return in.c.instance.room.refused // wasmtime has looked at the memories for the fault, too
 	}
-	return C.flbwt_room_refusal(&in.c.room)
+	return C.flbwt_room_refusal(&in.c.instance.room)
 }
 
 // refusedText is what goes after why a guest has stopped.
 func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
 	switch refusal {
 	case C.FLBWT_REFUSED_LIMIT:
-		return fmt.Sprintf(", after memory.grow was refused: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)
+		return fmt.Sprintf(", after memory.grow was refused: it has %d bytes, and memory_limit is %d", uint64(in.c.instance.room.bytes), in.limit)
 	case C.FLBWT_REFUSED_MAXIMUM:
 		return ", after memory.grow was refused: the maximum of the module's memory does not allow it"
 	case C.FLBWT_REFUSED_HOST:

@@ -17,6 +17,8 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 )
 
 // Compiled code is kept in files: what flb-wasmtime compile writes, and the
@@ -218,7 +220,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 	defer module.Close()
 	info := CompileInfo{
 		ModuleBytes: int64(len(wasm)), Target: hostTarget(), CPU: features,
-		EngineVersion: engineVersion, CompileTime: time.Since(start),
+		EngineVersion: capi.Version, CompileTime: time.Since(start),
 	}
 	file, err := encode(module, wasm, features)
 	if err != nil {
@@ -263,7 +265,7 @@ func encode(module *wasmtime.Module, wasm []byte, features []string) ([]byte, er
 	}
 	body := slices.Concat(iface, code)
 	h, err := json.Marshal(header{
-		Engine: engineVersion,
+		Engine: capi.Version,
 		Target: hostTarget(),
 		CPU:    features,
 		Code:   hexSum(body),
@@ -295,8 +297,8 @@ func decode(file []byte) (h header, iface, code []byte, err error) {
 	}
 	body := rest[n:]
 	switch missing := missingFeatures(h.CPU); {
-	case h.Engine != engineVersion:
-		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, engineVersion)
+	case h.Engine != capi.Version:
+		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, capi.Version)
 	case h.Target != hostTarget():
 		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine", h.Target, hostTarget())
 	case len(missing) > 0:

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
@@ -20,8 +21,8 @@ func TestEngineVersion(t *testing.T) {
 		t.Fatal("no build information")
 	}
 	for _, dep := range info.Deps {
-		if strings.HasPrefix(dep.Path, "github.com/bytecodealliance/wasmtime-go") && dep.Version != "v"+engineVersion {
-			t.Errorf("engineVersion is %s, but %s is linked", engineVersion, dep.Version)
+		if strings.HasPrefix(dep.Path, "github.com/bytecodealliance/wasmtime-go") && dep.Version != "v"+capi.Version {
+			t.Errorf("capi.Version is %s, but %s is linked", capi.Version, dep.Version)
 		}
 	}
 }
@@ -120,7 +121,7 @@ func TestPrecompiledRefused(t *testing.T) {
 	}
 	// Code of another engine whose header has been made to fit: wasmtime's own
 	// check is the last one.
-	major, _, _ := strings.Cut(engineVersion, ".")
+	major, _, _ := strings.Cut(capi.Version, ".")
 	target := string(rune(len(hostTarget()))) + hostTarget()
 	other := bytes.Replace(good, []byte(major+target), []byte("43"+target), 1)
 	for _, test := range []struct {
@@ -128,12 +129,12 @@ func TestPrecompiledRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"engine", edit(t, good, func(h *header) { h.Engine = "43.0.1" }), "compiled for wasmtime 43.0.1, but this is " + engineVersion},
+		{"engine", edit(t, good, func(h *header) { h.Engine = "43.0.1" }), "compiled for wasmtime 43.0.1, but this is " + capi.Version},
 		{"target", edit(t, good, func(h *header) { h.Target = "riscv64gc-unknown-linux-gnu" }), "compiled for riscv64gc-unknown-linux-gnu"},
 		{"CPU", edit(t, good, func(h *header) { h.CPU = append(h.CPU, "avx4096") }), "a CPU with avx4096, which this one has not"},
 		{"code", edit(t, good, func(h *header) { h.Code = hexSum(nil) }), "damaged"},
 		{"engine within", edit(t, other, func(h *header) {
-			h.Engine, h.Code = engineVersion, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
+			h.Engine, h.Code = capi.Version, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
 		}), "wasmtime can't run its code here"},
 		{"no code", edit(t, good[:bytes.Index(good, []byte("\x7fELF"))], func(h *header) {
 			h.Code = hexSum(good[bytes.Index(good, []byte("\x7fELF"))-int(h.Iface) : bytes.Index(good, []byte("\x7fELF"))])
@@ -213,7 +214,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		h, iface, code, err := decode(file)
 		body := slices.Concat(iface, code)
-		if err == nil && (h.Code != hexSum(body) || h.Engine != engineVersion || !bytes.HasSuffix(file, body)) {
+		if err == nil && (h.Code != hexSum(body) || h.Engine != capi.Version || !bytes.HasSuffix(file, body)) {
 			t.Errorf("accepted: %+v", h)
 		}
 	})

@@ -264,7 +264,7 @@ func TestStoppedProcessIsNoTimeout(t *testing.T) {
 	}
 	defer in.Close()
 	done := make(chan struct{})
-	calls := in.c.watch.calls
+	calls := in.c.instance.watch.calls
 	go func() {
 		defer close(done)
 		var b Batch
@@ -274,7 +274,7 @@ func TestStoppedProcessIsNoTimeout(t *testing.T) {
 		}
 	}()
 	// The thread has entered and called, and the watchdog has seen the call.
-	for in.c.watch.calls < calls+2 || in.c.watch.seen < calls+2 {
+	for in.c.instance.watch.calls < calls+2 || in.c.instance.watch.seen < calls+2 {
 		select {
 		case <-done:
 			t.Fatal("the guest is too fast for this test")

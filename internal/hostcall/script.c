@@ -45,7 +45,7 @@ static size_t put_character(char *to, uint32_t c)
 // put_string writes a string of AssemblyScript: UTF-16, its length in bytes in the four
 // bytes before it. Whatever does not fit reads as "?". It takes TEXT_BYTES at most, and is
 // followed by a NUL or not.
-static size_t put_string(const flbwt_guest *g, uint32_t at, char *to)
+static size_t put_string(const flbwt_instance *g, uint32_t at, char *to)
 {
     const uint8_t *length = at < 4 ? NULL : within(g, at - 4, 4), *p;
     uint32_t n;
@@ -86,9 +86,9 @@ static void do_abort(call *c)
     char text[2 * TEXT_BYTES + 64], *p = text;
 
     p = stpcpy(p, "abort: ");
-    p += put_string(c->guest, param(c, 0), p);
+    p += put_string(c->instance, param(c, 0), p);
     p = stpcpy(p, " in ");
-    p += put_string(c->guest, param(c, 1), p);
+    p += put_string(c->instance, param(c, 1), p);
     p += sprintf(p, ":%d:%d", c->v[2].i32, c->v[3].i32);
     flbwt_stop_with(c, text, (size_t) (p - text));
 }

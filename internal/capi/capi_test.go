@@ -1,4 +1,4 @@
-package guest
+package capi
 
 import (
 	"debug/dwarf"
@@ -229,30 +229,59 @@ func TestForeignDeclarationsDiffer(t *testing.T) {
 
 // One that is declared elsewhere would be compared with nothing.
 func TestForeignDeclarationsInOnePlace(t *testing.T) {
-	for pattern, allowed := range map[string]struct {
-		files string
-		text  *regexp.Regexp
+	for _, c := range []struct {
+		patterns []string
+		allowed  string
+		text     *regexp.Regexp
 	}{
-		"*.[ch]": {"wasmtime.h", regexp.MustCompile(`(?m)^\w[\w *]*\bwasm\w*\(.*|^(typedef )?(struct|union) wasm.*`)},
-		"*.go":   {"capi.go", regexp.MustCompile(`(?m)^// *\w[\w *]*[ *]wasm\w*\(.*|.*\(\*+(unsafe\.Pointer|C\.wasm\w+)\)\(unsafe\..*`)},
+		{[]string{"../../*.[ch]", "../*/*.[ch]"}, "../capi/wasmtime.h", regexp.MustCompile(`(?m)^\w[\w *]*\bwasm\w*\(.*|^(typedef )?(struct|union) wasm.*`)},
+		{[]string{"../../*.go", "../*/*.go"}, "../capi/capi.go", regexp.MustCompile(`(?m)^// *\w[\w *]*[ *]wasm\w*\(.*|.*\(\*+(unsafe\.Pointer|C\.wasm\w+)\)\(unsafe\..*`)},
 	} {
-		files, err := filepath.Glob(pattern)
-		if err != nil || !slices.Contains(files, allowed.files) {
-			t.Fatal(files, err)
+		var files []string
+		for _, pattern := range c.patterns {
+			found, err := filepath.Glob(pattern)
+			if err != nil || len(found) == 0 {
+				t.Fatal(pattern, found, err)
+			}
+			files = append(files, found...)
 		}
 		for _, file := range files {
 			content, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines := allowed.text.FindAllString(string(content), -1)
+			lines := c.text.FindAllString(string(content), -1)
 			switch {
-			case file == allowed.files && len(lines) == 0:
+			case file == c.allowed && len(lines) == 0:
 				t.Errorf("%s: nothing was recognized", file)
-			case file != allowed.files && len(lines) > 0:
-				t.Errorf("%s has what belongs into %s: %q", file, allowed.files, lines)
+			case file != c.allowed && len(lines) > 0:
+				t.Errorf("%s has what belongs into %s: %q", file, c.allowed, lines)
 			}
 		}
+	}
+}
+
+// A caller's type of another name or size is not taken for wasmtime's.
+func TestTypesOfCallers(t *testing.T) {
+	type _Ctype_struct_wasm_config_t struct{}
+	type other struct{}
+	c := wasmtime.NewConfig()
+	if Config[*_Ctype_struct_wasm_config_t](c) == nil {
+		t.Error("no config")
+	}
+	for name, take := range map[string]func(){
+		"another name": func() { Config[*other](c) },
+		"no pointer":   func() { Config[_Ctype_struct_wasm_config_t](c) },
+		"a number":     func() { Config[uintptr](c) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s was taken", name)
+				}
+			}()
+			take()
+		}()
 	}
 }
 
@@ -274,10 +303,10 @@ func TestForeignStructs(t *testing.T) {
 		pointer unsafe.Pointer
 		get     any
 	}{
-		{config, unsafe.Pointer(configPointer(config)), configPointer},
-		{module, unsafe.Pointer(modulePointer(module)), modulePointer},
-		{linker, unsafe.Pointer(linkerPointer(linker)), linkerPointer},
-		{funcType, unsafe.Pointer(funcTypePointer(funcType)), funcTypePointer},
+		{config, unsafe.Pointer(configOf(config)), configOf},
+		{module, unsafe.Pointer(moduleOf(module)), moduleOf},
+		{linker, unsafe.Pointer(linkerOf(linker)), linkerOf},
+		{funcType, unsafe.Pointer(funcTypeOf(funcType)), funcTypeOf},
 	} {
 		object := reflect.ValueOf(c.object).Elem()
 		owned := object.FieldByName("_ptr")
@@ -294,7 +323,7 @@ func TestForeignStructs(t *testing.T) {
 	}
 
 	for _, c := range []struct{ theirs, ours any }{
-		{(*wasmtime.Store).Context, storeContext},
+		{(*wasmtime.Store).Context, contextOf},
 		{(*wasmtime.Func).AsExtern, externOf},
 		{(*wasmtime.Extern).AsExtern, externOf},
 	} {

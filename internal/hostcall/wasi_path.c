@@ -12,7 +12,7 @@
 static uint32_t get_path(call *c, int i, char *to)
 {
     uint64_t n = param(c, i + 1);
-    const uint8_t *p = within(c->guest, param(c, i), n);
+    const uint8_t *p = within(c->instance, param(c, i), n);
 
     if (p == NULL) {
         return E_FAULT;
@@ -48,12 +48,12 @@ static uint32_t get_path_from(call *c, int i, int j, int which, path *p)
 
 static int find(call *c, const path *p, int flags)
 {
-    return flbwt_beneath(c, p->from->fd, p->text, flags, c->guest->wasi->walk);
+    return flbwt_beneath(c, p->from->fd, p->text, flags, c->instance->wasi->walk);
 }
 
 static int locate(call *c, const path *p, int dots, flbwt_place *place)
 {
-    return flbwt_locate(c, p->from->fd, p->text, dots, c->guest->wasi->walk, place);
+    return flbwt_locate(c, p->from->fd, p->text, dots, c->instance->wasi->walk, place);
 }
 
 // get_place is get_path_from for what the guest changes.
@@ -82,7 +82,7 @@ enum { SYMLINK_FOLLOW = 1 };
 
 static uint32_t path_stat(call *c, bool old)
 {
-    uint8_t *to = within(c->guest, param(c, 4), old ? OLD_STAT_BYTES : STAT_BYTES);
+    uint8_t *to = within(c->instance, param(c, 4), old ? OLD_STAT_BYTES : STAT_BYTES);
     struct stat s;
     path p;
     uint32_t error = get_path_from(c, 0, 2, 0, &p);
@@ -154,7 +154,7 @@ uint32_t flbwt_wasi_path_filestat_set_times(call *c)
 uint32_t flbwt_wasi_path_readlink(call *c)
 {
     uint32_t len = param(c, 4);
-    uint8_t *to = within(c->guest, param(c, 3), len);
+    uint8_t *to = within(c->instance, param(c, 3), len);
     path p;
     uint32_t error = get_path_from(c, 0, 1, 0, &p);
     ssize_t n;
@@ -163,7 +163,7 @@ uint32_t flbwt_wasi_path_readlink(call *c)
     if (error != OK) {
         return error;
     }
-    if (to == NULL || within(c->guest, param(c, 5), 4) == NULL) {
+    if (to == NULL || within(c->instance, param(c, 5), 4) == NULL) {
         return E_FAULT;
     }
     fd = find(c, &p, O_NOFOLLOW);
@@ -322,7 +322,7 @@ static int open_found(int found, int flags, int *fd)
 // gone along here: only so is it known whether something is there before it is opened.
 static int open_or_make(call *c, const path *p, int flags, bool follow, bool exclusive, int *fd)
 {
-    char *other = c->guest->wasi->scratch->path[1];
+    char *other = c->instance->wasi->scratch->path[1];
 
     for (int links = 0; links <= FLBWT_LINKS_MOST; links++) {
         size_t dir_len, n = strlen(p->text);
@@ -381,7 +381,7 @@ static int open_or_make(call *c, const path *p, int flags, bool follow, bool exc
 
 uint32_t flbwt_wasi_path_open(call *c)
 {
-    wasi *w = c->guest->wasi;
+    wasi *w = c->instance->wasi;
     const descriptor *from = open_one(c, param(c, 0));
     uint32_t follow = param(c, 1), oflags = param(c, 4), fdflags = param(c, 7), error;
     uint64_t rights = param64(c, 5);
@@ -402,7 +402,7 @@ uint32_t flbwt_wasi_path_open(call *c)
     if (error != OK) {
         return error;
     }
-    if (within(c->guest, param(c, 8), 4) == NULL) {
+    if (within(c->instance, param(c, 8), 4) == NULL) {
         return E_FAULT;
     }
     if (follow > SYMLINK_FOLLOW || oflags > 15 || fdflags > 31) {

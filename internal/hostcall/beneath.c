@@ -148,7 +148,7 @@ static int go_down(walker *w, int dir, const char *name, size_t n)
     return 0;
 }
 
-// step goes on by one component, and answers the descriptor that the path names, a
+// step goes on by one component, and returns the descriptor that the path names, a
 // negative errno, or GO_ON.
 enum { GO_ON = -100000 };
 

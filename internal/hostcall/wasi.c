@@ -6,173 +6,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-static const uint8_t errnos[] = {
-    [E2BIG] = 1,
-    [EACCES] = E_ACCES,
-    [EADDRINUSE] = 3,
-    [EADDRNOTAVAIL] = 4,
-    [EAFNOSUPPORT] = 5,
-    [EAGAIN] = 6,
-    [EALREADY] = 7,
-    [EBADF] = E_BADF,
-    [EBADMSG] = 9,
-    [EBUSY] = 10,
-    [ECANCELED] = 11,
-    [ECHILD] = 12,
-    [EDEADLK] = 16,
-    [EDOM] = 18,
-    [EDQUOT] = 19,
-    [EEXIST] = 20,
-    [EFAULT] = E_FAULT,
-    [EFBIG] = 22,
-    [EIDRM] = 24,
-    [EILSEQ] = 25,
-    [EINPROGRESS] = 26,
-    [EINTR] = 27,
-    [EINVAL] = E_INVAL,
-    [EIO] = E_IO,
-    [EISDIR] = 31,
-    [ELOOP] = E_LOOP,
-    [EMFILE] = E_MFILE,
-    [EMLINK] = 34,
-    [EMSGSIZE] = 35,
-    [EMULTIHOP] = 36,
-    [ENAMETOOLONG] = E_NAMETOOLONG,
-    [ENFILE] = 41,
-    [ENOBUFS] = 42,
-    [ENODEV] = 43,
-    [ENOENT] = 44,
-    [ENOEXEC] = 45,
-    [ENOLCK] = 46,
-    [ENOLINK] = 47,
-    [ENOMEM] = E_NOMEM,
-    [ENOMSG] = 49,
-    [ENOSPC] = 51,
-    [ENOSYS] = 52,
-    [ENOTDIR] = E_NOTDIR,
-    [ENOTEMPTY] = 55,
-    [ENOTRECOVERABLE] = 56,
-    [ENOTSOCK] = E_NOTSOCK,
-    [EOPNOTSUPP] = E_NOTSUP,
-    [ENOTTY] = 59,
-    [ENXIO] = 60,
-    [EOVERFLOW] = 61,
-    [EOWNERDEAD] = 62,
-    [EPERM] = E_PERM,
-    [EPIPE] = 64,
-    [EPROTO] = 65,
-    [ERANGE] = 68,
-    [EROFS] = 69,
-    [ESPIPE] = E_SPIPE,
-    [ESRCH] = 71,
-    [ESTALE] = 72,
-    [ETIMEDOUT] = 73,
-    [ETXTBSY] = 74,
-    [EXDEV] = 75,
-};
-
-uint32_t flbwt_wasi_errno(int error)
-{
-    size_t n = sizeof(errnos) / sizeof(errnos[0]);
-
-    return error > 0 && (size_t) error < n && errnos[error] != 0 ? errnos[error] : E_IO;
-}
-
-// ---- What a guest has open ------------------------------------------------------
-
-int flbwt_wasi_slot(const wasi *w)
-{
-    for (int i = 0; i < FLBWT_WASI_DESCRIPTORS; i++) {
-        if (w->table[i].kind == FREE) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-void flbwt_wasi_drop(descriptor *d)
-{
-    if (d->kind == REGULAR || d->kind == DIRECTORY) {
-        close(d->fd);
-    }
-    free(d->granted);
-    memset(d, 0, sizeof(*d));
-}
-
-scratch *flbwt_wasi_scratch(const call *c)
-{
-    wasi *w = c->guest->wasi;
-
-    if (w->scratch == NULL) {
-        w->scratch = malloc(sizeof(scratch));
-    }
-    return w->scratch;
-}
-
-bool flbwt_wasi_open(flbwt_guest *g, const char *environment, size_t n, uint32_t count)
-{
-    wasi *w = calloc(1, sizeof(*w));
-
-    if (w == NULL || n > UINT32_MAX || (n > 0 && (w->environment = malloc(n)) == NULL)) {
-        free(w);
-        return false;
-    }
-    if (n > 0) {
-        memcpy(w->environment, environment, n);
-    }
-    w->environment_len = (uint32_t) n;
-    w->environment_count = count;
-    w->table[0].kind = STDIN;
-    w->table[1].kind = STDOUT;
-    w->table[2].kind = STDERR;
-    g->wasi = w;
-    return true;
-}
-
-void flbwt_wasi_close(flbwt_guest *g)
-{
-    wasi *w = g->wasi;
-
-    if (w == NULL) {
-        return;
-    }
-    for (int i = 0; i < FLBWT_WASI_DESCRIPTORS; i++) {
-        flbwt_wasi_drop(&w->table[i]);
-    }
-    free(w->environment);
-    free(w->scratch);
-    free(w);
-    g->wasi = NULL;
-}
-
-int flbwt_wasi_grant(flbwt_guest *g, const char *path, bool writable)
-{
-    int i = flbwt_wasi_slot(g->wasi);
-    descriptor d = {.kind = DIRECTORY, .writable = writable};
-
-    if (i < 0) {
-        return EMFILE;
-    }
-    d.granted = strdup(path);
-    if (d.granted == NULL) {
-        return ENOMEM;
-    }
-    d.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (d.fd < 0 && errno == EACCES) { // one that can only be gone through
-        d.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    }
-    if (d.fd < 0) {
-        int error = errno;
-
-        free(d.granted);
-        return error;
-    }
-    g->wasi->table[i] = d;
-    return 0;
-}
-
-void flbwt_wasi_walk(flbwt_guest *g) { g->wasi->walk = true; }
-
 // ---- Arguments, environment, clocks, random numbers -----------------------------
 
 static uint32_t do_args_get(call *c)
@@ -190,17 +23,17 @@ static uint32_t do_args_sizes_get(call *c)
 
 static uint32_t do_environ_sizes_get(call *c)
 {
-    uint32_t error = give32(c, 0, c->guest->wasi->environment_count);
+    uint32_t error = give32(c, 0, c->instance->wasi->environment_count);
 
-    return error != OK ? error : give32(c, 1, c->guest->wasi->environment_len);
+    return error != OK ? error : give32(c, 1, c->instance->wasi->environment_len);
 }
 
 static uint32_t do_environ_get(call *c)
 {
-    const wasi *w = c->guest->wasi;
+    const wasi *w = c->instance->wasi;
     uint32_t at = param(c, 1);
-    uint8_t *list = within(c->guest, param(c, 0), (uint64_t) w->environment_count * 4);
-    uint8_t *text = within(c->guest, at, w->environment_len);
+    uint8_t *list = within(c->instance, param(c, 0), (uint64_t) w->environment_count * 4);
+    uint8_t *text = within(c->instance, at, w->environment_len);
 
     if (list == NULL || text == NULL) {
         return E_FAULT;
@@ -215,26 +48,7 @@ static uint32_t do_environ_get(call *c)
     return OK;
 }
 
-static uint64_t now(clockid_t clock)
-{
-    struct timespec t = {0};
-
-    clock_gettime(clock, &t);
-    return nanoseconds(&t);
-}
-
-uint64_t flbwt_wasi_now(void) { return now(CLOCK_MONOTONIC); }
-
-void flbwt_wasi_waited(const call *c, uint64_t since)
-{
-    uint64_t ns = now(CLOCK_MONOTONIC) - since;
-
-    if (ns >= WAITED_NS) {
-        flbwt_watch_waited(&c->guest->watch, ns);
-    }
-}
-
-// clock_of answers the kernel's name of a clock; false: there is no such clock. What a
+// clock_of returns the kernel's name of a clock; false: there is no such clock. What a
 // guest calls its process is the thread that it runs on.
 static bool clock_of(uint32_t id, clockid_t *clock)
 {
@@ -264,7 +78,7 @@ static uint32_t do_clock_time_get(call *c)
 {
     clockid_t clock;
 
-    return clock_of(param(c, 0), &clock) ? give64(c, 2, now(clock)) : E_INVAL;
+    return clock_of(param(c, 0), &clock) ? give64(c, 2, flbwt_clock_ns(clock)) : E_INVAL;
 }
 
 // pause_for waits. What it takes longer than it should, the process was stopped, or had no
@@ -274,13 +88,13 @@ static void pause_for(const call *c, uint64_t ns)
     struct timespec t = {(time_t) (ns / 1000000000u), (long) (ns % 1000000000u)};
 
     nanosleep(&t, NULL);
-    flbwt_watch_waited(&c->guest->watch, ns);
+    flbwt_watch_waited(&c->instance->watch, ns);
 }
 
 static uint32_t do_random_get(call *c)
 {
     uint64_t n = param(c, 1);
-    uint8_t *p = within(c->guest, param(c, 0), n);
+    uint8_t *p = within(c->instance, param(c, 0), n);
 
     if (p == NULL) {
         return E_FAULT;
@@ -317,7 +131,7 @@ enum { CLOCK_EVENT, READ_EVENT, WRITE_EVENT };
 enum { ABSOLUTE = 1 }; // of a clock
 enum { HANGUP = 1 };   // of a descriptor
 
-// clock_delay answers how long the clock at p is to be waited for from now on.
+// clock_delay returns how long the clock at p is to be waited for from now on.
 static bool clock_delay(const uint8_t *p, uint64_t *delay)
 {
     uint32_t id = get32(p);
@@ -328,7 +142,7 @@ static bool clock_delay(const uint8_t *p, uint64_t *delay)
     }
     *delay = until;
     if (get16(p + 24) & ABSOLUTE) {
-        uint64_t t = now(id == 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+        uint64_t t = flbwt_clock_ns(id == 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 
         *delay = until > t ? until - t : 0;
     }
@@ -338,10 +152,10 @@ static bool clock_delay(const uint8_t *p, uint64_t *delay)
 // sleep_for waits, or ends the guest.
 static bool sleep_for(call *c, uint64_t ns)
 {
-    uint64_t start = now(CLOCK_MONOTONIC), passed;
+    uint64_t start = flbwt_clock_ns(CLOCK_MONOTONIC), passed;
 
     while (!flbwt_overdue(c)) {
-        passed = now(CLOCK_MONOTONIC) - start;
+        passed = flbwt_clock_ns(CLOCK_MONOTONIC) - start;
         if (passed >= ns) {
             return true;
         }
@@ -384,9 +198,9 @@ static uint32_t wait_for(call *c, const subscription_layout *layout)
     if (count == 0 || count > FLBWT_WASI_SUBSCRIPTIONS) {
         return E_INVAL;
     }
-    from = within(c->guest, param(c, 0), (uint64_t) count * layout->bytes);
-    to = within(c->guest, param(c, 1), (uint64_t) count * EVENT_BYTES);
-    if (from == NULL || to == NULL || within(c->guest, param(c, 3), 4) == NULL) {
+    from = within(c->instance, param(c, 0), (uint64_t) count * layout->bytes);
+    to = within(c->instance, param(c, 1), (uint64_t) count * EVENT_BYTES);
+    if (from == NULL || to == NULL || within(c->instance, param(c, 3), 4) == NULL) {
         return E_FAULT;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -521,7 +335,7 @@ static void do_proc_exit(call *c) { flbwt_exit(c, (int32_t) param(c, 0)); }
 #define DEFINE_WAITING(prefix, its_name, act) \
     static uint32_t prefix##wait_##its_name(call *c) \
     { \
-        uint64_t since = flbwt_wasi_now(); \
+        uint64_t since = flbwt_clock_ns(CLOCK_MONOTONIC); \
         uint32_t error = act(c); \
 \
         flbwt_wasi_waited(c, since); \

@@ -7,6 +7,8 @@
 #include "hostcall.h"
 #include "wasi.h"
 
+#include "../bounds/clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -36,7 +38,7 @@ enum {
     E_SPIPE = 70,
 };
 
-// flbwt_wasi_errno answers WASI's number for one of the kernel's.
+// flbwt_wasi_errno returns WASI's number for one of the kernel's.
 uint32_t flbwt_wasi_errno(int error);
 
 static inline uint32_t result(int failed) { return failed == 0 ? OK : flbwt_wasi_errno(errno); }
@@ -79,10 +81,10 @@ typedef struct flbwt_wasi {
     scratch *scratch;
 } wasi;
 
-// open_one answers what the guest has open by that number, or NULL.
+// open_one returns what the guest has open by that number, or NULL.
 static inline descriptor *open_one(const call *c, uint32_t fd)
 {
-    wasi *w = c->guest->wasi;
+    wasi *w = c->instance->wasi;
 
     return fd < FLBWT_WASI_DESCRIPTORS && w->table[fd].kind != FREE ? &w->table[fd] : NULL;
 }
@@ -101,16 +103,15 @@ static inline bool is_stream(const descriptor *d) { return d->kind <= STDERR; }
 // machine: flbwt_wasi_waited has to follow one that may, with the time from before it.
 enum { WAITED_NS = 50 * 1000 };
 
-uint64_t flbwt_wasi_now(void);
 void flbwt_wasi_waited(const call *c, uint64_t since);
 
-// flbwt_wasi_slot answers a free place in the table, or -1.
+// flbwt_wasi_slot returns a free place in the table, or -1.
 int flbwt_wasi_slot(const wasi *w);
 
 // flbwt_wasi_drop closes what is open there, and makes the place free.
 void flbwt_wasi_drop(descriptor *d);
 
-// flbwt_wasi_scratch answers NULL if there is no memory.
+// flbwt_wasi_scratch returns NULL if there is no memory.
 scratch *flbwt_wasi_scratch(const call *c);
 
 // Values of WebAssembly are little endian, as those of the machines that this runs on.
@@ -147,7 +148,7 @@ static inline uint64_t get64(const uint8_t *p)
 // give writes values where parameters say, if there is room for all.
 static inline uint32_t give32(call *c, int i, uint32_t v)
 {
-    uint8_t *p = within(c->guest, param(c, i), 4);
+    uint8_t *p = within(c->instance, param(c, i), 4);
 
     if (p == NULL) {
         return E_FAULT;
@@ -158,7 +159,7 @@ static inline uint32_t give32(call *c, int i, uint32_t v)
 
 static inline uint32_t give64(call *c, int i, uint64_t v)
 {
-    uint8_t *p = within(c->guest, param(c, i), 8);
+    uint8_t *p = within(c->instance, param(c, i), 8);
 
     if (p == NULL) {
         return E_FAULT;
@@ -205,10 +206,10 @@ enum { STAT_BYTES = 64, OLD_STAT_BYTES = 56 };
 void flbwt_wasi_put_stat(uint8_t *p, const struct stat *s, bool old);
 
 // flbwt_wasi_times reads the two times that utimensat(2) takes; i is the first parameter
-// of three. It answers an errno.
+// of three. It returns an errno.
 uint32_t flbwt_wasi_times(call *c, int i, struct timespec times[2]);
 
-// The functions of WASI that are not in wasi.c: each answers its errno.
+// The functions of WASI that are not in wasi.c: each returns its errno.
 uint32_t flbwt_wasi_fd_advise(call *c);
 uint32_t flbwt_wasi_fd_allocate(call *c);
 uint32_t flbwt_wasi_fd_close(call *c);

@@ -34,7 +34,7 @@ static uint8_t type_of(mode_t mode)
 uint32_t flbwt_wasi_fd_fdstat_get(call *c)
 {
     const descriptor *d = open_one(c, param(c, 0));
-    uint8_t *p = within(c->guest, param(c, 1), 24);
+    uint8_t *p = within(c->instance, param(c, 1), 24);
     uint64_t base, inheriting;
     uint16_t flags = 0;
     uint8_t type = UNKNOWN_TYPE;
@@ -166,7 +166,7 @@ uint32_t flbwt_wasi_fd_datasync(call *c) { return synchronize(c, fdatasync); }
 uint32_t flbwt_wasi_fd_prestat_get(call *c)
 {
     const descriptor *d = open_as(c, param(c, 0), DIRECTORY);
-    uint8_t *p = within(c->guest, param(c, 1), 8);
+    uint8_t *p = within(c->instance, param(c, 1), 8);
 
     if (d == NULL || d->granted == NULL) {
         return E_BADF;
@@ -187,7 +187,7 @@ uint32_t flbwt_wasi_fd_prestat_dir_name(call *c)
         return d == NULL ? E_BADF : E_NOTDIR;
     }
     size_t n = strlen(d->granted);
-    uint8_t *p = within(c->guest, param(c, 1), n);
+    uint8_t *p = within(c->instance, param(c, 1), n);
     if (n > param(c, 2)) {
         return E_NAMETOOLONG;
     }
@@ -219,7 +219,7 @@ static uint32_t seek(call *c, const int whences[3])
     if (whence > 2) {
         return E_INVAL;
     }
-    if (within(c->guest, param(c, 3), 8) == NULL) {
+    if (within(c->instance, param(c, 3), 8) == NULL) {
         return E_FAULT;
     }
     at = lseek(d->fd, c->v[1].i64, whences[whence]);
@@ -273,7 +273,7 @@ void flbwt_wasi_put_stat(uint8_t *p, const struct stat *s, bool old)
 static uint32_t fd_stat(call *c, bool old)
 {
     const descriptor *d = open_one(c, param(c, 0));
-    uint8_t *p = within(c->guest, param(c, 1), old ? OLD_STAT_BYTES : STAT_BYTES);
+    uint8_t *p = within(c->instance, param(c, 1), old ? OLD_STAT_BYTES : STAT_BYTES);
     struct stat s = {0};
 
     if (d == NULL || p == NULL) {
@@ -389,13 +389,13 @@ typedef struct {
 
 static bool buffer(call *c, const buffers *list, uint32_t i, uint8_t **p, uint32_t *n)
 {
-    const uint8_t *one = within(c->guest, (uint64_t) list->at + (uint64_t) i * 8, 8);
+    const uint8_t *one = within(c->instance, (uint64_t) list->at + (uint64_t) i * 8, 8);
 
     if (one == NULL) {
         return false;
     }
     *n = get32(one + 4);
-    *p = within(c->guest, get32(one), *n);
+    *p = within(c->instance, get32(one), *n);
     return *p != NULL;
 }
 
@@ -421,7 +421,7 @@ static uint32_t get_buffers(call *c, buffers *list, int i)
     if (total > UINT32_MAX) {
         return E_INVAL;
     }
-    return within(c->guest, param(c, i), 4) == NULL ? E_FAULT : OK;
+    return within(c->instance, param(c, i), 4) == NULL ? E_FAULT : OK;
 }
 
 // transfer moves the bytes of all buffers, in parts. offset is -1 for where the file
@@ -442,7 +442,7 @@ static uint32_t transfer(call *c, const descriptor *d, const buffers *list, int6
         }
         while (n > 0) {
             uint32_t part = n < PART_BYTES ? n : PART_BYTES;
-            uint64_t since = flbwt_wasi_now();
+            uint64_t since = flbwt_clock_ns(CLOCK_MONOTONIC);
             ssize_t moved = move(d->fd, p, part, offset);
             int error = errno;
 
@@ -528,7 +528,7 @@ uint32_t flbwt_wasi_fd_write(call *c)
         if (!buffer(c, &list, i, &p, &n)) {
             return E_FAULT;
         }
-        flbwt_write(d->kind == STDOUT ? &c->guest->out : &c->guest->err, p, n);
+        flbwt_write(d->kind == STDOUT ? &c->instance->out : &c->instance->err, p, n);
         total += n;
     }
     return give32(c, 3, total);
@@ -557,7 +557,7 @@ uint32_t flbwt_wasi_fd_pwrite(call *c) { return at_offset(c, false); }
 
 enum { ENTRY_BYTES = 24 };
 
-// entry_type answers what an entry is, which not every file system says by itself.
+// entry_type returns what an entry is, which not every file system says by itself.
 static uint8_t entry_type(int dir, const struct dirent64 *e)
 {
     struct stat s;
@@ -602,11 +602,11 @@ uint32_t flbwt_wasi_fd_readdir(call *c)
 {
     descriptor *d = open_as(c, param(c, 0), DIRECTORY);
     uint32_t len = param(c, 2), used = 0;
-    uint8_t *to = within(c->guest, param(c, 1), len);
+    uint8_t *to = within(c->instance, param(c, 1), len);
     uint64_t cookie = param64(c, 3);
     scratch *s = flbwt_wasi_scratch(c);
 
-    if (d == NULL || to == NULL || within(c->guest, param(c, 4), 4) == NULL) {
+    if (d == NULL || to == NULL || within(c->instance, param(c, 4), 4) == NULL) {
         return d == NULL ? E_BADF : E_FAULT;
     }
     if (s == NULL) {
@@ -620,7 +620,7 @@ uint32_t flbwt_wasi_fd_readdir(call *c)
         return errno == EBADF ? E_ACCES : flbwt_wasi_errno(errno); // see flbwt_wasi_grant
     }
     while (used < len && !flbwt_overdue(c)) {
-        uint64_t since = flbwt_wasi_now();
+        uint64_t since = flbwt_clock_ns(CLOCK_MONOTONIC);
         long n = syscall(SYS_getdents64, d->fd, s->entries.bytes, sizeof(s->entries.bytes));
         int error = errno;
 

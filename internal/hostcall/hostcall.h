@@ -8,7 +8,7 @@
 // A call of one of the functions. Once trap is set, the guest ends with it: what finds
 // it set has nothing more to do.
 typedef struct {
-    flbwt_guest *guest;
+    flbwt_instance *instance;
     const char *name;
     wasmtime_val_raw_t *v; // the parameters, and then the result
     wasm_trap_t *trap;
@@ -35,9 +35,9 @@ void flbwt_exit(call *c, int32_t status);
 // chooses is done in parts with this between them.
 bool flbwt_overdue(call *c);
 
-// within answers where the guest's n bytes are, or NULL. Pointers into its memory are
+// within returns where the guest's n bytes are, or NULL. Pointers into its memory are
 // good until something may have made it grow.
-static inline uint8_t *within(const flbwt_guest *g, uint64_t at, uint64_t n)
+static inline uint8_t *within(const flbwt_instance *g, uint64_t at, uint64_t n)
 {
     uint64_t size = flbwt_memory_size(g);
 
@@ -49,10 +49,10 @@ bool flbwt_enter(call *c, wasmtime_caller_t *caller);
 
 // HOST_FUNCTION defines a function that a table names, from act, a void (call *).
 #define HOST_FUNCTION(symbol, its_name, act) \
-    static wasm_trap_t *symbol(void *guest, wasmtime_caller_t *caller, wasmtime_val_raw_t *v, \
+    static wasm_trap_t *symbol(void *instance, wasmtime_caller_t *caller, wasmtime_val_raw_t *v, \
                                size_t n) \
     { \
-        call c = {guest, its_name, v, NULL}; \
+        call c = {instance, its_name, v, NULL}; \
 \
         (void) n; \
         if (flbwt_enter(&c, caller)) { \

@@ -5,8 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "call.h"
-
 struct flbwt_memory {
     flbwt_room *room;
     uint8_t *base;

@@ -4,7 +4,7 @@
 #ifndef FLBWT_WASI_H
 #define FLBWT_WASI_H
 
-#include "call.h"
+#include "instance.h"
 
 // What one instance may use. Each of these has a row in README.md.
 enum {
@@ -18,17 +18,17 @@ enum {
     FLBWT_WASI_SUBSCRIPTIONS = 64,
 };
 
-// flbwt_wasi_open gives guest->wasi to a guest that has none: no directories, and an
+// flbwt_wasi_open gives instance->wasi to a guest that has none: no directories, and an
 // environment of count strings NAME=value, each with its NUL, in n bytes. False: there is
 // no memory. flbwt_wasi_close takes it back, and closes all that the guest has open.
-bool flbwt_wasi_open(flbwt_guest *guest, const char *environment, size_t n, uint32_t count);
-void flbwt_wasi_close(flbwt_guest *guest);
+bool flbwt_wasi_open(flbwt_instance *instance, const char *environment, size_t n, uint32_t count);
+void flbwt_wasi_close(flbwt_instance *instance);
 
 // flbwt_wasi_grant gives a directory to the guest, by its name, to read or also to write.
-// It answers 0 or an errno.
-int flbwt_wasi_grant(flbwt_guest *guest, const char *path, bool writable);
+// It returns 0 or an errno.
+int flbwt_wasi_grant(flbwt_instance *instance, const char *path, bool writable);
 
 // flbwt_wasi_walk has paths resolved without the kernel's help, as on kernels before 5.6.
-void flbwt_wasi_walk(flbwt_guest *guest);
+void flbwt_wasi_walk(flbwt_instance *instance);
 
 #endif

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "libc.h"
+#include "heap.h"
 #include "hostcall.h"
 
 #include <float.h>
@@ -25,15 +25,15 @@ enum {
 //
 // Pointers into it are good until something may have made it grow.
 
-static uint8_t *memory_at(const flbwt_guest *g, uint64_t at)
+static uint8_t *memory_at(const flbwt_instance *g, uint64_t at)
 {
     return wasmtime_memory_data(g->context, &g->memory) + at;
 }
 
-// bytes answers where the guest's n bytes are, or NULL.
+// bytes returns where the guest's n bytes are, or NULL.
 static uint8_t *bytes(call *c, uint64_t at, uint64_t n)
 {
-    uint8_t *p = within(c->guest, at, n);
+    uint8_t *p = within(c->instance, at, n);
 
     if (p == NULL) {
         flbwt_stop(c, "%s: the address 0x%llx with %llu bytes is outside the module's memory",
@@ -45,7 +45,7 @@ static uint8_t *bytes(call *c, uint64_t at, uint64_t n)
 // rest is bytes for as many as there are, one at least.
 static const uint8_t *rest(call *c, uint32_t at, uint64_t *n)
 {
-    *n = flbwt_memory_size(c->guest) - at;
+    *n = flbwt_memory_size(c->instance) - at;
     return bytes(c, at, 1);
 }
 
@@ -55,7 +55,7 @@ static void unterminated(call *c, uint32_t at)
                c->name, at);
 }
 
-// string answers a string and its length, or NULL.
+// string returns a string and its length, or NULL.
 static const uint8_t *string(call *c, uint32_t at, uint64_t *len)
 {
     uint64_t n;
@@ -111,24 +111,24 @@ static bool put(call *c, uint64_t at, const void *value, uint64_t n)
 // Where C leaves overlapping operands undefined, they are moved: nothing else is
 // safe for the host.
 
-static void do_malloc(call *c) { answer(c, flbwt_heap_alloc(c->guest, param(c, 0))); }
+static void do_malloc(call *c) { answer(c, flbwt_heap_alloc(c->instance, param(c, 0))); }
 
-static void do_free(call *c) { flbwt_heap_free(c->guest, param(c, 0)); }
+static void do_free(call *c) { flbwt_heap_free(c->instance, param(c, 0)); }
 
 static void do_calloc(call *c)
 {
     uint64_t n = (uint64_t) param(c, 0) * param(c, 1);
-    uint32_t at = flbwt_heap_alloc(c->guest, n);
+    uint32_t at = flbwt_heap_alloc(c->instance, n);
 
     if (at != 0) {
-        memset(memory_at(c->guest, at), 0, n);
+        memset(memory_at(c->instance, at), 0, n);
     }
     answer(c, at);
 }
 
 static void do_realloc(call *c)
 {
-    answer(c, flbwt_heap_realloc(c->guest, param(c, 0), param(c, 1)));
+    answer(c, flbwt_heap_realloc(c->instance, param(c, 0), param(c, 1)));
 }
 
 static void do_strdup(call *c)
@@ -138,9 +138,9 @@ static void do_strdup(call *c)
     if (string(c, param(c, 0), &n) == NULL) {
         return;
     }
-    uint32_t from = param(c, 0), at = flbwt_heap_alloc(c->guest, n + 1);
+    uint32_t from = param(c, 0), at = flbwt_heap_alloc(c->instance, n + 1);
     if (at != 0) {
-        memmove(memory_at(c->guest, at), memory_at(c->guest, from), n + 1);
+        memmove(memory_at(c->instance, at), memory_at(c->instance, from), n + 1);
     }
     answer(c, at);
 }
@@ -285,7 +285,7 @@ static int lower(int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
 
 static int same(int c) { return c; }
 
-// compare answers how two strings differ in their first n bytes.
+// compare returns how two strings differ in their first n bytes.
 static inline void compare(call *c, uint64_t n, int (*fold)(int))
 {
     uint64_t a_len, b_len;
@@ -951,7 +951,7 @@ static void answer_total(call *c, uint64_t total)
 
 static void do_printf(call *c)
 {
-    printer p = {.c = c, .stream = &c->guest->out, .args = param(c, 1)};
+    printer p = {.c = c, .stream = &c->instance->out, .args = param(c, 1)};
 
     if (print(&p, param(c, 0))) {
         answer_total(c, p.total);
@@ -987,8 +987,8 @@ static void do_puts(call *c)
     const uint8_t *p = string(c, param(c, 0), &n);
 
     if (p != NULL) {
-        flbwt_write(&c->guest->out, p, n);
-        flbwt_write(&c->guest->out, "\n", 1);
+        flbwt_write(&c->instance->out, p, n);
+        flbwt_write(&c->instance->out, "\n", 1);
         answer_total(c, n + 1);
     }
 }
@@ -997,7 +997,7 @@ static void do_putchar(call *c)
 {
     uint8_t one = (uint8_t) param(c, 0);
 
-    flbwt_write(&c->guest->out, &one, 1);
+    flbwt_write(&c->instance->out, &one, 1);
     answer(c, one);
 }
 

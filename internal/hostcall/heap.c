@@ -1,4 +1,4 @@
-#include "libc.h"
+#include "heap.h"
 
 #include <string.h>
 
@@ -24,7 +24,7 @@ _Static_assert(sizeof(header) == 16, "blocks are aligned to 16");
 
 enum { USED = 0x55534544, FREE = 0x46524545 };
 
-static uint8_t *memory_at(const flbwt_guest *g, uint64_t at)
+static uint8_t *memory_at(const flbwt_instance *g, uint64_t at)
 {
     return wasmtime_memory_data(g->context, &g->memory) + at;
 }
@@ -55,7 +55,7 @@ static uint64_t class_bytes(uint32_t class)
 }
 
 // load reads the header of a block. False: there is no block of that state.
-static bool load(const flbwt_guest *g, uint64_t at, uint32_t state, header *h)
+static bool load(const flbwt_instance *g, uint64_t at, uint32_t state, header *h)
 {
     uint64_t size = flbwt_memory_size(g);
 
@@ -67,7 +67,8 @@ static bool load(const flbwt_guest *g, uint64_t at, uint32_t state, header *h)
            class_bytes(h->class) <= size - at;
 }
 
-static void store(const flbwt_guest *g, uint64_t at, uint32_t class, uint32_t state, uint32_t next)
+static void store(const flbwt_instance *g, uint64_t at, uint32_t class, uint32_t state,
+                  uint32_t next)
 {
     header h = {class, check_of(at, class, state), next, 0};
 
@@ -76,7 +77,7 @@ static void store(const flbwt_guest *g, uint64_t at, uint32_t class, uint32_t st
 
 // pop takes a free block of a class; 0: there is none. A list that the guest has
 // damaged ends there.
-static uint64_t pop(flbwt_guest *g, uint32_t class)
+static uint64_t pop(flbwt_instance *g, uint32_t class)
 {
     uint64_t at = g->heap.free[class];
     header h;
@@ -91,7 +92,7 @@ static uint64_t pop(flbwt_guest *g, uint32_t class)
 }
 
 // grow makes room for need bytes at heap.top.
-static bool grow(flbwt_guest *g, uint64_t need)
+static bool grow(flbwt_instance *g, uint64_t need)
 {
     flbwt_heap *h = &g->heap;
     // The guest's own pages may stand behind the heap's.
@@ -118,7 +119,7 @@ static bool grow(flbwt_guest *g, uint64_t need)
     return true;
 }
 
-uint32_t flbwt_heap_alloc(flbwt_guest *g, uint64_t n)
+uint32_t flbwt_heap_alloc(flbwt_instance *g, uint64_t n)
 {
     uint64_t at = 0;
 
@@ -142,7 +143,7 @@ uint32_t flbwt_heap_alloc(flbwt_guest *g, uint64_t n)
     return (uint32_t) at;
 }
 
-void flbwt_heap_free(flbwt_guest *g, uint32_t at)
+void flbwt_heap_free(flbwt_instance *g, uint32_t at)
 {
     header h;
 
@@ -152,7 +153,7 @@ void flbwt_heap_free(flbwt_guest *g, uint32_t at)
     }
 }
 
-uint32_t flbwt_heap_realloc(flbwt_guest *g, uint32_t old, uint64_t n)
+uint32_t flbwt_heap_realloc(flbwt_instance *g, uint32_t old, uint64_t n)
 {
     header h;
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "wasmtime.h"
+#include "../capi/wasmtime.h"
 
 // Why memory was not grown.
 enum flbwt_refusal {

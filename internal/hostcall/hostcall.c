@@ -27,14 +27,14 @@ void flbwt_stop_with(call *c, const char *text, size_t n)
 
 void flbwt_exit(call *c, int32_t status)
 {
-    c->guest->exited = true;
-    c->guest->exit_status = status;
+    c->instance->exited = true;
+    c->instance->exit_status = status;
     flbwt_stop(c, "the guest exited with status %d", (int) status);
 }
 
 bool flbwt_overdue(call *c)
 {
-    if (!flbwt_watch_overdue(&c->guest->watch)) {
+    if (!flbwt_watch_overdue(&c->instance->watch)) {
         return false;
     }
     flbwt_stop(c, "%s: the call took too long", c->name);
@@ -44,7 +44,7 @@ bool flbwt_overdue(call *c)
 bool flbwt_enter(call *c, wasmtime_caller_t *caller)
 {
     wasmtime_extern_t item;
-    flbwt_guest *g = c->guest;
+    flbwt_instance *g = c->instance;
 
     if (flbwt_overdue(c)) {
         return false;
@@ -59,29 +59,4 @@ bool flbwt_enter(call *c, wasmtime_caller_t *caller)
         g->memory = item.of.memory;
     }
     return true;
-}
-
-wasmtime_error_t *flbwt_import_define(wasmtime_linker_t *linker, const flbwt_import *import,
-                                      const wasm_functype_t *type, flbwt_guest *guest)
-{
-    return wasmtime_linker_define_func_unchecked(linker, import->module, strlen(import->module),
-                                                 import->name, strlen(import->name), type,
-                                                 import->function, guest, NULL);
-}
-
-const flbwt_import *flbwt_imports(size_t i, size_t *len)
-{
-    switch (i) {
-    case 0:
-        *len = flbwt_libc_len;
-        return flbwt_libc;
-    case 1:
-        *len = flbwt_script_len;
-        return flbwt_script;
-    case 2:
-        *len = flbwt_wasi_imports_len;
-        return flbwt_wasi_imports;
-    default:
-        return NULL;
-    }
 }

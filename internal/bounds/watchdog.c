@@ -1,6 +1,6 @@
 // A guest that takes too long is ended by a signal to its thread, whose handler
 // lets it go on at an "unreachable" instruction of another module. wasmtime takes
-// that for a trap of the guest, leaves it, and answers the trap to the caller.
+// that for a trap of the guest, leaves it, and returns the trap to the caller.
 // Unlike epochs or fuel this costs the guest nothing while it runs in time.
 //
 // wasmtime's way out needs to know where the guest was entered, and follows frame
@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include "watchdog.h"
 
+#include "clock.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -28,14 +29,6 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
-
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec t = {0};
-
-    clock_gettime(id, &t);
-    return (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
-}
 
 // The guest that runs on this thread. Initial-exec, so that a signal handler may
 // read it without calling the allocator.
@@ -132,7 +125,7 @@ static void close_code(flbwt_watch *w)
 {
     flbwt_watch *by = NULL;
 
-    if (clock_ns(CLOCK_MONOTONIC) - atomic_load(&dog.opened_by_other_ns) < OPEN_NS) {
+    if (flbwt_clock_ns(CLOCK_MONOTONIC) - atomic_load(&dog.opened_by_other_ns) < OPEN_NS) {
         return;
     }
     if (flbwt_signals_kept() && code_bytes(w) > 0 &&
@@ -183,7 +176,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
             nanosleep(&pause, NULL);
         }
         if (by != NULL && atomic_load(&dog.closed) == by) {
-            atomic_store(&dog.opened_by_other_ns, clock_ns(CLOCK_MONOTONIC));
+            atomic_store(&dog.opened_by_other_ns, flbwt_clock_ns(CLOCK_MONOTONIC));
         }
         mprotect((void *) w->code, code_bytes(w), PROT_READ | PROT_EXEC);
         atomic_compare_exchange_strong(&dog.closed, &by, NULL);
@@ -214,7 +207,7 @@ static void interrupt(int sig, siginfo_t *info, void *context)
         return;
     }
 
-    uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t cpu_ns = flbwt_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     if (w->probed != call) {
         w->probed = call;
         w->probed_cpu_ns = cpu_ns;
@@ -235,9 +228,9 @@ static clockid_t thread_clock(int id) { return (clockid_t) (~(unsigned) id << 3 
 static uint64_t used_ns(const flbwt_watch *w)
 {
     if (!dog.threads_have_clocks) {
-        return clock_ns(CLOCK_MONOTONIC);
+        return flbwt_clock_ns(CLOCK_MONOTONIC);
     }
-    return clock_ns(thread_clock(atomic_load(&w->thread))) + atomic_load(&w->waited_ns);
+    return flbwt_clock_ns(thread_clock(atomic_load(&w->thread))) + atomic_load(&w->waited_ns);
 }
 
 // look ends what is overdue and returns when to look again; *idle says whether
