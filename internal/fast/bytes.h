@@ -98,16 +98,10 @@ static inline unsigned bits(block comparison)
 
 // json_special marks the bytes that can't stand in a JSON string as they are, or
 // are not ASCII: those from 0x80 on are negative.
-static inline unsigned json_special(block b)
-{
-    return bits((b < 0x20) | (b == '"') | (b == '\\'));
-}
+static inline unsigned json_special(block b) { return bits((b < 0x20) | (b == '"') | (b == '\\')); }
 
 // string_special marks the bytes that end a run of a JSON string: '"', '\\', NUL.
-static inline unsigned string_special(block b)
-{
-    return bits((b == 0) | (b == '"') | (b == '\\'));
-}
+static inline unsigned string_special(block b) { return bits((b == 0) | (b == '"') | (b == '\\')); }
 
 // block_differ marks the bytes in which a and b differ.
 static inline unsigned block_differ(block a, block b) { return bits(a == b) ^ 0xffff; }

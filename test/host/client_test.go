@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 // replyTimeout bounds each command. A plugin that hangs fails the test.
@@ -74,7 +76,7 @@ func start(t testing.TB, f family) *process {
 	t.Helper()
 	p := &process{
 		t:      t,
-		cmd:    exec.Command(f.binary()),
+		cmd:    emulator.Command(f.binary()),
 		lines:  make(chan string, 4096),
 		logged: make(chan struct{}, 1),
 		ended:  make(chan struct{}),

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 // loadUnder loads the plugin and filters with it in a host that a shell starts after setup, and
@@ -14,7 +16,7 @@ import (
 func loadUnder(t *testing.T, setup string, more ...string) (int, string) {
 	t.Helper()
 	commands := append([]string{"load " + enhex(filepath.Join(objectDir, filterWasmtime))}, more...)
-	cmd := exec.Command("sh", "-c", setup+`; exec "$0"`, newest.binary())
+	cmd := exec.Command("sh", append([]string{"-c", setup + `; exec "$@"`, "sh"}, emulator.Words(newest.binary())...)...)
 	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
 	out, _ := cmd.CombinedOutput()
 	return cmd.ProcessState.ExitCode(), string(out)

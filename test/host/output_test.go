@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
@@ -54,7 +55,7 @@ func startProxy(t *testing.T, definition int) *proxy {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	p := &proxy{t: t, answers: make(chan string, 1), done: map[string]chan int{}}
-	cmd := exec.Command(binary)
+	cmd := emulator.Command(binary)
 	var stderr fluentbit.Buffer
 	cmd.Stderr = &stderr
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
