@@ -23,6 +23,12 @@ func TestSymbols(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
+	for _, p := range file.Progs {
+		// Kernels of arm64 have pages of up to 64 KiB.
+		if p.Type == elf.PT_LOAD && file.Machine == elf.EM_AARCH64 && p.Align < 64<<10 {
+			t.Errorf("a segment is aligned to %d bytes", p.Align)
+		}
+	}
 	symbols, err := file.DynamicSymbols()
 	if err != nil {
 		t.Fatal(err)
