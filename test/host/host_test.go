@@ -599,14 +599,18 @@ func TestThreadsTrap(t *testing.T) {
 	for n := range 9 {
 		jobs = append(jobs, job{i, "app", chunkOf(n + 1)})
 	}
-	for n, r := range p.storm(50, jobs) {
+	rounds := 50
+	if emulator.Used() {
+		rounds = 4 // qemu 7.2 keeps 25 MB for each guest that is given up
+	}
+	for n, r := range p.storm(rounds, jobs) {
 		if !r.stable {
 			t.Errorf("thread %d: the rounds differ", n)
 		}
 		same(t, jobs[n].chunk, r.over(jobs[n].chunk))
 	}
 	i.exit()
-	p.waitLog(levelWarn, fmt.Sprintf("%d records: 1500 returned, 0 dropped by the guest, 750 failed", 50*(9*10/2)))
+	p.waitLog(levelWarn, fmt.Sprintf("%d records: %d returned, 0 dropped by the guest, %d failed", rounds*45, rounds*30, rounds*15))
 }
 
 // Host threads call one instance at once (a filter behind several threaded
