@@ -27,10 +27,10 @@ aliases = for alias in $(notdir $(ALIASES)); do \
 	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
 		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
 
-.PHONY: help build dist install uninstall version package image-tree run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 # The go command knows what has changed, so each build asks it.
 build: ## builds the plugin and the command into build/
@@ -142,6 +142,38 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 	@$(call aliases,$(CC),$(BUILD)/ubsan)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
 		$(GO) test -count=1 -short ./test/host
+
+# On another machine than arm64: what is built for that, in qemu's emulation of a process, with
+# those of the tests that it can judge in short time. qemu 7.2 keeps 25 MB for each memory of a guest
+# that was ever made in a process, so the tests of guests have a process each. The loader is told
+# of its libc, since it would take another one of arm64 that is installed.
+ARM64_LIBC := /usr/aarch64-linux-gnu
+QEMU ?= qemu-aarch64 -L $(ARM64_LIBC) -E LD_LIBRARY_PATH=$(ARM64_LIBC)/lib
+ARM64_CC ?= aarch64-linux-gnu-gcc
+ARM64_GO = GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' $(GO)
+ARM64_GUEST_TESTS := TestTraps TestTrapKinds TestExceptions TestTimeout TestTimeoutAtStart TestTimeoutInHost \
+	TestTimeoutAmongExceptions TestTimeoutWithoutHighestSignals TestHandlersAreRestored TestExitStatus \
+	TestLibc TestPrintf TestReplyAtTheEdge TestMemoryLimit TestPrecompiledRuns TestWASIFunctions TestDirectories
+ARM64_HOST_TESTS := TestConfigMapIsTheOptionTable|TestTrapsSurviveTheHostsSignalHandlers/.*/5.0.3|TestHandlersWaitForEachOther|TestSignalsDuringTraps|TestTimeoutOnACoroutine|TestCoroutineStack/.*/5.0.3|TestReload/5.0.3|TestOutput$$
+ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN))
+ARM64_RUN := run --tag app.web --time 2023-11-14T22:13:20.123456789Z
+arm64: build ## builds for arm64 and runs a part of the tests in qemu-aarch64
+	$(MAKE) build GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) BUILD=$(BUILD)/arm64
+	@for example in $(ARM64_EXAMPLES); do \
+		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$$example/input.ndjson; \
+		echo "flb-wasmtime $$*"; \
+		$(COMMAND) "$$@" >$(BUILD)/own.ndjson && $(QEMU) $(BUILD)/arm64/flb-wasmtime "$$@" >$(BUILD)/arm64/its.ndjson && \
+			cmp $(BUILD)/own.ndjson $(BUILD)/arm64/its.ndjson || exit 1; \
+	done
+	$(ARM64_GO) test -exec '$(QEMU)' ./internal/mp ./internal/chunk ./internal/transcode ./internal/fast
+	$(ARM64_GO) test -c -o $(BUILD)/arm64/guest.test ./internal/guest
+	@cd internal/guest && for test in $(ARM64_GUEST_TESTS); do \
+		FLB_EMULATOR='$(QEMU)' $(QEMU) $(CURDIR)/$(BUILD)/arm64/guest.test -test.run "^$$test$$" -test.v >$(CURDIR)/$(BUILD)/arm64/guest.log || \
+			{ cat $(CURDIR)/$(BUILD)/arm64/guest.log; exit 1; }; \
+		grep -E '^--- ' $(CURDIR)/$(BUILD)/arm64/guest.log || { echo "$$test: there is no such test"; exit 1; }; \
+	done
+	CGO_ENABLED=0 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/arm64 \
+		$(GO) test -count=1 -short -run '$(ARM64_HOST_TESTS)' ./test/host
 
 GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
 lint: ## vet, staticcheck, gofmt, which package may import what, go.mod, workflows

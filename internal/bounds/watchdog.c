@@ -429,10 +429,12 @@ void flbwt_watch_enter(flbwt_watch *w)
         prepare_thread();
     }
     stack_end = __builtin_frame_address(0); // the guest's frames will lie below
-    atomic_store(&w->interrupted, false);
-    atomic_store(&w->thread, thread_id);
-    flbwt_watch_call(w);
-    if (atomic_load_explicit(&dog.asleep, memory_order_seq_cst)) {
+    atomic_store_explicit(&w->interrupted, false, memory_order_relaxed);
+    atomic_store_explicit(&w->thread, thread_id, memory_order_relaxed);
+    // Not by flbwt_watch_call: either the watchdog sees the call before it falls asleep, or this
+    // thread sees that it has, for which no processor may read asleep before the call is written.
+    atomic_store(&w->call, ++w->calls);
+    if (atomic_load(&dog.asleep)) {
         sem_post(&dog.wake);
     }
 }

@@ -37,7 +37,7 @@ void flbwt_watch_leave(flbwt_watch *watch);
 
 static inline void flbwt_watch_call(flbwt_watch *watch)
 {
-    atomic_store_explicit(&watch->call, ++watch->calls, memory_order_relaxed);
+    atomic_store_explicit(&watch->call, ++watch->calls, memory_order_release);
 }
 
 // flbwt_watch_interrupted says whether the last call was ended by the watchdog.

@@ -16,6 +16,8 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 const fixedTime = "--time=2026-01-02T15:04:05.5Z" // 1767366245.5
@@ -472,7 +474,8 @@ func TestLargeStackOnSmallThreads(t *testing.T) {
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (drop (call $down (i32.const 30000) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))
     (local.get 4)))`)
-		cmd := exec.Command("sh", "-c", `ulimit -s 1024; exec "$@"`, "sh", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd := exec.Command("sh", append([]string{"-c", `ulimit -s 1024; exec "$@"`, "sh"},
+			emulator.Words(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")...)...)
 		cmd.Env = append(os.Environ(), mark+"="+path)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 			t.Errorf("the child process: %v\n%.2000s", err, out)

@@ -222,6 +222,9 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		ModuleBytes: int64(len(wasm)), Target: hostTarget(), CPU: features,
 		EngineVersion: capi.Version, CompileTime: time.Since(start),
 	}
+	if native && runtime.GOARCH != "amd64" { // wasmtime knows which features those are
+		info.CPU = []string{cpuNative}
+	}
 	file, err := encode(module, wasm, features)
 	if err != nil {
 		return CompileInfo{}, err

@@ -75,7 +75,8 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 		events, revents int16
 	}
 	poll.fd, poll.events = int32(reader), 1
-	if _, _, errno := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&poll)), 1, 0); errno != 0 || poll.revents != 0 {
+	var now syscall.Timespec
+	if _, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0); errno != 0 || poll.revents != 0 {
 		t.Errorf("%v, events %#x: the pipe was opened", errno, poll.revents)
 	}
 }

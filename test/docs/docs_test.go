@@ -165,8 +165,8 @@ var (
 	inTheTree  = regexp.MustCompile(`^(cmd|docs|examples|internal|test)/[\w./-]*$`)
 	testName   = regexp.MustCompile(`\b(Test|Fuzz|Benchmark)[A-Z]\w*`)
 	cName      = regexp.MustCompile(`^(flbwt|border)_\w+$`)
-	makeTarget = regexp.MustCompile(`^make ([a-z][a-z-]*)`)
-	makeLine   = regexp.MustCompile(`(?m)^ {4,}make ([a-z][a-z-]*)`)
+	makeTarget = regexp.MustCompile(`^make ([a-z][a-z0-9-]*)`)
+	makeLine   = regexp.MustCompile(`(?m)^ {4,}make ([a-z][a-z0-9-]*)`)
 )
 
 // Files of what users write themselves, in examples, and of libc.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
@@ -296,7 +297,11 @@ func TestSignalsDuringTraps(t *testing.T) {
 	p.do("signals")
 	p.load(filterWasmtime)
 	i := p.ready(guest(t, "oob_store"), function, settings{"breaker_failures": "0"})
-	chunk := chunkOf(100)
+	records, chunks := 100, 50
+	if emulator.Used() {
+		records, chunks = 4, 10 // qemu 7.2 keeps 25 MB for each guest that is given up
+	}
+	chunk := chunkOf(records)
 
 	stop := make(chan struct{})
 	stopped := make(chan struct{})
@@ -311,7 +316,7 @@ func TestSignalsDuringTraps(t *testing.T) {
 			}
 		}
 	}()
-	for range 50 {
+	for range chunks {
 		if r := i.filter("app", chunk); !bytes.Equal(r.over(chunk), chunk) {
 			t.Fatal("the chunk is not what it was")
 		}
@@ -658,14 +663,18 @@ func TestThreadsTrap(t *testing.T) {
 	for n := range 9 {
 		jobs = append(jobs, job{i, "app", chunkOf(n + 1)})
 	}
-	for n, r := range p.storm(50, jobs) {
+	rounds := 50
+	if emulator.Used() {
+		rounds = 4 // qemu 7.2 keeps 25 MB for each guest that is given up
+	}
+	for n, r := range p.storm(rounds, jobs) {
 		if !r.stable {
 			t.Errorf("thread %d: the rounds differ", n)
 		}
 		same(t, jobs[n].chunk, r.over(jobs[n].chunk))
 	}
 	i.exit()
-	p.waitLog(levelWarn, fmt.Sprintf("%d records: 1500 returned, 0 dropped by the guest, 750 failed", 50*(9*10/2)))
+	p.waitLog(levelWarn, fmt.Sprintf("%d records: %d returned, 0 dropped by the guest, %d failed", rounds*45, rounds*30, rounds*15))
 }
 
 // Host threads call one instance at once (a filter behind several threaded
@@ -894,6 +903,7 @@ func TestLogLevel(t *testing.T) {
 // What the plugin allocates does not pile up over chunks, nor over guests that
 // are replaced after a trap.
 func TestMemoryDoesNotGrow(t *testing.T) {
+	emulator.Skip(t, "qemu 7.2 keeps 25 MB for each of thousands of guests that are given up")
 	for _, name := range []string{"spaced", "identity", "drop", "wasi_print", "trap_every_third", "unreachable"} {
 		t.Run(name, func(t *testing.T) {
 			p := loaded(t, newest)
