@@ -20,7 +20,25 @@ EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
 GOFLAGS_LIBRARY := -trimpath \
 	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
 
-.PHONY: help build run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+# Which wasmtime is linked: the library inside wasmtime-go, which needs nothing but Go and gcc, or
+# the supported release that engine/ builds, which needs Rust. ENGINE goes for all targets.
+ENGINE ?= go
+ENGINE_ARCH ?= $(shell uname -m)
+ENGINE_DIR = $(BUILD)/engine/linux-$(ENGINE_ARCH)
+ENGINE_LIB = $(ENGINE_DIR)/libwasmtime.a
+ENGINES := $(addprefix $(BUILD)/engine/linux-,$(addsuffix /libwasmtime.a,x86_64 aarch64))
+ifeq ($(ENGINE),lts)
+# The first -L comes before the one where wasmtime-go has its library. By the second, a place that is
+# not there, the go command learns that a library is another one: it does not look into them.
+ENGINE_LDFLAGS = -L$(CURDIR)/$(ENGINE_DIR) -L/engine/$(shell sha256sum $(ENGINE_LIB) 2>/dev/null | cut -c1-16)
+GIVEN_LDFLAGS := $(CGO_LDFLAGS)
+export CGO_LDFLAGS = $(ENGINE_LDFLAGS) $(GIVEN_LDFLAGS)
+build test race sanitize soak bench: $(ENGINE_LIB)
+else ifneq ($(ENGINE),go)
+$(error ENGINE is $(ENGINE): it is go or lts)
+endif
+
+.PHONY: help engine audit build run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -33,6 +51,13 @@ build: ## builds the plugin and the command into build/
 	@# Links, not copies: two copies in one process are two Go runtimes.
 	@for alias in $(ALIASES); do ln -f $(SO) $$alias; done
 	$(GO) build $(GOFLAGS_BUILD) -o $(COMMAND) ./cmd/flb-wasmtime
+
+engine: $(ENGINE_LIB) ## builds the supported wasmtime, for ENGINE_ARCH=x86_64 or aarch64, into build/engine/
+$(ENGINES): $(BUILD)/engine/linux-%/libwasmtime.a: engine/build engine/Cargo.toml engine/Cargo.lock engine/src/lib.rs
+	engine/build $* $(@D)
+
+audit: ## looks up known vulnerabilities of the Go modules and of both engines, which needs the network
+	GO="$(GO)" engine/audit
 
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
@@ -52,7 +77,7 @@ race: build ## runs the tests with the race detector
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
 # the hot path and the guests' functions; the test host has an allocator of its own that checks.
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
-UBSAN := CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS=-fsanitize=undefined
+UBSAN = CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS="$(CGO_LDFLAGS) -fsanitize=undefined"
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
 	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output

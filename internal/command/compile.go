@@ -63,7 +63,7 @@ depends on none of them.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&out, "output", "o", "", "File to write (default: the module's name with "+compiledSuffix+")")
-	flags.StringVar(&config.Target, "target", "", "Target triple (default: this machine's, which is the only one that is built in)")
+	flags.StringVar(&config.Target, "target", "", "Target triple: "+strings.Join(guest.Targets(), " or ")+" (default: this machine's)")
 	flags.StringVar(&config.CPU, "cpu", "", "What the code may use: "+guest.CPUs+" (default: native, with --target baseline)")
 	filterFlags.add(flags)
 	return cmd

@@ -83,6 +83,9 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config := wasmtime.NewConfig()
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
+	// They are on by themselves from wasmtime 47 on.
+	config.SetWasmGC(false)
+	config.SetWasmFunctionReferences(false)
 	c := configPointer(config)
 	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
 	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
@@ -137,6 +140,9 @@ func learnTrap(engine *wasmtime.Engine) error {
 	}
 	store := wasmtime.NewStore(engine)
 	instance, err := wasmtime.NewInstance(store, module, nil)
+	if err == nil {
+		err = checkEngine(module)
+	}
 	if err == nil {
 		f := funcOf(instance.GetFunc(store, "trap"))
 		if !C.flbwt_learn_trap(storeContext(store), &f) {
