@@ -23,6 +23,7 @@ GOFLAGS_LIBRARY := -trimpath \
 # Which wasmtime is linked: the library inside wasmtime-go, which needs nothing but Go and gcc, or
 # the supported release that engine/ builds, which needs Rust. ENGINE goes for all targets.
 ENGINE ?= go
+export ENGINE
 ENGINE_ARCH ?= $(shell uname -m)
 ENGINE_DIR = $(BUILD)/engine/linux-$(ENGINE_ARCH)
 ENGINE_LIB = $(ENGINE_DIR)/libwasmtime.a
