@@ -3,7 +3,7 @@
 
 use std::ffi::c_char;
 
-use wasmtime_c_api::wasmtime::{Engine, Error};
+use wasmtime_c_api::wasmtime::{Config, Engine, Error};
 
 // All of it is exported, whatever is used here.
 pub use wasmtime_c_api::*;
@@ -45,6 +45,15 @@ pub unsafe extern "C" fn flbwt_engine_precompile(
     }
 }
 
+/// The C API has it with asynchronous calls only, but max_wasm_stack is held against it without them.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_async_stack_size_set(config: &mut wasm_config_t, size: usize) {
+    // The only field of a repr(C) struct, which hides it.
+    const { assert!(size_of::<wasm_config_t>() == size_of::<Config>()) };
+    let config = unsafe { &mut *std::ptr::from_mut(config).cast::<Config>() };
+    config.async_stack_size(size);
+}
+
 /// Functions of parts of wasmtime that are left out. wasmtime-go's Go code is linked whole, with
 /// its references to them.
 mod left_out {
@@ -64,8 +73,8 @@ mod left_out {
         wasmtime_linker_define_wasi
     }
 
-    // NULL and false, which say that it failed, or nothing. The two settings are of calls and
-    // modules that there are none of.
+    // NULL and false, which say that it failed, or nothing. The setting is of modules that there are
+    // none of.
     macro_rules! ignore {
         ($($name:ident)*) => {$(
             #[unsafe(no_mangle)]
@@ -88,7 +97,6 @@ mod left_out {
         wasi_config_set_stderr_file
         wasi_config_set_stdin_file
         wasi_config_set_stdout_file
-        wasmtime_config_async_stack_size_set
         wasmtime_config_wasm_component_model_set
     }
 }
