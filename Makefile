@@ -27,7 +27,26 @@ aliases = for alias in $(notdir $(ALIASES)); do \
 	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
 		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
 
-.PHONY: help build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples clean
+# Which wasmtime is linked: the library inside wasmtime-go, which needs nothing but Go and gcc, or
+# the supported release that engine/ builds, which needs Rust. ENGINE goes for all targets.
+ENGINE ?= go
+export ENGINE
+ENGINE_ARCH ?= $(shell uname -m)
+ENGINE_DIR = $(BUILD)/engine/linux-$(ENGINE_ARCH)
+ENGINE_LIB = $(ENGINE_DIR)/libwasmtime.a
+ENGINES := $(addprefix $(BUILD)/engine/linux-,$(addsuffix /libwasmtime.a,x86_64 aarch64))
+ifeq ($(ENGINE),lts)
+# The first -L comes before the one where wasmtime-go has its library. By the second, a place that is
+# not there, the go command learns that a library is another one: it does not look into them.
+ENGINE_LDFLAGS = -L$(CURDIR)/$(ENGINE_DIR) -L/engine/$(shell sha256sum $(ENGINE_LIB) 2>/dev/null | cut -c1-16)
+GIVEN_LDFLAGS := $(CGO_LDFLAGS)
+export CGO_LDFLAGS = $(ENGINE_LDFLAGS) $(GIVEN_LDFLAGS)
+build test race sanitize soak bench: $(ENGINE_LIB)
+else ifneq ($(ENGINE),go)
+$(error ENGINE is $(ENGINE): it is go or lts)
+endif
+
+.PHONY: help engine audit build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -110,6 +129,13 @@ package: build ## packs what make dist has built into build/packages: .deb, .rpm
 image-tree: ## assembles what images hold in build/image, from what make package has packed
 	@for arch in $(ARCH); do packaging/image/tree.sh $$arch || exit 1; done
 
+engine: $(ENGINE_LIB) ## builds the supported wasmtime, for ENGINE_ARCH=x86_64 or aarch64, into build/engine/
+$(ENGINES): $(BUILD)/engine/linux-%/libwasmtime.a: engine/build engine/Cargo.toml engine/Cargo.lock engine/src/lib.rs
+	engine/build $* $(@D)
+
+audit: ## looks up known vulnerabilities of the Go modules and of both engines, which needs the network
+	GO="$(GO)" engine/audit
+
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
 
@@ -133,7 +159,7 @@ race: build ## runs the tests with the race detector
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
 # the hot path and the guests' functions; the test host has an allocator of its own that checks.
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
-UBSAN := CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS=-fsanitize=undefined
+UBSAN = CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS="$(CGO_LDFLAGS) -fsanitize=undefined"
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
 	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output

@@ -19,26 +19,37 @@ static __thread flbwt_room *current __attribute__((tls_model("initial-exec")));
 
 void flbwt_room_enter(flbwt_room *room) { current = room; }
 
-// wasmtime 44 (crates/wasmtime/src/runtime/vm/memory.rs and instance.rs) does not tell of
+// wasmtime 48 (crates/wasmtime/src/runtime/vm/memory.rs and instance.rs) does not tell of
 // a growth that it refuses by itself, because of the module's maximum or that of 65,536
-// pages. But it looks at the memory for each memory.grow: four or five times before it
-// calls grow, and three times after it has grown. Where it refuses, it looks six times in
-// all (four times if a limiter refuses), and where nothing was to be added, four times.
-// Otherwise it looks twice for a memory.atomic.notify or wait, for which there is no
+// pages. But it looks at the memory for each memory.grow: three or four times before it
+// calls grow, and three times after it has grown. Where it refuses, it looks five times in
+// all (three times if a limiter refuses), and where nothing was to be added, three times.
+// wasmtime 44 looks once more before each. Otherwise it looks twice for a memory.atomic.notify or wait, for which there is no
 // reason without shared memory, and for a growth by 2^48 pages of a 64-bit memory; and
 // after a fault, which ends the call.
-enum { ASKED_FOR_NOTHING = 4, ASKED_AFTER_GROWTH = 3, ASKED_FOR_REFUSAL = 4 };
+enum {
+    ASKED_BEFORE_GROWTH = 3,
+    ASKED_AFTER_GROWTH = 3,
+    ASKED_FOR_NOTHING = 3,
+    ASKED_FOR_REFUSAL = 3
+};
+
+static int asked_first(void)
+{
+    return flbwt_engine_version == NULL; // the library of wasmtime-go
+}
 
 // refused_unseen says whether so many looks were for more than a few growths by nothing.
 // A guest that asks for nothing three times in a call (once, if there is a limiter), and
 // then drops the record, is misjudged.
 static bool refused_unseen(const flbwt_room *room, int64_t asked)
 {
-    if (room->limiter) {
-        return asked >= ASKED_FOR_REFUSAL;
+    int64_t nothing = ASKED_FOR_NOTHING + asked_first();
+
+    if (asked < ASKED_FOR_REFUSAL + asked_first()) {
+        return false;
     }
-    return asked >= ASKED_FOR_REFUSAL && asked != ASKED_FOR_NOTHING &&
-           asked != 2 * ASKED_FOR_NOTHING;
+    return room->limiter || (asked != nothing && asked != 2 * nothing);
 }
 
 enum flbwt_refusal flbwt_room_refusal(const flbwt_room *room)
@@ -134,7 +145,8 @@ static wasmtime_error_t *new_memory(void *env, const wasm_memorytype_t *type, si
     *m = (struct flbwt_memory) {
         .room = room,
         .capacity = reserved,
-        .before_grow = maximum > reserved ? 4 : 5, // it may move, as far as wasmtime knows
+        // It may move, as far as wasmtime knows, or not.
+        .before_grow = asked_first() + ASKED_BEFORE_GROWTH + (maximum > reserved ? 0 : 1),
         .pages_bytes = guard + reserved + guard,
     };
     m->pages =

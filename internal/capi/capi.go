@@ -20,9 +20,6 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v44"
 )
 
-// Version is that of the wasmtime that is linked; code of another one can't be run.
-const Version = C.WASMTIME_VERSION
-
 // Config returns the wasm_config_t of a Config.
 func Config[P any](c *wasmtime.Config) P { return as[P](configOf(c)) }
 
@@ -64,6 +61,10 @@ func as[T, U any](v U) T {
 
 func configOf(c *wasmtime.Config) *C.wasm_config_t { // config.go
 	return *(**C.wasm_config_t)(unsafe.Pointer(c))
+}
+
+func engineOf(e *wasmtime.Engine) *C.wasm_engine_t { // engine.go
+	return *(**C.wasm_engine_t)(unsafe.Pointer(e))
 }
 
 func moduleOf(m *wasmtime.Module) *C.wasmtime_module_t { // module.go

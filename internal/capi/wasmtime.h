@@ -1,6 +1,7 @@
 // All of wasmtime's C API that this project uses, as release v44.0.0 declares it. The
 // release's own headers are inside the module wasmtime-go, where no other package's
-// compiler looks. TestForeignDeclarations compares every name below with them.
+// compiler looks. TestForeignDeclarations compares every name below with them, and with those
+// of the release in engine/, which may be linked instead.
 
 #ifndef FLBWT_WASMTIME_H
 #define FLBWT_WASMTIME_H
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 // wasmtime.h
-#define WASMTIME_VERSION "44.0.0"
+#define WASMTIME_VERSION "44.0.0" // of wasmtime-go's library
 
 // wasm.h
 typedef char byte_t;
@@ -27,6 +28,7 @@ typedef wasm_byte_vec_t wasm_name_t;
 typedef wasm_name_t wasm_message_t; // ends with a NUL, which counts
 
 typedef struct wasm_config_t wasm_config_t;
+typedef struct wasm_engine_t wasm_engine_t;
 typedef struct wasm_functype_t wasm_functype_t;
 typedef struct wasm_memorytype_t wasm_memorytype_t;
 typedef struct wasm_trap_t wasm_trap_t;
@@ -202,5 +204,13 @@ void wasmtime_config_host_memory_creator_set(wasm_config_t *config,
 void wasmtime_config_memory_init_cow_set(wasm_config_t *config, bool enable);
 void wasmtime_config_parallel_compilation_set(wasm_config_t *config, bool enable);
 void wasmtime_config_wasm_exceptions_set(wasm_config_t *config, bool enable);
+
+// engine/src/lib.rs. wasmtime-go's library has none of these: their addresses are NULL then.
+#define FLBWT_ENGINE __attribute__((weak, visibility("hidden")))
+FLBWT_ENGINE const char *flbwt_engine_version(void);
+FLBWT_ENGINE const char *flbwt_engine_targets(void);
+FLBWT_ENGINE wasmtime_error_t *flbwt_engine_precompile(const wasm_engine_t *engine,
+                                                       const uint8_t *wasm, size_t len,
+                                                       wasm_byte_vec_t *out);
 
 #endif

@@ -184,6 +184,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	}
 	row("module", r.Path)
 	row("size", fmt.Sprintf("%d bytes", r.SizeBytes))
+	row("engine", guest.EngineText())
 	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
 	if r.Function != "" {
 		row("function", r.Function)

@@ -90,8 +90,8 @@ func Check(o options.Options) error {
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s",
-		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version))
+	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s, %s",
+		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version, guest.EngineText()))
 	for _, w := range o.Warnings {
 		f.log.Always(hostlog.Warn, w)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ugorji/go/codec"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
@@ -457,7 +458,7 @@ func TestReplyDepth(t *testing.T) {
 // The first line of a filter says what it runs, and which version of the plugin runs it.
 func TestStartIsLogged(t *testing.T) {
 	f := start(t, guests.WAT("identity"), options.JSON)
-	if f.count(hostlog.Info, "module ") != 1 || f.count(hostlog.Info, "; plugin "+version.Version) != 1 {
+	if f.count(hostlog.Info, "module ") != 1 || f.count(hostlog.Info, "; plugin "+version.Version+", "+guest.EngineText()) != 1 {
 		t.Error(f.logs)
 	}
 }

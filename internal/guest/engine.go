@@ -85,6 +85,9 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config := wasmtime.NewConfig()
 	config.SetMaxWasmStack(int(stackBytes))
 	config.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
+	// They are on by themselves from wasmtime 47 on.
+	config.SetWasmGC(false)
+	config.SetWasmFunctionReferences(false)
 	c := capi.Config[*C.wasm_config_t](config)
 	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
 	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
@@ -139,6 +142,9 @@ func learnTrap(engine *wasmtime.Engine) error {
 	}
 	store := wasmtime.NewStore(engine)
 	instance, err := wasmtime.NewInstance(store, module, nil)
+	if err == nil {
+		err = capi.CheckEngine(module)
+	}
 	if err == nil {
 		f := capi.Func[C.wasmtime_func_t](instance.GetFunc(store, "trap"))
 		if !C.flbwt_learn_trap(capi.Context[*C.wasmtime_context_t](store), &f) {

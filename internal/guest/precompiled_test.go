@@ -2,8 +2,10 @@ package guest
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -11,11 +13,27 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bytecodealliance/wasmtime-go/v44"
+
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
+// The version is that of the library which is linked, and the one that was asked for is.
 func TestEngineVersion(t *testing.T) {
+	if have, asked := len(capi.Targets) > 0, os.Getenv("ENGINE"); asked != "" && have != (asked == "lts") {
+		t.Errorf("ENGINE is %s, but wasmtime %s is linked", asked, capi.Version)
+	}
+	if len(capi.Targets) > 0 {
+		lock, err := os.ReadFile("../../engine/Cargo.lock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("name = \"wasmtime\"\nversion = %q\n", capi.Version); !strings.Contains(string(lock), want) {
+			t.Errorf("capi.Version is %s, which engine/Cargo.lock has not", capi.Version)
+		}
+		return
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		t.Fatal("no build information")
@@ -27,16 +45,107 @@ func TestEngineVersion(t *testing.T) {
 	}
 }
 
+// A version that the code of the linked compiler is not of is noticed.
+func TestEngineIsAnother(t *testing.T) {
+	engine, err := engineFor(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasm, err := wasmtime.Wat2Wasm("(module)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := wasmtime.NewModule(engine, wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer module.Close()
+	if err := capi.CheckEngine(module); err != nil {
+		t.Error(err)
+	}
+	right := capi.Version
+	defer func() { capi.Version = right }()
+	for _, version := range []string{"4.0.0", "440.0.0", "47.0.1"} {
+		capi.Version = version
+		major, _, _ := strings.Cut(right, ".")
+		if err := capi.CheckEngine(module); err == nil || !strings.Contains(err.Error(), "made for wasmtime "+version+", but \""+major+"\" is linked") {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
+// What is compiled for another machine is for that machine: ELF says so, and this one refuses it.
+// For this one it is what the compiler makes here, too.
+func TestCompileForAnotherTarget(t *testing.T) {
+	machines := map[string]elf.Machine{"x86_64-unknown-linux-gnu": elf.EM_X86_64, "aarch64-unknown-linux-gnu": elf.EM_AARCH64}
+	if len(capi.Targets) == 0 {
+		for target := range machines {
+			_, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: target})
+			if (err == nil) != (target == hostTarget()) || err != nil && !strings.Contains(err.Error(), "this build compiles for "+hostTarget()) {
+				t.Errorf("%s: %v", target, err)
+			}
+		}
+		return
+	}
+	if len(Targets()) != len(machines) {
+		t.Errorf("targets: %q", Targets())
+	}
+	for target, machine := range machines {
+		path, info := compiled(t, "wrap", CompileConfig{Target: target})
+		if info.Target != target || len(info.CPU) != 0 {
+			t.Errorf("%s: %+v", target, info)
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := elf.NewFile(bytes.NewReader(file[bytes.Index(file, []byte("\x7fELF")):]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code.Machine != machine {
+			t.Errorf("%s: code for %s", target, code.Machine)
+		}
+		m, err := Load(Source{Path: path, AllowPrecompiled: true})
+		switch {
+		case target != hostTarget() && (err == nil || !strings.Contains(err.Error(), "compiled for "+target+", but this is "+hostTarget())):
+			t.Errorf("%s: %v", target, err)
+		case target == hostTarget() && err != nil:
+			t.Errorf("%s: %v", target, err)
+		case err == nil:
+			m.Close()
+		}
+	}
+	for _, c := range []struct{ target, cpu, want string }{
+		{"aarch64-unknown-linux-gnu", "avx2", "allowed for aarch64-unknown-linux-gnu"},
+		{"aarch64-unknown-linux-gnu", "x86-64-v3", "allowed for aarch64-unknown-linux-gnu"},
+		{"riscv64gc-unknown-linux-gnu", "", "invalid target"},
+		{"aarch64", "", "invalid target"},
+	} {
+		if _, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: c.target, CPU: c.cpu}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	// More than this machine may have.
+	if _, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: "x86_64-unknown-linux-gnu", CPU: "x86-64-v4"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func watFile(tb testing.TB, guest string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "guest.wat")
+	if err := os.WriteFile(path, []byte(guests.WAT(guest)), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
 // compiled compiles a guest of test/guests and returns the file.
 func compiled(tb testing.TB, guest string, config CompileConfig) (path string, info CompileInfo) {
 	tb.Helper()
-	dir := tb.TempDir()
-	wat := filepath.Join(dir, "guest.wat")
-	if err := os.WriteFile(wat, []byte(guests.WAT(guest)), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	path = filepath.Join(dir, "guest.cwasm")
-	info, err := Compile(wat, path, config)
+	path = filepath.Join(tb.TempDir(), "guest.cwasm")
+	info, err := Compile(watFile(tb, guest), path, config)
 	if err != nil {
 		tb.Fatal(err)
 	}
