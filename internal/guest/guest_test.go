@@ -176,6 +176,9 @@ func FuzzReplyWithoutNUL(f *testing.F) {
 		if d.Decode(&raw) != nil || raw[0] != '{' && raw[0] != '[' {
 			return // what is wrong with it is for the transcoder to say
 		}
+		if rest := bytes.TrimLeft(data[min(int(d.InputOffset()), len(data)):], " \t\r\n"); outcome == ReplyTooLarge && len(rest) > 0 && bytes.ContainsRune(rest, '{') {
+			return // another object may go on beyond what is looked at
+		}
 		if outcome != Reply || !bytes.Equal(bytes.TrimLeft(got, " \t\r\n"), raw) {
 			t.Errorf("%v %q, want %q", outcome, got, raw)
 		}
