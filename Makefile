@@ -16,10 +16,11 @@ DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 # code, parts of wasmtime that nothing reaches, can go.
 SONAME := -Wl,-soname,$(notdir $(SO))
 EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
-GOFLAGS_BUILD := -trimpath -buildmode=pie \
-	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections"'
-GOFLAGS_LIBRARY := -trimpath \
-	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(SONAME) $(EXPORTS)"'
+GOFLAGS_BUILD = -trimpath -buildmode=pie \
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(RUNTIME)"'
+GOFLAGS_LIBRARY = -trimpath \
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(SONAME) $(EXPORTS) $(RUNTIME)"'
+RUNTIME := # what the compiler does not link by itself
 
 # $(call aliases,COMPILER,DIRECTORY) makes the other names of the object in a directory.
 aliases = for alias in $(notdir $(ALIASES)); do \
@@ -53,10 +54,11 @@ MACHINE_arm64 := aarch64
 dist: $(ARCH:%=dist-%) ## builds for glibc 2.17 into build/dist/linux-ARCH; ARCH=amd64 for one alone
 
 dist-%: COMPILER = $(CURDIR)/dist/zig-cc $(ZIG) $(MACHINE_$*)-linux-gnu.$(GLIBC)
+dist-%: RUNTIME = $(CURDIR)/$(DIST)/libc-$*.o -lunwind
 dist-%: $(ZIG)
 	@mkdir -p $(DIST)/linux-$*
 	$(COMPILER) -c -o $(DIST)/libc-$*.o dist/libc.S
-	@export GOOS=linux GOARCH=$* CGO_ENABLED=1 CC="$(COMPILER)" CGO_LDFLAGS="$(CGO_LDFLAGS) $(CURDIR)/$(DIST)/libc-$*.o -lunwind"; \
+	@export GOOS=linux GOARCH=$* CGO_ENABLED=1 CC="$(COMPILER)"; \
 		set -x; \
 		$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(DIST)/linux-$*/$(notdir $(SO)) . && \
 		$(GO) build $(GOFLAGS_BUILD) -o $(DIST)/linux-$*/$(notdir $(COMMAND)) ./cmd/flb-wasmtime
