@@ -249,7 +249,9 @@ func TestRPM(t *testing.T) {
 }
 
 type bom struct {
-	Components []struct {
+	BOMFormat   string
+	SpecVersion string
+	Components  []struct {
 		Ref      string `json:"bom-ref"`
 		Name     string
 		Version  string
@@ -282,6 +284,9 @@ func TestBill(t *testing.T) {
 		var b bom
 		if err := json.Unmarshal(text, &b); err != nil {
 			t.Fatal(err)
+		}
+		if b.BOMFormat != "CycloneDX" || b.SpecVersion != "1.6" { // which TestBillSchema takes for granted
+			t.Errorf("it is of %s %s", b.BOMFormat, b.SpecVersion)
 		}
 		hashes, purls := map[string]string{}, map[string]bool{}
 		for _, c := range b.Components {
