@@ -27,14 +27,35 @@ aliases = for alias in $(notdir $(ALIASES)); do \
 	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
 		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
 
-.PHONY: help build dist install uninstall version package image-tree run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+# Which wasmtime is linked: the library inside wasmtime-go, which needs nothing but Go and gcc, or
+# the supported release that engine/ builds, which needs Rust. ENGINE goes for all targets.
+ENGINE ?= go
+export ENGINE
+ENGINE_ARCH ?= $(shell uname -m)
+ENGINE_DIR = $(BUILD)/engine/linux-$(ENGINE_ARCH)
+ENGINE_LIB = $(ENGINE_DIR)/libwasmtime.a
+ENGINES := $(addprefix $(BUILD)/engine/linux-,$(addsuffix /libwasmtime.a,x86_64 aarch64))
+ifeq ($(ENGINE),lts)
+# The first -L comes before the one where wasmtime-go has its library. By the second, a place that is
+# not there, the go command learns that a library is another one: it does not look into them.
+ENGINE_LDFLAGS = -L$(CURDIR)/$(ENGINE_DIR) -L/engine/$(shell sha256sum $(ENGINE_LIB) 2>/dev/null | cut -c1-16)
+GIVEN_LDFLAGS := $(CGO_LDFLAGS)
+export CGO_LDFLAGS = $(ENGINE_LDFLAGS) $(GIVEN_LDFLAGS)
+build test race sanitize soak bench: $(ENGINE_LIB)
+else ifneq ($(ENGINE),go)
+$(error ENGINE is $(ENGINE): it is go or lts)
+endif
+
+.PHONY: help engine audit build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 # The go command knows what has changed, so each build asks it.
 build: ## builds the plugin and the command into build/
 	@mkdir -p $(BUILD)
+	@[ -e $(SO) ] || echo "Building plugin and command. For the first time that takes one to three minutes on two idle" \
+		"processors, without a word: Go downloads 70 MB, of which wasmtime is the most, and compiles."
 	$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(SO) .
 	@rm -f $(SO:.so=.h)
 	@$(call aliases,$(CC),$(BUILD))
@@ -108,6 +129,13 @@ package: build ## packs what make dist has built into build/packages: .deb, .rpm
 image-tree: ## assembles what images hold in build/image, from what make package has packed
 	@for arch in $(ARCH); do packaging/image/tree.sh $$arch || exit 1; done
 
+engine: $(ENGINE_LIB) ## builds the supported wasmtime, for ENGINE_ARCH=x86_64 or aarch64, into build/engine/
+$(ENGINES): $(BUILD)/engine/linux-%/libwasmtime.a: engine/build engine/Cargo.toml engine/Cargo.lock engine/src/lib.rs
+	engine/build $* $(@D)
+
+audit: ## looks up known vulnerabilities of the Go modules and of both engines, which needs the network
+	GO="$(GO)" engine/audit
+
 run: build ## filters sample logs: in Fluent Bit if it is installed, else without
 	@./examples/run.sh
 
@@ -119,6 +147,11 @@ test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
 	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
+# A module of its own: it takes the types of Kubernetes' API.
+.PHONY: test-deploy
+test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
+	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -race -count=1 -timeout 2h ./test/...
@@ -126,7 +159,7 @@ race: build ## runs the tests with the race detector
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
 # the hot path and the guests' functions; the test host has an allocator of its own that checks.
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
-UBSAN := CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS=-fsanitize=undefined
+UBSAN = CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS="$(CGO_LDFLAGS) -fsanitize=undefined"
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
 	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output
@@ -135,6 +168,38 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 	@$(call aliases,$(CC),$(BUILD)/ubsan)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
 		$(GO) test -count=1 -short ./test/host
+
+# On another machine than arm64: what is built for that, in qemu's emulation of a process, with
+# those of the tests that it can judge in short time. qemu 7.2 keeps 25 MB for each memory of a guest
+# that was ever made in a process, so the tests of guests have a process each. The loader is told
+# of its libc, since it would take another one of arm64 that is installed.
+ARM64_LIBC := /usr/aarch64-linux-gnu
+QEMU ?= qemu-aarch64 -L $(ARM64_LIBC) -E LD_LIBRARY_PATH=$(ARM64_LIBC)/lib
+ARM64_CC ?= aarch64-linux-gnu-gcc
+ARM64_GO = GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' $(GO)
+ARM64_GUEST_TESTS := TestTraps TestTrapKinds TestExceptions TestTimeout TestTimeoutAtStart TestTimeoutInHost \
+	TestTimeoutAmongExceptions TestTimeoutWithoutHighestSignals TestHandlersAreRestored TestExitStatus \
+	TestLibc TestPrintf TestReplyAtTheEdge TestMemoryLimit TestPrecompiledRuns TestWASIFunctions TestDirectories
+ARM64_HOST_TESTS := TestConfigMapIsTheOptionTable|TestTrapsSurviveTheHostsSignalHandlers/.*/5.0.3|TestHandlersWaitForEachOther|TestSignalsDuringTraps|TestTimeoutOnACoroutine|TestCoroutineStack/.*/5.0.3|TestReload/5.0.3|TestOutput$$
+ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN))
+ARM64_RUN := run --tag app.web --time 2023-11-14T22:13:20.123456789Z
+arm64: build ## builds for arm64 and runs a part of the tests in qemu-aarch64
+	$(MAKE) build GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) BUILD=$(BUILD)/arm64
+	@for example in $(ARM64_EXAMPLES); do \
+		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$$example/input.ndjson; \
+		echo "flb-wasmtime $$*"; \
+		$(COMMAND) "$$@" >$(BUILD)/own.ndjson && $(QEMU) $(BUILD)/arm64/flb-wasmtime "$$@" >$(BUILD)/arm64/its.ndjson && \
+			cmp $(BUILD)/own.ndjson $(BUILD)/arm64/its.ndjson || exit 1; \
+	done
+	$(ARM64_GO) test -exec '$(QEMU)' ./internal/mp ./internal/chunk ./internal/transcode ./internal/fast
+	$(ARM64_GO) test -c -o $(BUILD)/arm64/guest.test ./internal/guest
+	@cd internal/guest && for test in $(ARM64_GUEST_TESTS); do \
+		FLB_EMULATOR='$(QEMU)' $(QEMU) $(CURDIR)/$(BUILD)/arm64/guest.test -test.run "^$$test$$" -test.v >$(CURDIR)/$(BUILD)/arm64/guest.log || \
+			{ cat $(CURDIR)/$(BUILD)/arm64/guest.log; exit 1; }; \
+		grep -E '^--- ' $(CURDIR)/$(BUILD)/arm64/guest.log || { echo "$$test: there is no such test"; exit 1; }; \
+	done
+	CGO_ENABLED=0 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/arm64 \
+		$(GO) test -count=1 -short -run '$(ARM64_HOST_TESTS)' ./test/host
 
 GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
 lint: ## vet, staticcheck, gofmt, which package may import what, go.mod, workflows

@@ -53,7 +53,7 @@ static size_t rounded(size_t n)
     return n <= SIZE_MAX - ALIGNMENT ? (n + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1) : n;
 }
 
-// realigned answers a block with the first n bytes of p, and frees p.
+// realigned returns a block with the first n bytes of p, and frees p.
 static void *realigned(void *p, size_t n, size_t used)
 {
     void *q = NULL;

@@ -97,11 +97,14 @@ struct config_map_entry {
 
 enum {
     CONFIG_MAP_STR = 0,
+    CONFIG_MAP_STR_PREFIX = 1,
     CONFIG_MAP_INT = 2,
     CONFIG_MAP_BOOL = 3,
     CONFIG_MAP_SIZE = 5,
     CONFIG_MAP_TIME = 6,
     CONFIG_MAP_CLIST = 30,
+
+    CONFIG_MAP_MULT = 1, // a flag: it may be set several times
 
     CONFIG_MAP_STRIDE_1_8 = 96,
     CONFIG_MAP_STRIDE_5_0_3 = 104,

@@ -160,11 +160,14 @@ func parseOutput(s *fbconf.Section) (options.Output, error) {
 	known := slices.Concat(optionNames(options.Table), optionNames(options.OutputTable))
 	for _, p := range s.Properties {
 		meant := closest.To(p.Key, known)
+		if strings.HasPrefix(p.Key, "config.") {
+			continue
+		}
 		if !slices.Contains(known, p.Key) && !slices.Contains(coreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {
 			return options.Output{}, fmt.Errorf("unknown option %q in line %d%s", p.Key, p.Line, hint(p.Key, known))
 		}
 	}
-	return options.ParseOutput(s.Name, s.Get)
+	return options.ParseOutput(s.Name, source(s))
 }
 
 // writeReport writes a report as a table of labels and what they stand for.
@@ -181,6 +184,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	}
 	row("module", r.Path)
 	row("size", fmt.Sprintf("%d bytes", r.SizeBytes))
+	row("engine", guest.EngineText())
 	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
 	if r.Function != "" {
 		row("function", r.Function)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
 
@@ -74,17 +75,17 @@ func TestVersionText(t *testing.T) {
 		info *debug.BuildInfo
 		want []string
 	}{
-		{"none", nil, []string{"flb-wasmtime " + version.Version, "wasmtime-go unknown"}},
+		{"none", nil, []string{"flb-wasmtime " + version.Version, guest.EngineText(), "wasmtime-go unknown"}},
 		{"installed", &debug.BuildInfo{Deps: []*debug.Module{
 			{Path: "github.com/bytecodealliance/wasmtime-go/v44", Version: "v44.0.0"}}},
-			[]string{"flb-wasmtime " + version.Version, "wasmtime-go v44.0.0"}},
+			[]string{"flb-wasmtime " + version.Version, guest.EngineText(), "wasmtime-go v44.0.0"}},
 		{"from a working copy", &debug.BuildInfo{Settings: []debug.BuildSetting{
 			{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}},
-			[]string{"flb-wasmtime " + version.Version + " (abc, modified)", "wasmtime-go unknown"}},
+			[]string{"flb-wasmtime " + version.Version + " (abc, modified)", guest.EngineText(), "wasmtime-go unknown"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, strings.Split(string(versionText(tt.info)), "\n")[:2]); diff != "" {
+			if diff := cmp.Diff(tt.want, strings.Split(string(versionText(tt.info)), "\n")[:3]); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -26,8 +26,9 @@ written is a wasm_path for the plugin that this command belongs to, if the filte
 sets allow_precompiled on. It holds machine code, which runs without a check: take
 it from nobody whom you would not let run programs on your machine.
 
-A file for another version of the plugin, another target or a CPU with more
-features is refused when the filter starts.
+A file for another wasmtime, another target or a CPU with more features is refused
+when the filter starts. With --target the code uses what every CPU of the target has
+(x86-64: SSE2; arm64: ARMv8.0 with NEON), unless --cpu names more.
 
 The options of the filter are taken as by the other commands, and looked at; the code
 depends on none of them.`,
@@ -63,7 +64,7 @@ depends on none of them.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&out, "output", "o", "", "File to write (default: the module's name with "+compiledSuffix+")")
-	flags.StringVar(&config.Target, "target", "", "Target triple (default: this machine's, which is the only one that is built in)")
+	flags.StringVar(&config.Target, "target", "", "Target triple: "+strings.Join(guest.Targets(), " or ")+" (default: this machine's)")
 	flags.StringVar(&config.CPU, "cpu", "", "What the code may use: "+guest.CPUs+" (default: native, with --target baseline)")
 	filterFlags.add(cmd)
 	completeFiles(cmd, "output", compiledSuffix)

@@ -71,7 +71,7 @@ func TestManual(t *testing.T) {
 		filter := section(".SH OPTIONS OF THE FILTER")
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 			where := text
-			if slices.ContainsFunc(options.Table, func(o options.Option) bool { return flagName(o.Name) == "--"+f.Name }) {
+			if slices.ContainsFunc(options.Table, func(o options.Option) bool { return flagName(o) == "--"+f.Name }) {
 				where = filter
 			}
 			_, usage := pflag.UnquoteUsage(f)
@@ -81,7 +81,7 @@ func TestManual(t *testing.T) {
 		})
 	}
 	for _, o := range options.Table {
-		if !strings.Contains(page, flagName(o.Name)) || !strings.Contains(page, o.Help) {
+		if !strings.Contains(page, flagName(o)) || !strings.Contains(page, o.Help) {
 			t.Errorf("option %s is missing", o.Name)
 		}
 	}
@@ -130,15 +130,15 @@ func TestCompletion(t *testing.T) {
 	for _, c := range []string{"run", "check", "bench", "compile"} {
 		flags := complete(t, c, "--")
 		for _, o := range options.Table {
-			if !slices.Contains(flags, flagName(o.Name)) {
-				t.Errorf("%s: %s is not offered", c, flagName(o.Name))
+			if !slices.Contains(flags, flagName(o)) {
+				t.Errorf("%s: %s is not offered", c, flagName(o))
 			}
-			values := complete(t, c, flagName(o.Name)+"=")
+			values := complete(t, c, flagName(o)+"=")
 			if o.Type == options.Bool {
 				o.Values = []string{"on", "off"}
 			}
 			if len(o.Values) > 0 && !slices.Equal(values, o.Values) {
-				t.Errorf("%s: %s: %q is offered, want %q", c, flagName(o.Name), values, o.Values)
+				t.Errorf("%s: %s: %q is offered, want %q", c, flagName(o), values, o.Values)
 			}
 		}
 		if files := complete(t, c, "--wasm-path", ""); !slices.Equal(files, []string{"wasm", "wat", "cwasm"}) {
@@ -165,7 +165,7 @@ func TestOfferedValues(t *testing.T) {
 			continue
 		}
 		for _, v := range append(slices.Clone(o.Values), "other") {
-			_, err := options.Parse(func(name string) (string, bool) {
+			_, err := options.Parse(options.From(func(name string) (string, bool) {
 				switch name {
 				case wasmPath:
 					return wasm, true
@@ -173,7 +173,7 @@ func TestOfferedValues(t *testing.T) {
 					return "filter", true
 				}
 				return v, name == o.Name
-			})
+			}))
 			if (err == nil) != slices.Contains(o.Values, v) {
 				t.Errorf("%s %s: %v", o.Name, v, err)
 			}

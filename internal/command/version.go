@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
 
@@ -28,7 +29,7 @@ func newVersion() *cobra.Command {
 
 // versionText is this project's version and what the build says of itself; info may be nil.
 func versionText(info *debug.BuildInfo) []byte {
-	own, wasmtime := version.Version, "unknown"
+	own, wasmtimeGo := version.Version, "unknown"
 	if info != nil {
 		settings := map[string]string{}
 		for _, s := range info.Settings {
@@ -43,10 +44,10 @@ func versionText(info *debug.BuildInfo) []byte {
 		}
 		for _, d := range info.Deps {
 			if strings.HasPrefix(d.Path, "github.com/bytecodealliance/wasmtime-go/") {
-				wasmtime = d.Version
+				wasmtimeGo = d.Version
 			}
 		}
 	}
-	return fmt.Appendf(nil, "flb-wasmtime %s\nwasmtime-go %s\n%s %s/%s\nFluent Bit %s\n",
-		own, wasmtime, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions)
+	return fmt.Appendf(nil, "flb-wasmtime %s\n%s\nwasmtime-go %s\n%s %s/%s\nFluent Bit %s\n",
+		own, guest.EngineText(), wasmtimeGo, runtime.Version(), runtime.GOOS, runtime.GOARCH, fluentBitVersions)
 }

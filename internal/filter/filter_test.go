@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ugorji/go/codec"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
@@ -141,7 +142,7 @@ func TestFailedRecordsPassUnchanged(t *testing.T) {
 					t.Errorf("the chunk was modified: %v", decode(t, out))
 				}
 			}
-			if f.count(hostlog.Error, "record passed through unchanged") != 1 || f.count(hostlog.Error, test.log) != 1 {
+			if f.count(hostlog.Error, "passed through unchanged: ") != 1 || f.count(hostlog.Error, test.log) != 1 {
 				t.Errorf("want one error that says %q, got %v", test.log, f.logs)
 			}
 			want := Stats{Chunks: 2, Records: 4, Failed: 4}
@@ -457,7 +458,7 @@ func TestReplyDepth(t *testing.T) {
 // The first line of a filter says what it runs, and which version of the plugin runs it.
 func TestStartIsLogged(t *testing.T) {
 	f := start(t, guests.WAT("identity"), options.JSON)
-	if f.count(hostlog.Info, "module ") != 1 || f.count(hostlog.Info, "; plugin "+version.Version) != 1 {
+	if f.count(hostlog.Info, "module ") != 1 || f.count(hostlog.Info, "; plugin "+version.Version+", "+guest.EngineText()) != 1 {
 		t.Error(f.logs)
 	}
 }

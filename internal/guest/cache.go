@@ -17,6 +17,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
@@ -95,15 +96,16 @@ var fingerprint = sync.OnceValues(func() ([sha256.Size]byte, error) {
 	return sha256.Sum256(code), err
 })
 
-// entryName is the name of a module's entry. Engines differ in the size of stacks
-// only, which code does not depend on.
+// entryName is the name of a module's entry. The engines of a process differ in the size of
+// stacks only, which code does not depend on. Of its version wasmtime writes down the first
+// number, so the whole is added: programs with two engines don't write over each other's entries.
 func entryName(wasm []byte) (string, error) {
 	print, err := fingerprint()
 	if err != nil {
 		return "", err
 	}
 	module := sha256.Sum256(wasm)
-	return hexSum(slices.Concat([]byte(precompiledMagic), print[:], module[:])) + cacheSuffix, nil
+	return hexSum(slices.Concat([]byte(precompiledMagic+capi.Version), print[:], module[:])) + cacheSuffix, nil
 }
 
 func (c *cache) close() { c.root.Close() }
@@ -136,7 +138,11 @@ func (c *cache) load(engine *wasmtime.Engine, wasm []byte) (*wasmtime.Module, er
 // store writes the module's code. Processes that do so at once leave one of their
 // entries, whole.
 func (c *cache) store(module *wasmtime.Module, wasm []byte) error {
-	file, err := encode(module, wasm, hostFeatures())
+	code, err := module.Serialize()
+	if err != nil {
+		return err
+	}
+	file, err := encode(code, wasm, hostTarget(), hostFeatures())
 	if err != nil {
 		return err
 	}

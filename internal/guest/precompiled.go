@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 )
 
 // Compiled code is kept in files: what flb-wasmtime compile writes, and the
@@ -42,7 +45,10 @@ type header struct {
 	Traits traits   `json:"traits"`
 }
 
-// hostTarget is the only target that the linked wasmtime compiles for.
+// targetSuffix follows the architecture in all targets.
+const targetSuffix = "-unknown-linux-gnu"
+
+// hostTarget is the target of this program.
 func hostTarget() string {
 	arch := runtime.GOARCH
 	switch arch {
@@ -51,7 +57,18 @@ func hostTarget() string {
 	case "arm64":
 		arch = "aarch64"
 	}
-	return arch + "-unknown-linux-gnu"
+	return arch + targetSuffix
+}
+
+// Targets are those that this program compiles for.
+func Targets() []string {
+	targets := []string{hostTarget()}
+	for _, arch := range capi.Targets {
+		if target := arch + targetSuffix; target != hostTarget() {
+			targets = append(targets, target)
+		}
+	}
+	return targets
 }
 
 type cpuFeature struct {
@@ -127,13 +144,17 @@ type CompileConfig struct {
 // features are the names of the features that code may use, and whether that is
 // all that this machine has.
 func (c CompileConfig) features() (names []string, native bool, err error) {
-	word := strings.ToLower(c.CPU)
+	word, foreign := strings.ToLower(c.CPU), c.Target != "" && c.Target != hostTarget()
 	switch {
+	case word == cpuNative && foreign:
+		return nil, false, fmt.Errorf("invalid CPU %q: it is this machine's, which is none of %s: name what the code may use, or compile there", c.CPU, c.Target)
 	case word == cpuNative, word == "" && c.Target == "":
 		return hostFeatures(), true, nil
 	case word == cpuBaseline, word == "":
 		return []string{}, false, nil
-	case runtime.GOARCH != "amd64":
+	case cmp.Or(c.Target, hostTarget()) != "x86_64"+targetSuffix && foreign:
+		return nil, false, fmt.Errorf("invalid CPU %q: allowed for %s is %s", c.CPU, c.Target, cpuBaseline)
+	case cmp.Or(c.Target, hostTarget()) != "x86_64"+targetSuffix:
 		return nil, false, fmt.Errorf("invalid CPU %q: allowed for %s are %s and %s", c.CPU, hostTarget(), cpuNative, cpuBaseline)
 	}
 	var level int
@@ -178,25 +199,26 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 	if err != nil {
 		return CompileInfo{}, err
 	}
-	if config.Target != "" && config.Target != hostTarget() {
+	if config.Target != "" && !slices.Contains(Targets(), config.Target) {
 		return CompileInfo{}, fmt.Errorf("invalid target %q: this build compiles for %s; for another target compile on a machine of it, or give the .wasm and a cache_dir there",
-			config.Target, hostTarget())
+			config.Target, strings.Join(Targets(), " and "))
 	}
 	features, native, err := config.features()
 	if err != nil {
 		return CompileInfo{}, err
 	}
-	if missing := missingFeatures(features); len(missing) > 0 {
-		return CompileInfo{}, fmt.Errorf("this machine has no %s: code can be made only for what the compiling machine has", strings.Join(missing, ", "))
+	if missing := missingFeatures(features); len(missing) > 0 && len(capi.Targets) == 0 {
+		return CompileInfo{}, fmt.Errorf("this machine has no %s: this build makes code only for what the compiling machine has", strings.Join(missing, ", "))
 	}
 
 	engine, err := engineFor(0)
 	if err != nil {
 		return CompileInfo{}, err
 	}
+	target := cmp.Or(config.Target, hostTarget())
 	if !native {
 		c := engineConfig(minStackBytes, true)
-		if err := c.SetTarget(hostTarget()); err != nil {
+		if err := c.SetTarget(target); err != nil {
 			return CompileInfo{}, err
 		}
 		for _, name := range features {
@@ -206,26 +228,38 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		defer engine.Close()
 	}
 	start := time.Now()
-	var module *wasmtime.Module
-	if native {
-		module, err = compile(engine, 0, wasm)
-	} else {
-		module, err = wasmtime.NewModule(engine, wasm)
-	}
+	code, err := compileFor(engine, wasm, native)
 	if err != nil {
 		return CompileInfo{}, notCompiled(path, notExecutable(err))
 	}
-	defer module.Close()
 	info := CompileInfo{
-		ModuleBytes: int64(len(wasm)), Target: hostTarget(), CPU: features,
-		EngineVersion: engineVersion, CompileTime: time.Since(start),
+		ModuleBytes: int64(len(wasm)), Target: target, CPU: features,
+		EngineVersion: capi.Version, CompileTime: time.Since(start),
 	}
-	file, err := encode(module, wasm, features)
+	file, err := encode(code, wasm, target, features)
 	if err != nil {
 		return CompileInfo{}, err
 	}
 	info.FileBytes = int64(len(file))
 	return info, replaceFile(out, file)
+}
+
+// compileFor returns the machine code of a module, in wasmtime's format, for the engine's target.
+func compileFor(engine *wasmtime.Engine, wasm []byte, native bool) (code []byte, err error) {
+	var module *wasmtime.Module
+	switch {
+	case native:
+		module, err = compile(engine, 0, wasm)
+	case len(capi.Targets) > 0:
+		return capi.Precompile(engine, wasm)
+	default:
+		module, err = wasmtime.NewModule(engine, wasm)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer module.Close()
+	return module.Serialize()
 }
 
 // replaceFile writes a file in one step: who opens it finds the old one or the
@@ -252,19 +286,15 @@ func replaceFile(path string, content []byte) error {
 func isPrecompiled(content []byte) bool { return bytes.HasPrefix(content, []byte(precompiledMagic)) }
 
 // encode makes the content of a file of compiled code.
-func encode(module *wasmtime.Module, wasm []byte, features []string) ([]byte, error) {
-	code, err := module.Serialize()
-	if err != nil {
-		return nil, fmt.Errorf("the code can't be written down: %w", err)
-	}
+func encode(code, wasm []byte, target string, features []string) ([]byte, error) {
 	iface, err := interfaceSections(wasm)
 	if err != nil {
 		return nil, err
 	}
 	body := slices.Concat(iface, code)
 	h, err := json.Marshal(header{
-		Engine: engineVersion,
-		Target: hostTarget(),
+		Engine: capi.Version,
+		Target: target,
 		CPU:    features,
 		Code:   hexSum(body),
 		Module: hexSum(wasm),
@@ -295,10 +325,10 @@ func decode(file []byte) (h header, iface, code []byte, err error) {
 	}
 	body := rest[n:]
 	switch missing := missingFeatures(h.CPU); {
-	case h.Engine != engineVersion:
-		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, engineVersion)
+	case h.Engine != capi.Version:
+		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, capi.Version)
 	case h.Target != hostTarget():
-		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine", h.Target, hostTarget())
+		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine, or with --target %[2]s", h.Target, hostTarget())
 	case len(missing) > 0:
 		return h, nil, nil, fmt.Errorf("it is compiled for a CPU with %s, which this one has not: compile the .wasm on this machine, or with --cpu baseline", strings.Join(missing, ", "))
 	case hexSum(body) != h.Code, h.Iface < 0, h.Iface > int64(len(body)):

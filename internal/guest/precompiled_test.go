@@ -2,8 +2,10 @@ package guest
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -11,31 +13,139 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
+// The version is that of the library which is linked, and the one that was asked for is.
 func TestEngineVersion(t *testing.T) {
+	if have, asked := len(capi.Targets) > 0, os.Getenv("ENGINE"); asked != "" && have != (asked == "lts") {
+		t.Errorf("ENGINE is %s, but wasmtime %s is linked", asked, capi.Version)
+	}
+	if len(capi.Targets) > 0 {
+		lock, err := os.ReadFile("../../engine/Cargo.lock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("name = \"wasmtime\"\nversion = %q\n", capi.Version); !strings.Contains(string(lock), want) {
+			t.Errorf("capi.Version is %s, which engine/Cargo.lock has not", capi.Version)
+		}
+		return
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		t.Fatal("no build information")
 	}
 	for _, dep := range info.Deps {
-		if strings.HasPrefix(dep.Path, "github.com/bytecodealliance/wasmtime-go") && dep.Version != "v"+engineVersion {
-			t.Errorf("engineVersion is %s, but %s is linked", engineVersion, dep.Version)
+		if strings.HasPrefix(dep.Path, "github.com/bytecodealliance/wasmtime-go") && dep.Version != "v"+capi.Version {
+			t.Errorf("capi.Version is %s, but %s is linked", capi.Version, dep.Version)
 		}
 	}
+}
+
+// A version that the code of the linked compiler is not of is noticed.
+func TestEngineIsAnother(t *testing.T) {
+	engine, err := engineFor(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasm, err := wasmtime.Wat2Wasm("(module)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := wasmtime.NewModule(engine, wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer module.Close()
+	if err := capi.CheckEngine(module); err != nil {
+		t.Error(err)
+	}
+	right := capi.Version
+	defer func() { capi.Version = right }()
+	for _, version := range []string{"4.0.0", "440.0.0", "47.0.1"} {
+		capi.Version = version
+		major, _, _ := strings.Cut(right, ".")
+		if err := capi.CheckEngine(module); err == nil || !strings.Contains(err.Error(), "made for wasmtime "+version+", but \""+major+"\" is linked") {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
+// What is compiled for another machine is for that machine: ELF says so, and this one refuses it.
+// For this one it is what the compiler makes here, too.
+func TestCompileForAnotherTarget(t *testing.T) {
+	machines := map[string]elf.Machine{"x86_64-unknown-linux-gnu": elf.EM_X86_64, "aarch64-unknown-linux-gnu": elf.EM_AARCH64}
+	if len(capi.Targets) == 0 {
+		for target := range machines {
+			_, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: target})
+			if (err == nil) != (target == hostTarget()) || err != nil && !strings.Contains(err.Error(), "this build compiles for "+hostTarget()) {
+				t.Errorf("%s: %v", target, err)
+			}
+		}
+		return
+	}
+	if len(Targets()) != len(machines) {
+		t.Errorf("targets: %q", Targets())
+	}
+	for target, machine := range machines {
+		path, info := compiled(t, "wrap", CompileConfig{Target: target})
+		if info.Target != target || len(info.CPU) != 0 {
+			t.Errorf("%s: %+v", target, info)
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := elf.NewFile(bytes.NewReader(file[bytes.Index(file, []byte("\x7fELF")):]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code.Machine != machine {
+			t.Errorf("%s: code for %s", target, code.Machine)
+		}
+		m, err := Load(Source{Path: path, AllowPrecompiled: true})
+		switch {
+		case target != hostTarget() && (err == nil || !strings.Contains(err.Error(), "compiled for "+target+", but this is "+hostTarget())):
+			t.Errorf("%s: %v", target, err)
+		case target == hostTarget() && err != nil:
+			t.Errorf("%s: %v", target, err)
+		case err == nil:
+			m.Close()
+		}
+	}
+	for _, c := range []struct{ target, cpu, want string }{
+		{"aarch64-unknown-linux-gnu", "avx2", "allowed for aarch64-unknown-linux-gnu"},
+		{"aarch64-unknown-linux-gnu", "x86-64-v3", "allowed for aarch64-unknown-linux-gnu"},
+		{"riscv64gc-unknown-linux-gnu", "", "invalid target"},
+		{"aarch64", "", "invalid target"},
+	} {
+		if _, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: c.target, CPU: c.cpu}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	// More than this machine may have.
+	if _, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: "x86_64-unknown-linux-gnu", CPU: "x86-64-v4"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func watFile(tb testing.TB, guest string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "guest.wat")
+	if err := os.WriteFile(path, []byte(guests.WAT(guest)), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return path
 }
 
 // compiled compiles a guest of test/guests and returns the file.
 func compiled(tb testing.TB, guest string, config CompileConfig) (path string, info CompileInfo) {
 	tb.Helper()
-	dir := tb.TempDir()
-	wat := filepath.Join(dir, "guest.wat")
-	if err := os.WriteFile(wat, []byte(guests.WAT(guest)), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	path = filepath.Join(dir, "guest.cwasm")
-	info, err := Compile(wat, path, config)
+	path = filepath.Join(tb.TempDir(), "guest.cwasm")
+	info, err := Compile(watFile(tb, guest), path, config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -120,7 +230,7 @@ func TestPrecompiledRefused(t *testing.T) {
 	}
 	// Code of another engine whose header has been made to fit: wasmtime's own
 	// check is the last one.
-	major, _, _ := strings.Cut(engineVersion, ".")
+	major, _, _ := strings.Cut(capi.Version, ".")
 	target := string(rune(len(hostTarget()))) + hostTarget()
 	other := bytes.Replace(good, []byte(major+target), []byte("43"+target), 1)
 	for _, test := range []struct {
@@ -128,12 +238,12 @@ func TestPrecompiledRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"engine", edit(t, good, func(h *header) { h.Engine = "43.0.1" }), "compiled for wasmtime 43.0.1, but this is " + engineVersion},
+		{"engine", edit(t, good, func(h *header) { h.Engine = "43.0.1" }), "compiled for wasmtime 43.0.1, but this is " + capi.Version},
 		{"target", edit(t, good, func(h *header) { h.Target = "riscv64gc-unknown-linux-gnu" }), "compiled for riscv64gc-unknown-linux-gnu"},
 		{"CPU", edit(t, good, func(h *header) { h.CPU = append(h.CPU, "avx4096") }), "a CPU with avx4096, which this one has not"},
 		{"code", edit(t, good, func(h *header) { h.Code = hexSum(nil) }), "damaged"},
 		{"engine within", edit(t, other, func(h *header) {
-			h.Engine, h.Code = engineVersion, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
+			h.Engine, h.Code = capi.Version, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
 		}), "wasmtime can't run its code here"},
 		{"no code", edit(t, good[:bytes.Index(good, []byte("\x7fELF"))], func(h *header) {
 			h.Code = hexSum(good[bytes.Index(good, []byte("\x7fELF"))-int(h.Iface) : bytes.Index(good, []byte("\x7fELF"))])
@@ -213,7 +323,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		h, iface, code, err := decode(file)
 		body := slices.Concat(iface, code)
-		if err == nil && (h.Code != hexSum(body) || h.Engine != engineVersion || !bytes.HasSuffix(file, body)) {
+		if err == nil && (h.Code != hexSum(body) || h.Engine != capi.Version || !bytes.HasSuffix(file, body)) {
 			t.Errorf("accepted: %+v", h)
 		}
 	})

@@ -33,13 +33,13 @@ var OutputTable = []Option{
 	{Name: "emit_compress", Type: String, Default: "off", Values: []string{"off", "gzip"},
 		Help: "Compression of forward messages: off or gzip"},
 	{Name: "emit_connections", Type: Int, Default: "4",
-		Help: "Most forward connections, and chunks under way, at a time"},
+		Help: "Max forward connections, and chunks under way, at a time"},
 	{Name: "emit_keepalive", Type: Bool, Default: "on",
 		Help: "Keep forward connections for the next chunk"},
 	{Name: "emit_connect_timeout", Type: Time, Default: "10s",
-		Help: "Longest that connecting may take, with TLS and shared key"},
+		Help: "Max time to connect, with TLS and shared key"},
 	{Name: "emit_timeout", Type: Time, Default: "30s",
-		Help: "Longest that the far side may take for one chunk, from the first byte to the last acknowledgement"},
+		Help: "Max time that the far side may take for one chunk, from the first byte to the last acknowledgement"},
 	{Name: "emit_shared_key", Type: String,
 		Help: "Shared key of the far side's forward input; none unless set"},
 	{Name: "emit_self_hostname", Type: String,
@@ -61,11 +61,11 @@ var OutputTable = []Option{
 	{Name: "emit_tls_key_file", Type: String,
 		Help: "File of the PEM key of that certificate"},
 	{Name: "flush_timeout", Type: Time, Default: "10s",
-		Help: "Longest that a flush waits for its delivery on a thread of Workers; then Fluent Bit is asked to try again, and the delivery goes on meanwhile; while nothing is delivered, longest for all flushes together"},
+		Help: "Max time that a flush waits for its delivery on a thread of Workers; then Fluent Bit is asked to try again, and the delivery goes on meanwhile; while nothing is delivered, max time for all flushes together"},
 	{Name: "engine_timeout", Type: Time, Default: "100ms",
 		Help: "The same on the engine's own thread, without Workers"},
 	{Name: "retry_cache", Type: Size, Default: "64M",
-		Help: "Most memory for chunks under way and for results kept for a retry; a retried chunk that was pushed out runs through the module again"},
+		Help: "Max memory for chunks under way and for results kept for a retry; a retried chunk that was pushed out runs through the module again"},
 }
 
 // Scheme says what kind of place results go to.
@@ -121,8 +121,8 @@ type Output struct {
 
 // ParseOutput reads the options of the output instance named name. Every error is
 // an *Error.
-func ParseOutput(name string, get func(name string) (value string, ok bool)) (Output, error) {
-	p := parser{get: get}
+func ParseOutput(name string, source Source) (Output, error) {
+	p := parser{source: source}
 	o := Output{
 		Options:  p.shared(),
 		Name:     name,

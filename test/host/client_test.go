@@ -276,12 +276,17 @@ type instance struct {
 // level's number.
 type settings map[string]string
 
+// several is the value of an option that is set several times.
+func several(values ...string) string { return strings.Join(values, "\x00") }
+
 // instance configures an instance, without its init.
 func (p *process) instance(s settings) instance {
 	p.t.Helper()
 	i := instance{p, p.do("new").fields["instance"]}
 	for key, value := range s {
-		p.do("set", i.id, enhex(key), enhex(value))
+		for v := range strings.SplitSeq(value, "\x00") {
+			p.do("set", i.id, enhex(key), enhex(v))
+		}
 	}
 	return i
 }

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 // The object, and its other names.
@@ -103,9 +105,12 @@ func compiling(args ...string) *exec.Cmd {
 }
 
 // running is a call of a host that has been compiled: by FLB_HOST_LOADER, if that is set to the
-// dynamic linker of another C library, with its arguments.
+// dynamic linker of another C library, with its arguments; else by the emulator, if there is one.
 func running(binary string) []string {
-	return append(strings.Fields(os.Getenv("FLB_HOST_LOADER")), binary)
+	if loader := strings.Fields(os.Getenv("FLB_HOST_LOADER")); len(loader) > 0 {
+		return append(loader, binary)
+	}
+	return emulator.Words(binary)
 }
 
 func compile(f family, flags ...string) error {

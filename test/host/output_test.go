@@ -165,7 +165,9 @@ func (p *proxy) output(s settings) (id, ret string) {
 	p.t.Helper()
 	id = p.do("new")["instance"]
 	for k, v := range s {
-		p.do("set", id, enhex(k), enhex(v))
+		for one := range strings.SplitSeq(v, "\x00") {
+			p.do("set", id, enhex(k), enhex(one))
+		}
 	}
 	return id, p.do("init", id)["ret"]
 }
@@ -307,6 +309,28 @@ func TestOutput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Fluent Bit hands the Go proxy the first value of an option; the others are found.
+func TestOutputRepeatedOption(t *testing.T) {
+	p := startProxy(t, 48)
+	var in inbox
+	id, ret := p.output(settings{"wasm_path": guest(t, "environment"), "function_name": function,
+		"env": several("A=1", "B=x,y", "C=1,D=2"), "emit_to": "forward://" + in.listen(t, "").Address()})
+	if ret != "1" {
+		t.Fatalf("init returned %s", ret)
+	}
+	if got := p.flushed(id, "app", chunkOf(1)); got != flushOK {
+		t.Fatalf("flush: %d", got)
+	}
+	events, err := oracle.Unpack(in.all()[0].Events)
+	if err != nil || len(events) != 1 {
+		t.Fatal(events, err)
+	}
+	if body, ok := events[0].Body.(map[string]any); !ok || body["env"] != "A=1 B=x,y C=1 D=2 " {
+		t.Errorf("%v", events[0].Body)
+	}
+	p.do("exit", id)
 }
 
 func TestOutputOptions(t *testing.T) {
