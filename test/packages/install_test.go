@@ -69,7 +69,7 @@ var installed = []string{
 const doc = "share/doc/fluent-bit-wasmtime/"
 
 // documents are those that have to be among the documentation, for one.
-var documents = []string{"LICENSE", "README.md", "docs/guests.md", "examples/c/redact.wasm", "examples/c/fluent-bit.conf"}
+var documents = []string{"LICENSE", "README.md", "docs/guests.md", "examples/c/redact.wasm", "examples/c/fluent-bit.conf", "deploy/systemd/wasmtime.conf"}
 
 func split(files []string) (programs, docs []string) {
 	for _, f := range files {
