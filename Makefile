@@ -42,6 +42,8 @@ ENGINE_LDFLAGS = -L$(CURDIR)/$(ENGINE_DIR) -L/engine/$(shell sha256sum $(ENGINE_
 GIVEN_LDFLAGS := $(CGO_LDFLAGS)
 export CGO_LDFLAGS = $(ENGINE_LDFLAGS) $(GIVEN_LDFLAGS)
 build test race sanitize soak bench: $(ENGINE_LIB)
+dist-amd64: $(BUILD)/engine/linux-x86_64/libwasmtime.a
+dist-arm64: $(BUILD)/engine/linux-aarch64/libwasmtime.a
 else ifneq ($(ENGINE),go)
 $(error ENGINE is $(ENGINE): it is go or lts)
 endif
@@ -75,6 +77,7 @@ MACHINE_arm64 := aarch64
 dist: $(ARCH:%=dist-%) ## builds for glibc 2.17 into build/dist/linux-ARCH; ARCH=amd64 for one alone
 
 dist-%: COMPILER = $(CURDIR)/dist/zig-cc $(ZIG) $(MACHINE_$*)-linux-gnu.$(GLIBC)
+dist-%: ENGINE_ARCH = $(MACHINE_$*)
 dist-%: RUNTIME = $(CURDIR)/$(DIST)/libc-$*.o -lunwind
 dist-%: $(ZIG)
 	@mkdir -p $(DIST)/linux-$*
