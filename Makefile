@@ -8,17 +8,24 @@ SO := $(BUILD)/flb-filter_wasmtime.so
 ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 DEPGUARD := github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-# A sixth of the library is parts of wasmtime that nothing reaches, once its C API is not
-# exported.
-GOFLAGS_BUILD := -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL"'
+# Neither Go's build ID nor a path is in what is built: the same sources give the same bytes anywhere.
+# Only what is looked up is exported: no name is bound to the host's then, and a sixth of the
+# code, parts of wasmtime that nothing reaches, can go.
+SONAME := -Wl,-soname,$(notdir $(SO))
 EXPORTS := -Wl,--version-script=$(CURDIR)/exports.map
-# The library exports what Fluent Bit looks up and nothing else, so that no name of its
-# own is bound to the host's.
-GOFLAGS_LIBRARY := -trimpath \
-	-ldflags='-s -w -extldflags "-Wl,--gc-sections -Wl,--exclude-libs,ALL $(EXPORTS)"'
+GOFLAGS_BUILD = -trimpath -buildmode=pie \
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(RUNTIME)"'
+GOFLAGS_LIBRARY = -trimpath \
+	-ldflags='-s -w -buildid= -extldflags "-Wl,-s -Wl,--build-id=sha1 -Wl,--gc-sections $(SONAME) $(EXPORTS) $(RUNTIME)"'
+RUNTIME := # what the compiler does not link by itself
+
+# $(call aliases,COMPILER,DIRECTORY) makes the other names of the object in a directory.
+aliases = for alias in $(notdir $(ALIASES)); do \
+	$(1) -shared -nostdlib -Wl,-s -Wl,--no-as-needed -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
+		-o $(2)/$$alias alias/alias.c $(2)/$(notdir $(SO)) || exit 1; done
 
 # Which wasmtime is linked: the library inside wasmtime-go, which needs nothing but Go and gcc, or
 # the supported release that engine/ builds, which needs Rust. ENGINE goes for all targets.
@@ -39,19 +46,88 @@ else ifneq ($(ENGINE),go)
 $(error ENGINE is $(ENGINE): it is go or lts)
 endif
 
-.PHONY: help engine audit build run test race sanitize lint lint-c format fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help engine audit build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples clean
 
 help: ## lists the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 # The go command knows what has changed, so each build asks it.
 build: ## builds the plugin and the command into build/
 	@mkdir -p $(BUILD)
+	@[ -e $(SO) ] || echo "Building plugin and command. For the first time that takes one to three minutes on two idle" \
+		"processors, without a word: Go downloads 70 MB, of which wasmtime is the most, and compiles."
 	$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(SO) .
 	@rm -f $(SO:.so=.h)
-	@# Links, not copies: two copies in one process are two Go runtimes.
-	@for alias in $(ALIASES); do ln -f $(SO) $$alias; done
+	@$(call aliases,$(CC),$(BUILD))
 	$(GO) build $(GOFLAGS_BUILD) -o $(COMMAND) ./cmd/flb-wasmtime
+
+# The portable build: zig brings the headers, stubs and unwinder that Debian's gcc has not, so
+# that the same runs on any Linux with Go and pip. The official packages of Fluent Bit go back
+# to CentOS 7, which has glibc 2.17; arm64 has no older.
+GLIBC := 2.17
+ARCH ?= amd64 arm64
+ZIG_VERSION := $(shell sed -n 's/^Zig //p' test/toolchains/zig/TOOLCHAIN)
+ZIG ?= $(CURDIR)/$(BUILD)/zig/ziglang/zig
+DIST := $(BUILD)/dist
+MACHINE_amd64 := x86_64
+MACHINE_arm64 := aarch64
+
+dist: $(ARCH:%=dist-%) ## builds for glibc 2.17 into build/dist/linux-ARCH; ARCH=amd64 for one alone
+
+dist-%: COMPILER = $(CURDIR)/dist/zig-cc $(ZIG) $(MACHINE_$*)-linux-gnu.$(GLIBC)
+dist-%: RUNTIME = $(CURDIR)/$(DIST)/libc-$*.o -lunwind
+dist-%: $(ZIG)
+	@mkdir -p $(DIST)/linux-$*
+	$(COMPILER) -c -o $(DIST)/libc-$*.o dist/libc.S
+	@export GOOS=linux GOARCH=$* CGO_ENABLED=1 CC="$(COMPILER)"; \
+		set -x; \
+		$(GO) build $(GOFLAGS_LIBRARY) -buildmode=c-shared -o $(DIST)/linux-$*/$(notdir $(SO)) . && \
+		$(GO) build $(GOFLAGS_BUILD) -o $(DIST)/linux-$*/$(notdir $(COMMAND)) ./cmd/flb-wasmtime
+	@rm -f $(DIST)/linux-$*/*.h
+	@$(call aliases,$(COMPILER),$(DIST)/linux-$*)
+	$(GO) run ./test/dist -glibc $(GLIBC) $(DIST)/linux-$*/*
+
+$(CURDIR)/$(BUILD)/zig/ziglang/zig:
+	python3 -m pip install -q --target $(BUILD)/zig ziglang==$(ZIG_VERSION)
+
+# FROM has the binaries, for this machine or another. COMMAND runs on this one, and writes the manual
+# page and the completions.
+PREFIX ?= /usr/local
+FROM ?= $(BUILD)
+DOC := share/doc/fluent-bit-wasmtime
+DOCUMENTS := *.md LICENSE docs examples deploy fluent-bit.conf
+install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
+	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
+	@set -e; to="$(DESTDIR)$(PREFIX)"; \
+	mkdir -p "$$to/bin" "$$to/lib/fluent-bit" "$$to/share/man/man1" "$$to/share/bash-completion/completions" \
+		"$$to/share/zsh/site-functions" "$$to/share/fish/vendor_completions.d" "$$to/$(DOC)"; \
+	install -m 755 $(FROM)/flb-wasmtime "$$to/bin/"; \
+	install -m 644 $(addprefix $(FROM)/,$(notdir $(SO) $(ALIASES))) "$$to/lib/fluent-bit/"; \
+	$(COMMAND) man >"$$to/share/man/man1/flb-wasmtime.1"; \
+	$(COMMAND) completion bash >"$$to/share/bash-completion/completions/flb-wasmtime"; \
+	$(COMMAND) completion zsh >"$$to/share/zsh/site-functions/_flb-wasmtime"; \
+	$(COMMAND) completion fish >"$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
+	{ git ls-files $(DOCUMENTS) 2>/dev/null || find $(DOCUMENTS) -type f ! -path '*/node_modules/*' ! -path '*/target/*'; } | \
+		grep -v -e '\.gitignore$$' -e '_test\.go$$' | \
+		while read -r file; do mkdir -p "$$to/$(DOC)/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$(DOC)/$$file"; done
+
+uninstall: ## removes what make install has installed there
+	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)"; \
+	rm -f "$$to/bin/flb-wasmtime" $(foreach so,$(notdir $(SO) $(ALIASES)),"$$to/lib/fluent-bit/$(so)") \
+		"$$to/share/man/man1/flb-wasmtime.1" "$$to/share/bash-completion/completions/flb-wasmtime" \
+		"$$to/share/zsh/site-functions/_flb-wasmtime" "$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
+	rmdir --ignore-fail-on-non-empty "$$to/lib/fluent-bit" 2>/dev/null || true
+
+# The one place that the version of a release stands in.
+version: ## prints the version
+	@sed -n 's/^const Version = "\(.*\)"$$/\1/p' internal/version/version.go
+
+# make dist has made what is packed.
+package: build ## packs what make dist has built into build/packages: .deb, .rpm, tarball, checksums
+	@for arch in $(ARCH); do packaging/package.sh $$arch $(DIST)/linux-$$arch $(BUILD)/packages || exit 1; done
+
+image-tree: ## assembles what images hold in build/image, from what make package has packed
+	@for arch in $(ARCH); do packaging/image/tree.sh $$arch || exit 1; done
 
 engine: $(ENGINE_LIB) ## builds the supported wasmtime, for ENGINE_ARCH=x86_64 or aarch64, into build/engine/
 $(ENGINES): $(BUILD)/engine/linux-%/libwasmtime.a: engine/build engine/Cargo.toml engine/Cargo.lock engine/src/lib.rs
@@ -66,13 +142,18 @@ run: build ## filters sample logs: in Fluent Bit if it is installed, else withou
 # The tests below test/ run what is in build/, which Go's cache of results does
 # not know about.
 test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
-	$(GO) test . ./cmd/... ./examples/... ./internal/...
+	$(GO) test . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -count=1 -timeout 1h ./test/...
 	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
+# A module of its own: it takes the types of Kubernetes' API.
+.PHONY: test-deploy
+test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
+	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 race: build ## runs the tests with the race detector
-	$(GO) test -race . ./cmd/... ./examples/... ./internal/...
+	$(GO) test -race . ./cmd/... ./examples/... ./internal/... ./packaging/...
 	$(GO) test -race -count=1 -timeout 2h ./test/...
 
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
@@ -83,16 +164,49 @@ sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and
 	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/guest ./internal/filter
 	$(UBSAN) $(GO) test ./internal/fast ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
-	$(UBSAN) $(GO) build -ldflags='-extldflags "$(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
-	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/ubsan/$(notdir $(SO)) $(BUILD)/ubsan/$$alias; done
+	$(UBSAN) $(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
+	@$(call aliases,$(CC),$(BUILD)/ubsan)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
 		$(GO) test -count=1 -short ./test/host
 
+# On another machine than arm64: what is built for that, in qemu's emulation of a process, with
+# those of the tests that it can judge in short time. qemu 7.2 keeps 25 MB for each memory of a guest
+# that was ever made in a process, so the tests of guests have a process each. The loader is told
+# of its libc, since it would take another one of arm64 that is installed.
+ARM64_LIBC := /usr/aarch64-linux-gnu
+QEMU ?= qemu-aarch64 -L $(ARM64_LIBC) -E LD_LIBRARY_PATH=$(ARM64_LIBC)/lib
+ARM64_CC ?= aarch64-linux-gnu-gcc
+ARM64_GO = GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' $(GO)
+ARM64_GUEST_TESTS := TestTraps TestTrapKinds TestExceptions TestTimeout TestTimeoutAtStart TestTimeoutInHost \
+	TestTimeoutAmongExceptions TestTimeoutWithoutHighestSignals TestHandlersAreRestored TestExitStatus \
+	TestLibc TestPrintf TestReplyAtTheEdge TestMemoryLimit TestPrecompiledRuns TestWASIFunctions TestDirectories
+ARM64_HOST_TESTS := TestConfigMapIsTheOptionTable|TestTrapsSurviveTheHostsSignalHandlers/.*/5.0.3|TestHandlersWaitForEachOther|TestSignalsDuringTraps|TestTimeoutOnACoroutine|TestCoroutineStack/.*/5.0.3|TestReload/5.0.3|TestOutput$$
+ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN))
+ARM64_RUN := run --tag app.web --time 2023-11-14T22:13:20.123456789Z
+arm64: build ## builds for arm64 and runs a part of the tests in qemu-aarch64
+	$(MAKE) build GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) BUILD=$(BUILD)/arm64
+	@for example in $(ARM64_EXAMPLES); do \
+		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$$example/input.ndjson; \
+		echo "flb-wasmtime $$*"; \
+		$(COMMAND) "$$@" >$(BUILD)/own.ndjson && $(QEMU) $(BUILD)/arm64/flb-wasmtime "$$@" >$(BUILD)/arm64/its.ndjson && \
+			cmp $(BUILD)/own.ndjson $(BUILD)/arm64/its.ndjson || exit 1; \
+	done
+	$(ARM64_GO) test -exec '$(QEMU)' ./internal/mp ./internal/chunk ./internal/transcode ./internal/fast
+	$(ARM64_GO) test -c -o $(BUILD)/arm64/guest.test ./internal/guest
+	@cd internal/guest && for test in $(ARM64_GUEST_TESTS); do \
+		FLB_EMULATOR='$(QEMU)' $(QEMU) $(CURDIR)/$(BUILD)/arm64/guest.test -test.run "^$$test$$" -test.v >$(CURDIR)/$(BUILD)/arm64/guest.log || \
+			{ cat $(CURDIR)/$(BUILD)/arm64/guest.log; exit 1; }; \
+		grep -E '^--- ' $(CURDIR)/$(BUILD)/arm64/guest.log || { echo "$$test: there is no such test"; exit 1; }; \
+	done
+	CGO_ENABLED=0 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/arm64 \
+		$(GO) test -count=1 -short -run '$(ARM64_HOST_TESTS)' ./test/host
+
 GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
-lint: ## vet, staticcheck, gofmt, which package may import what, go.mod
+lint: ## vet, staticcheck, gofmt, which package may import what, go.mod, workflows
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(DEPGUARD) ./...
+	$(GO) run $(ACTIONLINT)
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	$(GO) mod tidy -diff
 
@@ -147,8 +261,8 @@ bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
 	$(GO) test -run '^$$' -bench . ./internal/...
 	@# Another build, whose functions have names.
 	@mkdir -p $(BUILD)/bench
-	$(GO) build -ldflags='-extldflags "$(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
-	@for alias in $(notdir $(ALIASES)); do ln -f $(BUILD)/bench/$(notdir $(SO)) $(BUILD)/bench/$$alias; done
+	$(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
+	@$(call aliases,$(CC),$(BUILD)/bench)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
 		$(if $(BENCH_MARKDOWN),-markdown $(BENCH_MARKDOWN))

@@ -4,8 +4,8 @@
 // to 5.1) and exports it: its malloc aligns to 8 bytes where the platform's ABI
 // promises 16. Compiled Rust relies on that promise, and so wasmtime crashes on
 // the first aligned vector load that hits such a block. These definitions are
-// bound inside this library only (-Bsymbolic-functions); they take memory from
-// the host's allocator, so that blocks may be freed on either side.
+// bound inside this library only (exports.map); they take memory from the host's
+// allocator, so that blocks may be freed on either side.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -53,7 +53,7 @@ static size_t rounded(size_t n)
     return n <= SIZE_MAX - ALIGNMENT ? (n + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1) : n;
 }
 
-// realigned answers a block with the first n bytes of p, and frees p.
+// realigned returns a block with the first n bytes of p, and frees p.
 static void *realigned(void *p, size_t n, size_t used)
 {
     void *q = NULL;

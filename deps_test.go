@@ -1,7 +1,11 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,6 +22,48 @@ func TestPluginDependencies(t *testing.T) {
 	for _, path := range []string{"dlclark/regexp2", "spf13/", "goccy/go-yaml", "progressbar", "/internal/fbconf", "/internal/command"} {
 		if strings.Contains(string(out), path) {
 			t.Errorf("the plugin has %s in it", path)
+		}
+	}
+}
+
+// What C files include is below them, as it is for Go (.depguard.json).
+func TestIncludes(t *testing.T) {
+	below := map[string][]string{
+		"internal/fast":     {},
+		"internal/capi":     {},
+		"internal/bounds":   {"internal/capi"},
+		"internal/hostcall": {"internal/capi", "internal/bounds"},
+		"internal/guest":    {"internal/capi", "internal/bounds", "internal/hostcall", "internal/fast"},
+		".":                 {"internal/guest"},
+	}
+	include := regexp.MustCompile(`(?m)^(?://)?\s*#\s*include "([^"]*)"`)
+	var files []string
+	for _, pattern := range []string{"*.c", "*.h", "*.go", "internal/*/*.c", "internal/*/*.h", "internal/*/*.go"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatal(pattern, found, err)
+		}
+		files = append(files, found...)
+	}
+	seen := make(map[string]bool)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Dir(file)
+		for _, m := range include.FindAllStringSubmatch(string(content), -1) {
+			from := filepath.Dir(filepath.Join(dir, m[1]))
+			allowed, known := below[dir]
+			if from != dir && (!known || !slices.Contains(allowed, from)) {
+				t.Errorf("%s includes %s: %s is not below %s", file, m[1], from, dir)
+			}
+			seen[dir] = true
+		}
+	}
+	for dir := range below {
+		if !seen[dir] {
+			t.Errorf("no include was found in %s", dir)
 		}
 	}
 }

@@ -97,11 +97,14 @@ struct config_map_entry {
 
 enum {
     CONFIG_MAP_STR = 0,
+    CONFIG_MAP_STR_PREFIX = 1,
     CONFIG_MAP_INT = 2,
     CONFIG_MAP_BOOL = 3,
     CONFIG_MAP_SIZE = 5,
     CONFIG_MAP_TIME = 6,
     CONFIG_MAP_CLIST = 30,
+
+    CONFIG_MAP_MULT = 1, // a flag: it may be set several times
 
     CONFIG_MAP_STRIDE_1_8 = 96,
     CONFIG_MAP_STRIDE_5_0_3 = 104,
@@ -486,8 +489,8 @@ __attribute__((constructor)) static void load(void)
                   "not export what those do";
     }
     else if (second_copy) {
-        refusal = "another copy of this plugin is loaded already: give -e once, or links to one "
-                  "file instead of copies";
+        refusal = "another copy of this plugin is loaded already: load one flb-filter_wasmtime.so, "
+                  "and beside it the small files of other names that come with it, or links";
     }
 
     size_t stride =

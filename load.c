@@ -2,13 +2,17 @@
 // nobody to report to. What it would die of is found out before, and told on stderr, for there
 // is no log yet.
 
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // The address space that the runtime reserves at its start, 600 MB by Go 1.26, with room for
@@ -99,12 +103,77 @@ static void drop_variable(const char *name, char **environment)
     *to = NULL;
 }
 
+// The least size of a copy of this object. The files that only name it have a few kilobytes.
+enum { COPY_BYTES = 1 << 20 };
+
+// tell_of_copy tells of a file if it is another copy of the object, or another version.
+static void tell_of_copy(const char *path, const char *own, const struct stat *self)
+{
+    struct stat other;
+
+    if (stat(path, &other) != 0 || !S_ISREG(other.st_mode) || other.st_size < COPY_BYTES ||
+        (other.st_dev == self->st_dev && other.st_ino == self->st_ino)) {
+        return;
+    }
+    fprintf(stderr,
+            "[wasmtime] %s and %s are two copies of the plugin, and one process can't load both "
+            "(\"cannot allocate memory in static TLS block\"): keep flb-filter_wasmtime.so alone; "
+            "out_wasmtime.so and flb-filter_wasm.so are the small files that come with it, or "
+            "links\n",
+            own, path);
+}
+
+// plugin_of is the path in an argument: PATH, -ePATH or --plugin=PATH.
+static const char *plugin_of(const char *arg)
+{
+    static const char option[] = "--plugin=";
+
+    if (strncmp(arg, option, sizeof(option) - 1) == 0) {
+        return arg + sizeof(option) - 1;
+    }
+    return strncmp(arg, "-e", 2) == 0 ? arg + 2 : arg;
+}
+
+// tell_of_copies looks beside this object and in the arguments for copies of it, which the
+// process may load next. It can't be told then: the dynamic linker has no room for the
+// thread-local variables of a second one, and refuses it before any of its code can run.
+static void tell_of_copies(char **argv)
+{
+    static const char *const names[] = {"flb-filter_wasmtime.so", "flb-filter_wasm.so",
+                                        "out_wasmtime.so"};
+    Dl_info own;
+    struct stat self;
+    char beside[PATH_MAX];
+
+    if (dladdr((void *) tell_of_copies, &own) == 0 || stat(own.dli_fname, &self) != 0) {
+        return;
+    }
+    const char *slash = strrchr(own.dli_fname, '/');
+    int dir = slash != NULL ? (int) (slash - own.dli_fname) + 1 : 0;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        int n = snprintf(beside, sizeof(beside), "%.*s%s", dir, own.dli_fname, names[i]);
+
+        if (n < (int) sizeof(beside)) {
+            tell_of_copy(beside, own.dli_fname, &self);
+        }
+        for (char **arg = argv; *arg != NULL; arg++) {
+            const char *path = plugin_of(*arg), *base = strrchr(path, '/');
+
+            if (base != NULL && strcmp(base + 1, names[i]) == 0 && strcmp(path, beside) != 0) {
+                tell_of_copy(path, own.dli_fname, &self);
+            }
+        }
+    }
+}
+
 // Before the Go runtime starts, with the arguments of the process, as glibc gives them.
 __attribute__((constructor(103))) static void before_runtime(int argc, char **argv)
 {
     const char *limit = getenv("GOMEMLIMIT"), *debug;
 
     require_address_space();
+    tell_of_copies(argv);
     if (limit != NULL && !is_memory_limit(limit)) {
         drop_variable("GOMEMLIMIT", argv + argc + 1);
     }

@@ -22,10 +22,14 @@ struct plugin_definition {
 
 _Static_assert(offsetof(struct plugin_definition, config_map) == 40, "config_map, 5.1.1");
 
-// What it passes to FLBPluginInit (src/proxy/go/go.h, 1.9 to 5.1).
+// What it passes to FLBPluginInit (src/proxy/go/go.h, include/fluent-bit/flb_api.h, 1.9 to 5.1).
+struct api {
+    const char *(*output_get_property)(const char *key, struct flb_output_instance *ins);
+};
+
 struct output_plugin {
     char *name;
-    void *api;
+    const struct api *api;
     struct flb_output_instance *o_ins;
     void *context;
 };
@@ -98,6 +102,13 @@ const char *border_output_name(void *plugin)
     struct output_plugin *p = plugin;
 
     return host.output_name != NULL ? host.output_name(p->o_ins) : "wasmtime";
+}
+
+const char *border_output_property(void *plugin, const char *name)
+{
+    const struct output_plugin *p = plugin;
+
+    return p->api->output_get_property(name, p->o_ins);
 }
 
 struct flb_output_instance *border_output_instance(void *plugin)
@@ -254,8 +265,9 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
     }
     if (border_second_copy()) {
         print_line(ins, FLB_LOG_ERROR,
-                   "another copy of this plugin is loaded already: give -e links to one file "
-                   "instead of copies");
+                   "another copy of this plugin is loaded already: load one "
+                   "flb-filter_wasmtime.so, and beside it the small files of other names that "
+                   "come with it, or links");
         return FLB_ERROR;
     }
     error = dispatcher_start();

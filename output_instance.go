@@ -82,12 +82,14 @@ func handleOutputJob(job *C.struct_output_job) {
 // startOutput reads the instance's options, starts its output and makes it the
 // context of the plugin.
 func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]output.Line, error) {
-	options, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), func(name string) (string, bool) {
-		value := fluentbit.FLBPluginConfigKey(plugin, name)
-		return value, value != ""
-	})
+	get := func(name *C.char) *C.char { return C.border_output_property(plugin, name) }
+	source, all := properties(unsafe.Pointer(ins), get)
+	options, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), source)
 	if err != nil {
 		return nil, err
+	}
+	if !all {
+		options.Warnings = append(options.Warnings, firstValuesOnly)
 	}
 	guest.WrapHostSignals()
 	o, lines, err := output.New(options, &outputHost)

@@ -9,7 +9,6 @@
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
-// #cgo LDFLAGS: -Wl,-Bsymbolic-functions
 // #include <stdlib.h>
 // #include "plugin.h"
 import "C"

@@ -89,7 +89,21 @@ int start_instance_thread(struct instance *inst);
 void run_job(struct instance *inst, struct job *job);
 
 // What the Go side asks for, on the instance's thread while a job runs.
-const char *border_property(struct instance *inst, const char *name); // NULL if not set
+
+// border_property and border_output_property return the first value of a property, NULL if it is
+// not set. It is the host's, until the instance ends.
+const char *border_property(struct instance *inst, const char *name);
+const char *border_output_property(void *plugin, const char *name);
+
+// border_properties takes the properties that the user has set for an instance of the host, in order:
+// up to max. It returns how many there are; -1: they can't be found. value is that of one of them, as
+// border_property returns it.
+struct border_property {
+    const char *key, *value;
+};
+
+ptrdiff_t border_properties(const void *instance, const char *value, struct border_property *to,
+                            size_t max);
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

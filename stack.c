@@ -148,7 +148,7 @@ static void *instance_main(void *arg)
 // What this thread's stack spans; an empty range until it has been asked for.
 static __thread char *stack_low, *stack_high;
 
-// stack_left answers how much of its stack this thread has left: 0 if it runs on
+// stack_left returns how much of its stack this thread has left: 0 if it runs on
 // another one, as a coroutine of Fluent Bit does.
 static size_t stack_left(void)
 {

@@ -35,7 +35,14 @@ func logToStderr(line string) { fmt.Fprintln(os.Stderr, "[wasmtime]", line) }
 
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
-	return options.Parse(func(name string) (string, bool) { return property(inst, name) })
+	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
+	source, all := properties(unsafe.Pointer(inst.ins), get)
+	o, err := options.Parse(source)
+	o.LogLevel = int(inst.log_level)
+	if !all {
+		o.Warnings = append(o.Warnings, firstValuesOnly)
+	}
+	return o, err
 }
 
 // check says what keeps the instance from starting.
@@ -64,14 +71,33 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
 }
 
-// property returns what the user set for an option.
-func property(inst *C.struct_instance, name string) (string, bool) {
-	key := append([]byte(name), 0)
-	value := C.border_property(inst, (*C.char)(unsafe.Pointer(&key[0])))
-	if value == nil {
-		return "", false
+// maxProperties bounds how many properties of an instance are read.
+const maxProperties = 4096
+
+// firstValuesOnly is what the user should know if properties does not return all.
+const firstValuesOnly = "the options of this Fluent Bit can't be listed: config.KEY is not read, and of an option that is set several times the first value is taken"
+
+// properties returns what the user set for an instance of the host, in which get looks up the first
+// value of a property, and whether that is all.
+func properties(instance unsafe.Pointer, get func(name *C.char) *C.char) (source options.Source, all bool) {
+	first := func(name string) *C.char {
+		key := append([]byte(name), 0)
+		return get((*C.char)(unsafe.Pointer(&key[0])))
 	}
-	return C.GoString(value), true
+	found := make([]C.struct_border_property, maxProperties)
+	path := first("wasm_path")
+	n := C.border_properties(instance, path, &found[0], maxProperties)
+	if n < 0 || n > maxProperties {
+		return options.From(func(name string) (string, bool) {
+			value := first(name)
+			return C.GoString(value), value != nil
+		}), path == nil
+	}
+	list := make([]options.Property, n)
+	for i := range list {
+		list[i] = options.Property{Key: C.GoString(found[i].key), Value: C.GoString(found[i].value)}
+	}
+	return options.Of(list), true
 }
 
 // logLine hands a line to the border, which writes it to Fluent Bit's log with

@@ -84,3 +84,18 @@ func values(t *testing.T, text []byte) []any {
 	}
 	return list
 }
+
+// What redact can't mask does not leave: neither what is too large for it, nor what is no JSON.
+func TestRedactFailsClosed(t *testing.T) {
+	t.Chdir("..")
+	large := `{"password":"hunter2","log":"` + strings.Repeat("x", 300<<10) + `"}`
+	var stdout, stderr bytes.Buffer
+	code := command.Main([]string{"run", "--config", "examples/c/fluent-bit.conf", "--tag", "app.web"},
+		strings.NewReader(large+"\n"+`{"password":"hunter2"}`+"\n"), &stdout, &stderr)
+	if diff := cmp.Diff([]any{map[string]any{"password": "***"}}, values(t, stdout.Bytes())); diff != "" {
+		t.Error(diff)
+	}
+	if code != 1 || !strings.Contains(stderr.String(), "1 failed (1: the guest's reply is not a map)") {
+		t.Errorf("exit code %d: %s", code, &stderr)
+	}
+}

@@ -7,12 +7,19 @@
  *     follows "Bearer", values such as password=... or \"token\":\"...\", the
  *     local part of e-mail addresses and the password of a URL.
  *
+ * What it can't see, since the function is given the record's body alone: metadata of the record,
+ * and attributes of OpenTelemetry's resources and scopes. It does not look at names of keys.
+ *
  * Freestanding: no libc, no allocation. The reply lives in one static buffer
- * until the next call. A record that does not fit is returned as it came.
+ * until the next call. For a record that does not fit it replies with something that is no
+ * record: that is a failure, which on_error decides about. With on_error drop nothing leaves
+ * unmasked.
  */
 
 #define OUT_MAX (256 * 1024)
 #define MASK "***"
+
+static const char no_record[] = "\"the record can't be masked\"";
 
 static char out[OUT_MAX];
 static unsigned out_len;
@@ -293,7 +300,7 @@ const char *redact(const char *tag, unsigned tag_len, unsigned sec, unsigned nse
             while (next < end && *next != '"')
                 next += *next == '\\' && end - next > 1 ? 2 : 1;
             if (next == end)
-                return record; /* not JSON */
+                return no_record; /* not JSON */
             put_string("\"");
             if (is_key(++next, end)) {
                 struct name name;
@@ -329,7 +336,7 @@ const char *redact(const char *tag, unsigned tag_len, unsigned sec, unsigned nse
         put(p, next);
     }
     if (full)
-        return record;
+        return no_record;
     out[out_len] = 0;
     return out;
 }

@@ -263,6 +263,44 @@ func AppendMarked(dst []byte, ev Event, key, value string) []byte {
 	return append(dst, ev.Body...)
 }
 
+// AppendWithMember appends the event with a member set in its body: one with that key is replaced.
+// An event whose body is not a map is appended as it came.
+func AppendWithMember(dst []byte, ev Event, key, value string) []byte {
+	n, rest, err := mp.ReadMapHeader(ev.Body)
+	if err != nil {
+		return append(dst, ev.Raw...)
+	}
+	start := len(dst)
+	dst = mp.AppendArrayHeader(dst, 2)
+	dst = append(dst, ev.Header...)
+	// The header of the new map is put before the members once their number is known.
+	var members []byte
+	kept := 0
+	for range n {
+		name, afterKey, err := mp.ReadHead(rest)
+		if err != nil {
+			return append(dst[:start], ev.Raw...)
+		}
+		same := name.Kind == mp.Str && string(afterKey[:min(int(name.Arg), len(afterKey))]) == key
+		after, err := mp.Skip(rest, MaxDepth)
+		if err == nil {
+			after, err = mp.Skip(after, MaxDepth)
+		}
+		if err != nil {
+			return append(dst[:start], ev.Raw...)
+		}
+		if !same {
+			members = append(members, rest[:len(rest)-len(after)]...)
+			kept++
+		}
+		rest = after
+	}
+	dst = mp.AppendMapHeader(dst, kept+1)
+	dst = append(dst, members...)
+	dst = mp.AppendString(dst, key)
+	return mp.AppendString(dst, value)
+}
+
 // appendPair appends the map m with one pair more; it is nil if m is not a map.
 func appendPair(dst, m []byte, key, value string) []byte {
 	n, pairs, err := mp.ReadMapHeader(m)

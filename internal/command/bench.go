@@ -83,13 +83,15 @@ be run.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.filter.add(flags)
+	f.filter.add(cmd)
 	flags.StringVar(&f.tag, "tag", defaultTag, "Tag of the records")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Records in a chunk")
 	flags.DurationVar(&f.duration, "duration", 5*time.Second, "How long to measure")
 	flags.IntVar(&f.records, "records", 0, "Measure so many records instead, rounded up to whole chunks")
 	flags.BoolVar(&f.json, "json", false, "Write one JSON object instead of a table")
 	flags.StringVar(&f.logLevel, "log-level", levelNames[hostlog.Warn], "Level of the filter's log: "+strings.Join(levelNames, ", "))
+	completeWords(cmd, "log-level", levelNames...)
+	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 

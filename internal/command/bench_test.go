@@ -75,7 +75,7 @@ func TestBenchJSON(t *testing.T) {
 			want: figures{EventFormat: "msgpack", Chunks: 3, Records: 150, Returned: 150, LinearMemoryBytes: 17 << 16}},
 		// One of three from the first record of the warm-up on: 16 of its 50, then
 		// 50 of 150, and 10 of the 30 alone.
-		{name: "traps", guest: "trap_every_third", code: 1, stderr: "record passed through unchanged: function filter: unreachable",
+		{name: "traps", guest: "trap_every_third", code: 1, stderr: "passed through unchanged: function filter: unreachable",
 			want: figures{Chunks: 3, Records: 150, Returned: 100, Failed: 50, FailedElsewhere: 26, GivenUp: 50, LinearMemoryBytes: 17 << 16}},
 		// The last record of each chunk: ten in fifty.
 		{name: "file", guest: "trap_when_told", in: five, code: 1, args: []string{"--log-level", "off"},

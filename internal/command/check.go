@@ -41,8 +41,10 @@ The exit code is 0 if the plugin would start, and 1 if it would not.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.filter.add(flags)
+	f.filter.add(cmd)
 	flags.StringVar(&f.config, "config", "", "Check the filters and outputs of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
+	completeConfigurations(cmd)
+	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 
@@ -158,11 +160,14 @@ func parseOutput(s *fbconf.Section) (options.Output, error) {
 	known := slices.Concat(optionNames(options.Table), optionNames(options.OutputTable))
 	for _, p := range s.Properties {
 		meant := closest.To(p.Key, known)
+		if strings.HasPrefix(p.Key, "config.") {
+			continue
+		}
 		if !slices.Contains(known, p.Key) && !slices.Contains(coreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {
 			return options.Output{}, fmt.Errorf("unknown option %q in line %d%s", p.Key, p.Line, hint(p.Key, known))
 		}
 	}
-	return options.ParseOutput(s.Name, s.Get)
+	return options.ParseOutput(s.Name, source(s))
 }
 
 // writeReport writes a report as a table of labels and what they stand for.

@@ -28,22 +28,7 @@ var errFailed = errors.New("failed")
 // Main runs the program with these arguments, the program's name not among
 // them, and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:   "flb-wasmtime",
-		Short: "Run and examine WebAssembly guests of the Fluent Bit filter wasmtime",
-		Long: "flb-wasmtime runs and examines WebAssembly guests of the Fluent Bit filter\n" +
-			"wasmtime, without Fluent Bit.",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              unknownCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:           "set", // there is a flag for it then
-	}
-	info, _ := debug.ReadBuildInfo()
-	root.SetVersionTemplate(string(versionText(info)))
-	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newRun(), newCheck(), newBench(), newCompile(), newVersion())
+	root := newRoot()
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -66,6 +51,26 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		say(stderr, "%v", err)
 		return exitUsage
 	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "flb-wasmtime",
+		Short: "Run and examine WebAssembly guests of the Fluent Bit filter wasmtime",
+		Long: "flb-wasmtime runs and examines WebAssembly guests of the Fluent Bit filter\n" +
+			"wasmtime, without Fluent Bit.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              unknownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:           "set", // there is a flag for it then
+	}
+	info, _ := debug.ReadBuildInfo()
+	root.SetVersionTemplate(string(versionText(info)))
+	root.SetFlagErrorFunc(unknownFlag)
+	root.AddCommand(newRun(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
+	return root
 }
 
 // unknownCommand refuses what is not a command.

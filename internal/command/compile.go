@@ -66,6 +66,8 @@ depends on none of them.`,
 	flags.StringVarP(&out, "output", "o", "", "File to write (default: the module's name with "+compiledSuffix+")")
 	flags.StringVar(&config.Target, "target", "", "Target triple: "+strings.Join(guest.Targets(), " or ")+" (default: this machine's)")
 	flags.StringVar(&config.CPU, "cpu", "", "What the code may use: "+guest.CPUs+" (default: native, with --target baseline)")
-	filterFlags.add(flags)
+	filterFlags.add(cmd)
+	completeFiles(cmd, "output", compiledSuffix)
+	cmd.ValidArgsFunction = completeModule
 	return cmd
 }

@@ -83,7 +83,7 @@ func TestLinesAreLines(t *testing.T) {
 func TestSameFlags(t *testing.T) {
 	for _, cmd := range []*cobra.Command{newRun(), newCheck(), newBench(), newCompile()} {
 		for _, o := range options.Table {
-			f := cmd.Flags().Lookup(strings.TrimPrefix(flagName(o.Name), "--"))
+			f := cmd.Flags().Lookup(strings.TrimPrefix(flagName(o), "--"))
 			if f == nil || f.Usage != o.Help || f.DefValue != o.Default || (f.NoOptDefVal == "on") != (o.Type == options.Bool) {
 				t.Errorf("%s, option %s: %+v", cmd.Name(), o.Name, f)
 			}

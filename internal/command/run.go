@@ -71,7 +71,7 @@ be run.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.filter.add(flags)
+	f.filter.add(cmd)
 	flags.StringVar(&f.config, "config", "", "Take the filters of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
 	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+defaultTag+")")
 	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")
@@ -80,6 +80,10 @@ be run.`,
 	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
 	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(levelNames, ", ")+" (default: the configuration's, or info)")
 	flags.BoolVar(&f.quiet, "quiet", false, "Leave the summary out")
+	completeConfigurations(cmd)
+	completeWords(cmd, "input-format", formatNDJSON, formatMsgpack)
+	completeWords(cmd, "output-format", formatNDJSON, formatMsgpack)
+	completeWords(cmd, "log-level", levelNames...)
 	return cmd
 }
 

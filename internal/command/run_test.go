@@ -16,6 +16,8 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 const fixedTime = "--time=2026-01-02T15:04:05.5Z" // 1767366245.5
@@ -299,13 +301,17 @@ func TestRunMistakes(t *testing.T) {
 func TestRunFlags(t *testing.T) {
 	flags := newRun().Flags()
 	for _, o := range options.Table {
-		f := flags.Lookup(strings.ReplaceAll(o.Name, "_", "-"))
+		f := flags.Lookup(strings.TrimPrefix(flagName(o), "--"))
 		if f == nil {
 			t.Errorf("option %s is no flag", o.Name)
 			continue
 		}
 		got := []string{f.Usage, f.DefValue, f.Value.Type()}
-		if diff := cmp.Diff([]string{o.Help, o.Default, o.Type.String()}, got); diff != "" {
+		word := o.Type.String()
+		if o.Prefix {
+			word = "KEY=VALUE"
+		}
+		if diff := cmp.Diff([]string{o.Help, o.Default, word}, got); diff != "" {
 			t.Errorf("option %s (-want +got):\n%s", o.Name, diff)
 		}
 	}
@@ -468,7 +474,8 @@ func TestLargeStackOnSmallThreads(t *testing.T) {
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (drop (call $down (i32.const 30000) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))
     (local.get 4)))`)
-		cmd := exec.Command("sh", "-c", `ulimit -s 1024; exec "$@"`, "sh", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd := exec.Command("sh", append([]string{"-c", `ulimit -s 1024; exec "$@"`, "sh"},
+			emulator.Words(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")...)...)
 		cmd.Env = append(os.Environ(), mark+"="+path)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 			t.Errorf("the child process: %v\n%.2000s", err, out)

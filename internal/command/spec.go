@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
@@ -181,7 +181,8 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		sp.logLevel = *r.forced
 	}
 	var err error
-	sp.options, err = options.Parse(s.Get)
+	sp.options, err = options.Parse(source(s))
+	sp.options.LogLevel = int(sp.logLevel)
 	return sp, err
 }
 
@@ -191,16 +192,21 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 func checkKeys(s *fbconf.Section) error {
 	known := optionNames(options.Table)
 	seen := map[string]bool{}
+	isKnown := func(key string) bool {
+		return slices.ContainsFunc(options.Table, func(o options.Option) bool {
+			return o.Name == key || o.Prefix && strings.HasPrefix(key, o.Name)
+		})
+	}
 	for _, p := range s.Properties {
 		if slices.Contains(coreKeys, p.Key) || p.Key == "condition" && s.Kind == "processor" {
 			continue
 		}
 		switch {
-		case !slices.Contains(known, p.Key):
+		case !isKnown(p.Key):
 			return fmt.Errorf("unknown option %q in line %d%s: known are %s", p.Key, p.Line, hint(p.Key, known), strings.Join(known, ", "))
 		case p.Nested:
 			return fmt.Errorf("option %s in line %d: a single value is expected, not a mapping", p.Key, p.Line)
-		case seen[p.Key]:
+		case seen[p.Key] && !isMultiple(p.Key):
 			return fmt.Errorf("option %s is set again in line %d: it may be set once", p.Key, p.Line)
 		}
 		seen[p.Key] = true
@@ -208,10 +214,25 @@ func checkKeys(s *fbconf.Section) error {
 	return nil
 }
 
+func isMultiple(name string) bool {
+	return slices.ContainsFunc(options.Table, func(o options.Option) bool { return o.Name == name && o.Multiple })
+}
+
+// source makes the section's properties a source of options.
+func source(s *fbconf.Section) options.Source {
+	var list []options.Property
+	for _, p := range s.Properties {
+		if !p.Nested {
+			list = append(list, options.Property{Key: p.Key, Value: p.Value})
+		}
+	}
+	return options.Of(list)
+}
+
 func optionNames(table []options.Option) []string {
 	var names []string
 	for _, o := range table {
-		names = append(names, o.Name)
+		names = append(names, o.Label())
 	}
 	return names
 }
@@ -224,35 +245,66 @@ func hint(word string, known []string) string {
 // filterFlags are the options of the filter as flags.
 type filterFlags map[string]*optionValue
 
-// optionValue is the text given for an option; options.Parse judges it.
+// optionValue is what is given for an option; options.Parse judges it.
 type optionValue struct {
 	option options.Option
-	text   string
-	set    bool
+	texts  []string
 }
 
-func (v *optionValue) Set(text string) error { v.text, v.set = text, true; return nil }
-func (v *optionValue) Type() string          { return v.option.Type.String() }
+// Set takes a value, which takes the place of one that was given before, unless the option may
+// have several.
+func (v *optionValue) Set(text string) error {
+	if v.option.Prefix && !strings.Contains(text, "=") {
+		return errors.New("it must be of the form KEY=VALUE")
+	}
+	if !v.option.Multiple && !v.option.Prefix {
+		v.texts = nil
+	}
+	v.texts = append(v.texts, text)
+	return nil
+}
+
+// Type is what stands after the flag in the help.
+func (v *optionValue) Type() string {
+	if v.option.Prefix {
+		return "KEY=VALUE"
+	}
+	return v.option.Type.String()
+}
+
 func (v *optionValue) String() string {
-	if v.set {
-		return v.text
+	if len(v.texts) > 0 {
+		return v.texts[0]
 	}
 	return v.option.Default
 }
 
-// flagName is the flag of an option.
-func flagName(option string) string { return "--" + strings.ReplaceAll(option, "_", "-") }
+// flagName is the flag of an option. Of config.KEY it is --set KEY=VALUE.
+func flagName(o options.Option) string {
+	if o.Prefix {
+		return "--set"
+	}
+	return "--" + strings.ReplaceAll(o.Name, "_", "-")
+}
 
 // add makes the flags. One that is on or off is on if it is given alone.
-func (f filterFlags) add(flags *pflag.FlagSet) {
+func (f filterFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	for _, o := range options.Table {
 		v := &optionValue{option: o}
 		f[o.Name] = v
-		flag := flags.VarPF(v, strings.TrimPrefix(flagName(o.Name), "--"), "", o.Help)
+		flag := flags.VarPF(v, strings.TrimPrefix(flagName(o), "--"), "", o.Help)
+		values := o.Values
 		if o.Type == options.Bool {
 			flag.NoOptDefVal = "on"
+			values = []string{"on", "off"}
+		}
+		if len(values) > 0 {
+			completeWords(cmd, flag.Name, values...)
 		}
 	}
+	completeFiles(cmd, "wasm-path", moduleSuffixes...)
+	completeDirectories(cmd, "accessible-paths", "cache-dir")
 }
 
 const (
@@ -263,7 +315,7 @@ const (
 // takeModule takes the module from the arguments, unless --wasm-path names it, and
 // returns the other arguments.
 func (f filterFlags) takeModule(args []string) ([]string, error) {
-	if f[wasmPath].set {
+	if len(f[wasmPath].texts) > 0 {
 		return args, nil
 	}
 	if len(args) == 0 {
@@ -280,25 +332,39 @@ const instanceName = "wasmtime.0"
 func (f filterFlags) spec(level hostlog.Level) (spec, error) {
 	sp := spec{plugin: "wasmtime", name: instanceName, logLevel: level, match: func(string) (bool, error) { return true, nil }}
 	var err error
-	sp.options, err = options.Parse(func(option string) (string, bool) {
-		v := f[option]
-		return v.text, v.set
-	})
+	sp.options, err = options.Parse(f.source())
+	sp.options.LogLevel = int(level)
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", sp.name, err)
 	}
 	return sp, err
 }
 
+// source makes the flags a source of options.
+func (f filterFlags) source() options.Source {
+	var list []options.Property
+	for _, o := range options.Table {
+		for _, text := range f[o.Name].texts {
+			p := options.Property{Key: o.Name, Value: text}
+			if o.Prefix {
+				key, value, _ := strings.Cut(text, "=")
+				p = options.Property{Key: o.Name + key, Value: value}
+			}
+			list = append(list, p)
+		}
+	}
+	return options.Of(list)
+}
+
 // withoutFunction is spec with no function if none is given.
 func (f filterFlags) withoutFunction(level hostlog.Level) (spec, error) {
 	v := f[functionName]
-	if v.set {
+	if len(v.texts) > 0 {
 		return f.spec(level)
 	}
 	_ = v.Set("?") // it must be set
 	sp, err := f.spec(level)
-	v.text, v.set = "", false
+	v.texts = nil
 	sp.options.FunctionName = ""
 	return sp, err
 }
@@ -323,7 +389,7 @@ func (f filterFlags) load(level hostlog.Level) (spec, *guest.Module, error) {
 			sp.options.FunctionName = names[0]
 		default:
 			err = fmt.Errorf("%s exports several functions that could be called for records: choose one of %s with %s",
-				sp.options.WasmPath, hostlog.List(names, hostlog.Name), flagName(functionName))
+				sp.options.WasmPath, hostlog.List(names, hostlog.Name), "--function-name")
 		}
 		if err != nil {
 			module.Close()
@@ -338,8 +404,8 @@ var errConfigAndOptions = errors.New("options of the filter come from the file g
 // refuse returns an error if an option has been given.
 func (f filterFlags) refuse() error {
 	for _, o := range options.Table {
-		if f[o.Name].set {
-			return fmt.Errorf("%s: %w", flagName(o.Name), errConfigAndOptions)
+		if len(f[o.Name].texts) > 0 {
+			return fmt.Errorf("%s: %w", flagName(o), errConfigAndOptions)
 		}
 	}
 	return nil

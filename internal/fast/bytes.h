@@ -9,6 +9,8 @@
 #include <string.h>
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are swapped unconditionally");
@@ -61,55 +63,9 @@ static inline uint8_t *store_little(uint8_t *p, uint64_t v)
 
 enum { BLOCK = 16 };
 
-#if defined(__SSE2__)
-typedef __m128i block;
-
-static inline block block_load(const uint8_t *p) { return _mm_loadu_si128((const __m128i *) p); }
-static inline void block_store(uint8_t *p, block b) { _mm_storeu_si128((__m128i *) p, b); }
-
-// json_special marks the bytes that can't stand in a JSON string as they are, or
-// are not ASCII; the lowest bit is the first byte's. One of c and c - 0x20 has its
-// highest bit set if c is below 0x20, or not below 0x80.
-static inline unsigned json_special(block b)
-{
-    block low = _mm_or_si128(b, _mm_sub_epi8(b, _mm_set1_epi8(0x20)));
-    block quote = _mm_cmpeq_epi8(b, _mm_set1_epi8('"'));
-    block backslash = _mm_cmpeq_epi8(b, _mm_set1_epi8('\\'));
-
-    return (unsigned) _mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, backslash)));
-}
-
-// string_special marks the bytes that end a run of a JSON string: '"', '\\', NUL.
-static inline unsigned string_special(block b)
-{
-    block nul = _mm_cmpeq_epi8(b, _mm_setzero_si128());
-    block quote = _mm_cmpeq_epi8(b, _mm_set1_epi8('"'));
-    block backslash = _mm_cmpeq_epi8(b, _mm_set1_epi8('\\'));
-
-    return (unsigned) _mm_movemask_epi8(_mm_or_si128(nul, _mm_or_si128(quote, backslash)));
-}
-
-// block_differ marks the bytes in which a and b differ.
-static inline unsigned block_differ(block a, block b)
-{
-    return (unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) ^ 0xffff;
-}
-
-// blocks_differ says whether the four blocks at a and b do.
-static inline bool blocks_differ(const uint8_t *a, const uint8_t *b)
-{
-    block first = _mm_cmpeq_epi8(block_load(a), block_load(b));
-    block second = _mm_cmpeq_epi8(block_load(a + BLOCK), block_load(b + BLOCK));
-    block third = _mm_cmpeq_epi8(block_load(a + 2 * BLOCK), block_load(b + 2 * BLOCK));
-    block fourth = _mm_cmpeq_epi8(block_load(a + 3 * BLOCK), block_load(b + 3 * BLOCK));
-
-    return _mm_movemask_epi8(
-               _mm_and_si128(_mm_and_si128(first, second), _mm_and_si128(third, fourth))) != 0xffff;
-}
-#else
-typedef struct {
-    uint8_t byte[BLOCK];
-} block;
+// GCC and clang compile operators of vectors to SSE2 and NEON, which all machines of the two
+// architectures have. A comparison makes each byte 0 or -1.
+typedef int8_t block __attribute__((vector_size(BLOCK)));
 
 static inline block block_load(const uint8_t *p)
 {
@@ -121,45 +77,45 @@ static inline block block_load(const uint8_t *p)
 
 static inline void block_store(uint8_t *p, block b) { memcpy(p, &b, BLOCK); }
 
-static inline unsigned json_special(block b)
+// bits has a bit for each byte of a comparison; the lowest bit is the first byte's.
+static inline unsigned bits(block comparison)
 {
-    unsigned mask = 0;
+#if defined(__SSE2__)
+    return (unsigned) _mm_movemask_epi8((__m128i) comparison);
+#elif defined(__ARM_NEON)
+    // Each byte keeps a bit of its own within its half; the bytes of a half are added up.
+    static const uint8_t own[BLOCK] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t sums = vandq_u8((uint8x16_t) comparison, vld1q_u8(own));
 
-    for (int i = 0; i < BLOCK; i++) {
-        uint8_t c = b.byte[i];
-
-        mask |= (unsigned) (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') << i;
+    for (int i = 0; i < 3; i++) {
+        sums = vpaddq_u8(sums, sums);
     }
-    return mask;
+    return vgetq_lane_u16(vreinterpretq_u16_u8(sums), 0);
+#else
+#error "the machine's vectors are not known"
+#endif
 }
 
-static inline unsigned string_special(block b)
-{
-    unsigned mask = 0;
+// json_special marks the bytes that can't stand in a JSON string as they are, or
+// are not ASCII: those from 0x80 on are negative.
+static inline unsigned json_special(block b) { return bits((b < 0x20) | (b == '"') | (b == '\\')); }
 
-    for (int i = 0; i < BLOCK; i++) {
-        uint8_t c = b.byte[i];
+// string_special marks the bytes that end a run of a JSON string: '"', '\\', NUL.
+static inline unsigned string_special(block b) { return bits((b == 0) | (b == '"') | (b == '\\')); }
 
-        mask |= (unsigned) (c == 0 || c == '"' || c == '\\') << i;
-    }
-    return mask;
-}
+// block_differ marks the bytes in which a and b differ.
+static inline unsigned block_differ(block a, block b) { return bits(a == b) ^ 0xffff; }
 
-static inline unsigned block_differ(block a, block b)
-{
-    unsigned mask = 0;
-
-    for (int i = 0; i < BLOCK; i++) {
-        mask |= (unsigned) (a.byte[i] != b.byte[i]) << i;
-    }
-    return mask;
-}
-
+// blocks_differ says whether the four blocks at a and b do.
 static inline bool blocks_differ(const uint8_t *a, const uint8_t *b)
 {
-    return memcmp(a, b, 4 * BLOCK) != 0;
+    block same = block_load(a) == block_load(b);
+
+    for (int i = BLOCK; i < 4 * BLOCK; i += BLOCK) {
+        same &= block_load(a + i) == block_load(b + i);
+    }
+    return bits(same) != 0xffff;
 }
-#endif
 
 // start_bit returns one of 64 bits for the first four bytes of a member's JSON, which
 // has no fewer.

@@ -198,7 +198,7 @@ static uint8_t *put_other_float(uint8_t *out, double f)
     return out;
 }
 
-// least_exponent answers the decimal exponent of f, or one less: f >= DBL_MIN.
+// least_exponent returns the decimal exponent of f, or one less: f >= DBL_MIN.
 static int least_exponent(double f)
 {
     uint64_t bits;
@@ -233,7 +233,7 @@ static uint64_t strip_zeroes(uint64_t d, int *k)
 
 // fifteen_digits finds the fewest digits that give f > 0 back, if 15 do, f is no integer
 // and the power of ten is exact: f is then digits / 10^k. It is given the k that makes f
-// an integer of 15 digits or of 16; if it answers false, *k makes f one of 15.
+// an integer of 15 digits or of 16; if it returns false, *k makes f one of 15.
 static bool fifteen_digits(double f, uint64_t *digits, int *k)
 {
     if (*k < 0 || *k >= POWERS) {

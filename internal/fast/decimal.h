@@ -5,7 +5,7 @@
 
 #include "bytes.h"
 
-// eight_digits answers the decimal digits of v < 10^8 as bytes from 0 to 9, the first
+// eight_digits returns the decimal digits of v < 10^8 as bytes from 0 to 9, the first
 // in the lowest byte. It divides in parallel: by 10^4 into halves, by 100, by 10.
 static inline uint64_t eight_digits(uint64_t v)
 {

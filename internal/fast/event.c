@@ -4,7 +4,7 @@
 
 #include "msgpack.h"
 
-// array_of_two answers what follows the header of an array of two elements at p;
+// array_of_two returns what follows the header of an array of two elements at p;
 // NULL if there is none. Headers come in any width.
 static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
 {
@@ -24,7 +24,7 @@ static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
 
 static bool is_map(uint8_t lead) { return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf; }
 
-// read_time reads the timestamp at p, an event time or an integer, and answers what
+// read_time reads the timestamp at p, an event time or an integer, and returns what
 // follows.
 static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_event *e)
 {

@@ -58,7 +58,7 @@ typedef struct {
 
 // flbwt_write_json writes the MessagePack value at in, which ends at end at the latest,
 // as JSON to out, where there is room for FLBWT_JSON_GROWTH times the length of the
-// value and FLBWT_GROWTH_ROOM bytes more. It answers where the JSON ends, and sets
+// value and FLBWT_GROWTH_ROOM bytes more. It returns where the JSON ends, and sets
 // *after to what follows the value and *record to what it is; NULL if it does not do
 // it.
 uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out,
@@ -66,8 +66,8 @@ uint8_t *flbwt_write_json(const uint8_t *in, const uint8_t *end, uint8_t *out,
 
 // flbwt_read_json writes the JSON object that begins in[0..end), behind white space, as
 // MessagePack to out, where there is room for FLBWT_MSGPACK_GROWTH times end - in
-// and FLBWT_GROWTH_ROOM bytes more. It answers where the MessagePack ends; NULL if
-// it does not do it. Containers may nest depth deep. Up to readable, which is not
+// and FLBWT_GROWTH_ROOM bytes more. It returns where the MessagePack ends; NULL if
+// it does not do it, or if another object follows. Containers may nest depth deep. Up to readable, which is not
 // below end, memory may be read. What it writes does not depend on record, which is
 // what the object may repeat; NULL if that is not known.
 uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *readable, int depth,

@@ -14,7 +14,7 @@ typedef struct {
     unsigned cursor; // the member of record behind the one that was repeated last
 } text;
 
-// next answers the first byte that is no white space, and goes there; 0 at the end.
+// next returns the first byte that is no white space, and goes there; 0 at the end.
 static inline uint8_t next(text *t)
 {
     if (t->p < t->end && *t->p > ' ') {
@@ -167,7 +167,7 @@ static uint8_t *decode_number(text *t, uint8_t *out)
     return store64(out, bits);
 }
 
-// string_end answers the first '"', '\\' or NUL from p on, or end.
+// string_end returns the first '"', '\\' or NUL from p on, or end.
 static const uint8_t *string_end(const uint8_t *p, const uint8_t *end, const uint8_t *readable)
 {
     while (readable - p >= BLOCK) {
@@ -367,7 +367,7 @@ static uint8_t *decode_string(text *t, uint8_t *out)
 
 static uint8_t *decode_value(text *t, uint8_t *out, int depth);
 
-// after_element answers the byte behind an element: close at the end, else what the next
+// after_element returns the byte after an element: close at the end, else what the next
 // element begins with; 0 if neither follows.
 static inline uint8_t after_element(text *t, uint8_t close)
 {
@@ -384,7 +384,7 @@ static inline uint8_t after_element(text *t, uint8_t close)
     return c != close ? c : 0;
 }
 
-// common answers how many of the n bytes at a and b are the same, from the first one
+// common returns how many of the n bytes at a and b are the same, from the first one
 // on.
 static size_t common(const uint8_t *a, const uint8_t *b, size_t n)
 {
@@ -409,7 +409,7 @@ static size_t common(const uint8_t *a, const uint8_t *b, size_t n)
 }
 
 // repeat_members writes the members from t->p on that are those of the record, letter
-// for letter, and answers how many. It goes behind the last of them.
+// for letter, and returns how many. It goes behind the last of them.
 static unsigned repeat_members(text *t, uint8_t **out)
 {
     const flbwt_record *r = t->record;
@@ -566,7 +566,9 @@ uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *r
         return NULL;
     }
     t.p++;
-    return decode_object(&t, out, depth);
+    out = decode_object(&t, out, depth);
+    // Another object makes it more than one record.
+    return out != NULL && next(&t) == '{' ? NULL : out;
 }
 
 size_t flbwt_span_json(const uint8_t *p, size_t n)

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-// utf8_length answers how many bytes the valid UTF-8 sequence at p takes; 0 if it
+// utf8_length returns how many bytes the valid UTF-8 sequence at p takes; 0 if it
 // is none.
 static int utf8_length(const uint8_t *p, size_t n)
 {
@@ -187,7 +187,7 @@ static __attribute__((noinline)) uint8_t *encode_string(reader *r, uint8_t *out)
     return put_string(out, s, n, r->end);
 }
 
-// put_fixstr writes the fixstr at p, in quotes, and answers its length: -1 if there is
+// put_fixstr writes the fixstr at p, in quotes, and returns its length: -1 if there is
 // none with nothing to escape, or less than two blocks behind p.
 static inline int put_fixstr(uint8_t *out, const uint8_t *p, const uint8_t *end)
 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
@@ -120,15 +121,20 @@ func (f *Filter) handleUndecidedRecord(data []byte, state breakerState) error {
 func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) error {
 	outcome, err := f.lane.Outcome(), f.lane.TakeError()
 	if outcome == guest.Trapped || outcome == guest.TimedOut || outcome == guest.NoMemory {
-		f.giveUpAfter(outcome, err)
+		f.giveUpAfter(data, event, outcome, err)
 		return f.fail(data, event, causeOf(outcome), nil)
 	}
-	why, detail := causeOf(outcome), error(nil)
+	why, detail, records := causeOf(outcome), error(nil), 0
 	if outcome == guest.Reply {
-		why, detail = f.reply(event, f.lane.Reply())
+		records, why, detail = f.reply(event, f.lane.Reply())
 	}
 	if why == none {
-		f.lane.CountReturned()
+		if records == 0 {
+			f.count.Dropped++
+		} else {
+			f.lane.CountReturned()
+			f.count.Added += uint64(records - 1)
+		}
 		f.succeeded(state)
 	} else {
 		if state == trial {
@@ -152,20 +158,65 @@ func (f *Filter) fail(data []byte, event *chunk.Event, c cause, err error) error
 	if !c.loggedElsewhere() {
 		f.log.Limited(hostlog.Error, c.String(), func() string {
 			if err != nil {
-				return fmt.Sprintf("record %s: %s: %v", f.fate(), c, err)
+				return f.report(data, event, fmt.Sprintf("%s: %v", c, err))
 			}
-			return fmt.Sprintf("record %s: %s", f.fate(), c)
+			return f.report(data, event, c.String())
 		})
 	}
 	switch f.onError {
 	case options.Drop:
 		f.event = f.event[:0]
 	case options.Mark:
-		f.event = chunk.AppendMarked(f.event[:0], *event, MarkKey, c.String())
+		if f.markKey != "" {
+			f.event = chunk.AppendWithMember(f.event[:0], *event, f.markKey, c.String())
+		} else {
+			f.event = chunk.AppendMarked(f.event[:0], *event, MarkKey, c.String())
+		}
 	default:
 		return f.keep(data, event)
 	}
 	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
+}
+
+// maxExcerptBytes bounds what a line of the log shows of a record, maxExcerptRecordBytes which
+// records are made JSON for that.
+const (
+	maxExcerptBytes       = 512
+	maxExcerptRecordBytes = 1 << 20
+)
+
+// report is the line for a record that failed: which it is, what becomes of it, and why.
+func (f *Filter) report(data []byte, event *chunk.Event, why string) string {
+	line := fmt.Sprintf("record %d of a chunk (tag %s, time %s) %s: %s", f.number(data), hostlog.Name(string(f.tag)),
+		time.Unix(event.Sec, int64(event.Nsec)).UTC().Format(time.RFC3339Nano), f.fate(), why)
+	if !f.logFailed {
+		return line
+	}
+	if len(event.Body) > maxExcerptRecordBytes {
+		return fmt.Sprintf("%s; its body has %d bytes", line, len(event.Body))
+	}
+	json, _, err := transcode.AppendJSON(nil, event.Body)
+	if err != nil {
+		return fmt.Sprintf("%s; its body is no JSON: %v", line, err)
+	}
+	return line + "; it is " + hostlog.Printable(string(json), maxExcerptBytes)
+}
+
+// number counts the records of the chunk up to the one at which the lane is: its first is 1.
+func (f *Filter) number(data []byte) (n int) {
+	for _, part := range [][]byte{f.earlier, data[:f.lane.At()]} {
+		for rest := part; len(rest) > 0; {
+			event, after, err := chunk.Next(rest)
+			if err != nil {
+				break
+			}
+			if event.Kind == chunk.Record {
+				n++
+			}
+			rest = after
+		}
+	}
+	return n + 1
 }
 
 // fate says in the log what becomes of a record that failed.
@@ -180,50 +231,143 @@ func (f *Filter) fate() string {
 	}
 }
 
-// reply makes f.event of an event and the guest's reply for its body. Unless the cause
-// is none, err may say more.
-func (f *Filter) reply(event *chunk.Event, reply []byte) (c cause, err error) {
+// maxSplitBytes bounds the events that take a record's place: each has the record's time and
+// metadata, which the bound of a reply does not count.
+const maxSplitBytes = 64 << 20
+
+var errSplitTooLarge = fmt.Errorf("it makes more than %d bytes of events", maxSplitBytes)
+
+// reply makes f.event of an event and the guest's reply for its body, or of as many events as there
+// are records in the reply, which it returns. Unless the cause is none, err may say more.
+func (f *Filter) reply(event *chunk.Event, reply []byte) (records int, c cause, err error) {
 	if cap(f.event) > keepBytes {
 		f.event = nil
 	}
-	head := chunk.AppendEvent(f.event[:0], event.Header, nil)
-	out, c, err := f.appendBody(head, reply, event.Body, guest.MaxReplyDepth)
-	if c == replyTooDeep {
+	out, records, list, err := f.appendReply(event, reply, guest.MaxReplyDepth)
+	if errors.Is(err, mp.ErrDepth) {
 		// What came nested deeper than that may be returned as deep.
-		out, c, err = f.appendBody(head, reply, event.Body, max(guest.MaxReplyDepth, mp.Depth(event.Body)))
+		out, records, list, err = f.appendReply(event, reply, max(guest.MaxReplyDepth, mp.Depth(event.Body)))
 	}
 	f.event = out
-	return c, err
+	switch {
+	case err == errNotMap:
+		return 0, replyNotMap, nil
+	case err == errSplitTooLarge:
+		return 0, causeOf(guest.ReplyTooLarge), err
+	case errors.Is(err, mp.ErrDepth):
+		return 0, replyTooDeep, err
+	case err != nil:
+		return 0, replyInvalid, err
+	case list && !f.split:
+		return 0, replySeveral, nil
+	}
+	return records, none, nil
 }
 
-// appendBody appends the reply to the record as a body.
-func (f *Filter) appendBody(dst, reply, record []byte, depth int) (out []byte, c cause, err error) {
+var errNotMap = errors.New("it is not a map")
+
+// appendReply appends an event for each record of the reply to f.event[:0]. list is set if the
+// reply is not just one record: an array of them, or several JSON objects. What follows a JSON
+// object, and is not another whole one, is none of the reply: guests that write no NUL at its end
+// are followed by anything.
+func (f *Filter) appendReply(event *chunk.Event, reply []byte, depth int) (out []byte, records int, list bool, err error) {
+	out = f.event[:0]
 	if f.msgpack {
+		return appendMsgpackReply(out, event, reply, depth)
+	}
+	f.originals.Find(event.Body)
+	rest := skipBlanks(reply)
+	list = first(rest) == '['
+	if list {
+		rest = skipBlanks(rest[1:])
+		if first(rest) == ']' {
+			return out, 0, list, endOfList(rest[1:])
+		}
+	}
+	for {
+		if first(rest) != '{' {
+			return out, 0, list, errNotMap
+		}
+		next, n, err := transcode.AppendMsgpackOf(chunk.AppendEvent(out, event.Header, nil), rest, depth, &f.originals)
+		if err != nil && records == 1 && !list && !isWhole(err) {
+			return out, records, list, nil
+		}
+		if err != nil {
+			return out, 0, list, err
+		}
+		out = next
+		records++
+		if records > 1 && len(out) > maxSplitBytes {
+			return out, 0, list, errSplitTooLarge
+		}
+		rest = skipBlanks(rest[n:])
+		switch {
+		case list && first(rest) == ',':
+			rest = skipBlanks(rest[1:])
+		case list && first(rest) == ']':
+			return out, records, list, endOfList(rest[1:])
+		case list:
+			return out, 0, list, errList
+		case first(rest) != '{':
+			return out, records, records > 1, nil
+		}
+	}
+}
+
+// isWhole says of an error of package transcode that it is not for want of a JSON value.
+func isWhole(err error) bool {
+	var syntax *transcode.SyntaxError
+	return !errors.Is(err, transcode.ErrTruncated) && !errors.As(err, &syntax)
+}
+
+func skipBlanks(s []byte) []byte { return bytes.TrimLeft(s, " \t\r\n") }
+
+// first returns the first byte of s, 0 if there is none.
+func first(s []byte) byte {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[0]
+}
+
+func endOfList(rest []byte) error {
+	if c := first(skipBlanks(rest)); c == '{' || c == '[' {
+		return errList
+	}
+	return nil
+}
+
+var errList = errors.New("a record of a list must be followed by ',' or ']', and a list by nothing")
+
+func appendMsgpackReply(out []byte, event *chunk.Event, reply []byte, depth int) (_ []byte, records int, list bool, err error) {
+	n := uint64(1)
+	if mp.KindOf(reply[0]) == mp.Array {
+		list = true
+		count, rest, err := mp.ReadArrayHeader(reply)
+		if err != nil {
+			return out, 0, list, err
+		}
+		n, reply = uint64(count), rest
+	}
+	for range n {
+		if len(reply) == 0 {
+			return out, 0, list, mp.ErrTruncated
+		}
 		if mp.KindOf(reply[0]) != mp.Map {
-			return dst, replyNotMap, nil
+			return out, 0, list, errNotMap
 		}
 		rest, err := mp.Skip(reply, depth)
 		if err != nil {
-			return dst, replyCause(err), err
+			return out, 0, list, err
 		}
-		return append(dst, reply[:len(reply)-len(rest)]...), none, nil
+		out = chunk.AppendEvent(out, event.Header, reply[:len(reply)-len(rest)])
+		reply = rest
+		records++
+		if records > 1 && len(out) > maxSplitBytes {
+			return out, 0, list, errSplitTooLarge
+		}
 	}
-	if trimmed := bytes.TrimLeft(reply, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return dst, replyNotMap, nil
-	}
-	f.originals.Find(record)
-	out, _, err = transcode.AppendMsgpackOf(dst, reply, depth, &f.originals)
-	if err != nil {
-		return dst, replyCause(err), err
-	}
-	return out, none, nil
-}
-
-func replyCause(err error) cause {
-	if errors.Is(err, mp.ErrDepth) {
-		return replyTooDeep
-	}
-	return replyInvalid
+	return out, records, list, nil
 }
 
 // keep emits an event as it came.

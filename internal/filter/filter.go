@@ -20,23 +20,28 @@ import (
 // Filter is one filter instance. It must not be used by two goroutines at once,
 // except for Stats.
 type Filter struct {
-	msgpack  bool
-	onError  options.OnError
-	limit    int64 // memory_limit
-	breaker  *breaker
-	born     uint64 // records that the lane had been given when the instance was new
-	module   *guest.Module
-	config   guest.Config
-	lane     *guest.Lane
-	instance *guest.Instance // nil after a trap, until a record needs the next one
-	log      *hostlog.Limiter
-	workers  []*worker // further instances
-	share    float64   // of a chunk that is the filter's own, if there are workers
+	msgpack   bool
+	onError   options.OnError
+	markKey   string // of the body; "": in the metadata
+	logFailed bool
+	split     bool
+	limit     int64 // memory_limit
+	breaker   *breaker
+	born      uint64 // records that the lane had been given when the instance was new
+	module    *guest.Module
+	config    guest.Config
+	lane      *guest.Lane
+	instance  *guest.Instance // nil after a trap, until a record needs the next one
+	log       *hostlog.Limiter
+	workers   []*worker // further instances
+	share     float64   // of a chunk that is the filter's own, if there are workers
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
+	tag       []byte              // of the current chunk
+	earlier   []byte              // of a chunk that is shared, the part before the filter's own
 	staged    []byte              // a record that the lane does not make itself
 	event     []byte              // an event that takes another's place
 	originals transcode.Originals // of the record, what its JSON does not hold
@@ -106,12 +111,15 @@ func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, err
 		return nil, fmt.Errorf("option wasm_path: %w", err)
 	}
 	f := &Filter{
-		msgpack: o.EventFormat == options.Msgpack,
-		onError: o.OnError,
-		limit:   o.MemoryLimitBytes,
-		module:  module,
-		config:  Config(o),
-		log:     limiter,
+		msgpack:   o.EventFormat == options.Msgpack,
+		onError:   o.OnError,
+		markKey:   o.MarkKey,
+		logFailed: o.LogFailed,
+		split:     o.Split,
+		limit:     o.MemoryLimitBytes,
+		module:    module,
+		config:    Config(o),
+		log:       limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
 	f.instance, err = module.NewInstance(f.config)
@@ -142,10 +150,14 @@ func Config(o options.Options) guest.Config {
 		Allocator:          o.Allocator,
 		Msgpack:            o.EventFormat == options.Msgpack,
 		Env:                o.Env,
+		LogLevel:           hostlog.Level(o.LogLevel),
 		HeapBytes:          o.WasmHeapBytes,
 		Timeout:            o.Timeout,
 		MemoryLimitBytes:   o.MemoryLimitBytes,
 		RecycleMemoryBytes: o.RecycleMemoryBytes,
+	}
+	for _, p := range o.Config {
+		c.Settings = append(c.Settings, guest.Setting{Key: p.Key, Value: p.Value})
 	}
 	for _, p := range o.AccessiblePaths {
 		c.Dirs = append(c.Dirs, guest.Dir{Path: p.Dir, Writable: p.Writable})
@@ -242,6 +254,7 @@ func (f *Filter) runAlone(tag, data []byte) (out []byte, modified bool) {
 // discarded: an unreadable chunk passes unmodified.
 func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
+	f.tag, f.earlier = nil, nil
 	if forget {
 		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
 	}
@@ -261,7 +274,7 @@ func (f *Filter) setReady() {
 
 // process goes through a chunk. An error means that it can't be read, and has been logged.
 func (f *Filter) process(tag, data []byte) error {
-	f.count = Stats{}
+	f.count, f.tag = Stats{}, tag
 	f.lane.Begin(len(data))
 	for {
 		var err error
@@ -339,4 +352,9 @@ func (f *Filter) logOutput() {
 	stdout, stderr := f.instance.TakeOutput()
 	f.log.GuestOutput(hostlog.Info, "guest stdout: ", stdout)
 	f.log.GuestOutput(hostlog.Warn, "guest stderr: ", stderr)
+	lines, lost := f.instance.TakeLog()
+	for _, l := range lines {
+		f.log.GuestOutput(l.Level, "guest: ", []byte(l.Text))
+	}
+	f.log.LeaveOut(lost)
 }

@@ -142,7 +142,7 @@ func TestFailedRecordsPassUnchanged(t *testing.T) {
 					t.Errorf("the chunk was modified: %v", decode(t, out))
 				}
 			}
-			if f.count(hostlog.Error, "record passed through unchanged") != 1 || f.count(hostlog.Error, test.log) != 1 {
+			if f.count(hostlog.Error, "passed through unchanged: ") != 1 || f.count(hostlog.Error, test.log) != 1 {
 				t.Errorf("want one error that says %q, got %v", test.log, f.logs)
 			}
 			want := Stats{Chunks: 2, Records: 4, Failed: 4}

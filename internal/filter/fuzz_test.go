@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
@@ -84,9 +85,13 @@ func modeOf(format options.EventFormat, onError options.OnError, guest int) mode
 	return mode(int(format)&1 | int(onError)<<1 | guest<<3)
 }
 
+const splits mode = 1 << 7
+
+func (m mode) split() bool { return m&splits != 0 }
+
 func (m mode) format() options.EventFormat { return options.EventFormat(m & 1) }
 func (m mode) onError() options.OnError    { return options.OnError((m >> 1 & 3) % 3) }
-func (m mode) guest() int                  { return int(m>>3) % numGuests }
+func (m mode) guest() int                  { return int(m>>3&15) % numGuests }
 
 // FuzzFilter runs any chunk through guests that reply anything, and works out by
 // ugorji/go/codec, encoding/json and tinylib/msgp what has to come of it.
@@ -99,6 +104,9 @@ func FuzzFilter(f *testing.F) {
 		f.Add(join(record, legacy), []byte(`{"b":[1,2.5,"x"]}`), uint8(modeOf(options.JSON, options.Passthrough, guest)))
 		f.Add(join(group, legacy), []byte("\x81\xa1b\x00"), uint8(modeOf(options.Msgpack, options.Mark, guest)))
 		f.Add(join(record, legacy, group), []byte(`[1]`), uint8(modeOf(options.JSON, options.Drop, guest)))
+		f.Add(join(record, legacy), []byte("{\"b\":1}\n{\"c\":[{}]} "), uint8(modeOf(options.JSON, options.Mark, guest)|splits))
+		f.Add(join(record, group), []byte(`[{"b":1},{"c":2}]`), uint8(modeOf(options.JSON, options.Passthrough, guest)|splits))
+		f.Add(join(legacy, record), []byte("\x92\x81\xa1b\x00\x80"), uint8(modeOf(options.Msgpack, options.Drop, guest)|splits))
 	}
 	paths := make([]string, numGuests)
 	for i := range paths {
@@ -127,7 +135,7 @@ func FuzzFilter(f *testing.F) {
 
 func newFuzzFilter(tb testing.TB, path string, m mode) *Filter {
 	filter, err := New(options.Options{
-		WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Timeout: time.Minute,
+		WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Split: m.split(), Timeout: time.Minute,
 	}, func(hostlog.Level, string) {})
 	if err != nil {
 		tb.Fatal(err)
@@ -143,6 +151,7 @@ func since(s, before Stats) Stats {
 	s.Records -= before.Records
 	s.Returned -= before.Returned
 	s.Dropped -= before.Dropped
+	s.Added -= before.Added
 	s.Failed -= before.Failed
 	for i := range s.Causes {
 		s.Causes[i] -= before.Causes[i]
@@ -196,14 +205,21 @@ func checkRun(t *testing.T, m mode, data, reply, out []byte, modified bool, got 
 			want.Dropped++
 			changes++
 		case changed:
-			want.Returned++
 			changes++
-			expect(join([]byte{0x92}, ev.Header), "header")
-			n, err := checkBody(rest, v)
-			if err != nil {
-				t.Fatalf("body of reply %q: %v", reply, err)
+			if n := len(v.msgpack) + len(v.json); n == 0 {
+				want.Dropped++
+			} else {
+				want.Returned++
+				want.Added += uint64(n - 1)
 			}
-			rest = rest[n:]
+			for _, body := range v.bodies() {
+				expect(join([]byte{0x92}, ev.Header), "header")
+				n, err := checkBody(rest, body)
+				if err != nil {
+					t.Fatalf("body of reply %q: %v", reply, err)
+				}
+				rest = rest[n:]
+			}
 		case failed:
 			want.Failed++
 			switch m.onError() {
@@ -263,15 +279,15 @@ const (
 	failed  fate = iota
 	dropped      // by the guest
 	same         // the reply repeats the record
-	changed      // the body is the reply
+	changed      // the reply is the body, or the bodies of several events
 )
 
 // verdict is what has to become of a record.
 type verdict struct {
 	fate    fate
-	msgpack []byte // the body
-	json    pairs  // its value
-	unknown bool   // it depends on how much the host has grown the memory
+	msgpack [][]byte // the bodies
+	json    []pairs  // their values
+	unknown bool     // it depends on how much the host has grown the memory
 }
 
 func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {
@@ -313,7 +329,7 @@ func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {
 	}
 	depth := max(31, mp.Depth(ev.Body))
 	if m.format() == options.JSON {
-		return judgeJSON(memory, input, depth)
+		return judgeJSON(m, memory, input, depth)
 	}
 	rest, err := msgp.Skip(memory)
 	if err != nil {
@@ -322,33 +338,124 @@ func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {
 		return verdict{fate: failed, unknown: m.guest() == replyTagGrown}
 	}
 	body := memory[:len(memory)-len(rest)]
-	switch {
-	case bytes.Equal(body, input):
+	if bytes.Equal(body, input) {
 		return verdict{fate: same}
-	case mp.KindOf(body[0]) != mp.Map, mp.Depth(body) > depth:
-		return verdict{fate: failed}
 	}
-	var raw codec.Raw
-	if err := oracle.Raw(body, &raw); err != nil || !bytes.Equal(raw, body) {
-		t.Fatalf("codec can't read the reply % x: %v", body, err)
+	bodies := [][]byte{body}
+	if mp.KindOf(body[0]) == mp.Array && m.split() {
+		elements, isMap, err := oracle.Elements(body)
+		if err != nil || isMap {
+			t.Fatalf("codec can't read the reply % x: %v", body, err)
+		}
+		bodies = nil
+		for _, element := range elements {
+			bodies = append(bodies, element)
+		}
 	}
-	return verdict{fate: changed, msgpack: body}
+	for _, body := range bodies {
+		if mp.KindOf(body[0]) != mp.Map || mp.Depth(body) > depth {
+			return verdict{fate: failed}
+		}
+		var raw codec.Raw
+		if err := oracle.Raw(body, &raw); err != nil || !bytes.Equal(raw, body) {
+			t.Fatalf("codec can't read the reply % x: %v", body, err)
+		}
+	}
+	return verdict{fate: changed, msgpack: bodies}
 }
 
-// judgeJSON judges by the first value, up to a NUL.
-func judgeJSON(memory, input []byte, depth int) verdict {
-	text, _, _ := bytes.Cut(memory, []byte{0})
-	if bytes.HasPrefix(text, input) {
-		return verdict{fate: same}
+// judgeJSON judges by the values up to a NUL.
+func judgeJSON(m mode, memory, input []byte, depth int) verdict {
+	text, _, hasNUL := bytes.Cut(memory, []byte{0})
+	text = escapeControls(text)
+	const blanks = " \t\r\n"
+	// The next value, and what follows it; not ok: there is none that is whole.
+	next := func(text []byte) (v any, rest []byte, ok bool) {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		v, err := parseJSON(d)
+		return v, bytes.TrimLeft(text[d.InputOffset():], blanks), err == nil
 	}
-	d := json.NewDecoder(bytes.NewReader(escapeControls(text)))
-	d.UseNumber()
-	v, err := parseJSON(d)
-	value, isObject := v.(pairs)
-	if err != nil || !isObject || jsonDepth(value) > depth || !numbersFit(value) {
+	fits := func(v any) bool {
+		value, isObject := v.(pairs)
+		return isObject && jsonDepth(value) <= depth && numbersFit(value)
+	}
+	first, rest, ok := next(text)
+	if !ok {
 		return verdict{fate: failed}
 	}
-	return verdict{fate: changed, json: value}
+	if list, isList := first.([]any); isList {
+		if !m.split() || bytes.HasPrefix(rest, []byte("{")) || bytes.HasPrefix(rest, []byte("[")) {
+			return verdict{fate: failed}
+		}
+		v := verdict{fate: changed}
+		for _, element := range list {
+			if !fits(element) {
+				return verdict{fate: failed}
+			}
+			v.json = append(v.json, element.(pairs))
+		}
+		return v
+	}
+	repeats := bytes.HasPrefix(memory, input) // and is kept as it is, if nothing follows
+	if !repeats && !fits(first) {
+		return verdict{fate: failed}
+	}
+	v := verdict{fate: changed, json: []pairs{first.(pairs)}}
+	for bytes.HasPrefix(rest, []byte("{")) {
+		further, after, ok := next(rest)
+		switch {
+		case !ok && (bracketDepth(rest) > depth || bytes.ContainsAny(rest, "eE") || longDigits.Match(rest)):
+			return verdict{unknown: true} // not whole, or too much: whichever comes first
+		case !ok && len(v.json) == 1:
+			rest = nil // no record: anything may follow
+			continue
+		case !ok, !fits(further):
+			return verdict{fate: failed}
+		}
+		v.json = append(v.json, further.(pairs))
+		rest = after
+	}
+	if !hasNUL && len(rest) > 0 {
+		v.json = v.json[:1] // a reply that has no end but that of its first value
+	}
+	switch {
+	case len(v.json) > 1 && (!m.split() || !fits(first)):
+		return verdict{fate: failed}
+	case len(v.json) > 1 && repeats:
+		return verdict{unknown: true} // what JSON does not hold of the record is put back
+	case len(v.json) == 1 && repeats:
+		return verdict{fate: same}
+	}
+	return v
+}
+
+// longDigits may be a number that is too large.
+var longDigits = regexp.MustCompile(`[0-9]{19}`)
+
+func bracketDepth(s []byte) (deepest int) {
+	depth := 0
+	for _, c := range s {
+		switch c {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		deepest = max(deepest, depth)
+	}
+	return deepest
+}
+
+// bodies are the verdicts on each body by itself.
+func (v verdict) bodies() (list []verdict) {
+	for _, b := range v.msgpack {
+		list = append(list, verdict{msgpack: [][]byte{b}})
+	}
+	for _, b := range v.json {
+		list = append(list, verdict{json: []pairs{b}})
+	}
+	return list
 }
 
 // escapeControls escapes raw control characters in strings, which are taken as
@@ -449,17 +556,17 @@ func numbersFit(v any) bool {
 // long it is.
 func checkBody(b []byte, v verdict) (int, error) {
 	if v.msgpack != nil {
-		if !bytes.HasPrefix(b, v.msgpack) {
-			return 0, fmt.Errorf("want % x, got % x", v.msgpack, b)
+		if !bytes.HasPrefix(b, v.msgpack[0]) {
+			return 0, fmt.Errorf("want % x, got % x", v.msgpack[0], b)
 		}
-		return len(v.msgpack), nil
+		return len(v.msgpack[0]), nil
 	}
 	rest, err := msgp.Skip(b)
 	if err != nil {
 		return 0, err
 	}
 	n := len(b) - len(rest)
-	return n, equalJSON(b[:n], v.json)
+	return n, equalJSON(b[:n], v.json[0])
 }
 
 // equalJSON compares the msgpack b with want, from JSON.

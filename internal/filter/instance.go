@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
@@ -18,14 +19,14 @@ func (f *Filter) giveUp(err error) {
 	case errors.Is(err, guest.ErrRecycle):
 		f.recycle()
 	default: // in free, after its answer
-		f.logTrap(err, func() string { return fmt.Sprintf("free: %v; the instance is given up", err) }, ", in free")
+		f.logTrap(err, func() string { return fmt.Sprintf("free: %s; the instance is given up", worded(err)) }, ", in free")
 		f.breaker.stopped(1)
 		f.discard()
 	}
 }
 
 // giveUpAfter does so after a record with no answer: a trap, a timeout, or no memory.
-func (f *Filter) giveUpAfter(outcome guest.Outcome, err error) {
+func (f *Filter) giveUpAfter(data []byte, event *chunk.Event, outcome guest.Outcome, err error) {
 	switch {
 	case outcome == guest.NoMemory && errors.Is(err, guest.ErrRecycle):
 		f.breaker.stopped(1)
@@ -34,7 +35,7 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error) {
 		return
 	default:
 		f.logTrap(err, func() string {
-			return fmt.Sprintf("record %s: function %s: %v; the instance is given up", f.fate(), hostlog.Name(f.config.Function), err)
+			return f.report(data, event, fmt.Sprintf("function %s: %v; the instance is given up", hostlog.Name(f.config.Function), worded(err)))
 		}, "")
 		weight := 1
 		if outcome == guest.TimedOut {
@@ -43,6 +44,17 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error) {
 		f.breaker.stopped(weight)
 	}
 	f.discard()
+}
+
+// worded says why a guest has stopped, and where.
+func worded(err error) string {
+	text := err.Error()
+	if e := (*guest.TrapError)(nil); errors.As(err, &e) {
+		if trace := e.Backtrace(); trace != "" {
+			text += "; backtrace: " + trace
+		}
+	}
+	return text
 }
 
 // logTrap logs why a guest has stopped. Each kind is a cause of its own: a guest that both traps

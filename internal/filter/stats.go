@@ -19,6 +19,7 @@ const (
 	replyNotMap
 	replyInvalid
 	replyTooDeep
+	replySeveral
 	notRun
 	breakerOpen
 	firstOutcome
@@ -32,6 +33,7 @@ var causeTexts = [firstOutcome]string{
 	replyNotMap:    "the guest's reply is not a map",
 	replyInvalid:   "the guest's reply can't be read",
 	replyTooDeep:   "the guest's reply nests deeper than Fluent Bit can read",
+	replySeveral:   "the guest's reply is a list of records, and split is off",
 	notRun:         "there is no instance of the module",
 	breakerOpen:    "the module is out of the path after many failures",
 }
@@ -57,6 +59,7 @@ type Stats struct {
 	Records  uint64            // records read from the others (group markers don't count)
 	Returned uint64            // records that the guest returned
 	Dropped  uint64            // records that the guest dropped
+	Added    uint64            // events that came out beyond one for each record (split)
 	Failed   uint64            // records that something went wrong with
 	Causes   [numCauses]uint64 // of Failed
 	GivenUp  uint64            // guest instances that had to go; a record that comes after gets another
@@ -69,6 +72,7 @@ func (s *Stats) add(o Stats) {
 	s.Records += o.Records
 	s.Returned += o.Returned
 	s.Dropped += o.Dropped
+	s.Added += o.Added
 	s.Failed += o.Failed
 	for c, n := range o.Causes {
 		s.Causes[c] += n
@@ -97,6 +101,9 @@ func (s Stats) String() string {
 	}
 	if s.Failed > 0 {
 		b.WriteString(")")
+	}
+	if s.Added > 0 {
+		fmt.Fprintf(&b, "; %d added by split", s.Added)
 	}
 	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
 		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -63,6 +64,14 @@ func (m *Module) abi(config Config) abi {
 func (a *abi) problem(format string, args ...any) {
 	a.problems = append(a.problems, fmt.Sprintf(format, args...))
 }
+
+// configureFunction is called once for each instance, before the first record and after what
+// init_function says: it returns 0, or the address of a text that ends with a NUL and says why it
+// refuses the configuration.
+const (
+	configureFunction = "flb_configure"
+	configureType     = "() -> i32"
+)
 
 const noParams = "() -> ()"
 
@@ -232,10 +241,14 @@ func (m *Module) problems(function string) []string {
 		add("the module has a 64-bit memory: build it for wasm32")
 	}
 
+	if e := m.export(configureFunction); e != nil && e.typ != "func "+configureType {
+		add("%s has the type %s: it must be %q", configureFunction, hostlog.Quote(e.typ, maxTypeBytes), "func "+configureType)
+	}
+
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if provider(i) != nil {
+		if i.provider() != nil {
 			continue
 		}
 		hint := importHint(i)
@@ -270,22 +283,26 @@ const maxTypeBytes = 400
 
 func importHint(i item) string {
 	switch {
-	case i.module == libcModule && strings.HasPrefix(i.typ, "memory "):
+	case i.module == hostcall.Host && i.providedTypes() == nil:
+		names := hostcall.Names(hostcall.Host)
+		slices.Sort(names)
+		return "of that module this version of the plugin has " + strings.Join(names, ", ") + ": a newer one may have it"
+	case i.module == hostcall.Env && strings.HasPrefix(i.typ, "memory "):
 		return "link without --import-memory"
-	case providedTypes(i) != nil && i.module == libcModule:
-		return "its type must be " + strings.Join(providedTypes(i), " or ") + ", as in Fluent Bit's built-in libc"
-	case providedTypes(i) != nil:
-		return "its type must be " + strings.Join(providedTypes(i), " or ")
-	case i.module == wasiModule || i.module == wasiUnstable:
-		return "there is no such function in this version of WASI; build the module for wasm32-wasip1 (" + wasiModule + ")"
-	case i.module == libcModule:
+	case i.providedTypes() != nil && i.module == hostcall.Env:
+		return "its type must be " + strings.Join(i.providedTypes(), " or ") + ", as in Fluent Bit's built-in libc"
+	case i.providedTypes() != nil:
+		return "its type must be " + strings.Join(i.providedTypes(), " or ")
+	case i.module == hostcall.WASI || i.module == hostcall.WASIUnstable:
+		return "there is no such function in this version of WASI; build the module for wasm32-wasip1 (" + hostcall.WASI + ")"
+	case i.module == hostcall.Env:
 		return "of that module only the functions of Fluent Bit's built-in libc are; link the code that defines this one into the module (for C, build against wasi-libc and export malloc and free, instead of --allow-undefined)"
 	case strings.HasPrefix(i.module, "wbindgen") || strings.HasPrefix(i.module, "__wbindgen") || strings.HasPrefix(i.name, "__wbindgen"):
 		return "wasm-bindgen would be there in a browser only; leave it out (a crate such as chrono brings it with its default features), or build for wasm32-wasip1"
 	case i.module == "gojs" || i.module == "go":
 		return "it is built by Go for JavaScript; build with GOOS=wasip1 -buildmode=c-shared"
 	default:
-		return "only functions of " + wasiModule + " are"
+		return "only functions of " + hostcall.WASI + " are"
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
@@ -104,7 +105,7 @@ func entryName(wasm []byte) (string, error) {
 		return "", err
 	}
 	module := sha256.Sum256(wasm)
-	return hexSum(slices.Concat([]byte(precompiledMagic+engineVersion), print[:], module[:])) + cacheSuffix, nil
+	return hexSum(slices.Concat([]byte(precompiledMagic+capi.Version), print[:], module[:])) + cacheSuffix, nil
 }
 
 func (c *cache) close() { c.root.Close() }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 // cached is a module file and a directory for its code.
@@ -182,7 +184,7 @@ func TestCacheOfManyProcesses(t *testing.T) {
 	c := newCached(t, guests.WAT("wrap"))
 	var children []*exec.Cmd
 	for range 8 {
-		child := exec.Command(os.Args[0], "-test.run=^TestCacheOfManyProcesses$")
+		child := emulator.Command(os.Args[0], "-test.run=^TestCacheOfManyProcesses$")
 		child.Env = append(os.Environ(), cacheChild+"="+c.wat)
 		child.Stderr = os.Stderr
 		if err := child.Start(); err != nil {

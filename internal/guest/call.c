@@ -1,30 +1,18 @@
 #include "call.h"
-#include "libc.h"
 
 #include "../fast/fast.h"
+#include "../hostcall/heap.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_BYTES = 65536 };
-
-// Room for output that the log has not taken yet, per stream.
-enum { OUTPUT_LIMIT_BYTES = 64 * 1024 };
-
-// What place() answers if there is a place.
+// What place() returns if there is a place.
 static const enum flbwt_outcome PLACED = FLBWT_NOT_RUN;
-
-// look_at_memory keeps what can't change but by the guest, or by flbwt_memory_grow.
-static void look_at_memory(flbwt_guest *g)
-{
-    g->base = wasmtime_memory_data(g->context, &g->memory);
-    g->size = flbwt_memory_size(g);
-}
 
 // run runs a function of up to six i32 parameters and at most one result.
 static bool run(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t *args, size_t n)
 {
-    x->error = wasmtime_func_call_unchecked(x->guest->context, func, args, n, &x->trap);
+    x->error = wasmtime_func_call_unchecked(x->guest->instance.context, func, args, n, &x->trap);
     return x->error == NULL && x->trap == NULL;
 }
 
@@ -34,35 +22,16 @@ static bool call(flbwt_call *x, const wasmtime_func_t *func, wasmtime_val_raw_t 
     if (!run(x, func, args, n)) {
         return false;
     }
-    look_at_memory(x->guest);
-    return true;
-}
-
-bool flbwt_memory_grow(flbwt_guest *g, uint64_t bytes, uint64_t *from)
-{
-    uint64_t previous_pages;
-    enum flbwt_refusal refused = g->room.refused;
-    int64_t asked = g->room.asked;
-    wasmtime_error_t *error = wasmtime_memory_grow(
-        g->context, &g->memory, (bytes + PAGE_BYTES - 1) / PAGE_BYTES, &previous_pages);
-
-    g->room.refused = refused;
-    g->room.asked = asked;
-    if (error != NULL) {
-        wasmtime_error_delete(error);
-        return false;
-    }
-    *from = previous_pages * PAGE_BYTES;
-    look_at_memory(g);
+    flbwt_memory_look(&x->guest->instance);
     return true;
 }
 
 static bool grow_region(flbwt_guest *g, uint64_t need)
 {
-    if (!flbwt_memory_grow(g, need > g->min_region ? need : g->min_region, &g->region)) {
+    if (!flbwt_memory_grow(&g->instance, need > g->min_region ? need : g->min_region, &g->region)) {
         return false;
     }
-    g->known_size = g->size;
+    g->known_size = g->instance.size;
     g->region_len = g->known_size - g->region;
     return true;
 }
@@ -113,12 +82,12 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
 
     case FLBWT_HEAP:
         if (g->region_len < need) {
-            flbwt_heap_free(g, (uint32_t) g->region);
+            flbwt_heap_free(&g->instance, (uint32_t) g->region);
             g->region_len = need * 2;
-            g->region = flbwt_heap_alloc(g, g->region_len);
+            g->region = flbwt_heap_alloc(&g->instance, g->region_len);
             if (g->region == 0) {
                 g->region_len = need;
-                g->region = flbwt_heap_alloc(g, g->region_len);
+                g->region = flbwt_heap_alloc(&g->instance, g->region_len);
             }
             if (g->region == 0) {
                 g->region_len = 0;
@@ -133,7 +102,7 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
         // for its own at its first use, and does so at the end of memory later:
         // hence a fresh region for the second call, and whenever memory has
         // grown since.
-        if (g->calls < 2 || g->region_len < need || g->size != g->known_size) {
+        if (g->calls < 2 || g->region_len < need || g->instance.size != g->known_size) {
             if (!grow_region(g, need)) {
                 return FLBWT_NO_MEMORY;
             }
@@ -141,58 +110,76 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
         x->at = g->region;
     }
 
-    if (x->at + need > g->size) {
+    if (x->at + need > g->instance.size) {
         return FLBWT_BAD_BUFFER;
     }
     return PLACED;
 }
 
-bool flbwt_reserve(flbwt_buffer *b, size_t more)
+// after_objects returns where the JSON objects at p[at..n) end, if nothing but they stands before
+// a NUL or n, and else at. An object that does not end before n counts if more is there (cut).
+static size_t after_objects(const uint8_t *p, size_t n, size_t at, bool cut)
 {
-    size_t need = b->len + more;
+    for (size_t i = at; i < n;) {
+        switch (p[i]) {
+        case 0:
+            return i;
+        case ' ':
+        case '\t':
+        case '\n':
+        case '\r':
+            i++;
+            break;
+        case '{': {
+            size_t len = flbwt_span_json(p + i, n - i);
 
-    if (need > b->cap) {
-        size_t cap = b->cap * 2 > need ? b->cap * 2 : need;
-        uint8_t *data = realloc(b->data, cap);
-
-        if (data == NULL) {
-            return false;
+            if (len == 0) {
+                return cut ? n : at;
+            }
+            i += len;
+            break;
         }
-        b->data = data;
-        b->cap = cap;
+        default:
+            return at;
+        }
     }
-    return true;
+    return n;
 }
 
-// json_length answers the length of the reply at p[0..n): up to its NUL, or that
-// of the value if there is no NUL in the first probe bytes; 0 if it has no end.
-static size_t json_length(const uint8_t *p, size_t n, size_t probe)
+// json_length returns the length of the reply at p[0..n): up to its NUL, or that of the value, and
+// of the objects that follow it, if there is no NUL in the first probe bytes; 0 if it has no end.
+static size_t json_length(const uint8_t *p, size_t n, size_t probe, bool cut)
 {
     const uint8_t *nul = memchr(p, 0, probe < n ? probe : n);
-    size_t len = nul == NULL ? flbwt_span_json(p, n) : 0;
 
-    if (nul == NULL && len == 0) { // not the start of JSON, but perhaps a string
-        nul = memchr(p, 0, n);
+    if (nul == NULL) {
+        size_t len = flbwt_span_json(p, n);
+
+        if (len > 0) {
+            return after_objects(p, n, len, cut);
+        }
+        nul = memchr(p, 0, n); // not the start of JSON, but perhaps a string
     }
-    return nul != NULL ? (size_t) (nul - p) : len;
+    return nul != NULL ? (size_t) (nul - p) : 0;
 }
 
 // find_reply says what the guest's answer is, and where a reply stands.
 static enum flbwt_outcome find_reply(flbwt_call *x, uint32_t at)
 {
     const flbwt_guest *g = x->guest;
-    uint64_t size = g->size;
+    uint64_t size = g->instance.size;
 
     if (at == 0) {
         // What a guest answers when malloc has failed is no wish to drop.
-        bool failed = g->heap.failed || flbwt_room_refusal(&g->room) != FLBWT_NOT_REFUSED;
+        bool failed =
+            g->instance.heap.failed || flbwt_room_refusal(&g->instance.room) != FLBWT_NOT_REFUSED;
 
         return failed ? FLBWT_NO_MEMORY : FLBWT_DROP;
     }
     if (at >= size) {
         return FLBWT_BAD_POINTER;
     }
-    x->reply = g->base + at;
+    x->reply = g->instance.base + at;
     x->rest = size - at;
     return *x->reply == 0 ? FLBWT_DROP : FLBWT_REPLY;
 }
@@ -202,11 +189,13 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
     const flbwt_guest *g = x->guest;
     // One byte more than is allowed, to tell "too large" from "has no end".
     size_t window = x->rest <= g->max_reply ? x->rest : (size_t) g->max_reply + 1;
+    bool cut = window < x->rest;
+    size_t probe = (size_t) in_len * 2 + FLBWT_NUL_PROBE;
     size_t len = g->msgpack ? flbwt_span_msgpack(x->reply, window)
-                            : json_length(x->reply, window, (size_t) in_len * 2 + FLBWT_NUL_PROBE);
+                            : json_length(x->reply, window, probe, cut);
 
     if (len == 0) {
-        return window < x->rest ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
+        return cut ? FLBWT_REPLY_TOO_LARGE : FLBWT_UNTERMINATED;
     }
     if (len > g->max_reply) {
         return FLBWT_REPLY_TOO_LARGE;
@@ -240,34 +229,34 @@ enum flbwt_outcome flbwt_call_enter(flbwt_call *x, const uint8_t *tag, uint32_t 
     x->error = NULL;
     x->need = (uint64_t) in_len + 1 + tag_len + 1;
     x->at = 0;
-    if (g->base == NULL) {
-        look_at_memory(g);
+    if (g->instance.base == NULL) {
+        flbwt_memory_look(&g->instance);
     }
-    flbwt_watch_call(&g->watch);
-    flbwt_room_begin(&g->room);
+    flbwt_watch_call(&g->instance.watch);
+    flbwt_room_begin(&g->instance.room);
     outcome = place(x, x->need);
     if (outcome == PLACED) {
         // Record and tag are NUL-terminated, as the built-in filter hands them out;
         // their lengths don't count the NUL.
         uint64_t tag_at = x->at + in_len + 1;
 
-        put(g->base + x->at, in, in_len);
-        put(g->base + tag_at, tag, tag_len);
+        put(g->instance.base + x->at, in, in_len);
+        put(g->instance.base + tag_at, tag, tag_len);
 
         wasmtime_val_raw_t args[6] = {
             {.i32 = (int32_t) tag_at}, {.i32 = (int32_t) tag_len}, {.i32 = (int32_t) sec},
             {.i32 = (int32_t) nsec},   {.i32 = (int32_t) x->at},   {.i32 = (int32_t) in_len},
         };
         g->calls++;
-        g->heap.failed = false;
-        flbwt_room_begin(&g->room); // what was refused to the allocator did not matter
+        g->instance.heap.failed = false;
+        flbwt_room_begin(&g->instance.room); // what was refused to the allocator did not matter
         outcome =
             call(x, &g->function, args, 6) ? find_reply(x, (uint32_t) args[0].i32) : FLBWT_TRAPPED;
     }
     else {
         x->at = 0; // there is nothing to give back
     }
-    if (outcome == FLBWT_TRAPPED && atomic_load(&g->watch.interrupted)) {
+    if (outcome == FLBWT_TRAPPED && atomic_load(&g->instance.watch.interrupted)) {
         return FLBWT_TIMED_OUT;
     }
     return outcome;
@@ -287,7 +276,7 @@ bool flbwt_call_leave(flbwt_call *x)
     if (x->at != 0 && g->allocator == FLBWT_GROWN) {
         // An allocator that takes the region over must find it as memory.grow
         // gives it.
-        memset(g->base + x->at, 0, x->need);
+        memset(g->instance.base + x->at, 0, x->need);
     }
     return true;
 }
@@ -298,7 +287,7 @@ static void trap_on_purpose(void *arg)
     wasmtime_val_raw_t none;
     wasm_trap_t *trap = NULL;
     wasmtime_error_t *error =
-        wasmtime_func_call_unchecked(g->context, &g->function, &none, 0, &trap);
+        wasmtime_func_call_unchecked(g->instance.context, &g->function, &none, 0, &trap);
 
     if (error != NULL) {
         wasmtime_error_delete(error);
@@ -310,24 +299,9 @@ static void trap_on_purpose(void *arg)
 
 bool flbwt_learn_trap(wasmtime_context_t *context, const wasmtime_func_t *func)
 {
-    flbwt_guest g = {.context = context, .function = *func};
+    flbwt_guest g = {.instance.context = context, .function = *func};
 
     return flbwt_watch_learn(trap_on_purpose, &g);
-}
-
-void flbwt_write(flbwt_output *o, const void *bytes, size_t n)
-{
-    size_t room = OUTPUT_LIMIT_BYTES - o->buffer.len;
-    size_t taken = n < room ? n : room;
-
-    if (!flbwt_reserve(&o->buffer, taken)) {
-        taken = 0;
-    }
-    if (taken > 0) {
-        memcpy(o->buffer.data + o->buffer.len, bytes, taken);
-        o->buffer.len += taken;
-    }
-    o->lost += n - taken;
 }
 
 char *flbwt_explain(wasm_trap_t *trap, wasmtime_error_t *error, int *code)

@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "memory.h"
-#include "watchdog.h"
+#include "../hostcall/instance.h"
 
 // How input gets a place in the guest's memory.
 enum flbwt_allocator {
@@ -38,40 +37,12 @@ enum flbwt_outcome {
     FLBWT_HOST_NO_MEMORY, // the host has no room for the reply
 };
 
-// flbwt_buffer grows by realloc; owned by its Go holder.
+// flbwt_guest is an instance, and how it is called. It lives in C memory, next to a store
+// that no two threads use at once.
 typedef struct {
-    uint8_t *data;
-    size_t len, cap;
-} flbwt_buffer;
-
-// flbwt_output is what a guest wrote to one of its standard streams and
-// nobody has taken yet.
-typedef struct {
-    flbwt_buffer buffer;
-    uint64_t lost; // bytes that found no room
-} flbwt_output;
-
-// flbwt_heap is the heap that the host keeps in the guest's memory (heap.c).
-// Everything that can be told from outside the guest's memory is here.
-enum { FLBWT_HEAP_CLASSES = 108 };
-
-typedef struct {
-    uint64_t low;      // where its first page starts
-    uint64_t top, end; // what no block has been cut from yet
-    uint64_t step;     // bytes to grow by at least
-    uint32_t free[FLBWT_HEAP_CLASSES]; // the first free block of each class; 0: none
-    bool failed; // an allocation has failed since the call began
-} flbwt_heap;
-
-// flbwt_guest is one instance, as call.c sees it. It lives in C memory, next to
-// a store that no two threads use at once.
-typedef struct {
-    wasmtime_context_t *context;
-    wasmtime_memory_t memory;
+    flbwt_instance instance;
     wasmtime_func_t function;
     wasmtime_func_t alloc, release, pin; // malloc and free, or __new, (none), __pin
-    uint8_t *base; // the memory when the guest last returned or it was grown; NULL: not looked at
-    uint64_t size;
     int allocator;
     bool msgpack;
     uint32_t max_reply;
@@ -80,15 +51,8 @@ typedef struct {
     uint64_t region, region_len;
     uint64_t known_size; // FLBWT_GROWN: memory size after the last growth
     uint64_t calls;
-    flbwt_room room;
-    uint64_t recycle_bytes; // more in room than this: the guest is to be replaced
+    uint64_t recycle_bytes; // more in instance.room than this: the guest is to be replaced
     bool recycle;          // it has more, or not enough: to be replaced before the next call
-    flbwt_heap heap;
-    flbwt_watch watch;
-    flbwt_output out, err;
-    struct flbwt_wasi *wasi; // NULL: there is none yet
-    bool exited;             // the guest has asked to be ended, with that status
-    int32_t exit_status;
 } flbwt_guest;
 
 // A flbwt_call is one call of a guest for a record. trap or error are set if it
@@ -114,27 +78,11 @@ bool flbwt_call_leave(flbwt_call *x);
 // flbwt_call_take copies the reply to reply, over what is in it.
 enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_buffer *reply);
 
-// flbwt_reserve makes room for that many bytes more. False: there is no memory.
-bool flbwt_reserve(flbwt_buffer *buffer, size_t more);
-
-// flbwt_memory_size answers the size of the guest's memory, in bytes.
-static inline uint64_t flbwt_memory_size(const flbwt_guest *guest)
-{
-    return wasmtime_memory_data_size(guest->context, &guest->memory);
-}
-
-// flbwt_memory_grow adds pages for that many bytes and answers the address of the
-// first. False: that is refused. It does not count as refused to the guest.
-bool flbwt_memory_grow(flbwt_guest *guest, uint64_t bytes, uint64_t *from);
-
-// flbwt_write appends to what the guest wrote, as far as there is room.
-void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
-
 // flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
 // it learnt nothing.
 bool flbwt_learn_trap(wasmtime_context_t *context, const wasmtime_func_t *func);
 
-// flbwt_explain answers what a trap or error says, as text to be freed, and
+// flbwt_explain returns what a trap or error says, as text to be freed, and
 // deletes both. code is a wasmtime_trap_code_t or -1.
 char *flbwt_explain(wasm_trap_t *trap, wasmtime_error_t *error, int *code);
 

@@ -9,7 +9,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
-// #include "signals.h"
+// #include "../bounds/signals.h"
 import "C"
 
 import (
@@ -19,6 +19,8 @@ import (
 	"sync"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 )
 
 // minStackBytes is wasmtime's default for the native stack of a guest. The
@@ -86,7 +88,7 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	// They are on by themselves from wasmtime 47 on.
 	config.SetWasmGC(false)
 	config.SetWasmFunctionReferences(false)
-	c := configPointer(config)
+	c := capi.Config[*C.wasm_config_t](config)
 	C.wasmtime_config_parallel_compilation_set(c, C.bool(parallel))
 	// No guest is run on a stack of wasmtime's own, but one must be able to have that much.
 	C.wasmtime_config_async_stack_size_set(c, C.uint64_t(max(stackBytes, asyncStackBytes)))
@@ -124,7 +126,7 @@ func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte) (*wasmtime.
 }
 
 // trapText is the module whose machine code a guest is sent to when it has to
-// stop (watchdog.c). A variable for the tests' sake.
+// stop (internal/bounds/watchdog.c). A variable for the tests' sake.
 var trapText = `(module (func (export "trap") unreachable))`
 
 // learnTrap finds an instruction that wasmtime knows to trap. What it is made of
@@ -141,11 +143,11 @@ func learnTrap(engine *wasmtime.Engine) error {
 	store := wasmtime.NewStore(engine)
 	instance, err := wasmtime.NewInstance(store, module, nil)
 	if err == nil {
-		err = checkEngine(module)
+		err = capi.CheckEngine(module)
 	}
 	if err == nil {
-		f := funcOf(instance.GetFunc(store, "trap"))
-		if !C.flbwt_learn_trap(storeContext(store), &f) {
+		f := capi.Func[C.wasmtime_func_t](instance.GetFunc(store, "trap"))
+		if !C.flbwt_learn_trap(capi.Context[*C.wasmtime_context_t](store), &f) {
 			err = errors.New("a trap was not noticed")
 		}
 	}

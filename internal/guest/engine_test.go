@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
@@ -52,7 +53,7 @@ func TestNoExecutableMemory(t *testing.T) {
 				}
 			}
 			for _, cpu := range []string{"native", "baseline"} {
-				if cpu == "baseline" && when == "later" && len(engineTargets) > 0 {
+				if cpu == "baseline" && when == "later" && len(capi.Targets) > 0 {
 					continue // nothing has to be made runnable
 				}
 				if _, err := Compile(small, filepath.Join(dir, "x.cwasm"), CompileConfig{CPU: cpu}); !errors.Is(err, errNotExecutable) {

@@ -2,10 +2,12 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
-// #include "wasi.h"
+// #include "../hostcall/wasi.h"
 import "C"
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -28,12 +31,17 @@ type Config struct {
 	Msgpack            bool          // records and replies are MessagePack instead of JSON
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
+	Settings           []Setting     // the module's configuration
+	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info
 	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none
 	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
 	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
 }
+
+// Setting is one key of a module's configuration. Keys match without case.
+type Setting struct{ Key, Value string }
 
 // Dir is a directory that a guest may use, by the same path as the host.
 type Dir struct {
@@ -70,7 +78,8 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
 	store *wasmtime.Store
-	limit uint64 // memory_limit, in bytes
+	lines *lineTable // of the module
+	limit uint64     // memory_limit, in bytes
 	made  *wasmtime.Instance
 	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
@@ -89,13 +98,18 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	in.c.allocator = C.int(a.allocator)
 	if err := in.start(m, config, a); err != nil {
 		stdout, stderr := in.TakeOutput()
+		output := string(stdout) + string(stderr)
+		lines, _ := in.TakeLog()
+		for _, l := range lines {
+			output += l.Text + "\n"
+		}
 		in.Close()
-		if output := strings.TrimSpace(string(stdout) + string(stderr)); output != "" {
+		if output = strings.TrimSpace(output); output != "" {
 			err = fmt.Errorf("%w (the module wrote: %s)", err, hostlog.Quote(output, hostlog.MaxTextBytes))
 		}
 		return nil, err
 	}
-	in.c.watch.timeout_ns = C.uint64_t(config.Timeout)
+	in.c.instance.watch.timeout_ns = C.uint64_t(config.Timeout)
 	return in, nil
 }
 
@@ -103,10 +117,11 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
 		store: wasmtime.NewStore(m.engine),
+		lines: m.lines,
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
 	in.configure(m, config)
-	if errno := C.flbwt_watch_add(&in.c.watch); errno != 0 {
+	if errno := C.flbwt_watch_add(&in.c.instance.watch); errno != 0 {
 		in.Close()
 		return nil, fmt.Errorf("timeouts can't be kept here: %w; set timeout 0 to run the module without a limit", watchError(errno))
 	}
@@ -124,7 +139,7 @@ func watchError(errno C.int) error {
 // configure sets what can be known before there is an instance.
 func (in *Instance) configure(m *Module, config Config) {
 	c := in.c
-	c.context = storeContext(in.store)
+	c.instance.context = capi.Context[*C.wasmtime_context_t](in.store)
 	c.msgpack = C.bool(config.Msgpack)
 	c.min_region = C.uint64_t(config.HeapBytes)
 	c.max_reply = C.uint32_t(config.MaxReplyBytes)
@@ -137,10 +152,40 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.RecycleMemoryBytes > 0 {
 		c.recycle_bytes = C.uint64_t(config.RecycleMemoryBytes)
 	}
-	c.watch.code, c.watch.code_end = m.code, m.codeEnd
-	if config.Timeout > 0 {
-		c.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
+	c.instance.log_level = C.int(config.LogLevel)
+	if config.LogLevel == 0 {
+		c.instance.log_level = C.int(hostlog.Info)
 	}
+	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
+	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
+	if config.Timeout > 0 {
+		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
+	}
+}
+
+// newSettings makes settings in one block of C memory, for the caller to free; NULL: there are none.
+func newSettings(settings []Setting) *C.flbwt_setting {
+	if len(settings) == 0 {
+		return nil
+	}
+	size := len(settings) * C.sizeof_flbwt_setting
+	at := size
+	for _, s := range settings {
+		size += len(s.Key) + len(s.Value)
+	}
+	block := C.malloc(C.size_t(size))
+	room := unsafe.Slice((*byte)(block), size)
+	put := func(text string) (*C.char, C.uint32_t) {
+		p := (*C.char)(unsafe.Add(block, at))
+		at += copy(room[at:], text)
+		return p, C.uint32_t(len(text))
+	}
+	list := unsafe.Slice((*C.flbwt_setting)(block), len(settings))
+	for i, s := range settings {
+		list[i].key, list[i].key_len = put(s.Key)
+		list[i].value, list[i].value_len = put(s.Value)
+	}
+	return &list[0]
 }
 
 // memoryLimit is the bytes that an instance may have.
@@ -155,7 +200,7 @@ func (c *Config) memoryLimit() uint64 {
 func (in *Instance) bound(m *Module) {
 	s := &m.traits.Storage
 	b := s.budget(in.limit)
-	room := &in.c.room
+	room := &in.c.instance.room
 	room.bytes = C.uint64_t(b.tableBytes)
 	// The room for tables is memory's no more, and what they have is counted.
 	room.limit = C.uint64_t(in.limit - (b.tablesRoom - b.tableBytes))
@@ -182,13 +227,15 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 
 	in.made = instance
 	c := in.c
-	c.memory = memoryOf(instance.GetExport(in.store, "memory"))
+	c.instance.memory = capi.Memory[C.wasmtime_memory_t](instance.GetExport(in.store, "memory"))
 	if m.collects() {
 		// A module that can't have it does without.
 		var from C.uint64_t
-		C.flbwt_memory_grow(c, collectorPages*pageBytes, &from)
+		C.flbwt_memory_grow(&c.instance, collectorPages*pageBytes, &from)
 	}
-	function := func(name string) C.wasmtime_func_t { return funcOf(instance.GetFunc(in.store, name)) }
+	function := func(name string) C.wasmtime_func_t {
+		return capi.Func[C.wasmtime_func_t](instance.GetFunc(in.store, name))
+	}
 	c.function = function(config.Function)
 	switch a.allocator {
 	case allocMalloc:
@@ -196,7 +243,38 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 	case allocPinned:
 		c.alloc, c.pin = function("__new"), function("__pin")
 	}
-	return nil
+	return in.offerConfiguration(instance)
+}
+
+// offerConfiguration has the guest read its configuration, if it wants to.
+func (in *Instance) offerConfiguration(instance *wasmtime.Instance) error {
+	f := instance.GetFunc(in.store, configureFunction)
+	if f == nil {
+		return nil
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	C.flbwt_watch_enter(&in.c.instance.watch)
+	defer C.flbwt_watch_leave(&in.c.instance.watch)
+	result, err := f.Call(in.store)
+	if err != nil {
+		return fmt.Errorf("%s failed: %w", configureFunction, in.startError(err, in.refusal(trapCode(err))))
+	}
+	at, _ := result.(int32)
+	if at == 0 {
+		return nil
+	}
+	memory := unsafe.Slice((*byte)(C.wasmtime_memory_data(in.c.instance.context, &in.c.instance.memory)),
+		int(C.flbwt_memory_size(&in.c.instance)))
+	if uint64(uint32(at)) >= uint64(len(memory)) {
+		return fmt.Errorf("%s refuses the configuration, by a text outside its memory", configureFunction)
+	}
+	text := memory[uint32(at):]
+	text = text[:min(len(text), hostlog.MaxTextBytes)]
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	return fmt.Errorf("it refuses its configuration: %s", hostlog.Quote(string(text), hostlog.MaxTextBytes))
 }
 
 // initialize runs the guest's code that goes before its first record: start
@@ -205,16 +283,16 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, a abi) (*wasm
 	// The watchdog ends what runs on the thread that has entered.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	C.flbwt_watch_enter(&in.c.watch)
-	defer C.flbwt_watch_leave(&in.c.watch)
+	C.flbwt_watch_enter(&in.c.instance.watch)
+	defer C.flbwt_watch_leave(&in.c.instance.watch)
 
-	C.flbwt_room_enter(&in.c.room)
+	C.flbwt_room_enter(&in.c.instance.room)
 	instance, err := linker.Instantiate(in.store, m.compiled)
 	C.flbwt_room_enter(nil)
 	if err != nil {
-		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.room.refused))
+		return nil, fmt.Errorf("can't instantiate the module: %w", in.startError(err, in.c.instance.room.refused))
 	}
-	C.flbwt_room_made(&in.c.room, C.int(m.traits.Storage.Memories))
+	C.flbwt_room_made(&in.c.instance.room, C.int(m.traits.Storage.Memories))
 	for _, name := range a.init {
 		if _, err := instance.GetFunc(in.store, name).Call(in.store); err != nil && !in.exitedWell() {
 			return nil, fmt.Errorf("%s failed: %w", hostlog.Name(name), in.startError(err, in.refusal(trapCode(err))))
@@ -226,16 +304,16 @@ func (in *Instance) initialize(linker *wasmtime.Linker, m *Module, a abi) (*wasm
 // exitedWell says whether a call ended by proc_exit(0), as _start may. Exports go on
 // working then.
 func (in *Instance) exitedWell() bool {
-	if !bool(in.c.exited) || in.c.exit_status != 0 {
+	if !bool(in.c.instance.exited) || in.c.instance.exit_status != 0 {
 		return false
 	}
-	in.c.exited = false
+	in.c.instance.exited = false
 	return true
 }
 
 func (in *Instance) startError(err error, refusal C.enum_flbwt_refusal) error {
-	if bool(C.flbwt_watch_interrupted(&in.c.watch)) {
-		return fmt.Errorf("it took longer than %v", time.Duration(in.c.watch.timeout_ns))
+	if bool(C.flbwt_watch_interrupted(&in.c.instance.watch)) {
+		return fmt.Errorf("it took longer than %v", time.Duration(in.c.instance.watch.timeout_ns))
 	}
 	return errors.New(reason(err.Error()) + in.refusedText(refusal))
 }
@@ -254,28 +332,47 @@ func (in *Instance) Close() {
 	if in.c == nil {
 		return
 	}
-	C.flbwt_watch_remove(&in.c.watch)
+	C.flbwt_watch_remove(&in.c.instance.watch)
 	in.store.Close()
-	C.flbwt_wasi_close(in.c)
-	C.free(unsafe.Pointer(in.c.out.buffer.data))
-	C.free(unsafe.Pointer(in.c.err.buffer.data))
+	C.flbwt_wasi_close(&in.c.instance)
+	C.free(unsafe.Pointer(in.c.instance.out.buffer.data))
+	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
+	C.free(unsafe.Pointer(in.c.instance.log.buffer.data))
+	C.free(unsafe.Pointer(in.c.instance.settings))
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }
 
 // MemoryBytes returns what the guest's memories have in all, and its tables had at first.
-func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.room.bytes) }
+func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.bytes) }
 
 // HasOutput says whether the guest wrote to stdout or stderr since TakeOutput.
-func (in *Instance) HasOutput() bool {
-	return in.c.out.buffer.len|in.c.err.buffer.len|C.size_t(in.c.out.lost|in.c.err.lost) != 0
-}
+func (in *Instance) HasOutput() bool { return bool(C.flbwt_has_written(&in.c.instance)) }
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
 // no room is mentioned at the end. A last line that is not finished is taken
 // as it is.
 func (in *Instance) TakeOutput() (stdout, stderr []byte) {
-	return takeStream(&in.c.out), takeStream(&in.c.err)
+	return takeStream(&in.c.instance.out), takeStream(&in.c.instance.err)
+}
+
+// LogLine is a line that a guest has logged.
+type LogLine struct {
+	Level hostlog.Level
+	Text  string
+}
+
+// TakeLog takes what the guest has logged since the last call, and how many lines found no room.
+func (in *Instance) TakeLog() (lines []LogLine, lost uint64) {
+	o := &in.c.instance.log
+	for rest := unsafe.Slice((*byte)(unsafe.Pointer(o.buffer.data)), int(o.buffer.len)); len(rest) > 0; {
+		n := binary.NativeEndian.Uint32(rest[1:])
+		lines = append(lines, LogLine{hostlog.Level(rest[0]), string(rest[5 : 5+n])})
+		rest = rest[5+n:]
+	}
+	lost = uint64(o.lost)
+	o.buffer.len, o.lost = 0, 0
+	return lines, lost
 }
 
 func takeStream(o *C.flbwt_output) []byte {
@@ -327,43 +424,61 @@ func (o Outcome) String() string { return outcomeTexts[o] }
 type TrapError struct {
 	Kind   string // a few fixed words, to tell one cause from another
 	Reason string // one printable line, without the guest's words unless it aborted
+
+	message     string // wasmtime's
+	leafUnknown bool
+	lines       *lineTable
 }
+
+// Backtrace returns the functions that the guest was in, the innermost first, in one printable
+// line; with lines of source if the module has DWARF. It is empty if they are not known.
+func (e *TrapError) Backtrace() string { return backtrace(e.message, e.lines, e.leafUnknown) }
 
 func (e *TrapError) Error() string { return e.Reason }
 
 func (in *Instance) trapError(trap *C.wasm_trap_t, failure *C.wasmtime_error_t) *TrapError {
 	var code C.int
-	message := C.flbwt_explain(trap, failure, &code)
-	defer C.free(unsafe.Pointer(message))
+	text := C.flbwt_explain(trap, failure, &code)
+	defer C.free(unsafe.Pointer(text))
+	e := in.explain(C.GoString(text), int(code))
+	e.lines = in.lines
+	return e
+}
+
+func (in *Instance) explain(message string, code int) *TrapError {
+	e := &TrapError{message: message}
 	switch {
-	case bool(C.flbwt_watch_interrupted(&in.c.watch)):
-		return &TrapError{"timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.watch.timeout_ns))}
-	case bool(in.c.exited):
-		return &TrapError{"exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.exit_status))}
-	case int(code) >= 0 && int(code) < len(trapReasons):
-		return &TrapError{trapReasons[code], trapReasons[code] + in.refusedText(in.refusal(int(code)))}
-	case strings.Contains(C.GoString(message), uncaught):
-		return &TrapError{"exception", "the guest threw an exception that nothing catches"}
-	case strings.Contains(C.GoString(message), noExceptionRoom):
-		return &TrapError{"no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)}
+	case bool(C.flbwt_watch_interrupted(&in.c.instance.watch)):
+		// The watchdog has made a function of another module of the innermost.
+		e.leafUnknown = code == C.WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED
+		e.Kind, e.Reason = "timeout", fmt.Sprintf("it took longer than the timeout of %v", time.Duration(in.c.instance.watch.timeout_ns))
+	case bool(in.c.instance.exited):
+		e.Kind, e.Reason = "exit", fmt.Sprintf("the guest exited with status %d", int32(in.c.instance.exit_status))
+	case code >= 0 && code < len(trapReasons):
+		e.Kind, e.Reason = trapReasons[code], trapReasons[code]+in.refusedText(in.refusal(code))
+	case strings.Contains(message, uncaught):
+		e.Kind, e.Reason = "exception", "the guest threw an exception that nothing catches"
+	case strings.Contains(message, noExceptionRoom):
+		e.Kind, e.Reason = "no memory for exceptions", fmt.Sprintf("no memory is left for the guest's exceptions: it has %d bytes, and memory_limit is %d", uint64(in.c.instance.room.bytes), in.limit)
 	default:
-		return &TrapError{"abort", reason(C.GoString(message)) + in.refusedText(in.refusal(int(code)))}
+		e.Kind, e.Reason = "abort", reason(message)+in.refusedText(in.refusal(code))
 	}
+	return e
 }
 
 // refusal is why memory was refused to a guest that has stopped, if it was.
 func (in *Instance) refusal(trapCode int) C.enum_flbwt_refusal {
 	if trapCode == C.WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS {
-		return in.c.room.refused // wasmtime has looked at the memories for the fault, too
+		return in.c.instance.room.refused // wasmtime has looked at the memories for the fault, too
 	}
-	return C.flbwt_room_refusal(&in.c.room)
+	return C.flbwt_room_refusal(&in.c.instance.room)
 }
 
 // refusedText is what goes after why a guest has stopped.
 func (in *Instance) refusedText(refusal C.enum_flbwt_refusal) string {
 	switch refusal {
 	case C.FLBWT_REFUSED_LIMIT:
-		return fmt.Sprintf(", after memory.grow was refused: it has %d bytes, and memory_limit is %d", uint64(in.c.room.bytes), in.limit)
+		return fmt.Sprintf(", after memory.grow was refused: it has %d bytes, and memory_limit is %d", uint64(in.c.instance.room.bytes), in.limit)
 	case C.FLBWT_REFUSED_MAXIMUM:
 		return ", after memory.grow was refused: the maximum of the module's memory does not allow it"
 	case C.FLBWT_REFUSED_HOST:

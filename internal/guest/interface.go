@@ -62,8 +62,9 @@ func (m *moduleInterface) export(name string) *item {
 	return &m.exports[i]
 }
 
-// Sections that the interface is made of, by their numbers (WebAssembly 3.0, 5.5.2).
+// Sections by their numbers (WebAssembly 3.0, 5.5.2).
 const (
+	sectionCustom   = 0
 	sectionType     = 1
 	sectionImport   = 2
 	sectionFunction = 3
@@ -71,6 +72,7 @@ const (
 	sectionMemory   = 5
 	sectionGlobal   = 6
 	sectionExport   = 7
+	sectionCode     = 10
 	sectionTag      = 13
 )
 

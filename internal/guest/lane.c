@@ -1,9 +1,10 @@
 #include "lane.h"
 
+#include "../bounds/clock.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     // Larger records are for Go.
@@ -83,7 +84,7 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
 }
 
 // open_event makes room for the current event with a body of up to n bytes, and
-// writes what stands before the body. It answers where that goes; NULL if there is
+// writes what stands before the body. It returns where that goes; NULL if there is
 // no memory, or if more has changed than the event would.
 static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
 {
@@ -98,6 +99,17 @@ static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
     return out + e->header_len;
 }
 
+// object_follows says whether JSON at p[0..n) goes on with another object.
+static bool object_follows(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] > ' ' || p[i] == 0) {
+            return p[i] == '{';
+        }
+    }
+    return false;
+}
+
 // emit_reply emits the current event with the guest's reply for a body. False: it is
 // for Go to read, and nothing has been emitted.
 static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *x,
@@ -110,7 +122,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
     if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply &&
-        memcmp(reply, in, in_len) == 0) {
+        memcmp(reply, in, in_len) == 0 &&
+        (g->msgpack || !object_follows(reply + in_len, x->rest - in_len))) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     if (lane->record.lossy && !g->msgpack) {
@@ -157,14 +170,6 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     return true;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
-}
-
 // call_for calls the guest for the record of the current event. DONE: the event has
 // been dealt with.
 static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
@@ -172,14 +177,14 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
 {
     flbwt_guest *g = lane->guest;
     flbwt_call x = {.guest = g};
-    uint64_t from = lane->timed ? now_ns() : 0;
+    uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
     bool handled = false;
 
     lane->records++;
     lane->outcome =
         flbwt_call_enter(&x, tag, tag_len, in, in_len, lane->event.sec, lane->event.nsec);
     if (lane->timed) {
-        lane->calls_ns += now_ns() - from;
+        lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
     }
     switch (lane->outcome) {
     case FLBWT_TRAPPED:
@@ -206,16 +211,16 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         break;
     }
 
-    from = lane->timed ? now_ns() : 0;
+    from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
     bool gone = !flbwt_call_leave(&x);
     if (lane->timed) {
-        lane->calls_ns += now_ns() - from;
+        lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
     }
     if (gone) {
         lane->trap = x.trap;
         lane->error = x.error;
     }
-    else if (lane->outcome == FLBWT_NO_MEMORY || g->room.bytes > g->recycle_bytes) {
+    else if (lane->outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
         g->recycle = true;
     }
     if (!handled) {
@@ -264,12 +269,6 @@ static bool stage(flbwt_lane *lane, const uint8_t *data, size_t size, const uint
     return true;
 }
 
-// has_written says whether the guest has written what nobody has taken.
-static bool has_written(const flbwt_guest *g)
-{
-    return (g->out.buffer.len | g->err.buffer.len | g->out.lost | g->err.lost) != 0;
-}
-
 // go_on goes from event to event.
 static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                              const uint8_t *data, size_t size, uint64_t max)
@@ -278,7 +277,7 @@ static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_
 
     lane->trap = NULL;
     lane->error = NULL;
-    flbwt_watch_enter(&lane->guest->watch);
+    flbwt_watch_enter(&lane->guest->instance.watch);
     while (lane->at < size && stop == FLBWT_STOP_DONE) {
         const uint8_t *in;
         uint32_t in_len;
@@ -294,7 +293,7 @@ static enum flbwt_stop go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_
             stop = call_for(lane, tag, tag_len, data, in, in_len);
         }
     }
-    flbwt_watch_leave(&lane->guest->watch);
+    flbwt_watch_leave(&lane->guest->instance.watch);
     return stop;
 }
 
@@ -308,7 +307,7 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
         lane->held = true;
     }
     // What the guest has said comes before what becomes of the record that it said it about.
-    if (lane->guest != NULL && has_written(lane->guest)) {
+    if (lane->guest != NULL && flbwt_has_written(&lane->guest->instance)) {
         return FLBWT_STOP_OUTPUT;
     }
     lane->held = false;
@@ -323,9 +322,9 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     lane->answered = false;
     lane->containers = UINT_MAX; // not known
     lane->record.lossy = lossy;
-    flbwt_watch_enter(&lane->guest->watch);
+    flbwt_watch_enter(&lane->guest->instance.watch);
     lane->stop = call_for(lane, tag, tag_len, data, in, in_len);
-    flbwt_watch_leave(&lane->guest->watch);
+    flbwt_watch_leave(&lane->guest->instance.watch);
     return lane->stop;
 }
 

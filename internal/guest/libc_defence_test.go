@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 )
 
 // Every function, with every mix of hostile addresses and lengths, on memory that
@@ -15,8 +17,8 @@ func TestLibcHostileArguments(t *testing.T) {
 	l := newLibc(t, "2", Config{MemoryLimitBytes: 4 * pageBytes})
 	const end = 2 * pageBytes
 	values := []uint32{0, 1, end - 1, end - 4, end, end + 1, 4 * pageBytes, math.MaxInt32, 1 << 31, math.MaxUint32 - 7, math.MaxUint32}
-	for name, f := range libcFunctions() {
-		params, _, _ := strings.Cut(f[0].types[0], " -> ")
+	for _, name := range hostcall.Names(hostcall.Env) {
+		params, _, _ := strings.Cut(hostcall.Types(hostcall.Env, name)[0], " -> ")
 		n := strings.Count(params, "i32")
 		traps := 0
 		for mix := range int(math.Pow(float64(len(values)), float64(n))) {

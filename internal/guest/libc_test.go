@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest/libctest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 )
 
 // libc is a module that exports a wrapper of each function of the libc, and whose
@@ -24,17 +24,15 @@ type libc struct {
 	memory  *wasmtime.Memory
 }
 
-// libcFunctions are those of libc.c; abort is also one that AssemblyScript imports.
-func libcFunctions() map[string][]hostFunction { return hostFunctions()[libcModule] }
-
-// libcText imports every function by the first of its types; with names, those.
+// libcText imports every function by the first of its types; with names, those. abort is also one
+// that AssemblyScript imports.
 func libcText(memory, body string, names ...string) string {
 	var imports, wrappers strings.Builder
 	if names == nil {
-		names = slices.Sorted(maps.Keys(libcFunctions()))
+		names = slices.Sorted(slices.Values(hostcall.Names(hostcall.Env)))
 	}
 	for _, name := range names {
-		params, result, _ := strings.Cut(strings.TrimPrefix(libcFunctions()[name][0].types[0], "func "), " -> ")
+		params, result, _ := strings.Cut(strings.TrimPrefix(hostcall.Types(hostcall.Env, name)[0], "func "), " -> ")
 		params = strings.Trim(params, "()")
 		n := 0
 		typ := ""

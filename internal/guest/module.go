@@ -19,6 +19,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
@@ -39,6 +40,7 @@ type Module struct {
 	codeEnd unsafe.Pointer
 	moduleInterface
 	traits    traits
+	lines     *lineTable
 	sizeBytes int64
 	origin    string // how its code was come by
 	loadTime  time.Duration
@@ -134,7 +136,7 @@ func (m *Module) compile(s Source, content []byte) error {
 	if err != nil {
 		return err
 	}
-	m.traits, m.sizeBytes = traitsOf(wasm), int64(len(wasm))
+	m.traits, m.sizeBytes, m.lines = traitsOf(wasm), int64(len(wasm)), newLineTable(wasm)
 	warn := func(text string, err error) {
 		if s.Warn != nil {
 			s.Warn(fmt.Sprintf("cache_dir: %s: %v", text, err))
@@ -185,7 +187,7 @@ func (m *Module) readInterface(path string, wasm []byte) (err error) {
 // image and not from /proc/self/maps, in which emulators show no executable pages.
 func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
 	defer runtime.KeepAlive(compiled)
-	C.wasmtime_module_image_range(modulePointer(compiled), &start, &end)
+	C.wasmtime_module_image_range(capi.Module[*C.wasmtime_module_t](compiled), &start, &end)
 	image := unsafe.Slice((*byte)(start), uintptr(end)-uintptr(start))
 	file, err := elf.NewFile(bytes.NewReader(image))
 	if err != nil {

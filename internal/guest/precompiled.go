@@ -18,6 +18,8 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 )
 
 // Compiled code is kept in files: what flb-wasmtime compile writes, and the
@@ -61,7 +63,7 @@ func hostTarget() string {
 // Targets are those that this program compiles for.
 func Targets() []string {
 	targets := []string{hostTarget()}
-	for _, arch := range engineTargets {
+	for _, arch := range capi.Targets {
 		if target := arch + targetSuffix; target != hostTarget() {
 			targets = append(targets, target)
 		}
@@ -205,7 +207,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 	if err != nil {
 		return CompileInfo{}, err
 	}
-	if missing := missingFeatures(features); len(missing) > 0 && len(engineTargets) == 0 {
+	if missing := missingFeatures(features); len(missing) > 0 && len(capi.Targets) == 0 {
 		return CompileInfo{}, fmt.Errorf("this machine has no %s: this build makes code only for what the compiling machine has", strings.Join(missing, ", "))
 	}
 
@@ -232,7 +234,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 	}
 	info := CompileInfo{
 		ModuleBytes: int64(len(wasm)), Target: target, CPU: features,
-		EngineVersion: engineVersion, CompileTime: time.Since(start),
+		EngineVersion: capi.Version, CompileTime: time.Since(start),
 	}
 	file, err := encode(code, wasm, target, features)
 	if err != nil {
@@ -248,8 +250,8 @@ func compileFor(engine *wasmtime.Engine, wasm []byte, native bool) (code []byte,
 	switch {
 	case native:
 		module, err = compile(engine, 0, wasm)
-	case len(engineTargets) > 0:
-		return precompile(engine, wasm)
+	case len(capi.Targets) > 0:
+		return capi.Precompile(engine, wasm)
 	default:
 		module, err = wasmtime.NewModule(engine, wasm)
 	}
@@ -291,7 +293,7 @@ func encode(code, wasm []byte, target string, features []string) ([]byte, error)
 	}
 	body := slices.Concat(iface, code)
 	h, err := json.Marshal(header{
-		Engine: engineVersion,
+		Engine: capi.Version,
 		Target: target,
 		CPU:    features,
 		Code:   hexSum(body),
@@ -323,8 +325,8 @@ func decode(file []byte) (h header, iface, code []byte, err error) {
 	}
 	body := rest[n:]
 	switch missing := missingFeatures(h.CPU); {
-	case h.Engine != engineVersion:
-		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, engineVersion)
+	case h.Engine != capi.Version:
+		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, capi.Version)
 	case h.Target != hostTarget():
 		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine, or with --target %[2]s", h.Target, hostTarget())
 	case len(missing) > 0:

@@ -15,21 +15,22 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
 // The version is that of the library which is linked, and the one that was asked for is.
 func TestEngineVersion(t *testing.T) {
-	if have, asked := len(engineTargets) > 0, os.Getenv("ENGINE"); asked != "" && have != (asked == "lts") {
-		t.Errorf("ENGINE is %s, but wasmtime %s is linked", asked, engineVersion)
+	if have, asked := len(capi.Targets) > 0, os.Getenv("ENGINE"); asked != "" && have != (asked == "lts") {
+		t.Errorf("ENGINE is %s, but wasmtime %s is linked", asked, capi.Version)
 	}
-	if len(engineTargets) > 0 {
+	if len(capi.Targets) > 0 {
 		lock, err := os.ReadFile("../../engine/Cargo.lock")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("name = \"wasmtime\"\nversion = %q\n", engineVersion); !strings.Contains(string(lock), want) {
-			t.Errorf("engineVersion is %s, which engine/Cargo.lock has not", engineVersion)
+		if want := fmt.Sprintf("name = \"wasmtime\"\nversion = %q\n", capi.Version); !strings.Contains(string(lock), want) {
+			t.Errorf("capi.Version is %s, which engine/Cargo.lock has not", capi.Version)
 		}
 		return
 	}
@@ -38,8 +39,8 @@ func TestEngineVersion(t *testing.T) {
 		t.Fatal("no build information")
 	}
 	for _, dep := range info.Deps {
-		if strings.HasPrefix(dep.Path, "github.com/bytecodealliance/wasmtime-go") && dep.Version != "v"+engineVersion {
-			t.Errorf("engineVersion is %s, but %s is linked", engineVersion, dep.Version)
+		if strings.HasPrefix(dep.Path, "github.com/bytecodealliance/wasmtime-go") && dep.Version != "v"+capi.Version {
+			t.Errorf("capi.Version is %s, but %s is linked", capi.Version, dep.Version)
 		}
 	}
 }
@@ -59,15 +60,15 @@ func TestEngineIsAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer module.Close()
-	if err := checkEngine(module); err != nil {
+	if err := capi.CheckEngine(module); err != nil {
 		t.Error(err)
 	}
-	right := engineVersion
-	defer func() { engineVersion = right }()
+	right := capi.Version
+	defer func() { capi.Version = right }()
 	for _, version := range []string{"4.0.0", "440.0.0", "47.0.1"} {
-		engineVersion = version
+		capi.Version = version
 		major, _, _ := strings.Cut(right, ".")
-		if err := checkEngine(module); err == nil || !strings.Contains(err.Error(), "made for wasmtime "+version+", but \""+major+"\" is linked") {
+		if err := capi.CheckEngine(module); err == nil || !strings.Contains(err.Error(), "made for wasmtime "+version+", but \""+major+"\" is linked") {
 			t.Errorf("%s: %v", version, err)
 		}
 	}
@@ -77,7 +78,7 @@ func TestEngineIsAnother(t *testing.T) {
 // For this one it is what the compiler makes here, too.
 func TestCompileForAnotherTarget(t *testing.T) {
 	machines := map[string]elf.Machine{"x86_64-unknown-linux-gnu": elf.EM_X86_64, "aarch64-unknown-linux-gnu": elf.EM_AARCH64}
-	if len(engineTargets) == 0 {
+	if len(capi.Targets) == 0 {
 		for target := range machines {
 			_, err := Compile(watFile(t, "wrap"), filepath.Join(t.TempDir(), "x.cwasm"), CompileConfig{Target: target})
 			if (err == nil) != (target == hostTarget()) || err != nil && !strings.Contains(err.Error(), "this build compiles for "+hostTarget()) {
@@ -229,7 +230,7 @@ func TestPrecompiledRefused(t *testing.T) {
 	}
 	// Code of another engine whose header has been made to fit: wasmtime's own
 	// check is the last one.
-	major, _, _ := strings.Cut(engineVersion, ".")
+	major, _, _ := strings.Cut(capi.Version, ".")
 	target := string(rune(len(hostTarget()))) + hostTarget()
 	other := bytes.Replace(good, []byte(major+target), []byte("43"+target), 1)
 	for _, test := range []struct {
@@ -237,12 +238,12 @@ func TestPrecompiledRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"engine", edit(t, good, func(h *header) { h.Engine = "43.0.1" }), "compiled for wasmtime 43.0.1, but this is " + engineVersion},
+		{"engine", edit(t, good, func(h *header) { h.Engine = "43.0.1" }), "compiled for wasmtime 43.0.1, but this is " + capi.Version},
 		{"target", edit(t, good, func(h *header) { h.Target = "riscv64gc-unknown-linux-gnu" }), "compiled for riscv64gc-unknown-linux-gnu"},
 		{"CPU", edit(t, good, func(h *header) { h.CPU = append(h.CPU, "avx4096") }), "a CPU with avx4096, which this one has not"},
 		{"code", edit(t, good, func(h *header) { h.Code = hexSum(nil) }), "damaged"},
 		{"engine within", edit(t, other, func(h *header) {
-			h.Engine, h.Code = engineVersion, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
+			h.Engine, h.Code = capi.Version, hexSum(other[bytes.Index(other, []byte("\x7fELF"))-int(h.Iface):])
 		}), "wasmtime can't run its code here"},
 		{"no code", edit(t, good[:bytes.Index(good, []byte("\x7fELF"))], func(h *header) {
 			h.Code = hexSum(good[bytes.Index(good, []byte("\x7fELF"))-int(h.Iface) : bytes.Index(good, []byte("\x7fELF"))])
@@ -322,7 +323,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		h, iface, code, err := decode(file)
 		body := slices.Concat(iface, code)
-		if err == nil && (h.Code != hexSum(body) || h.Engine != engineVersion || !bytes.HasSuffix(file, body)) {
+		if err == nil && (h.Code != hexSum(body) || h.Engine != capi.Version || !bytes.HasSuffix(file, body)) {
 			t.Errorf("accepted: %+v", h)
 		}
 	})

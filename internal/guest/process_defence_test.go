@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 // child runs the test again in a process of its own, which may die, and says
@@ -24,7 +26,7 @@ func child(t *testing.T, stdin string) bool {
 	if os.Getenv(mark) == t.Name() {
 		return true
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=30s")
+	cmd := emulator.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=30s")
 	cmd.Env = append(os.Environ(), mark+"="+t.Name())
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
@@ -264,7 +266,7 @@ func TestStoppedProcessIsNoTimeout(t *testing.T) {
 	}
 	defer in.Close()
 	done := make(chan struct{})
-	calls := in.c.watch.calls
+	calls := in.c.instance.watch.calls
 	go func() {
 		defer close(done)
 		var b Batch
@@ -274,7 +276,7 @@ func TestStoppedProcessIsNoTimeout(t *testing.T) {
 		}
 	}()
 	// The thread has entered and called, and the watchdog has seen the call.
-	for in.c.watch.calls < calls+2 || in.c.watch.seen < calls+2 {
+	for in.c.instance.watch.calls < calls+2 || in.c.instance.watch.seen < calls+2 {
 		select {
 		case <-done:
 			t.Fatal("the guest is too fast for this test")

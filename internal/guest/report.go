@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
+
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 

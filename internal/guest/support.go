@@ -5,10 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 )
 
 // EngineText says which wasmtime is linked, and how long it is supported.
-func EngineText() string { return engineText(engineVersion, time.Now()) }
+func EngineText() string { return engineText(capi.Version, time.Now()) }
 
 func engineText(version string, now time.Time) string {
 	text := "wasmtime " + version

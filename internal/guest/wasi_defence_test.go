@@ -17,6 +17,7 @@ import (
 	"unicode/utf16"
 	"unsafe"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -74,7 +75,8 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 		events, revents int16
 	}
 	poll.fd, poll.events = int32(reader), 1
-	if _, _, errno := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&poll)), 1, 0); errno != 0 || poll.revents != 0 {
+	var now syscall.Timespec
+	if _, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0); errno != 0 || poll.revents != 0 {
 		t.Errorf("%v, events %#x: the pipe was opened", errno, poll.revents)
 	}
 }
@@ -168,7 +170,7 @@ func descriptorsAreBounded(t *testing.T, make func(testing.TB, Config) *wasi) {
 	for range maxDescriptors - 3 {
 		dirs = append(dirs, Dir{inside, false})
 	}
-	m := load(t, wasiText(wasiModule))
+	m := load(t, wasiText(hostcall.WASI))
 	for want, dirs := range map[string][]Dir{"": dirs, "can't give the directory": append(dirs, dirs[0])} {
 		in, err := m.NewInstance(Config{Function: "filter", Dirs: dirs})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -184,7 +186,7 @@ func descriptorsAreBounded(t *testing.T, make func(testing.TB, Config) *wasi) {
 }
 
 func TestDirectoryThatIsNotThere(t *testing.T) {
-	m := load(t, wasiText(wasiModule))
+	m := load(t, wasiText(hostcall.WASI))
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -203,15 +205,15 @@ func TestWASIHostileArguments(t *testing.T) {
 	values := []uint64{0, 1, 2, 3, 4, 5, 64, 1024, end - 1, end - 4, end - 64, end, end + 1, math.MaxInt32, 1 << 31, math.MaxUint32 - 7, math.MaxUint32,
 		math.MaxInt64, 1 << 63, math.MaxUint64}
 	random := rand.New(rand.NewPCG(5, 6))
-	for _, module := range []string{wasiModule, wasiUnstable} {
+	for _, module := range []string{hostcall.WASI, hostcall.WASIUnstable} {
 		inside, outside := tree(t)
 		before := contents(t, outside)
 		w := newWASIOf(t, module, Config{Dirs: []Dir{{inside, true}}, Env: []string{"A=b"}})
-		for name, f := range hostFunctions()[module] {
+		for _, name := range hostcall.Names(module) {
 			if name == "proc_exit" {
 				continue
 			}
-			params, _, _ := strings.Cut(strings.TrimPrefix(f[0].types[0], "func "), " -> ")
+			params, _, _ := strings.Cut(strings.TrimPrefix(hostcall.Types(module, name)[0], "func "), " -> ")
 			errnos := make(map[int]int)
 			for range 500 {
 				if random.IntN(20) == 0 { // it may have closed what it had
@@ -775,9 +777,9 @@ func TestPoll(t *testing.T) {
 	}
 	inside, _ := tree(t)
 	for _, older := range []bool{false, true} {
-		module := wasiModule
+		module := hostcall.WASI
 		if older {
-			module = wasiUnstable
+			module = hostcall.WASIUnstable
 		}
 		sub := func(userdata uint64, kind byte, number uint32, timeout uint64, flags uint16) []byte {
 			return subscription(older, userdata, kind, number, timeout, flags)
@@ -833,7 +835,7 @@ func TestOlderWASILayouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := info.Sys().(*syscall.Stat_t)
-	w := newWASIOf(t, wasiUnstable, Config{Dirs: []Dir{{inside, false}}})
+	w := newWASIOf(t, hostcall.WASIUnstable, Config{Dirs: []Dir{{inside, false}}})
 	fd := w.mustOpen("file", 0, fdRead)
 	for name, b := range map[string][]byte{
 		"fd_filestat_get":   w.must("fd_filestat_get", fd, out(56))[0],

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,9 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 )
 
 // Numbers of wasi_snapshot_preview1 (witx/typenames.witx).
@@ -52,8 +54,8 @@ type wasi struct {
 
 func wasiText(module string) string {
 	var imports, wrappers strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(hostFunctions()[module])) {
-		params, result, _ := strings.Cut(strings.TrimPrefix(hostFunctions()[module][name][0].types[0], "func "), " -> ")
+	for _, name := range slices.Sorted(slices.Values(hostcall.Names(module))) {
+		params, result, _ := strings.Cut(strings.TrimPrefix(hostcall.Types(module, name)[0], "func "), " -> ")
 		params = strings.ReplaceAll(strings.Trim(params, "()"), ",", "")
 		typ := "(param " + params + ")"
 		if result != "()" {
@@ -71,7 +73,7 @@ func wasiText(module string) string {
 }
 
 // newWASI makes one whose WASI is the host's own.
-func newWASI(tb testing.TB, config Config) *wasi { return newWASIOf(tb, wasiModule, config) }
+func newWASI(tb testing.TB, config Config) *wasi { return newWASIOf(tb, hostcall.WASI, config) }
 
 func newWASIOf(tb testing.TB, module string, config Config) *wasi {
 	tb.Helper()
@@ -89,7 +91,7 @@ func newWalking(tb testing.TB, config Config) *wasi {
 // needWASI skips a test if the wasmtime that is linked has no WASI to compare with.
 func needWASI(tb testing.TB) {
 	tb.Helper()
-	if len(engineTargets) > 0 {
+	if len(capi.Targets) > 0 {
 		tb.Skip("engine/ leaves WASI out: the library of wasmtime-go has it")
 	}
 }
@@ -98,7 +100,7 @@ func needWASI(tb testing.TB) {
 func newOracle(tb testing.TB, config Config) *wasi {
 	tb.Helper()
 	needWASI(tb)
-	wasm, err := wasmtime.Wat2Wasm(wasiText(wasiModule))
+	wasm, err := wasmtime.Wat2Wasm(wasiText(hostcall.WASI))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -323,7 +325,7 @@ func wordFunc(f *wasmtime.FuncType) string {
 // wasmtime's own WASI has the same functions, of the same types.
 func TestWASIFunctions(t *testing.T) {
 	needWASI(t)
-	m := load(t, wasiText(wasiModule))
+	m := load(t, wasiText(hostcall.WASI))
 	linker := wasmtime.NewLinker(m.engine)
 	defer linker.Close()
 	if err := linker.DefineWasi(); err != nil {
@@ -331,16 +333,17 @@ func TestWASIFunctions(t *testing.T) {
 	}
 	store := wasmtime.NewStore(m.engine)
 	defer store.Close()
-	for name, functions := range hostFunctions()[wasiModule] {
-		f := linker.Get(store, wasiModule, name)
+	for _, name := range hostcall.Names(hostcall.WASI) {
+		types := hostcall.Types(hostcall.WASI, name)
+		f := linker.Get(store, hostcall.WASI, name)
 		if f == nil {
 			t.Errorf("%s: wasmtime has none", name)
-		} else if want := wordFunc(f.Type(store).FuncType()); len(functions) != 1 || functions[0].types[0] != want {
-			t.Errorf("%s: %v, want %s", name, functions[0].types, want)
+		} else if want := wordFunc(f.Type(store).FuncType()); len(types) != 1 || types[0] != want {
+			t.Errorf("%s: %v, want %s", name, types, want)
 		}
 	}
 	// witx/wasi_snapshot_preview1.witx and wasi_unstable.witx have as many.
-	if n, old := len(hostFunctions()[wasiModule]), len(hostFunctions()[wasiUnstable]); n != 46 || old != 45 {
+	if n, old := len(hostcall.Names(hostcall.WASI)), len(hostcall.Names(hostcall.WASIUnstable)); n != 46 || old != 45 {
 		t.Errorf("%d and %d functions, want 46 and 45", n, old)
 	}
 }

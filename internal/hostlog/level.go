@@ -9,4 +9,6 @@ const (
 	Error Level = 1
 	Warn  Level = 2
 	Info  Level = 3
+	Debug Level = 4
+	Trace Level = 5
 )

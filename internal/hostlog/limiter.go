@@ -115,6 +115,9 @@ func (l *Limiter) GuestOutput(level Level, prefix string, text []byte) {
 	}
 }
 
+// LeaveOut counts lines of the guest that have been left out elsewhere.
+func (l *Limiter) LeaveOut(lines uint64) { l.guestLeftOut += int(lines) }
+
 // countGuestLines says how many lines of the guest have been left out.
 func (l *Limiter) countGuestLines() {
 	if l.guestLeftOut > 0 {

@@ -1,8 +1,10 @@
 package options
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,10 +24,9 @@ func TestDocumentedOutputs(t *testing.T) {
 	}
 	core := []string{"name", "match", "workers", "retry_limit"}
 	found := 0
-	blocks := strings.Split(string(text), "```\n")
-	for i := 1; i < len(blocks); i += 2 {
-		path := filepath.Join(t.TempDir(), "fluent-bit.conf")
-		if err := os.WriteFile(path, []byte(blocks[i]), 0o600); err != nil {
+	for _, block := range regexp.MustCompile("(?ms)^```(yaml)?\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		path := filepath.Join(t.TempDir(), "fluent-bit."+cmp.Or(block[1], "conf"))
+		if err := os.WriteFile(path, []byte(block[2]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		conf, err := fbconf.Load(path, func(string) string { return "secret" })
@@ -42,7 +43,7 @@ func TestDocumentedOutputs(t *testing.T) {
 					t.Errorf("there is no option %s", p.Key)
 				}
 			}
-			if _, err := ParseOutput("documented", s.Get); err != nil {
+			if _, err := ParseOutput("documented", docSource(s.Properties)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -114,4 +115,12 @@ func TestParseOutput(t *testing.T) {
 			t.Errorf("%v: %v", test, err)
 		}
 	}
+}
+
+func docSource(properties []fbconf.Property) Source {
+	var list []Property
+	for _, p := range properties {
+		list = append(list, Property{p.Key, p.Value})
+	}
+	return Of(list)
 }

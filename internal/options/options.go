@@ -52,9 +52,20 @@ func (t Type) String() string {
 type Option struct {
 	Name     string
 	Type     Type
-	Default  string // "" means none
+	Default  string   // "" means none
+	Values   []string // all that a String may be, if that is a choice
 	Required bool
+	Multiple bool // it may be given several times, in YAML as a list
+	Prefix   bool // of options, whose names go on as the user likes
 	Help     string
+}
+
+// Label is the name as documents write it.
+func (o Option) Label() string {
+	if o.Prefix {
+		return o.Name + "KEY"
+	}
+	return o.Name
 }
 
 // MaxWasmStackBytes bounds wasm_stack_size: guests run on threads whose stack
@@ -72,18 +83,28 @@ var Table = []Option{
 		Help: "Path of the WebAssembly module to run: binary (.wasm), text (.wat), or compiled (.cwasm, with allow_precompiled)"},
 	{Name: "function_name", Type: String, Required: true,
 		Help: "Name of the exported function that is called for each record"},
-	{Name: "event_format", Type: String, Default: "json",
+	{Name: "event_format", Type: String, Default: "json", Values: []string{"json", "msgpack"},
 		Help: "Format in which a record is handed to the function and taken back: json or msgpack"},
 	{Name: "accessible_paths", Type: List,
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
-	{Name: "env", Type: List,
+	{Name: "env", Type: List, Multiple: true,
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
-	{Name: "on_error", Type: String, Default: "passthrough",
+	{Name: "config.", Type: String, Prefix: true,
+		Help: "Configuration of the module: config.KEY value, any number of them, which it reads by host functions; keys without case"},
+	{Name: "config_file", Type: String,
+		Help: "Path of a JSON file with an object, whose members are configuration of the module, too; config.KEY wins"},
+	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"},
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
+	{Name: "mark_key", Type: String,
+		Help: "Where on_error mark puts the reason: a key of the record's body, which is set; unless set, wasmtime_error in the metadata"},
+	{Name: "log_failed_records", Type: Bool, Default: "off",
+		Help: "Log an excerpt of a record that the module fails on, as JSON, with the line that says so"},
+	{Name: "split", Type: Bool, Default: "off",
+		Help: "Make several records of a reply that is an array of them, or several JSON objects; else such a reply is a failure"},
 	{Name: "timeout", Type: Time, Default: "1s",
-		Help: "Longest that the module may run, sleep or read files for one record; 0 for no limit"},
+		Help: "Max time that the module may run, sleep or read files for one record; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
-		Help: "Most memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
+		Help: "Max memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
 		Help: "An instance whose memory has grown past this is replaced between two records; 0 for never"},
 	{Name: "breaker_failures", Type: Int, Default: "100",
@@ -101,7 +122,7 @@ var Table = []Option{
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
-		Help: "Least room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
+		Help: "Min room for tag and record in a module that exports no allocator, up to 16M or an eighth of memory_limit; grows with the records"},
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
 		Help: "Native stack of the module; at least 512 KiB are always given, at most 4M"},
 }
@@ -144,9 +165,13 @@ type Options struct {
 	WasmPath        string
 	FunctionName    string
 	EventFormat     EventFormat
-	AccessiblePaths []Path   // existing directories
-	Env             []string // NAME=value
+	AccessiblePaths []Path     // existing directories
+	Env             []string   // NAME=value
+	Config          []Property // of the module; keys in lower case, each once
 	OnError         OnError
+	MarkKey         string // "": in the metadata
+	LogFailed       bool
+	Split           bool
 
 	Timeout            time.Duration // 0: none
 	MemoryLimitBytes   int64
@@ -163,6 +188,9 @@ type Options struct {
 
 	WasmHeapBytes  int64
 	WasmStackBytes int64
+
+	// The level of the instance's log, for the module to ask; who makes the options sets it. 0: info.
+	LogLevel int
 
 	// What the user should know of values that were not taken as they are; lines for
 	// the log.
@@ -184,10 +212,47 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("option %s: invalid value %q: %s", e.Option, e.Value, e.Want)
 }
 
-// Parse reads the options of a filter instance through get, which returns the value
-// that the user set, if any. Every error is an *Error.
-func Parse(get func(name string) (value string, ok bool)) (Options, error) {
-	p := parser{get: get}
+// Property is an option as the user has set it.
+type Property struct{ Key, Value string }
+
+// Source is where options are read from.
+type Source struct {
+	values func(name string) []string // in order: none, one, or several
+	all    []Property                 // nil if they are not known
+}
+
+// Of makes a source of all properties, in order. Keys match without case.
+func Of(all []Property) Source {
+	if all == nil {
+		all = []Property{}
+	}
+	return Source{
+		values: func(name string) (values []string) {
+			for _, p := range all {
+				if strings.EqualFold(p.Key, name) {
+					values = append(values, p.Value)
+				}
+			}
+			return values
+		},
+		all: all,
+	}
+}
+
+// From makes a source of a look-up that knows one value of each option. Options whose names only
+// begin with one of the table's can't be read from it.
+func From(get func(name string) (value string, ok bool)) Source {
+	return Source{values: func(name string) []string {
+		if v, ok := get(name); ok {
+			return []string{v}
+		}
+		return nil
+	}}
+}
+
+// Parse reads the options of a filter instance. Every error is an *Error.
+func Parse(source Source) (Options, error) {
+	p := parser{source: source}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
 	o.Warnings = p.warnings
@@ -200,17 +265,21 @@ func Parse(get func(name string) (value string, ok bool)) (Options, error) {
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
 	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
-	return Options{
+	o := Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
-		EventFormat:    EventFormat(p.oneOf("event_format", "json", "msgpack")),
+		EventFormat:    EventFormat(p.oneOf("event_format")),
 		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
 		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
-		OnError:         OnError(p.oneOf("on_error", "passthrough", "drop", "mark")),
+		Config:          p.config("config.", "config_file"),
+		OnError:         OnError(p.oneOf("on_error")),
+		MarkKey:         p.value("mark_key"),
+		LogFailed:       p.bool("log_failed_records"),
+		Split:           p.bool("split"),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
 		MemoryLimitBytes:   memoryLimit,
@@ -223,11 +292,15 @@ func (p *parser) shared() Options {
 		CacheDir:         p.value("cache_dir"),
 		AllowPrecompiled: p.bool("allow_precompiled"),
 	}
+	if o.MarkKey != "" && o.OnError != Mark {
+		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark")
+	}
+	return o
 }
 
 // parser keeps the first error, so that Parse reads as a list of options.
 type parser struct {
-	get      func(string) (string, bool)
+	source   Source
 	err      error
 	warnings []string
 }
@@ -240,13 +313,17 @@ func (p *parser) fail(option, value, want string) {
 
 // value returns the option's text, its default if the user set nothing.
 func (p *parser) value(name string) string {
-	if v, ok := p.get(name); ok {
-		return strings.TrimSpace(v)
+	if list := p.source.values(name); len(list) > 0 {
+		return strings.TrimSpace(list[0])
 	}
+	return find(name).Default
+}
+
+func find(name string) Option {
 	for _, table := range [][]Option{Table, OutputTable} {
 		for _, o := range table {
 			if o.Name == name {
-				return o.Default
+				return o
 			}
 		}
 	}
@@ -262,8 +339,8 @@ func (p *parser) str(name, want string) string {
 }
 
 // oneOf returns the index of the word that was set, in any case.
-func (p *parser) oneOf(name string, words ...string) int {
-	v := p.value(name)
+func (p *parser) oneOf(name string) int {
+	v, words := p.value(name), find(name).Values
 	for i, w := range words {
 		if strings.EqualFold(v, w) {
 			return i
@@ -417,10 +494,18 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 // env reads variables of any value. Without quotes a value goes on up to a comma that
 // the name of the next variable follows, or to the end. Errors show no value, which may be
 // a secret.
-func (p *parser) env(name string) []string {
+func (p *parser) env(name string) (list []string) {
+	for _, value := range p.source.values(name) {
+		list = append(list, p.variables(name, value)...)
+	}
+	return list
+}
+
+// variables reads the variables of one value.
+func (p *parser) variables(name, value string) []string {
 	var list []string
 	const ends = blanks + ","
-	for rest := strings.TrimLeft(p.value(name), ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
+	for rest := strings.TrimLeft(value, ends); rest != ""; rest = strings.TrimLeft(rest, ends) {
 		begin := variable.FindString(rest)
 		if begin == "" {
 			part, _, _ := strings.Cut(rest, ",")

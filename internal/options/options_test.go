@@ -24,18 +24,25 @@ func TestConfigMap(t *testing.T) {
 }
 
 // configMap is a table as config map entries.
-func configMap(kind string, table []Option) string {
+func configMap(whose string, table []Option) string {
 	types := map[Type]string{String: "CONFIG_MAP_STR", Size: "CONFIG_MAP_SIZE", List: "CONFIG_MAP_CLIST",
 		Time: "CONFIG_MAP_TIME", Int: "CONFIG_MAP_INT", Bool: "CONFIG_MAP_BOOL"}
 	var b strings.Builder
-	b.WriteString("// The " + kind + "'s options as config map entries. Made from internal/options by\n" +
+	b.WriteString("// The " + whose + "'s options as config map entries. Made from internal/options by\n" +
 		"// go test ./internal/options -update\n\n")
 	for _, o := range table {
 		def := "NULL"
 		if o.Default != "" {
 			def = strconv.Quote(o.Default)
 		}
-		fmt.Fprintf(&b, "{%s, %q, %s, 0, 0, 0,\n %q},\n", types[o.Type], o.Name, def, o.Help)
+		kind, flags := types[o.Type], "0"
+		if o.Prefix {
+			kind = "CONFIG_MAP_STR_PREFIX"
+		}
+		if o.Multiple {
+			flags = "CONFIG_MAP_MULT"
+		}
+		fmt.Fprintf(&b, "{%s, %q, %s, %s, 0, 0,\n %q},\n", kind, o.Name, def, flags, o.Help)
 	}
 	return b.String()
 }
@@ -67,7 +74,7 @@ func readmeTable(t *testing.T, begin, end string, table []Option) {
 		case o.Default != "":
 			def = "`" + o.Default + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.Name, o.Type, def, o.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.Label(), o.Type, def, o.Help)
 	}
 	compare(t, path, before+begin+b.String()+end+after)
 }
@@ -279,9 +286,9 @@ func TestPathWithComma(t *testing.T) {
 	}
 }
 
-func set(values map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
+func set(values map[string]string) Source {
+	return From(func(name string) (string, bool) {
 		v, ok := values[name]
 		return v, ok
-	}
+	})
 }

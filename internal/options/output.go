@@ -22,24 +22,24 @@ var OutputTable = []Option{
 		Help: "Where results go: forward://HOST:PORT, forward+unix:///PATH, file:///PATH, or stdout"},
 	{Name: "emit_tag", Type: String, Default: "$TAG",
 		Help: "Tag of the results; $TAG, $TAG[0] (a part between dots) and $key or $key['sub'] (of the result) are filled in"},
-	{Name: "emit_metadata", Type: String, Default: "auto",
+	{Name: "emit_metadata", Type: String, Default: "auto", Values: []string{"auto", "on", "off"},
 		Help: "Whether event metadata goes along: auto (in events that have any), on (in the form of Fluent Bit 2.1 and later for all), or off"},
-	{Name: "emit_format", Type: String, Default: "json_lines",
+	{Name: "emit_format", Type: String, Default: "json_lines", Values: []string{"json_lines", "msgpack"},
 		Help: "Format of file and stdout: json_lines, or msgpack (the events as Fluent Bit has them)"},
 	{Name: "emit_date_key", Type: String, Default: "date",
 		Help: "Key under which json_lines has the time, in seconds, unless the record has that key; off for none"},
 	{Name: "emit_ack", Type: Bool, Default: "on",
 		Help: "Ask the far side of forward for acknowledgements, and take nothing for delivered without"},
-	{Name: "emit_compress", Type: String, Default: "off",
+	{Name: "emit_compress", Type: String, Default: "off", Values: []string{"off", "gzip"},
 		Help: "Compression of forward messages: off or gzip"},
 	{Name: "emit_connections", Type: Int, Default: "4",
-		Help: "Most forward connections, and chunks under way, at a time"},
+		Help: "Max forward connections, and chunks under way, at a time"},
 	{Name: "emit_keepalive", Type: Bool, Default: "on",
 		Help: "Keep forward connections for the next chunk"},
 	{Name: "emit_connect_timeout", Type: Time, Default: "10s",
-		Help: "Longest that connecting may take, with TLS and shared key"},
+		Help: "Max time to connect, with TLS and shared key"},
 	{Name: "emit_timeout", Type: Time, Default: "30s",
-		Help: "Longest that the far side may take for one chunk, from the first byte to the last acknowledgement"},
+		Help: "Max time that the far side may take for one chunk, from the first byte to the last acknowledgement"},
 	{Name: "emit_shared_key", Type: String,
 		Help: "Shared key of the far side's forward input; none unless set"},
 	{Name: "emit_self_hostname", Type: String,
@@ -61,11 +61,11 @@ var OutputTable = []Option{
 	{Name: "emit_tls_key_file", Type: String,
 		Help: "File of the PEM key of that certificate"},
 	{Name: "flush_timeout", Type: Time, Default: "10s",
-		Help: "Longest that a flush waits for its delivery on a thread of Workers; then Fluent Bit is asked to try again, and the delivery goes on meanwhile; while nothing is delivered, longest for all flushes together"},
+		Help: "Max time that a flush waits for its delivery on a thread of Workers; then Fluent Bit is asked to try again, and the delivery goes on meanwhile; while nothing is delivered, max time for all flushes together"},
 	{Name: "engine_timeout", Type: Time, Default: "100ms",
 		Help: "The same on the engine's own thread, without Workers"},
 	{Name: "retry_cache", Type: Size, Default: "64M",
-		Help: "Most memory for chunks under way and for results kept for a retry; a retried chunk that was pushed out runs through the module again"},
+		Help: "Max memory for chunks under way and for results kept for a retry; a retried chunk that was pushed out runs through the module again"},
 }
 
 // Scheme says what kind of place results go to.
@@ -121,18 +121,18 @@ type Output struct {
 
 // ParseOutput reads the options of the output instance named name. Every error is
 // an *Error.
-func ParseOutput(name string, get func(name string) (value string, ok bool)) (Output, error) {
-	p := parser{get: get}
+func ParseOutput(name string, source Source) (Output, error) {
+	p := parser{source: source}
 	o := Output{
 		Options:  p.shared(),
 		Name:     name,
 		Tag:      p.template("emit_tag"),
-		Metadata: Metadata(p.oneOf("emit_metadata", "auto", "on", "off")),
-		Msgpack:  p.oneOf("emit_format", "json_lines", "msgpack") == 1,
+		Metadata: Metadata(p.oneOf("emit_metadata")),
+		Msgpack:  p.oneOf("emit_format") == 1,
 		DateKey:  p.dateKey("emit_date_key"),
 
 		Ack:             p.bool("emit_ack"),
-		Gzip:            p.oneOf("emit_compress", "off", "gzip") == 1,
+		Gzip:            p.oneOf("emit_compress") == 1,
 		Connections:     int(p.number("emit_connections", 1, 64)),
 		Keepalive:       p.bool("emit_keepalive"),
 		ConnectTimeout:  p.time("emit_connect_timeout", time.Millisecond, 10*time.Minute),

@@ -81,7 +81,7 @@ func parse(t *testing.T, set map[string]string) options.Output {
 	for k, v := range set {
 		values[k] = v
 	}
-	o, err := options.ParseOutput("wasmtime.0", func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+	o, err := options.ParseOutput("wasmtime.0", options.From(func(name string) (string, bool) { v, ok := values[name]; return v, ok }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
 // patient is how long something may take that must come to an end. What is tested
@@ -496,7 +497,7 @@ func TestStdout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(os.Args[0], "-test.run=^TestStdout$")
+		cmd := emulator.Command(os.Args[0], "-test.run=^TestStdout$")
 		cmd.Env = append(os.Environ(), "TEST_STDOUT=1")
 		cmd.Stdout = write
 		if gone {

@@ -110,7 +110,7 @@ func (o *Originals) walk(v []byte, in *member, inKey bool, visit func(o *Origina
 	return rest
 }
 
-// number answers the number of a member's key.
+// number returns the number of a member's key.
 func (o *Originals) number(m *member) int32 {
 	if m.number != unknownKey {
 		return m.number
@@ -126,7 +126,7 @@ func (o *Originals) number(m *member) int32 {
 	return m.number
 }
 
-// numberOf answers the number of a key that has been read.
+// numberOf returns the number of a key that has been read.
 func (o *Originals) numberOf(key []byte) int32 {
 	if n, ok := o.keys[string(key)]; ok {
 		return n

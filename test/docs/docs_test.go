@@ -93,17 +93,24 @@ func prose(text string) string {
 
 var code = regexp.MustCompile("`[^`]+`")
 
-// anchors are the fragments that GitHub gives a document's headings: letters, digits, hyphens and
-// underscores in lower case, blanks as hyphens, and a number for what stands there again.
-func anchors(text string) map[string]bool {
-	found := map[string]bool{}
+// heading is a heading of a document, below its title.
+type heading struct {
+	level        int
+	text, anchor string
+}
+
+// headings are those of a document, in order, with the fragments that GitHub gives them: letters,
+// digits, hyphens and underscores in lower case, blanks as hyphens.
+func headings(text string) []heading {
+	var found []heading
 	for line := range strings.Lines(prose(text)) {
 		level := len(line) - len(strings.TrimLeft(line, "#"))
 		if level == 0 || level > 6 || line[level] != ' ' {
 			continue
 		}
+		title := strings.TrimSpace(line[level:])
 		var slug strings.Builder
-		for _, r := range strings.ToLower(strings.TrimSpace(line[level:])) {
+		for _, r := range strings.ToLower(title) {
 			switch {
 			case r == ' ':
 				slug.WriteByte('-')
@@ -111,7 +118,15 @@ func anchors(text string) map[string]bool {
 				slug.WriteRune(r)
 			}
 		}
-		found[slug.String()] = true
+		found = append(found, heading{level, title, slug.String()})
+	}
+	return found
+}
+
+func anchors(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, h := range headings(text) {
+		found[h.anchor] = true
 	}
 	return found
 }
@@ -150,12 +165,12 @@ var (
 	inTheTree  = regexp.MustCompile(`^(cmd|docs|examples|internal|test)/[\w./-]*$`)
 	testName   = regexp.MustCompile(`\b(Test|Fuzz|Benchmark)[A-Z]\w*`)
 	cName      = regexp.MustCompile(`^(flbwt|border)_\w+$`)
-	makeTarget = regexp.MustCompile(`^make ([a-z][a-z-]*)`)
-	makeLine   = regexp.MustCompile(`(?m)^ {4,}make ([a-z][a-z-]*)`)
+	makeTarget = regexp.MustCompile(`^make ([a-z][a-z0-9-]*)`)
+	makeLine   = regexp.MustCompile(`(?m)^ {4,}make ([a-z][a-z0-9-]*)`)
 )
 
-// Files of what users write themselves, in examples, and of libc.
-var placeholders = []string{"filter.c", "main.go", "ctype.h"}
+// Files of what users write themselves, in examples, of libc, and of wasmtime.
+var placeholders = []string{"filter.c", "main.go", "ctype.h", "RELEASES.md"}
 
 func TestNames(t *testing.T) {
 	tr, n := read(t), 0
@@ -217,22 +232,5 @@ func TestNames(t *testing.T) {
 	})
 	if n < 100 {
 		t.Errorf("%d names found", n)
-	}
-}
-
-// The contents of RATIONALE.md link to all of its questions.
-func TestRationaleContents(t *testing.T) {
-	text := read(t).text["RATIONALE.md"]
-	linked := map[string]bool{}
-	for _, m := range link.FindAllStringSubmatch(prose(text), -1) {
-		linked[strings.TrimPrefix(m[1], "#")] = true
-	}
-	for anchor := range anchors(text) {
-		if strings.HasPrefix(anchor, "why-") && !linked[anchor] {
-			t.Errorf("the contents lack #%s", anchor)
-		}
-	}
-	if len(linked) < 30 {
-		t.Errorf("%d headings linked", len(linked))
 	}
 }

@@ -92,8 +92,20 @@ func (p pipeline) asClassic(output plugin) string {
 func (p pipeline) asYAML(output plugin) string {
 	var b strings.Builder
 	options := func(indent string, options []string) {
-		for i := 0; i < len(options); i += 2 {
-			fmt.Fprintf(&b, "%s%s: %q\n", indent, options[i], options[i+1])
+		for i := 0; i < len(options); {
+			var values []string
+			name := options[i]
+			for ; i < len(options) && options[i] == name; i += 2 {
+				values = append(values, options[i+1])
+			}
+			if len(values) == 1 {
+				fmt.Fprintf(&b, "%s%s: %q\n", indent, name, values[0])
+				continue
+			}
+			fmt.Fprintf(&b, "%s%s:\n", indent, name) // a list
+			for _, v := range values {
+				fmt.Fprintf(&b, "%s  - %q\n", indent, v)
+			}
 		}
 	}
 	list := func(title, indent string, plugins []plugin) {

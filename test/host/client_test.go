@@ -72,9 +72,10 @@ func (r reply) num(field string) int {
 // start runs a host, and ends it with the test.
 func start(t testing.TB, f family) *process {
 	t.Helper()
+	words := running(f.binary())
 	p := &process{
 		t:      t,
-		cmd:    exec.Command(f.binary()),
+		cmd:    exec.Command(words[0], words[1:]...),
 		lines:  make(chan string, 4096),
 		logged: make(chan struct{}, 1),
 		ended:  make(chan struct{}),
@@ -275,12 +276,17 @@ type instance struct {
 // level's number.
 type settings map[string]string
 
+// several is the value of an option that is set several times.
+func several(values ...string) string { return strings.Join(values, "\x00") }
+
 // instance configures an instance, without its init.
 func (p *process) instance(s settings) instance {
 	p.t.Helper()
 	i := instance{p, p.do("new").fields["instance"]}
 	for key, value := range s {
-		p.do("set", i.id, enhex(key), enhex(value))
+		for v := range strings.SplitSeq(value, "\x00") {
+			p.do("set", i.id, enhex(key), enhex(v))
+		}
 	}
 	return i
 }

@@ -71,9 +71,13 @@ func guest(t *testing.T, name string) string {
 	return guestFile(t, text)
 }
 
-func guestFile(t *testing.T, text string) string {
+func guestFile(t *testing.T, text string) string { return fileOf(t, "guest.wat", text) }
+
+func file(t *testing.T, content string) string { return fileOf(t, "file", content) }
+
+func fileOf(t *testing.T, name, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "guest.wat")
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,7 +9,7 @@ import (
 // What the other tests rely on: the host notices these mistakes of a plugin.
 func TestHostNotices(t *testing.T) {
 	object := filepath.Join(t.TempDir(), "flb-filter_faulty.so")
-	out, err := exec.Command(compiler(), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+	out, err := compiling("-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
 		"-DFAMILY=503", "-o", object, filepath.Join("src", "faulty.c")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -14,7 +14,7 @@ import (
 func loadUnder(t *testing.T, setup string, more ...string) (int, string) {
 	t.Helper()
 	commands := append([]string{"load " + enhex(filepath.Join(objectDir, filterWasmtime))}, more...)
-	cmd := exec.Command("sh", "-c", setup+`; exec "$0"`, newest.binary())
+	cmd := exec.Command("sh", append([]string{"-c", setup + `; exec "$0" "$@"`}, running(newest.binary())...)...)
 	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
 	out, _ := cmd.CombinedOutput()
 	return cmd.ProcessState.ExitCode(), string(out)
@@ -78,5 +78,55 @@ func TestAddressSpace(t *testing.T) {
 		"set 0 "+enhex("wasm_path")+" "+enhex(module), "set 0 "+enhex("function_name")+" "+enhex("filter"), "init 0")
 	if code != 0 || !strings.Contains(out, "ok ret=-1") {
 		t.Errorf("exit code %d: %.2000s", code, out)
+	}
+}
+
+// copyTo copies a file of the build into a directory: a file of its own, as cp makes it.
+func copyTo(t *testing.T, dir, name, as string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(objectDir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, as)
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Copies of the object and of its other name are one library, in either order.
+func TestCopies(t *testing.T) {
+	dir := t.TempDir()
+	copyTo(t, dir, filterWasmtime, filterWasmtime)
+	copyTo(t, dir, filterWasm, filterWasm)
+	for _, names := range [][]string{{filterWasmtime, filterWasm}, {filterWasm, filterWasmtime}} {
+		p := start(t, newest)
+		for _, name := range names {
+			p.do("load", enhex(filepath.Join(dir, name)))
+			i := p.ready(guest(t, "identity"), function, nil)
+			chunk := chunkOf(2)
+			same(t, chunk, i.filter("app", chunk).over(chunk))
+			i.exit()
+		}
+		if p.stderr.String() != "" {
+			t.Errorf("%v: it says %s", names, p.stderr.String())
+		}
+	}
+}
+
+// The dynamic linker refuses a second copy of the object itself; the first has said what to do.
+func TestSecondCopy(t *testing.T) {
+	dir := t.TempDir()
+	first := copyTo(t, dir, filterWasmtime, filterWasmtime)
+	second := copyTo(t, dir, filterWasmtime, filterWasm)
+	words := running(newest.binary())
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stdin = strings.NewReader("load " + enhex(first) + "\nload " + enhex(second) + "\n")
+	out, _ := cmd.CombinedOutput()
+	told := strings.Index(string(out), fmt.Sprintf("%s and %s are two copies of the plugin", first, second))
+	refused := strings.LastIndex(string(out), "static TLS")
+	if told < 0 || refused < told || !strings.Contains(string(out), "the small files that come with it, or links") {
+		t.Errorf("%.2000s", out)
 	}
 }

@@ -6,6 +6,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,10 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 )
 
-// The object's names. They are links to one file: two copies would be two Go
-// runtimes in one process.
+// The object, and its other names.
 const (
 	filterWasmtime = "flb-filter_wasmtime.so"
 	filterWasm     = "flb-filter_wasm.so"
@@ -96,12 +98,19 @@ func prepare() error {
 	return nil
 }
 
-// compiler is the C compiler.
-func compiler() string {
-	if cc := os.Getenv("CC"); cc != "" {
-		return cc
+// compiling is a call of the C compiler: CC, which may hold arguments.
+func compiling(args ...string) *exec.Cmd {
+	cc := strings.Fields(cmp.Or(os.Getenv("CC"), "cc"))
+	return exec.Command(cc[0], append(cc[1:], args...)...)
+}
+
+// running is a call of a host that has been compiled: by FLB_HOST_LOADER, if that is set to the
+// dynamic linker of another C library, with its arguments; else by the emulator, if there is one.
+func running(binary string) []string {
+	if loader := strings.Fields(os.Getenv("FLB_HOST_LOADER")); len(loader) > 0 {
+		return append(loader, binary)
 	}
-	return "cc"
+	return emulator.Words(binary)
 }
 
 func compile(f family, flags ...string) error {
@@ -109,7 +118,7 @@ func compile(f family, flags ...string) error {
 		"-rdynamic", "-DFAMILY=" + strconv.Itoa(f.number), "-o", f.binary()}, flags...)
 	args = append(args, strings.Fields(os.Getenv("FLB_HOST_CFLAGS"))...) // of sanitizers
 	args = append(args, filepath.Join("src", "host.c"), "-ldl", "-lpthread")
-	if out, err := exec.Command(compiler(), args...).CombinedOutput(); err != nil {
+	if out, err := compiling(args...).CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("compile the host of family %s: %w", f.name, err), errors.New(string(out)))
 	}
 	return nil

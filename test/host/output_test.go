@@ -48,13 +48,14 @@ type proxy struct {
 func startProxy(t *testing.T, definition int) *proxy {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "output")
-	out, err := exec.Command(compiler(), "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-rdynamic",
+	out, err := compiling("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-rdynamic",
 		"-DDEFINITION="+strconv.Itoa(definition), "-o", binary, filepath.Join("src", "output.c"), "-ldl", "-lpthread").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	p := &proxy{t: t, answers: make(chan string, 1), done: map[string]chan int{}}
-	cmd := exec.Command(binary)
+	words := running(binary)
+	cmd := exec.Command(words[0], words[1:]...)
 	var stderr fluentbit.Buffer
 	cmd.Stderr = &stderr
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -164,7 +165,9 @@ func (p *proxy) output(s settings) (id, ret string) {
 	p.t.Helper()
 	id = p.do("new")["instance"]
 	for k, v := range s {
-		p.do("set", id, enhex(k), enhex(v))
+		for one := range strings.SplitSeq(v, "\x00") {
+			p.do("set", id, enhex(k), enhex(one))
+		}
 	}
 	return id, p.do("init", id)["ret"]
 }
@@ -306,6 +309,28 @@ func TestOutput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Fluent Bit hands the Go proxy the first value of an option; the others are found.
+func TestOutputRepeatedOption(t *testing.T) {
+	p := startProxy(t, 48)
+	var in inbox
+	id, ret := p.output(settings{"wasm_path": guest(t, "environment"), "function_name": function,
+		"env": several("A=1", "B=x,y", "C=1,D=2"), "emit_to": "forward://" + in.listen(t, "").Address()})
+	if ret != "1" {
+		t.Fatalf("init returned %s", ret)
+	}
+	if got := p.flushed(id, "app", chunkOf(1)); got != flushOK {
+		t.Fatalf("flush: %d", got)
+	}
+	events, err := oracle.Unpack(in.all()[0].Events)
+	if err != nil || len(events) != 1 {
+		t.Fatal(events, err)
+	}
+	if body, ok := events[0].Body.(map[string]any); !ok || body["env"] != "A=1 B=x,y C=1 D=2 " {
+		t.Errorf("%v", events[0].Body)
+	}
+	p.do("exit", id)
 }
 
 func TestOutputOptions(t *testing.T) {

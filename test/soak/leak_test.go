@@ -23,7 +23,7 @@ func TestLeakingGuest(t *testing.T) {
 	}
 	warmUp := max(2*instance, soakRecords/10)
 	values := map[string]string{"wasm_path": guest(t, t.TempDir(), "leak"), "function_name": "filter", "recycle_memory": "64M"}
-	o, err := options.Parse(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+	o, err := options.Parse(options.From(func(name string) (string, bool) { v, ok := values[name]; return v, ok }))
 	if err != nil {
 		t.Fatal(err)
 	}

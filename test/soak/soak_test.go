@@ -349,7 +349,7 @@ func soakInProcess(t *testing.T) {
 		for i := 0; i < len(spec.options); i += 2 {
 			values[spec.options[i]] = spec.options[i+1]
 		}
-		o, err := options.Parse(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+		o, err := options.Parse(options.From(func(name string) (string, bool) { v, ok := values[name]; return v, ok }))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func (r row) path(t testing.TB) string {
 
 func (r row) open(t testing.TB, log func(hostlog.Level, string)) (*filter.Filter, error) {
 	t.Helper()
-	o, err := options.Parse(func(name string) (string, bool) {
+	o, err := options.Parse(options.From(func(name string) (string, bool) {
 		switch name {
 		case "wasm_path":
 			return r.path(t), true
@@ -70,7 +70,7 @@ func (r row) open(t testing.TB, log func(hostlog.Level, string)) (*filter.Filter
 		}
 		v, ok := r.Options[name]
 		return v, ok
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,6 +139,11 @@ __attribute__((format(printf, 1, 2))) static void fail(const char *format, ...)
     pthread_mutex_unlock(&out_lock);
 }
 
+static struct property *property_at(struct list *link)
+{
+    return (struct property *) ((char *) link - offsetof(struct property, link));
+}
+
 #if FAMILY != FAMILY_UNKNOWN
 
 const char *flb_filter_name(struct filter_instance *ins)
@@ -149,9 +154,11 @@ const char *flb_filter_name(struct filter_instance *ins)
 /* Keys are compared without case (src/flb_kv.c, v5.1.1). */
 const char *flb_filter_get_property(const char *key, struct filter_instance *ins)
 {
-    struct property *p;
+    struct list *at;
 
-    for (p = ins->properties; p; p = p->next) {
+    for (at = ins->properties.next; at != &ins->properties; at = at->next) {
+        struct property *p = property_at(at);
+
         if (strcasecmp(p->key, key) == 0) {
             return p->value;
         }
@@ -384,6 +391,9 @@ static void new_instance(char *line)
         return;
     }
     memset(ins->poison, 0xee, sizeof(ins->poison));
+    memset(ins->poison_behind_context, 0xee, sizeof(ins->poison_behind_context));
+    memset(ins->poison_at_end, 0xee, sizeof(ins->poison_at_end));
+    ins->properties.prev = ins->properties.next = &ins->properties;
 #if FAMILY >= FAMILY_2_1
     ins->event_type = plugin.event_type ? plugin.event_type : 1;
     ins->log_suppress_interval = -1;
@@ -411,7 +421,7 @@ static void set_property(char *line)
     struct filter_instance *ins = next_instance(&line);
     char *key = next_text(&line);
     char *value = next_text(&line);
-    struct property **p;
+    struct property *p;
 
     /* Properties of the host itself (src/flb_filter.c, v5.1.1). */
     if (strcasecmp(key, "alias") == 0) {
@@ -421,10 +431,12 @@ static void set_property(char *line)
         ins->log_level = atoi(value);
     }
     else {
-        for (p = &ins->properties; *p; p = &(*p)->next) {}
-        *p = calloc(1, sizeof(**p));
-        (*p)->key = strdup(key);
-        (*p)->value = strdup(value);
+        p = calloc(1, sizeof(*p));
+        p->key = strdup(key);
+        p->value = strdup(value);
+        p->link.prev = ins->properties.prev;
+        p->link.next = &ins->properties;
+        p->link.prev->next = p->link.next->prev = &p->link;
     }
     ok("set");
 }
@@ -433,13 +445,16 @@ static void set_property(char *line)
 static int properties_are_known(struct filter_instance *ins)
 {
     const struct config_map *m;
-    struct property *p;
-    struct property *q;
+    struct list *at;
+    struct list *other;
     int count;
 
-    for (p = ins->properties; p; p = p->next) {
+    for (at = ins->properties.next; at != &ins->properties; at = at->next) {
+        const struct property *p = property_at(at);
+
         for (m = plugin.config_map; m->name; m++) {
-            if (m->type != MAP_STR_PREFIX && strcasecmp(m->name, p->key) == 0) {
+            if (m->type == MAP_STR_PREFIX ? strncasecmp(p->key, m->name, strlen(m->name)) == 0
+                                          : strcasecmp(m->name, p->key) == 0) {
                 break;
             }
         }
@@ -449,8 +464,8 @@ static int properties_are_known(struct filter_instance *ins)
             return 0;
         }
         count = 0;
-        for (q = ins->properties; q; q = q->next) {
-            count += strcmp(p->key, q->key) == 0;
+        for (other = ins->properties.next; other != &ins->properties; other = other->next) {
+            count += strcmp(p->key, property_at(other)->key) == 0;
         }
         if (count > 1 && (m->flags & MAP_MULT) == 0) {
             host_log(LOG_ERROR, "[config] %s: configuration property '%s' is set %i times",
@@ -502,25 +517,36 @@ static void pre_run(char *line)
     ok("ret=%i context=%i", result, ins->context != NULL);
 }
 
+static int is_poison(const unsigned char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] != 0xee) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static void exit_instance(char *line)
 {
     struct filter_instance *ins = next_instance(&line);
-    struct property *p;
-    struct property *next;
-    size_t i;
+    struct list *at;
+    struct list *next;
     int result = 0;
 
     if (plugin.cb_exit && ins->context) {
         result = plugin.cb_exit(ins->context, config);
     }
-    for (i = 0; i < sizeof(ins->poison); i++) {
-        if (ins->poison[i] != 0xee) {
-            fail("the plugin wrote into the filter instance, %zu bytes behind alias", i);
-            return;
-        }
+    if (!is_poison(ins->poison, sizeof(ins->poison)) ||
+        !is_poison(ins->poison_behind_context, sizeof(ins->poison_behind_context)) ||
+        !is_poison(ins->poison_at_end, sizeof(ins->poison_at_end))) {
+        fail("the plugin wrote into the filter instance");
+        return;
     }
-    for (p = ins->properties; p; p = next) {
-        next = p->next;
+    for (at = ins->properties.next; at != &ins->properties; at = next) {
+        struct property *p = property_at(at);
+
+        next = at->next;
         free(p->key);
         free(p->value);
         free(p);

@@ -111,16 +111,16 @@ _Static_assert(offsetof(struct filter_plugin, head) == 64, "v2.2.3, v3.1.10");
 _Static_assert(offsetof(struct filter_plugin, head) == 56, "v1.8.15, v2.1.10");
 #endif
 
+/* struct flb_kv */
 struct property {
     char *key;
     char *value;
-    struct property *next;
+    struct list link;
 };
 
 /*
- * struct flb_filter_instance: as in Fluent Bit up to alias. A plugin has no
- * business behind it, so what follows there is poison, and the host's own
- * fields come last.
+ * struct flb_filter_instance: as in Fluent Bit up to properties. What a plugin has no
+ * business with is poison, and the host's own fields come last.
  */
 struct filter_instance {
 #if FAMILY >= FAMILY_2_1
@@ -133,21 +133,29 @@ struct filter_instance {
 #endif
     char name[32];
     char *alias;
-    unsigned char poison[256];
-
+#if FAMILY >= FAMILY_2_1
+    unsigned char poison[3 * sizeof(void *)]; /* match, match_regex, parent_processor (v2.1.4) */
+#else
+    unsigned char poison[2 * sizeof(void *)]; /* match, match_regex */
+#endif
     void *context;
+    unsigned char poison_behind_context[2 * sizeof(void *)]; /* data, p */
+    struct list properties;
+    unsigned char poison_at_end[256];
+
     int initialized;
-    struct property *properties;
 };
 
 #if FAMILY >= FAMILY_2_1
 _Static_assert(offsetof(struct filter_instance, log_level) == 8, "v2.1.10, v5.1.1");
 _Static_assert(offsetof(struct filter_instance, name) == 16, "v2.1.10, v5.1.1");
 _Static_assert(offsetof(struct filter_instance, alias) == 48, "v2.1.10, v5.1.1");
+_Static_assert(offsetof(struct filter_instance, properties) == 104, "v2.1.10, v5.1.1");
 #else
 _Static_assert(offsetof(struct filter_instance, log_level) == 4, "v1.8.15, v2.0.14");
 _Static_assert(offsetof(struct filter_instance, name) == 8, "v1.8.15, v2.0.14");
 _Static_assert(offsetof(struct filter_instance, alias) == 40, "v1.8.15, v2.0.14");
+_Static_assert(offsetof(struct filter_instance, properties) == 88, "v1.8.15, v2.0.14");
 #endif
 
 #endif

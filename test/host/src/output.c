@@ -22,12 +22,31 @@
 
 enum { STACK_BYTES = 24 * 1024, MAX_INSTANCES = 16, MAX_OPTIONS = 32 };
 
+// struct mk_list and struct flb_kv
+struct list {
+    struct list *prev, *next;
+};
+
+struct property {
+    char *key, *value;
+    struct list link;
+};
+
+// The list of properties stands somewhere in the middle, between lists of other things.
 struct instance {
     char name[32];
+    struct list event, empty, properties, tasks;
+    struct property property[MAX_OPTIONS];
     int options;
-    char *key[MAX_OPTIONS], *value[MAX_OPTIONS];
     struct proxy_context *context;
 };
+
+static void append(struct list *list, struct list *link)
+{
+    link->prev = list->prev;
+    link->next = list;
+    link->prev->next = list->prev = link;
+}
 
 struct proxy_context {
     void *remote_context;
@@ -184,8 +203,8 @@ void flb_log_print(int type, const char *file, int line, const char *fmt, ...)
 static const char *get_property(const char *key, struct instance *ins)
 {
     for (int i = 0; i < ins->options; i++) {
-        if (strcasecmp(ins->key[i], key) == 0) {
-            return ins->value[i];
+        if (strcasecmp(ins->property[i].key, key) == 0) {
+            return ins->property[i].value;
         }
     }
     return NULL;
@@ -300,12 +319,22 @@ static void command(char **words, int count)
     }
     else if (strcmp(words[0], "new") == 0) {
         ins = &instances[instance_count];
+        static struct property task = {"emit_to", "stdout", {NULL, NULL}};
+
         snprintf(ins->name, sizeof(ins->name), "wasmtime.%d", instance_count);
+        ins->event = (struct list) {NULL, (struct list *) 16}; // nothing that can be read
+        ins->empty = (struct list) {&ins->empty, &ins->empty};
+        ins->properties = (struct list) {&ins->properties, &ins->properties};
+        ins->tasks = (struct list) {&ins->tasks, &ins->tasks};
+        append(&ins->tasks, &task.link);
         say("ok instance=%d", instance_count++);
     }
     else if (strcmp(words[0], "set") == 0) {
-        ins->key[ins->options] = unhex(words[2], NULL);
-        ins->value[ins->options++] = unhex(words[3], NULL);
+        struct property *p = &ins->property[ins->options++];
+
+        p->key = unhex(words[2], NULL);
+        p->value = unhex(words[3], NULL);
+        append(&ins->properties, &p->link);
         say("ok");
     }
     else if (strcmp(words[0], "init") == 0) {

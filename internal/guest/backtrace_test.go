@@ -1,0 +1,155 @@
+package guest
+
+import (
+	"debug/dwarf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// trapOf has a guest called for a record that it stops at.
+func trapOf(t *testing.T, m *Module, config Config, record string) *TrapError {
+	t.Helper()
+	config.Function = "filter"
+	in, err := m.NewInstance(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	b := Batch{In: []byte(record)}
+	defer b.Close()
+	b.Add(0, 1, 2)
+	_, err = in.Run(nil, &b, 0, 1)
+	var trap *TrapError
+	if !errors.As(err, &trap) {
+		t.Fatalf("want a trap, got %v", err)
+	}
+	return trap
+}
+
+// Functions have the names that the module gives them, and its lines of source if it has DWARF.
+func TestBacktraceLines(t *testing.T) {
+	for _, file := range []string{"lines4.wasm", "lines5.wasm"} {
+		wasm, err := os.ReadFile("testdata/lines/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := load(t, string(wasm))
+		const want = "divide (lines.c:12) <- half (lines.c:17) <- filter (lines.c:23)"
+		for range 2 { // the lines are read once
+			if got := trapOf(t, m, Config{}, `{"a":1}`).Backtrace(); got != want {
+				t.Errorf("%s: %q, want %q", file, got, want)
+			}
+		}
+	}
+}
+
+func TestBacktrace(t *testing.T) {
+	m := load(t, `(module (memory (export "memory") 1)
+  (func $inner (param i32) (if (i32.eq (local.get 0) (i32.const 9)) (then (loop (br 0)))) unreachable)
+  (func $"na\1b[31mme" (param i32) (call $inner (local.get 0)))
+  (func $deep (param i32) (if (i32.eqz (local.get 0)) (then unreachable)) (call $deep (i32.sub (local.get 0) (i32.const 1))))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (if (i32.eq (local.get 5) (i32.const 8)) (then (call $deep (i32.const 20))))
+    (call $"na\1b[31mme" (local.get 5)) (i32.const 0)))`)
+	for record, want := range map[string]string{
+		`{"a":1}`:   `inner <- na\x1b[31mme <- <wasm function 3>`,
+		`{"a":11}`:  "deep" + strings.Repeat(" <- deep", 7) + " <- …",
+		`{"a":111}`: `? <- na\x1b[31mme <- <wasm function 3>`, // a timeout
+	} {
+		trap := trapOf(t, m, Config{Timeout: 20 * time.Millisecond}, record)
+		if got := trap.Backtrace(); got != want {
+			t.Errorf("%s: %q, want %q", record, got, want)
+		}
+		if len(record) == 9 && trap.Kind != "timeout" {
+			t.Errorf("%s: %v", record, trap)
+		}
+	}
+}
+
+// debug/dwarf reads the same lines of modules that are well made.
+func TestLinesAgainstLibrary(t *testing.T) {
+	for _, file := range []string{"lines4.wasm", "lines5.wasm"} {
+		wasm, err := os.ReadFile("testdata/lines/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		debug := make(map[string][]byte)
+		if err := sections(wasm, func(id byte, _, content []byte) error {
+			r := wasmReader{rest: content}
+			if id == sectionCustom {
+				debug[string(r.bytes(r.u32()))] = r.rest
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		data, err := dwarf.New(debug[".debug_abbrev"], nil, nil, debug[".debug_info"], debug[".debug_line"], nil, debug[".debug_ranges"], debug[".debug_str"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{".debug_addr", ".debug_line_str", ".debug_str_offsets", ".debug_rnglists"} {
+			if debug[name] == nil {
+				continue
+			}
+			if err := data.AddSection(name, debug[name]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		unit, err := data.Reader().Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := data.LineReader(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := newLineTable(wasm)
+		n := 0
+		for e := (dwarf.LineEntry{}); lines.Next(&e) == nil; n++ {
+			var next dwarf.LineEntry // of several for an address the last one counts
+			at := lines.Tell()
+			if lines.Next(&next) == nil && next.Address == e.Address {
+				lines.Seek(at)
+				continue
+			}
+			lines.Seek(at)
+			want := fmt.Sprintf("%s:%d", filepath.Base(e.File.Name), e.Line)
+			if e.EndSequence || e.Line == 0 {
+				want = ""
+			}
+			if got := table.find(table.code + e.Address); got != want {
+				t.Errorf("%s: at %#x: %q, want %q", file, e.Address, got, want)
+			}
+		}
+		if n < 10 {
+			t.Errorf("%s: only %d lines", file, n)
+		}
+	}
+}
+
+// Reading lines ends, with no more of them than bytes of programs.
+func FuzzLineTable(f *testing.F) {
+	for _, file := range []string{"lines4.wasm", "lines5.wasm"} {
+		wasm, err := os.ReadFile("testdata/lines/" + file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wasm)
+	}
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		lines := newLineTable(wasm)
+		if lines == nil {
+			return
+		}
+		n := len(lines.programs)
+		lines.find(1 << 20)
+		if len(lines.entries) > n {
+			t.Errorf("%d lines of %d bytes", len(lines.entries), n)
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package options
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
+)
+
+// maxConfigBytes bounds config_file, and all keys and values together.
+const maxConfigBytes = 1 << 20
+
+// config reads the configuration of the module: options that begin with the prefix, and the members
+// of the object in a file. Keys are in lower case, for Fluent Bit makes them so in YAML, and in
+// order; the value of a member is its text, or JSON if it is not a string.
+func (p *parser) config(prefix, file string) []Property {
+	values := make(map[string]string)
+	if path := p.value(file); path != "" {
+		members, err := readConfigFile(path)
+		if err != nil {
+			p.fail(file, path, err.Error())
+			return nil
+		}
+		values = members
+	}
+	for _, set := range p.source.all {
+		if len(set.Key) < len(prefix) || !strings.EqualFold(set.Key[:len(prefix)], prefix) {
+			continue
+		}
+		key := strings.ToLower(set.Key[len(prefix):])
+		switch {
+		case key == "":
+			p.fail(set.Key, set.Value, "a key is missing after the dot: config.KEY")
+		case strings.IndexByte(set.Value, 0) >= 0:
+			p.fail(set.Key, set.Value, "a value can't hold a zero byte")
+		}
+		values[key] = set.Value
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	size := 0
+	config := make([]Property, 0, len(values))
+	for key, value := range values {
+		size += len(key) + len(value)
+		config = append(config, Property{key, value})
+	}
+	if size > maxConfigBytes {
+		p.fail(prefix+"KEY", fmt.Sprintf("%d bytes", size), fmt.Sprintf("keys and values may have %d bytes in all", maxConfigBytes))
+		return nil
+	}
+	slices.SortFunc(config, func(a, b Property) int { return strings.Compare(a.Key, b.Key) })
+	return config
+}
+
+// readConfigFile returns the members of the object in a JSON file, by keys in lower case.
+func readConfigFile(path string) (map[string]string, error) {
+	content, err := regular.Read(path, maxConfigBytes)
+	if err != nil {
+		return nil, fmt.Errorf("it can't be read: %w", err)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(content, &members); err != nil {
+		return nil, fmt.Errorf("it does not hold a JSON object: %w", err)
+	}
+	values := make(map[string]string, len(members))
+	for name, raw := range members {
+		key := strings.ToLower(name)
+		if _, twice := values[key]; twice {
+			return nil, fmt.Errorf("the key %q is there twice, in upper and lower case", key)
+		}
+		if key == "" {
+			return nil, fmt.Errorf("a key is empty")
+		}
+		if string(raw) == "null" {
+			continue // it is not set
+		}
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, raw); err != nil {
+				return nil, err
+			}
+			text = compact.String()
+		}
+		values[key] = text
+	}
+	return values, nil
+}
