@@ -178,7 +178,7 @@ QEMU ?= qemu-aarch64 -L $(ARM64_LIBC) -E LD_LIBRARY_PATH=$(ARM64_LIBC)/lib
 ARM64_CC ?= aarch64-linux-gnu-gcc
 ARM64_GO = GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' $(GO)
 ARM64_GUEST_TESTS := TestTraps TestTrapKinds TestExceptions TestTimeout TestTimeoutAtStart TestTimeoutInHost \
-	TestTimeoutAmongExceptions TestTimeoutWithoutHighestSignals TestHandlersAreRestored TestExitStatus \
+	TestTimeoutAmongExceptions TestHandlersAreRestored TestExitStatus \
 	TestLibc TestPrintf TestReplyAtTheEdge TestMemoryLimit TestPrecompiledRuns TestWASIFunctions TestDirectories
 ARM64_HOST_TESTS := TestConfigMapIsTheOptionTable|TestTrapsSurviveTheHostsSignalHandlers/.*/5.0.3|TestHandlersWaitForEachOther|TestSignalsDuringTraps|TestTimeoutOnACoroutine|TestCoroutineStack/.*/5.0.3|TestReload/5.0.3|TestOutput$$
 ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN))

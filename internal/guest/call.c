@@ -116,14 +116,16 @@ static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
     return PLACED;
 }
 
-// after_objects returns where the JSON objects at p[at..n) end, if nothing but they stands before
-// a NUL or n, and else at. An object that does not end before n counts if more is there (cut).
+// after_objects returns where the JSON objects at p[at..n) end, if nothing but they and white space
+// stands before a NUL or n, and else at. With neither a NUL nor an end of them before n, and more
+// behind it (cut), that is n.
 static size_t after_objects(const uint8_t *p, size_t n, size_t at, bool cut)
 {
-    for (size_t i = at; i < n;) {
+    const uint8_t *nul = memchr(p + at, 0, n - at);
+    size_t end = nul != NULL ? (size_t) (nul - p) : n;
+
+    for (size_t i = at; i < end;) {
         switch (p[i]) {
-        case 0:
-            return i;
         case ' ':
         case '\t':
         case '\n':
@@ -131,10 +133,10 @@ static size_t after_objects(const uint8_t *p, size_t n, size_t at, bool cut)
             i++;
             break;
         case '{': {
-            size_t len = flbwt_span_json(p + i, n - i);
+            size_t len = flbwt_span_json(p + i, end - i);
 
             if (len == 0) {
-                return cut ? n : at;
+                return nul == NULL && cut ? n : at;
             }
             i += len;
             break;
@@ -143,7 +145,7 @@ static size_t after_objects(const uint8_t *p, size_t n, size_t at, bool cut)
             return at;
         }
     }
-    return n;
+    return end;
 }
 
 // json_length returns the length of the reply at p[0..n): up to its NUL, or that of the value, and

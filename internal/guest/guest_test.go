@@ -148,7 +148,7 @@ const unterminated = `(module
   (func (export "malloc") (param $n i32) (result i32) (i32.const 65536))
   (func (export "free") (param i32))
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
-    (memory.fill (i32.add (local.get 4) (local.get 5)) (i32.const 0x7b)
+    (memory.fill (i32.add (local.get 4) (local.get 5)) (i32.const 0x7d)
       (i32.sub (i32.const 2097152) (i32.add (local.get 4) (local.get 5))))
     (local.get 4)))`
 
@@ -171,7 +171,7 @@ func FuzzReplyWithoutNUL(f *testing.F) {
 		var b Batch
 		defer b.Close()
 		outcome, got := reply(t, in, &b, data, nil)
-		d := json.NewDecoder(bytes.NewReader(append(bytes.Clone(data), '{')))
+		d := json.NewDecoder(bytes.NewReader(append(bytes.Clone(data), '}')))
 		var raw json.RawMessage
 		if d.Decode(&raw) != nil || raw[0] != '{' && raw[0] != '[' {
 			return // what is wrong with it is for the transcoder to say
@@ -368,5 +368,17 @@ func TestInspectFindsTheStack(t *testing.T) {
 		if strings.Contains(got, "--stack-first") != (test.want != "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
+	}
+}
+
+// Objects without a NUL that may go on beyond what is looked at are too large, and not cut.
+func TestSeveralObjectsWithoutNUL(t *testing.T) {
+	in := instantiate(t, strings.Replace(unterminated, "0x7d", "0x7b", 1), Config{MaxReplyBytes: 1 << 20})
+	for text, want := range map[string]Outcome{`{"a":1}`: ReplyTooLarge, `{"a":1}x`: Reply, `[1]`: ReplyTooLarge, "{\"a\":1}{\x00": Reply} {
+		var b Batch
+		if outcome, _ := reply(t, in, &b, []byte(text), nil); outcome != want {
+			t.Errorf("%q: %v, want %v", text, outcome, want)
+		}
+		b.Close()
 	}
 }
