@@ -42,6 +42,9 @@ ENGINE_LDFLAGS = -L$(CURDIR)/$(ENGINE_DIR) -L/engine/$(shell sha256sum $(ENGINE_
 GIVEN_LDFLAGS := $(CGO_LDFLAGS)
 export CGO_LDFLAGS = $(ENGINE_LDFLAGS) $(GIVEN_LDFLAGS)
 build test race sanitize soak bench: $(ENGINE_LIB)
+dist-%: ENGINE_ARCH = $(MACHINE_$*)
+dist-amd64: $(BUILD)/engine/linux-x86_64/libwasmtime.a
+dist-arm64: $(BUILD)/engine/linux-aarch64/libwasmtime.a
 else ifneq ($(ENGINE),go)
 $(error ENGINE is $(ENGINE): it is go or lts)
 endif
