@@ -267,9 +267,9 @@ func (f *Filter) reply(event *chunk.Event, reply []byte) (records int, c cause, 
 var errNotMap = errors.New("it is not a map")
 
 // appendReply appends an event for each record of the reply to f.event[:0]. list is set if the
-// reply is not just one record: an array of them, or several JSON objects. What follows a JSON
-// object, and is not another whole one, is none of the reply: guests that write no NUL at its end
-// are followed by anything.
+// reply is not just one record: an array of them, or several JSON objects. These are several only if
+// nothing but them stands there: guests that write no NUL at its end are followed by anything, such as
+// the rest of an earlier reply, and then what follows the first object is none of the reply.
 func (f *Filter) appendReply(event *chunk.Event, reply []byte, depth int) (out []byte, records int, list bool, err error) {
 	out = f.event[:0]
 	if f.msgpack {
@@ -284,19 +284,22 @@ func (f *Filter) appendReply(event *chunk.Event, reply []byte, depth int) (out [
 			return out, 0, list, endOfList(rest[1:])
 		}
 	}
+	firstEnd := 0
 	for {
 		if first(rest) != '{' {
 			return out, 0, list, errNotMap
 		}
 		next, n, err := transcode.AppendMsgpackOf(chunk.AppendEvent(out, event.Header, nil), rest, depth, &f.originals)
-		if err != nil && records == 1 && !list && !isWhole(err) {
-			return out, records, list, nil
+		if err != nil && records > 0 && !list && !isWhole(err) {
+			return out[:firstEnd], 1, list, nil
 		}
 		if err != nil {
 			return out, 0, list, err
 		}
 		out = next
-		records++
+		if records++; records == 1 {
+			firstEnd = len(out)
+		}
 		if records > 1 && len(out) > maxSplitBytes {
 			return out, 0, list, errSplitTooLarge
 		}
@@ -308,8 +311,10 @@ func (f *Filter) appendReply(event *chunk.Event, reply []byte, depth int) (out [
 			return out, records, list, endOfList(rest[1:])
 		case list:
 			return out, 0, list, errList
-		case first(rest) != '{':
+		case len(rest) == 0:
 			return out, records, records > 1, nil
+		case first(rest) != '{':
+			return out[:firstEnd], 1, list, nil
 		}
 	}
 }

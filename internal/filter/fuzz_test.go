@@ -366,7 +366,7 @@ func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {
 
 // judgeJSON judges by the values up to a NUL.
 func judgeJSON(m mode, memory, input []byte, depth int) verdict {
-	text, _, hasNUL := bytes.Cut(memory, []byte{0})
+	text, _, _ := bytes.Cut(memory, []byte{0})
 	text = escapeControls(text)
 	const blanks = " \t\r\n"
 	// The next value, and what follows it; not ok: there is none that is whole.
@@ -407,17 +407,18 @@ func judgeJSON(m mode, memory, input []byte, depth int) verdict {
 		switch {
 		case !ok && (bracketDepth(rest) > depth || bytes.ContainsAny(rest, "eE") || longDigits.Match(rest)):
 			return verdict{unknown: true} // not whole, or too much: whichever comes first
-		case !ok && len(v.json) == 1:
+		case !ok:
+			v.json = v.json[:1]
 			rest = nil // no record: anything may follow
 			continue
-		case !ok, !fits(further):
+		case !fits(further):
 			return verdict{fate: failed}
 		}
 		v.json = append(v.json, further.(pairs))
 		rest = after
 	}
-	if !hasNUL && len(rest) > 0 {
-		v.json = v.json[:1] // a reply that has no end but that of its first value
+	if len(rest) > 0 {
+		v.json = v.json[:1] // anything may follow
 	}
 	switch {
 	case len(v.json) > 1 && (!m.split() || !fits(first)):

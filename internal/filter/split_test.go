@@ -107,13 +107,14 @@ func TestSeveralRecords(t *testing.T) {
 		{`[{"x":1}{"x":1}]`, true, "can't be read"},
 		{`[{"x":1}][{"x":1}]`, true, "can't be read"},
 		{`[{"x":1}`, true, "can't be read"},
-		{`{"x":1}{"x":2}{"x":`, true, "can't be read"},
 		{`{"x":1}{"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, true, "nests deeper"},
 		// Guests that write no NUL are followed by anything.
 		{`{"x":1}rubbish`, true, `{"x":1}`},
 		{`{"x":1} "`, false, `{"x":1}`},
 		{`{"x":1}{"x":`, false, `{"x":1}`},
 		{`{"x":1}{]`, true, `{"x":1}`},
+		{`{"x":1}{"x":2}{"x":`, true, `{"x":1}`},
+		{`{"x":1}{"rest":"of"}},"an":"earlier reply"}`, false, `{"x":1}`},
 	} {
 		f := startWith(t, options.Options{Split: test.split}, replies)
 		out, modified := f.Run([]byte(test.reply), record)
