@@ -489,11 +489,16 @@ func TestConfigOfModule(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f family) {
 		p := loaded(t, f)
 		configured := guest(t, "configured")
+		many := settings{"config.greeting": "hello, world"}
+		for i := range 5000 {
+			many[fmt.Sprintf("config.%d", i)] = "x"
+		}
 		for _, s := range []settings{
 			{"config.greeting": "hello, world", "config.other": "x"},
 			{"Config.Greeting": "hello, world"},
 			{"config_file": file(t, `{"greeting":"hello, world"}`)},
 			{"config_file": file(t, `{"greeting":"hi"}`), "config.greeting": "hello, world"},
+			many,
 		} {
 			i := p.ready(configured, function, s)
 			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
@@ -501,7 +506,7 @@ func TestConfigOfModule(t *testing.T) {
 				t.Fatal(events, err)
 			}
 			if diff := cmp.Diff(map[string]any{"config": "hello, world"}, events[0].Body); diff != "" {
-				t.Errorf("%v: %s", s, diff)
+				t.Errorf("%.200v: %s", s, diff)
 			}
 			i.exit()
 		}
