@@ -38,7 +38,7 @@ func parse(inst *C.struct_instance) (options.Options, error) {
 	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
 	source, all := properties(unsafe.Pointer(inst.ins), get)
 	o, err := options.Parse(source)
-	o.LogLevel = int(inst.log_level)
+	o.LogLevel = int(hostlog.LevelOf(int(inst.log_level)))
 	if !all {
 		o.Warnings = append(o.Warnings, firstValuesOnly)
 	}

@@ -519,6 +519,28 @@ func TestConfigOfModule(t *testing.T) {
 	})
 }
 
+// log_enabled says what the instance's log_level is, also if that is off.
+func TestLogEnabled(t *testing.T) {
+	module := fileOf(t, "enabled.wat", `(module (import "flb_v1" "log_enabled" (func $enabled (param i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 16) "{\"enabled\":0}")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.store8 (i32.const 27) (i32.add (i32.const 48) (i32.add
+      (i32.add (call $enabled (i32.const 1)) (call $enabled (i32.const 2)))
+      (i32.add (call $enabled (i32.const 3)) (i32.add (call $enabled (i32.const 4)) (call $enabled (i32.const 5)))))))
+    (i32.const 16)))`)
+	eachFamily(t, func(t *testing.T, f family) {
+		p := loaded(t, f)
+		for level := range 6 {
+			i := p.ready(module, "filter", settings{"log_level": strconv.Itoa(level)})
+			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
+			if err != nil || len(events) != 1 || fmt.Sprint(events[0].Body) != fmt.Sprintf("map[enabled:%d]", level) {
+				t.Errorf("log_level %d: %v, %v", level, events, err)
+			}
+			i.exit()
+		}
+	})
+}
+
 // A chunk that can't be read stays as it is, and is reported once.
 func TestCorruptChunk(t *testing.T) {
 	good := chunkOf(3)
