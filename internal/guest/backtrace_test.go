@@ -163,12 +163,12 @@ func TestLinesOfHostileModule(t *testing.T) {
 	lines := bytes.Repeat([]byte{1}, maxLines+maxLines/16)
 	for _, c := range []struct {
 		name  string
-		table lineTable
+		table *lineTable
 		most  uint64
 	}{
-		{"directory", lineTable{programs: lineUnit(4, slices.Concat(long, []byte{0}, files4), []byte{1})}, 64 << 20},
-		{"files", lineTable{programs: lineUnit(5, lists5, []byte{1}), names: long}, 64 << 20},
-		{"lines", lineTable{programs: lineUnit(4, []byte{0, 'a', 0, 0, 0, 0, 0}, lines)}, 1 << 40},
+		{"directory", &lineTable{programs: lineUnit(4, slices.Concat(long, []byte{0}, files4), []byte{1})}, 64 << 20},
+		{"files", &lineTable{programs: lineUnit(5, lists5, []byte{1}), names: long}, 64 << 20},
+		{"lines", &lineTable{programs: lineUnit(4, []byte{0, 'a', 0, 0, 0, 0, 0}, lines)}, 1 << 40},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			size := len(c.table.programs) + len(c.table.names)
