@@ -23,8 +23,8 @@ enum {
     // The list begins before this in instances of filters and outputs, 1.8 to 5.1.1: at most at
     // half of it.
     SEARCHED_BYTES = 1024,
-    // What is no list may seem to go on for ever.
-    PROPERTIES = 4096,
+    // The list ends, for each link names the one before it. config.KEY may be set many times.
+    PROPERTIES = 1 << 20,
 };
 
 static const struct property *property_of(const struct link *link)

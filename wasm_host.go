@@ -38,7 +38,7 @@ func parse(inst *C.struct_instance) (options.Options, error) {
 	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
 	source, all := properties(unsafe.Pointer(inst.ins), get)
 	o, err := options.Parse(source)
-	o.LogLevel = int(inst.log_level)
+	o.LogLevel = int(hostlog.LevelOf(int(inst.log_level)))
 	if !all {
 		o.Warnings = append(o.Warnings, firstValuesOnly)
 	}
@@ -71,9 +71,6 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
 }
 
-// maxProperties bounds how many properties of an instance are read.
-const maxProperties = 4096
-
 // firstValuesOnly is what the user should know if properties does not return all.
 const firstValuesOnly = "the options of this Fluent Bit can't be listed: config.KEY is not read, and of an option that is set several times the first value is taken"
 
@@ -84,10 +81,10 @@ func properties(instance unsafe.Pointer, get func(name *C.char) *C.char) (source
 		key := append([]byte(name), 0)
 		return get((*C.char)(unsafe.Pointer(&key[0])))
 	}
-	found := make([]C.struct_border_property, maxProperties)
 	path := first("wasm_path")
-	n := C.border_properties(instance, path, &found[0], maxProperties)
-	if n < 0 || n > maxProperties {
+	found := make([]C.struct_border_property, max(0, C.border_properties(instance, path, nil, 0)))
+	n := C.border_properties(instance, path, unsafe.SliceData(found), C.size_t(len(found)))
+	if n < 0 || int(n) != len(found) {
 		return options.From(func(name string) (string, bool) {
 			value := first(name)
 			return C.GoString(value), value != nil

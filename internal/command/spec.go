@@ -182,7 +182,7 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 	}
 	var err error
 	sp.options, err = options.Parse(source(s))
-	sp.options.LogLevel = int(sp.logLevel)
+	sp.options.LogLevel = int(hostlog.LevelOf(int(sp.logLevel)))
 	return sp, err
 }
 
@@ -333,7 +333,7 @@ func (f filterFlags) spec(level hostlog.Level) (spec, error) {
 	sp := spec{plugin: "wasmtime", name: instanceName, logLevel: level, match: func(string) (bool, error) { return true, nil }}
 	var err error
 	sp.options, err = options.Parse(f.source())
-	sp.options.LogLevel = int(level)
+	sp.options.LogLevel = int(hostlog.LevelOf(int(level)))
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", sp.name, err)
 	}

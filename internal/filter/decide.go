@@ -128,6 +128,9 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 	if outcome == guest.Reply {
 		records, why, detail = f.reply(event, f.lane.Reply())
 	}
+	if room := f.lane.Room(); why == none && len(f.event) > room && records > 0 {
+		why, detail = chunkTooLarge, fmt.Errorf("this one makes %d bytes of events, and %d are left", len(f.event), room)
+	}
 	if why == none {
 		if records == 0 {
 			f.count.Dropped++

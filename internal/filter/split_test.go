@@ -141,6 +141,39 @@ func TestSplitIsBounded(t *testing.T) {
 	}
 }
 
+// What replies make of a chunk has a bound, and records beyond are not lost.
+func TestChunkIsBounded(t *testing.T) {
+	const records, replyBytes, most = 8, 30 << 20, 128 << 20
+	text := `{"s":"` + strings.Repeat("x", replyBytes) + `"}`
+	body := map[string]any{"s": strings.Repeat("x", replyBytes)}
+	in := bytes.Repeat(event(1, map[string]any{"a": 1}), records)
+	large := strings.NewReplacer(`"memory") 64`, `"memory") 640`, "2097152", "41943040").Replace(replies)
+	for _, c := range []struct {
+		name  string
+		o     options.Options
+		reply []byte
+	}{
+		{"one", options.Options{}, []byte(text)},
+		{"several", options.Options{Split: true}, []byte(text + `{}`)},
+		{"msgpack", options.Options{EventFormat: options.Msgpack}, oracle.Pack(body)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := startWith(t, c.o, large)
+			out, _ := f.Run(c.reply, in)
+			got := f.Stats()
+			if len(out) > most+2*len(in) || got.Returned != most/replyBytes || got.Failed != records-got.Returned {
+				t.Errorf("%d bytes, %+v", len(out), got)
+			}
+			if unchanged := event(1, map[string]any{"a": 1}); !bytes.HasSuffix(out, bytes.Repeat(unchanged, int(got.Failed))) {
+				t.Error("the other records are not there")
+			}
+			if f.count(hostlog.Error, "the guest's replies make too much of the chunk: this one makes 314") != 1 {
+				t.Error(f.logs)
+			}
+		})
+	}
+}
+
 // The line in the log finds the record: by its number, tag, time, and an excerpt.
 func TestReportFindsTheRecord(t *testing.T) {
 	bad := map[string]any{"trap": true, "user": "bob"}

@@ -20,6 +20,7 @@ const (
 	replyInvalid
 	replyTooDeep
 	replySeveral
+	chunkTooLarge
 	notRun
 	breakerOpen
 	firstOutcome
@@ -34,6 +35,7 @@ var causeTexts = [firstOutcome]string{
 	replyInvalid:   "the guest's reply can't be read",
 	replyTooDeep:   "the guest's reply nests deeper than Fluent Bit can read",
 	replySeveral:   "the guest's reply is a list of records, and split is off",
+	chunkTooLarge:  "the guest's replies make too much of the chunk",
 	notRun:         "there is no instance of the module",
 	breakerOpen:    "the module is out of the path after many failures",
 }

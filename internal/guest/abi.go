@@ -179,7 +179,14 @@ func (m *Module) Warnings(config Config) []string {
 	if w := m.unusedAllocator(config, a); w != "" {
 		list = append(list, w)
 	}
+	if len(config.Settings) > 0 && !slices.ContainsFunc(m.imports, readsConfiguration) {
+		list = append(list, "configuration is set, and the module imports no function of "+hostcall.Host+" that reads it; is flb_configure exported?")
+	}
 	return list
+}
+
+func readsConfiguration(i item) bool {
+	return i.module == hostcall.Host && strings.HasPrefix(i.name, "config_")
 }
 
 // unusedAllocator says why functions that look like an allocator are not used, unless

@@ -1,11 +1,15 @@
 package guest
 
 import (
+	"bytes"
 	"debug/dwarf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +133,56 @@ func TestLinesAgainstLibrary(t *testing.T) {
 		if n < 10 {
 			t.Errorf("%s: only %d lines", file, n)
 		}
+	}
+}
+
+// lineUnit makes the line program of a unit of version 4 or 5, with no standard opcodes, from its lists
+// of directories and files.
+func lineUnit(version byte, lists, program []byte) []byte {
+	header := []byte{1, 1, 1, 0, 1, 1} // lengths, default_is_stmt, line_base, line_range, opcode_base
+	header = append(header, lists...)
+	unit := []byte{version, 0}
+	if version == 5 {
+		unit = append(unit, 4, 0)
+	}
+	unit = binary.LittleEndian.AppendUint32(unit, uint32(len(header)))
+	unit = append(append(unit, header...), program...)
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(unit))), unit...)
+}
+
+// What lines take in memory does not grow with the length of names times their number, nor without a
+// bound with the programs.
+func TestLinesOfHostileModule(t *testing.T) {
+	const names, length = 8000, 64 << 10
+	long := append(bytes.Repeat([]byte{'d'}, length), 0)
+	files4 := append(bytes.Repeat([]byte{'a', 0, 1, 0, 0}, names), 0)
+	file5 := []byte{0, 0, 0, 0}
+	lists5 := slices.Concat(
+		[]byte{1, contentPath, formLineStr, 1}, file5, // a directory
+		[]byte{1, contentPath, formLineStr, names&0x7f | 0x80, names >> 7}, bytes.Repeat(file5, names))
+	lines := bytes.Repeat([]byte{1}, maxLines+maxLines/16)
+	for _, c := range []struct {
+		name  string
+		table *lineTable
+		most  uint64
+	}{
+		{"directory", &lineTable{programs: lineUnit(4, slices.Concat(long, []byte{0}, files4), []byte{1})}, 64 << 20},
+		{"files", &lineTable{programs: lineUnit(5, lists5, []byte{1}), names: long}, 64 << 20},
+		{"lines", &lineTable{programs: lineUnit(4, []byte{0, 'a', 0, 0, 0, 0, 0}, lines)}, 1 << 40},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			size := len(c.table.programs) + len(c.table.names)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			c.table.find(0)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > c.most {
+				t.Errorf("%d bytes are allocated for %d bytes of programs", n, size)
+			}
+			if n := len(c.table.entries); n > maxLines {
+				t.Errorf("%d lines", n)
+			}
+		})
 	}
 }
 

@@ -86,14 +86,22 @@ func TestLogOfGuest(t *testing.T) {
 		(call $log (i32.const 4) (i32.const 1029) (i32.const 5))
 		(call $log (i32.const 2) (i32.const 1029) (i32.const 0))
 		(call $log (i32.const 5) (i32.const 1024) (i32.const 5))
-		(i32.add (call $enabled (i32.const 4)) (i32.shl (call $enabled (i32.const 5)) (i32.const 8))))`
+		(i32.add (i32.add (call $enabled (i32.const 4)) (i32.shl (call $enabled (i32.const 5)) (i32.const 8)))
+			(i32.shl (call $enabled (i32.const 1)) (i32.const 16))))`
 	for level, want := range map[hostlog.Level][]LogLine{
 		0:             {{hostlog.Error, "err\n1"}, {hostlog.Warn, ""}},
+		hostlog.Off:   nil,
 		hostlog.Debug: {{hostlog.Error, "err\n1"}, {hostlog.Debug, "debug"}, {hostlog.Warn, ""}},
 	} {
 		in := instantiate(t, hostGuest(`err\0a1debug`, body), Config{Msgpack: true, LogLevel: level})
 		enabled := number(t, in, "\x80")
-		if (enabled == 1) != (level == hostlog.Debug) {
+		if level == hostlog.Off {
+			if enabled != 0 || in.HasOutput() {
+				t.Errorf("off: enabled %d, output %v", enabled, in.HasOutput())
+			}
+			continue
+		}
+		if enabled>>16 != 1 || (enabled&0xffff == 1) != (level == hostlog.Debug) {
 			t.Errorf("level %d: enabled %d", level, enabled)
 		}
 		if !in.HasOutput() {

@@ -32,7 +32,7 @@ type Config struct {
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
 	Settings           []Setting     // the module's configuration
-	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info
+	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info, hostlog.Off none
 	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none

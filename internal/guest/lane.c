@@ -83,14 +83,22 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
     return true;
 }
 
+size_t flbwt_lane_room(const flbwt_lane *lane)
+{
+    size_t most = lane->size * 2 + FLBWT_CHUNK_ROOM, used = lane->changed ? lane->out.len : lane->at;
+
+    return used < most ? most - used : 0;
+}
+
 // open_event makes room for the current event with a body of up to n bytes, and
 // writes what stands before the body. It returns where that goes; NULL if there is
-// no memory, or if more has changed than the event would.
+// no memory, or the chunk might have more than it may, or if more has changed than the event would.
 static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
 {
     const flbwt_event *e = &lane->event;
 
-    if (!change(lane, data) || !flbwt_reserve(&lane->out, 1 + e->header_len + n)) {
+    if (1 + e->header_len + n > flbwt_lane_room(lane) || !change(lane, data) ||
+        !flbwt_reserve(&lane->out, 1 + e->header_len + n)) {
         return NULL;
     }
     uint8_t *out = lane->out.data + lane->out.len;

@@ -153,6 +153,9 @@ func (l *Lane) Replace(data []byte, next int, event []byte) bool {
 	return bool(C.flbwt_lane_replace(l.c, pointer(data), C.size_t(next), pointer(event), C.size_t(len(event))))
 }
 
+// Room is how many bytes a reply may still add to the chunk.
+func (l *Lane) Room() int { return int(C.flbwt_lane_room(l.c)) }
+
 // Out is what takes the chunk's place, if it is Changed. It is valid until Begin.
 func (l *Lane) Out() []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(l.c.out.data)), int(l.c.out.len))

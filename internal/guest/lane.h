@@ -14,6 +14,10 @@
 // array is one of them.
 enum { FLBWT_REPLY_DEPTH = 31 };
 
+// What replies may make of a chunk: twice its size, and that many bytes. Without a bound the kernel
+// would end the host for a guest that answers each record by as much as it may.
+enum { FLBWT_CHUNK_ROOM = 128 << 20 };
+
 // Why flbwt_lane_run returns.
 enum flbwt_stop {
     FLBWT_STOP_DONE = 0, // the chunk has been gone through
@@ -94,6 +98,9 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
 bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next);
 bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
                         size_t n);
+
+// flbwt_lane_room is how many bytes a reply may still add to the chunk.
+size_t flbwt_lane_room(const flbwt_lane *lane);
 
 // flbwt_lane_finish ends the chunk. If it is not forgotten, its records are added to the totals.
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten);

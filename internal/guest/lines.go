@@ -2,9 +2,11 @@ package guest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -20,6 +22,15 @@ const (
 
 	// maxSourceFiles bounds what one unit lists.
 	maxSourceFiles = 1 << 16
+
+	// maxLines and maxNameBytes bound what is made of the programs of a module: what comes after
+	// that many lines, or bytes of names, is not known. Many names may be one long string, or its
+	// ends.
+	maxLines     = 4 << 20
+	maxNameBytes = 16 << 20
+
+	// maxPathBytes is what is read of one name.
+	maxPathBytes = 4096
 )
 
 // lineTable finds lines for offsets in a module. It reads the programs when it is first asked. A
@@ -29,12 +40,14 @@ type lineTable struct {
 	code            uint64 // where in the module the code section's content starts
 	read            sync.Once
 	entries         []lineEntry // by address
+	nameBytes       int         // of all names that have been read
 }
 
 // lineEntry says what line the code is of from an address on; 0: none that is known.
 type lineEntry struct {
 	address uint64
-	line    int
+	line    int32
+	order   int32 // in the programs
 	file    string
 }
 
@@ -80,7 +93,7 @@ func (t *lineTable) find(offset uint64) string {
 }
 
 func (t *lineTable) load() {
-	for rest := t.programs; len(rest) >= 4; {
+	for rest := t.programs; len(rest) >= 4 && !t.full(); {
 		n := binary.LittleEndian.Uint32(rest)
 		unit := rest[4:]
 		if uint64(n) > uint64(len(unit)) {
@@ -90,11 +103,35 @@ func (t *lineTable) load() {
 		rest = unit[n:]
 	}
 	t.programs, t.names = nil, nil
-	sort.SliceStable(t.entries, func(i, j int) bool {
-		a, b := &t.entries[i], &t.entries[j]
-		// One function may end where another begins.
-		return a.address < b.address || a.address == b.address && a.line == 0 && b.line != 0
+	slices.SortFunc(t.entries, func(a, b lineEntry) int {
+		if a.address == b.address && (a.line == 0) != (b.line == 0) {
+			// One function may end where another begins.
+			return cmp.Compare(min(a.line, 1), min(b.line, 1))
+		}
+		return cmp.Or(cmp.Compare(a.address, b.address), cmp.Compare(a.order, b.order))
 	})
+}
+
+// full says that no more is read.
+func (t *lineTable) full() bool { return len(t.entries) >= maxLines || t.nameBytes >= maxNameBytes }
+
+// name makes a name of what stands up to a NUL, if there is one, and counts it.
+func (t *lineTable) name(text []byte) string {
+	text = text[max(len(text)-maxPathBytes, 0):]
+	t.nameBytes += len(text) + 1
+	return string(text)
+}
+
+// nameAt is the name at an offset in .debug_line_str.
+func (t *lineTable) nameAt(at uint64) string {
+	if at >= uint64(len(t.names)) {
+		return ""
+	}
+	text := t.names[at:min(at+maxPathBytes, uint64(len(t.names)))]
+	if n := bytes.IndexByte(text, 0); n >= 0 {
+		text = text[:n]
+	}
+	return t.name(text)
 }
 
 // lineReader reads the parts of a unit. What is not there reads as 0.
@@ -142,15 +179,16 @@ func (r *lineReader) sleb() int64 {
 	return v
 }
 
-func (r *lineReader) string() string {
+// text reads up to a NUL.
+func (r *lineReader) text() []byte {
 	n := bytes.IndexByte(r.rest, 0)
 	if n < 0 {
 		r.take(uint64(len(r.rest)) + 1)
-		return ""
+		return nil
 	}
-	s := string(r.take(uint64(n)))
+	text := r.take(uint64(n))
 	r.take(1)
-	return s
+	return text
 }
 
 // unit adds the lines of one program.
@@ -178,10 +216,10 @@ func (t *lineTable) unit(unit []byte) {
 	}
 	p := lineProgram{t: t, base: base, lineRange: lineRange, lengths: lengths}
 	if version == 5 {
-		p.dirs = header.entries5(t.names, nil)
-		p.files = header.entries5(t.names, p.dirs)
+		p.dirs = header.entries5(t, nil)
+		p.files = header.entries5(t, p.dirs)
 	} else {
-		p.dirs, p.files = header.entries4()
+		p.dirs, p.files = header.entries4(t)
 	}
 	if !header.failed {
 		p.run(&r)
@@ -190,16 +228,16 @@ func (t *lineTable) unit(unit []byte) {
 
 // entries4 reads the directories and files of versions 2 to 4. Number 0 is the unit's own, which
 // is not listed.
-func (r *lineReader) entries4() (dirs, files []string) {
+func (r *lineReader) entries4(t *lineTable) (dirs, files []string) {
 	dirs, files = []string{""}, []string{""}
-	for dir := r.string(); dir != "" && len(dirs) < maxSourceFiles; dir = r.string() {
-		dirs = append(dirs, dir)
+	for dir := r.text(); len(dir) > 0 && len(dirs) < maxSourceFiles && !t.full(); dir = r.text() {
+		dirs = append(dirs, path.Base(t.name(dir)))
 	}
-	for file := r.string(); file != "" && len(files) < maxSourceFiles; file = r.string() {
+	for file := r.text(); len(file) > 0 && len(files) < maxSourceFiles && !t.full(); file = r.text() {
 		dir := r.uleb()
 		r.uleb() // time
 		r.uleb() // size
-		files = append(files, shortPath(dirs, dir, file))
+		files = append(files, t.shortPath(dirs, dir, t.name(file)))
 	}
 	return dirs, files
 }
@@ -221,7 +259,7 @@ const (
 )
 
 // entries5 reads directories, or with dirs files, of version 5.
-func (r *lineReader) entries5(names []byte, dirs []string) (list []string) {
+func (r *lineReader) entries5(t *lineTable, dirs []string) (list []string) {
 	type format struct{ content, form uint64 }
 	var formats []format
 	for range r.uint(1) {
@@ -232,7 +270,7 @@ func (r *lineReader) entries5(names []byte, dirs []string) (list []string) {
 		r.failed = r.failed || count > 0
 		return nil
 	}
-	for ; count > 0 && !r.failed; count-- {
+	for ; count > 0 && !r.failed && !t.full(); count-- {
 		var name string
 		var dir uint64
 		for _, f := range formats {
@@ -240,11 +278,9 @@ func (r *lineReader) entries5(names []byte, dirs []string) (list []string) {
 			var number uint64
 			switch f.form {
 			case formString:
-				text = r.string()
+				text = t.name(r.text())
 			case formLineStr:
-				if at := r.uint(4); at < uint64(len(names)) {
-					text = (&lineReader{rest: names[at:]}).string()
-				}
+				text = t.nameAt(r.uint(4))
 			case formData1:
 				number = r.uint(1)
 			case formData2:
@@ -270,7 +306,9 @@ func (r *lineReader) entries5(names []byte, dirs []string) (list []string) {
 			}
 		}
 		if dirs != nil {
-			name = shortPath(dirs, dir, name)
+			name = t.shortPath(dirs, dir, name)
+		} else if name != "" {
+			name = path.Base(name)
 		}
 		list = append(list, name)
 	}
@@ -278,7 +316,7 @@ func (r *lineReader) entries5(names []byte, dirs []string) (list []string) {
 }
 
 // shortPath is a file's name with that of its directory, which tell enough.
-func shortPath(dirs []string, dir uint64, file string) string {
+func (t *lineTable) shortPath(dirs []string, dir uint64, file string) string {
 	parent, name := path.Split(file)
 	if parent == "" && dir < uint64(len(dirs)) {
 		parent = dirs[dir]
@@ -286,6 +324,7 @@ func shortPath(dirs []string, dir uint64, file string) string {
 	if parent = path.Base(parent); parent == "." || parent == "/" {
 		return name
 	}
+	t.nameBytes += len(parent) + len(name)
 	return strings.TrimPrefix(parent+"/"+name, "./")
 }
 
@@ -321,16 +360,16 @@ func (p *lineProgram) reset() { p.address, p.file, p.line = 0, 1, 1 }
 
 // emit adds an entry: at most one for each byte of a program.
 func (p *lineProgram) emit(line int64) {
-	e := lineEntry{address: p.address}
+	e := lineEntry{address: p.address, order: int32(len(p.t.entries))}
 	if line > 0 && line < 1<<31 && p.file < uint64(len(p.files)) {
-		e.line, e.file = int(line), p.files[p.file]
+		e.line, e.file = int32(line), p.files[p.file]
 	}
 	p.t.entries = append(p.t.entries, e)
 }
 
 func (p *lineProgram) run(r *lineReader) {
 	p.reset()
-	for len(r.rest) > 0 {
+	for len(r.rest) > 0 && !p.t.full() {
 		op := r.uint(1)
 		switch {
 		case op >= uint64(len(p.lengths)):

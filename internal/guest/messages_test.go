@@ -212,6 +212,25 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// Configuration that nothing reads has a word.
+func TestWarningOfConfiguration(t *testing.T) {
+	for imports, reads := range map[string]bool{
+		"": false,
+		`(import "flb_v1" "log_enabled" (func (param i32) (result i32)))`:            false,
+		`(import "flb_v1" "config_get" (func (param i32 i32 i32 i32) (result i32)))`: true,
+		`(import "flb_v1" "config_key" (func (param i32 i32 i32) (result i32)))`:     true,
+	} {
+		m := load(t, `(module `+imports+`(memory (export "memory") 1)
+			(func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) local.get 4))`)
+		for _, settings := range [][]Setting{nil, {{"a", "1"}}} {
+			got := strings.Join(m.Warnings(Config{Function: "filter", Settings: settings}), "; ")
+			if want := settings != nil && !reads; strings.Contains(got, "configuration is set") != want {
+				t.Errorf("%s, %v: %q", imports, settings, got)
+			}
+		}
+	}
+}
+
 // A function that is misspelt is found, and files that have no end are not read.
 func TestMistakesAtStart(t *testing.T) {
 	m := load(t, guests.WAT("identity"))

@@ -11,4 +11,16 @@ const (
 	Info  Level = 3
 	Debug Level = 4
 	Trace Level = 5
+
+	// Off is the level of a log without lines. It is not Fluent Bit's number for that, 0, where 0
+	// stands for a level that nobody has set.
+	Off Level = -1
 )
+
+// LevelOf is the level of a log that has Fluent Bit's number.
+func LevelOf(number int) Level {
+	if number <= 0 {
+		return Off
+	}
+	return Level(number)
+}

@@ -30,7 +30,7 @@ func (p *parser) config(prefix, file string) []Property {
 		if len(set.Key) < len(prefix) || !strings.EqualFold(set.Key[:len(prefix)], prefix) {
 			continue
 		}
-		key := strings.ToLower(set.Key[len(prefix):])
+		key := lower(set.Key[len(prefix):])
 		switch {
 		case key == "":
 			p.fail(set.Key, set.Value, "a key is missing after the dot: config.KEY")
@@ -56,6 +56,17 @@ func (p *parser) config(prefix, file string) []Property {
 	return config
 }
 
+// lower makes ASCII lower case, as Fluent Bit does, and host functions that look for a key.
+func lower(key string) string {
+	b := []byte(key)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] += 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
 // readConfigFile returns the members of the object in a JSON file, by keys in lower case.
 func readConfigFile(path string) (map[string]string, error) {
 	content, err := regular.Read(path, maxConfigBytes)
@@ -66,9 +77,12 @@ func readConfigFile(path string) (map[string]string, error) {
 	if err := json.Unmarshal(content, &members); err != nil {
 		return nil, fmt.Errorf("it does not hold a JSON object: %w", err)
 	}
+	if members == nil {
+		return nil, fmt.Errorf("it does not hold a JSON object, but null")
+	}
 	values := make(map[string]string, len(members))
 	for name, raw := range members {
-		key := strings.ToLower(name)
+		key := lower(name)
 		if _, twice := values[key]; twice {
 			return nil, fmt.Errorf("the key %q is there twice, in upper and lower case", key)
 		}

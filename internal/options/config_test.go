@@ -32,6 +32,8 @@ func TestConfig(t *testing.T) {
 			want: []Property{{"level", "warn"}, {"list", `[1,{"a":null}]`}, {"n", "1.50"}, {"on", "true"}, {"text", `a,b "c"`}}},
 		{name: "options win", set: []Property{{"config.LEVEL", "info"}, {"config_file", file("one.json", `{"level":"warn"}`)}},
 			want: []Property{{"level", "info"}}},
+		{name: "not ASCII", set: []Property{{"config.\u00c9A\xff", "1"}, {"config_file", file("kelvin", `{"\u212a":1,"k":2}`)}},
+			want: []Property{{"k", "2"}, {"\u00c9a\xff", "1"}, {"\u212a", "1"}}},
 		{name: "no key", set: []Property{{"config.", "x"}}, err: "a key is missing after the dot"},
 		{name: "zero byte", set: []Property{{"config.a", "x\x00y"}}, err: "zero byte"},
 		{name: "too much", set: []Property{{"config.a", strings.Repeat("x", 1<<20)}}, err: "1048577 bytes"},
@@ -39,6 +41,7 @@ func TestConfig(t *testing.T) {
 		{name: "directory", set: []Property{{"config_file", dir}}, err: "can't be read"},
 		{name: "no JSON", set: []Property{{"config_file", file("bad", "a: 1")}}, err: "does not hold a JSON object"},
 		{name: "no object", set: []Property{{"config_file", file("list", "[1]")}}, err: "does not hold a JSON object"},
+		{name: "null", set: []Property{{"config_file", file("null", "null")}}, err: "does not hold a JSON object"},
 		{name: "twice", set: []Property{{"config_file", file("twice", `{"a":1,"A":2}`)}}, err: "twice"},
 		{name: "large file", set: []Property{{"config_file", file("large", `{"a":"`+strings.Repeat("x", 1<<20)+`"}`)}}, err: "can't be read"},
 	} {

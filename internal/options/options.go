@@ -189,7 +189,7 @@ type Options struct {
 	WasmHeapBytes  int64
 	WasmStackBytes int64
 
-	// The level of the instance's log, for the module to ask; who makes the options sets it. 0: info.
+	// The level of the instance's log, for the module to ask; who makes the options sets it. 0: info; less: none.
 	LogLevel int
 
 	// What the user should know of values that were not taken as they are; lines for

@@ -489,11 +489,16 @@ func TestConfigOfModule(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f family) {
 		p := loaded(t, f)
 		configured := guest(t, "configured")
+		many := settings{"config.greeting": "hello, world"}
+		for i := range 5000 {
+			many[fmt.Sprintf("config.%d", i)] = "x"
+		}
 		for _, s := range []settings{
 			{"config.greeting": "hello, world", "config.other": "x"},
 			{"Config.Greeting": "hello, world"},
 			{"config_file": file(t, `{"greeting":"hello, world"}`)},
 			{"config_file": file(t, `{"greeting":"hi"}`), "config.greeting": "hello, world"},
+			many,
 		} {
 			i := p.ready(configured, function, s)
 			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
@@ -501,7 +506,7 @@ func TestConfigOfModule(t *testing.T) {
 				t.Fatal(events, err)
 			}
 			if diff := cmp.Diff(map[string]any{"config": "hello, world"}, events[0].Body); diff != "" {
-				t.Errorf("%v: %s", s, diff)
+				t.Errorf("%.200v: %s", s, diff)
 			}
 			i.exit()
 		}
@@ -511,6 +516,28 @@ func TestConfigOfModule(t *testing.T) {
 		}
 		p.waitLog(levelError, "it refuses its configuration", "greeting: it must be set")
 		i.exit()
+	})
+}
+
+// log_enabled says what the instance's log_level is, also if that is off.
+func TestLogEnabled(t *testing.T) {
+	module := fileOf(t, "enabled.wat", `(module (import "flb_v1" "log_enabled" (func $enabled (param i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 16) "{\"enabled\":0}")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.store8 (i32.const 27) (i32.add (i32.const 48) (i32.add
+      (i32.add (call $enabled (i32.const 1)) (call $enabled (i32.const 2)))
+      (i32.add (call $enabled (i32.const 3)) (i32.add (call $enabled (i32.const 4)) (call $enabled (i32.const 5)))))))
+    (i32.const 16)))`)
+	eachFamily(t, func(t *testing.T, f family) {
+		p := loaded(t, f)
+		for level := range 6 {
+			i := p.ready(module, "filter", settings{"log_level": strconv.Itoa(level)})
+			events, err := oracle.Unpack(i.filter("app", chunkOf(1)).out)
+			if err != nil || len(events) != 1 || fmt.Sprint(events[0].Body) != fmt.Sprintf("map[enabled:%d]", level) {
+				t.Errorf("log_level %d: %v, %v", level, events, err)
+			}
+			i.exit()
+		}
 	})
 }
 
