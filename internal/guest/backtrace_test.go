@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,37 @@ func TestBacktrace(t *testing.T) {
 		}
 		if len(record) == 9 && trap.Kind != "timeout" {
 			t.Errorf("%s: %v", record, trap)
+		}
+	}
+}
+
+// A name that would be gigabytes once it is demangled takes no time, and others are demangled.
+func TestHostileMangledNames(t *testing.T) {
+	// The parameters are templates of which each has the one before it twice.
+	hostile := "_Z1f1AIiiE1BIS0_S0_E"
+	for i := 2; i < 36; i++ {
+		s := strings.ToUpper(strconv.FormatInt(int64(i), 36))
+		hostile += "S1_IS" + s + "_S" + s + "_E"
+	}
+	rust := "_ZN4core" + strings.Repeat("10abcdefghij", 15) + "17h0123456789abcdefE"
+	for name, want := range map[string]string{
+		hostile:                   "~" + hostile[1:300],
+		hostile[2:]:               "~" + hostile[3:300],
+		"_ZN3foo3barEv":           "foo::bar()",
+		rust:                      "core" + strings.Repeat("::abcdefghij", 15) + "::h0123456789abcdef <-",
+		"_RNvCs1234_7mycrate3foo": "mycrate[3c1c0]::foo",
+	} {
+		// As deep as wasmtime's backtraces are.
+		m := load(t, `(module (memory (export "memory") 1)
+  (func $"`+name+`" (param i32) (if (i32.eqz (local.get 0)) (then unreachable)) (call $"`+name+`" (i32.sub (local.get 0) (i32.const 1))))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (call $"`+name+`" (i32.const 30)) (i32.const 0)))`)
+		start := time.Now()
+		got := trapOf(t, m, Config{}, "{}").Backtrace()
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%.60s: %.400q, want %.400q", name, got, want)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%.60s: %v", name, took)
 		}
 	}
 }

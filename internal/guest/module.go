@@ -283,7 +283,7 @@ func read(path string) ([]byte, error) {
 func toBinary(path string, content []byte) ([]byte, error) {
 	switch {
 	case len(content) >= 8 && string(content[:8]) == "\x00asm\x01\x00\x00\x00":
-		return content, nil
+		return harmless(content), nil
 	case len(content) >= 8 && string(content[:8]) == "\x00asm\x0d\x00\x01\x00":
 		return nil, fmt.Errorf("%s is a WebAssembly component: build a core module (for Rust, target wasm32-unknown-unknown or wasm32-wasip1)", path)
 	case len(content) >= 4 && string(content[:4]) == "\x00aot":
@@ -294,7 +294,7 @@ func toBinary(path string, content []byte) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s is not valid WebAssembly text: %s", path, oneLine(err.Error()))
 		}
-		return wasm, nil
+		return harmless(wasm), nil
 	}
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }
