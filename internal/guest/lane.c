@@ -85,7 +85,8 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
 
 size_t flbwt_lane_room(const flbwt_lane *lane)
 {
-    size_t most = lane->size * 2 + FLBWT_CHUNK_ROOM, used = lane->changed ? lane->out.len : lane->at;
+    size_t most = lane->size * 2 + FLBWT_CHUNK_ROOM,
+           used = lane->changed ? lane->out.len : lane->at;
 
     return used < most ? most - used : 0;
 }

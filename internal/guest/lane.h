@@ -21,27 +21,27 @@ enum { FLBWT_CHUNK_ROOM = 128 << 20 };
 // Why flbwt_lane_run returns.
 enum flbwt_stop {
     FLBWT_STOP_DONE = 0, // the chunk has been gone through
-    FLBWT_STOP_BUDGET,   // as many records as were allowed have been called for
-    FLBWT_STOP_OUTPUT,   // the guest has written to its standard streams: that is to be taken
-    FLBWT_STOP_EVENT,    // the event at lane->at has not been begun: it is no ordinary record
-    FLBWT_STOP_RECORD,   // the event at lane->at has been called for, and is not emitted:
-                         // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
-    FLBWT_STOP_REPLACE,  // all before lane->at is emitted; the guest is to be replaced
+    FLBWT_STOP_BUDGET, // as many records as were allowed have been called for
+    FLBWT_STOP_OUTPUT, // the guest has written to its standard streams: that is to be taken
+    FLBWT_STOP_EVENT, // the event at lane->at has not been begun: it is no ordinary record
+    FLBWT_STOP_RECORD, // the event at lane->at has been called for, and is not emitted:
+    // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
+    FLBWT_STOP_REPLACE, // all before lane->at is emitted; the guest is to be replaced
 };
 
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
     flbwt_guest *guest; // NULL: there is none
-    bool ready;         // Go has nothing to do before the next chunk
-    bool timed;         // calls_ns is kept
-    bool raw;           // every reply is for Go to read
+    bool ready; // Go has nothing to do before the next chunk
+    bool timed; // calls_ns is kept
+    bool raw; // every reply is for Go to read
 
     // The current chunk.
-    bool in_chunk;     // it has been begun, and not finished
+    bool in_chunk; // it has been begun, and not finished
     size_t size;
-    size_t at;         // the event that is next
-    bool answered;     // since the last run or call: the guest has given an answer that was taken
-    bool changed;      // out differs from the chunk up to at; else out is empty
+    size_t at; // the event that is next
+    bool answered; // since the last run or call: the guest has given an answer that was taken
+    bool changed; // out differs from the chunk up to at; else out is empty
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
     uint64_t calls_ns; // timed: what the calls of the guest took
