@@ -58,8 +58,8 @@ func TestSandboxes(t *testing.T) {
 	}
 	run := func(filter *specs.LinuxSeccomp) (string, error) {
 		return sandboxed(t, filter, "/bin/sh", "-c",
-			`echo '{"log":"password=hunter2"}' | /build/flb-wasmtime run --timeout 100ms --wasm-path /work/redact.wasm --function-name redact &&
-			 echo '{"log":"x"}' | /build/flb-wasmtime run --timeout 100ms --wasm-path /work/loops.wat --function-name filter`)
+			`echo '{"log":"password=hunter2"}' | /build/flb-wasmtime run --timeout 100ms --wasm-path /modules/redact.wasm --function-name redact &&
+			 echo '{"log":"x"}' | /build/flb-wasmtime run --timeout 100ms --wasm-path /modules/loops.wat --function-name filter`)
 	}
 	for name, filter := range map[string]*specs.LinuxSeccomp{
 		"systemd":        only(specs.LinuxSyscall{Action: specs.ActAllow, Names: systemCalls(t)}),
@@ -123,7 +123,7 @@ func expand(t *testing.T, set string, names []string) []string {
 	return names
 }
 
-// sandboxed runs a command by runc, with /build and /work in it; without a filter, all is allowed.
+// sandboxed runs a command by runc, with /build and /modules in it; without a filter, all is allowed.
 func sandboxed(t *testing.T, filter *specs.LinuxSeccomp, args ...string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -149,7 +149,7 @@ func sandboxed(t *testing.T, filter *specs.LinuxSeccomp, args ...string) (string
 		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
 	}
 	for to, from := range map[string]string{"/usr": "/usr", "/lib": "/lib", "/lib64": "/lib64", "/bin": "/bin",
-		"/build": built, "/work": filepath.Join(dir, "work")} {
+		"/build": built, "/modules": filepath.Join(dir, "work")} {
 		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: to, Source: from, Type: "bind", Options: []string{"rbind", "ro"}})
 	}
 	text, err := json.Marshal(spec)
