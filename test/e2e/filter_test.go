@@ -71,58 +71,47 @@ func TestFiltersInARow(t *testing.T) {
 	})
 }
 
+// checkOneRecord takes one record through the filters, in either form of configuration, and compares
+// what comes out.
+func checkOneRecord(t *testing.T, fb fluentBit, want map[string]any, filters ...plugin) {
+	t.Helper()
+	for _, yaml := range []bool{false, true} {
+		t.Run(fmt.Sprintf("yaml_%v", yaml), func(t *testing.T) {
+			if yaml {
+				needYAML(t, fb)
+			}
+			_, events := fb.finish(t, pipeline{
+				inputs:  []plugin{tailInput(linesFile(t, numbered(1)...), "json")},
+				filters: filters,
+				yaml:    yaml,
+			})
+			if len(events) != 1 {
+				t.Fatalf("%d events, want 1", len(events))
+			}
+			if diff := cmp.Diff(want, events[0].Body); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // An option that is set several times in a row, in YAML as a list, has all of these values.
 func TestRepeatedOption(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		for _, yaml := range []bool{false, true} {
-			t.Run(fmt.Sprintf("yaml_%v", yaml), func(t *testing.T) {
-				if yaml {
-					needYAML(t, fb)
-				}
-				_, events := fb.finish(t, pipeline{
-					inputs:  []plugin{tailInput(linesFile(t, numbered(1)...), "json")},
-					filters: []plugin{filterOf(guest(t, "environment"), "env", "A=1", "env", "B=x,y", "env", "C=1,D=2")},
-					yaml:    yaml,
-				})
-				if len(events) != 1 {
-					t.Fatalf("%d events, want 1", len(events))
-				}
-				if diff := cmp.Diff(map[string]any{"env": "A=1 B=x,y C=1 D=2 "}, events[0].Body); diff != "" {
-					t.Error(diff)
-				}
-			})
-		}
+		checkOneRecord(t, fb, map[string]any{"env": "A=1 B=x,y C=1 D=2 "},
+			filterOf(guest(t, "environment"), "env", "A=1", "env", "B=x,y", "env", "C=1,D=2"))
 	})
 }
 
 // config.KEY and config_file reach the module. One that refuses its configuration stops the start.
 func TestConfigOfModule(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		configured := guest(t, "configured")
-		for _, yaml := range []bool{false, true} {
-			t.Run(fmt.Sprintf("yaml_%v", yaml), func(t *testing.T) {
-				if yaml {
-					needYAML(t, fb)
-				}
-				file := filepath.Join(t.TempDir(), "config.json")
-				writeFile(t, file, `{"greeting":"hi","other":[1]}`)
-				_, events := fb.finish(t, pipeline{
-					inputs: []plugin{tailInput(linesFile(t, numbered(1)...), "json")},
-					filters: []plugin{
-						filterOf(configured, "config_file", file),
-						filterOf(guest(t, "wrap")),
-						filterOf(configured, "config.greeting", "hello, world", "config.other", "x", "config_file", file),
-					},
-					yaml: yaml,
-				})
-				if len(events) != 1 {
-					t.Fatalf("%d events, want 1", len(events))
-				}
-				if diff := cmp.Diff(map[string]any{"config": "hello, world"}, events[0].Body); diff != "" {
-					t.Error(diff)
-				}
-			})
-		}
+		configured, file := guest(t, "configured"), filepath.Join(t.TempDir(), "config.json")
+		writeFile(t, file, `{"greeting":"hi","other":[1]}`)
+		checkOneRecord(t, fb, map[string]any{"config": "hello, world"},
+			filterOf(configured, "config_file", file),
+			filterOf(guest(t, "wrap")),
+			filterOf(configured, "config.greeting", "hello, world", "config.other", "x", "config_file", file))
 	})
 }
 
