@@ -1,0 +1,47 @@
+package conformance
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/command"
+)
+
+// The command, as flb-wasmtime run has it.
+func TestCommand(t *testing.T) { RunAll(t, runCommand) }
+
+var logForm = regexp.MustCompile(`^\[[^]]*\] \[ *([a-z]+)\] \[filter:[^]]*\] (.*)$`)
+
+// runCommand gives the command a file for each chunk: it makes none of events of several files.
+func runCommand(t *testing.T, c *Case, dir string) Result {
+	args := []string{"run", "--quiet", "--tag", c.Name, "--chunk-records", "1000000",
+		"--input-format", "msgpack", "--output-format", "msgpack"}
+	for name, value := range c.FilterOptions(dir) {
+		if key, ok := strings.CutPrefix(name, "config."); ok {
+			args = append(args, "--set", key+"="+value)
+		} else {
+			args = append(args, "--"+strings.ReplaceAll(name, "_", "-")+"="+value)
+		}
+	}
+	for i, chunk := range c.Chunks {
+		path := filepath.Join(dir, fmt.Sprintf("chunk-%d.msgpack", i))
+		if err := os.WriteFile(path, chunk.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	var stdin, stdout, stderr bytes.Buffer
+	code := command.Main(args, &stdin, &stdout, &stderr)
+	r := Result{Refused: code == 2, Message: stderr.String(), Joined: true, Chunks: [][]byte{stdout.Bytes()}}
+	for line := range strings.Lines(stderr.String()) {
+		if m := logForm.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil {
+			r.Log = append(r.Log, LogLine{m[1], m[2]})
+		}
+	}
+	return r
+}
