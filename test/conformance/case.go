@@ -404,3 +404,30 @@ func join(events []Event) []byte {
 	}
 	return all
 }
+
+// FitsLegacy says whether the case can be judged where events have no metadata.
+func (c *Case) FitsLegacy() bool {
+	fits := func(e Event) bool { return e.Time != nil && (e.Metadata == nil || isEmptyMap(e.Metadata)) }
+	for _, chunk := range c.Chunks {
+		for _, e := range chunk.Events {
+			if !fits(e) {
+				return false
+			}
+		}
+		for _, o := range chunk.want {
+			if !fits(o.event) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Legacy is the chunk without the metadata of its events, which have none.
+func (c Chunk) Legacy() []byte {
+	var all []byte
+	for _, e := range c.Events {
+		all = slices.Concat(all, []byte{0x92}, e.Time, e.Body)
+	}
+	return all
+}
