@@ -2,17 +2,20 @@ package conformance
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/command"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
-// The command, as flb-wasmtime run has it.
+// The command, flb-wasmtime run.
 func TestCommand(t *testing.T) { RunAll(t, runCommand) }
 
 var logForm = regexp.MustCompile(`^\[[^]]*\] \[ *([a-z]+)\] \[filter:[^]]*\] (.*)$`)
@@ -35,8 +38,25 @@ func runCommand(t *testing.T, c *Case, dir string) Result {
 		}
 		args = append(args, path)
 	}
-	var stdin, stdout, stderr bytes.Buffer
-	code := command.Main(args, &stdin, &stdout, &stderr)
+	path, err := fluentbit.Plugin("flb-wasmtime")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := emulator.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// 1 says that records have failed.
+	code := 0
+	if err := cmd.Run(); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		// A crash of Go's has the code 2, too.
+		if code = exit.ExitCode(); code != 1 && code != 2 || strings.Contains(stderr.String(), "\ngoroutine ") {
+			t.Fatalf("%v\n%.6000s", err, stderr.String())
+		}
+	}
 	r := Result{Refused: code == 2, Message: stderr.String(), Joined: true, Chunks: [][]byte{stdout.Bytes()}}
 	for line := range strings.Lines(stderr.String()) {
 		if m := logForm.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil {

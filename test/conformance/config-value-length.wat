@@ -1,5 +1,6 @@
 ;; Keys and values may have 1 MiB in all.
-;; options: {"config.word": {"$repeat": ["x", 1048572]}}
+;; options: {"config_file": "$DIR/config.json"}
+;; files: {"config.json": {"$join": ["{\"word\":\"", {"$repeat": ["x", 1048572]}, "\"}"]}}
 ;; chunk: [{"body": {"a": 1}}]
 ;; out: "unchanged"
 (module

@@ -35,7 +35,7 @@ func (o object) get(key string) (any, bool) {
 type raw []byte
 
 // parseJSON reads one value of JSON. Objects become an object, numbers a json.Number; objects with
-// the one member "$repeat" a string, and those with "$hex" a raw.
+// the one member "$repeat" or "$join" a string, and those with "$hex" a raw.
 func parseJSON(text string) (any, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
@@ -106,6 +106,9 @@ func (o object) short() (any, error) {
 			return nil, fmt.Errorf("$repeat: invalid number %v", list[1])
 		}
 		return strings.Repeat(text, n), nil
+	case "$join":
+		list, err := texts(o[0].value)
+		return strings.Join(list, ""), err
 	case "$hex":
 		return unhex(o[0].value)
 	}

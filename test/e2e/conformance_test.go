@@ -18,12 +18,6 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// notHere are the cases that a Fluent Bit can't judge, and why.
-var notHere = map[string]string{
-	"config-value-length":   "a line of the configuration is too long for it",
-	"config-value-too-long": "a line of the configuration is too long for it",
-}
-
 // The plugin in a Fluent Bit. All filters that start are in one process, each for a tag of its own,
 // and their events come by the forward protocol.
 func TestConformance(t *testing.T) {
@@ -68,7 +62,7 @@ func (fb fluentBit) cannot(c *conformance.Case) string {
 	case fb.legacyEvents() && !c.FitsLegacy():
 		return "this Fluent Bit has no metadata"
 	default:
-		return notHere[c.Name]
+		return ""
 	}
 }
 
