@@ -13,7 +13,7 @@
     (if (i32.ne (i32.load offset=24 (local.get $input)) (i32.const 32)) (then (unreachable)))
     (if (i32.ne (i32.load offset=32 (local.get $input)) (i32.const 0)) (then (unreachable)))
     (if (i32.ne (i32.load offset=36 (local.get $input)) (i32.const 24)) (then (unreachable)))
-    (if (i32.ne (i32.load offset=40 (local.get $input)) (i32.const 1)) (then (unreachable)))
+    (if (i32.ne (i32.load offset=40 (local.get $input)) (i32.const 0)) (then (unreachable)))
     (if (i32.ne (i32.load offset=44 (local.get $input)) (i32.const 0)) (then (unreachable)))
     (if (i32.ne (i32.load offset=48 (local.get $input)) (i32.const 0)) (then (unreachable)))
     (if (i32.ne (i32.load offset=52 (local.get $input)) (i32.const 0)) (then (unreachable)))

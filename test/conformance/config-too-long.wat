@@ -1,6 +1,6 @@
 ;; Keys and values of more than 1 MiB in all are refused.
-;; options: {"config_file": "$DIR/config.json"}
-;; files: {"config.json": {"$join": ["{\"word\":\"", {"$repeat": ["x", 1048573]}, "\"}"]}}
+;; options: {"config_file": "$DIR/config.json", "config.k": "seven!!"}
+;; files: {"config.json": {"$join": ["{\"word\":\"", {"$repeat": ["x", 1048565]}, "\"}"]}}
 ;; refused: ["config"]
 (module
   (memory (export "memory") 17)
