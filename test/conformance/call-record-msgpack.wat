@@ -1,4 +1,5 @@
-;; With event_format msgpack the record is one MessagePack map: the bytes that the chunk has.
+;; With event_format msgpack the record is one MessagePack map: the bytes that the chunk has. A NUL
+;; follows, which the length does not count.
 ;; options: {"event_format": "msgpack"}
 ;; chunk: [{"$hex": "92 92 d700 6553f100 075bcd15 80 de0001 d90161 d20000002a"}]
 ;; out: "unchanged"
@@ -10,5 +11,5 @@
     (if (i32.ne (local.get $record_len) (i32.const 11)) (then (unreachable)))
     (if (i64.ne (i64.load (local.get $record)) (i64.const 0x00d26101d90100de)) (then (unreachable)))
     (if (i32.ne (i32.load16_u offset=8 (local.get $record)) (i32.const 0)) (then (unreachable)))
-    (if (i32.ne (i32.load8_u offset=10 (local.get $record)) (i32.const 42)) (then (unreachable)))
+    (if (i32.ne (i32.load16_u offset=10 (local.get $record)) (i32.const 42)) (then (unreachable))) ;; and a NUL
     (local.get $record)))
