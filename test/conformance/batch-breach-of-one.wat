@@ -1,6 +1,7 @@
 ;; A breach in the operations on an event is a failure of that event, and those on the others take
 ;; effect.
-;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"n": 3}}, {"body": {"n": 4}}]
+;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"n": 3}},
+;;   {"body": {"n": 4}}]
 ;; out: [{"body": {"n": 0, "x": 1}}, {"failed": 1}, {"body": {"n": 3, "x": 1}}, {"event": 4}]
 (module
   (memory (export "memory") 17)

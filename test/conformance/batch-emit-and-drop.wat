@@ -1,6 +1,7 @@
 ;; drop goes with emit: further events take the place of the event.
 ;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}}]
-;; out: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"n": 1}}, {"time": [5, 6], "metadata": {"m": 1}, "body": {"n": 2}}]
+;; out: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"n": 1}},
+;;   {"time": [5, 6], "metadata": {"m": 1}, "body": {"n": 2}}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\40\00\00\00\03\00\00\00" "\00\00\00\00\00\00\00\00") ;; operations on events: 3, on groups: 0

@@ -1,5 +1,6 @@
 ;; An event without metadata can't emit any that have some. It fails.
-;; chunk: [{"$hex": "92 d700 6553f100 00000007 81a16101"}, {"$hex": "92 d700 6553f100 00000007 81a16101"}]
+;; chunk: [{"$hex": "92 d700 6553f100 00000007 81a16101"},
+;;   {"$hex": "92 d700 6553f100 00000007 81a16101"}]
 ;; out: [{"failed": 0}, {"event": 1}]
 (module
   (memory (export "memory") 17)

@@ -1,6 +1,8 @@
 ;; An event of a group may emit one without a group: it stands outside of the group's markers.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
-;; out: [{"event": 0}, {"event": 1}, {"event": 3}, {"body": {"n": 9}}, {"event": 0}, {"event": 2}, {"event": 3}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
+;; out: [{"event": 0}, {"event": 1}, {"event": 3}, {"body": {"n": 9}}, {"event": 0}, {"event": 2},
+;;   {"event": 3}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\40\00\00\00\01\00\00\00" "\00\00\00\00\00\00\00\00") ;; operations on events: 1, on groups: 0

@@ -1,7 +1,9 @@
 ;; An emitted event of another group than its neighbours stands between markers of its own, copies of
 ;; those of its group.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
-;; out: [{"event": 0}, {"event": 1}, {"event": 2}, {"event": 3}, {"event": 0}, {"body": {"n": 9}}, {"event": 2}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
+;; out: [{"event": 0}, {"event": 1}, {"event": 2}, {"event": 3}, {"event": 0}, {"body": {"n": 9}},
+;;   {"event": 2}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\40\00\00\00\01\00\00\00" "\00\00\00\00\00\00\00\00") ;; operations on events: 1, on groups: 0

@@ -1,5 +1,6 @@
 ;; What an event of a group emits is in that group, unless it says otherwise.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
 ;; out: [{"event": 0}, {"event": 1}, {"body": {"n": 9}}, {"event": 2}, {"body": {"n": 8}}, {"event": 3}]
 (module
   (memory (export "memory") 17)

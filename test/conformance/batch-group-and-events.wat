@@ -1,6 +1,8 @@
 ;; Groups and events are changed together.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"body": {"n": 3}}, {"group": "end"}, {"body": {"n": 2}}]
-;; out: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}, "x": 1}}, {"event": 2}, {"event": 3}, {"event": 4}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"body": {"n": 3}}, {"group": "end"}, {"body": {"n": 2}}]
+;; out: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}, "x": 1}},
+;;   {"event": 2}, {"event": 3}, {"event": 4}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\40\00\00\00\01\00\00\00" "\00\08\00\00\01\00\00\00") ;; operations on events: 1, on groups: 1

@@ -1,7 +1,8 @@
 ;; A group that began before the batch is in its table, with its marker's metadata and body, and its
 ;; first field is 0.
 ;; options: {"batch_records": "1"}
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
 ;; out: "unchanged"
 (module
   (memory (export "memory") 17)

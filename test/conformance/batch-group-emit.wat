@@ -1,5 +1,6 @@
 ;; A group emits nothing. Else all events of the batch fail.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
 ;; out: [{"event": 0}, {"failed": 1}, {"event": 2}, {"failed": 3}]
 (module
   (memory (export "memory") 17)

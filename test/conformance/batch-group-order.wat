@@ -1,5 +1,8 @@
 ;; The groups of the operations ascend. Else all events of the batch fail.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"group": "end"}, {"group": "start", "metadata": {}, "body": {"resource": {"r": "two"}}}, {"body": {"n": 2}}, {"group": "end"}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"group": "end"},
+;;   {"group": "start", "metadata": {}, "body": {"resource": {"r": "two"}}}, {"body": {"n": 2}},
+;;   {"group": "end"}]
 ;; out: [{"event": 0}, {"failed": 1}, {"event": 2}, {"event": 3}, {"failed": 4}, {"event": 5}]
 (module
   (memory (export "memory") 17)

@@ -1,6 +1,8 @@
 ;; put replaces a value of a marker's body, and add adds one.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
-;; out: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "***"}, "x": 1}}, {"event": 1}, {"event": 2}, {"event": 3}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
+;; out: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "***"}, "x": 1}},
+;;   {"event": 1}, {"event": 2}, {"event": 3}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\00\00\00\00\00\00\00\00" "\00\08\00\00\02\00\00\00") ;; operations on events: 0, on groups: 2

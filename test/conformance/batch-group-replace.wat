@@ -1,6 +1,8 @@
 ;; replace puts a map in the place of a marker's body.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
-;; out: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {}}}, {"event": 1}, {"event": 2}, {"event": 3}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
+;; out: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {}}}, {"event": 1}, {"event": 2},
+;;   {"event": 3}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\00\00\00\00\00\00\00\00" "\00\08\00\00\01\00\00\00") ;; operations on events: 0, on groups: 1

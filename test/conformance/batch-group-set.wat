@@ -1,6 +1,8 @@
 ;; Operations on a group change its marker's body and metadata.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
-;; out: [{"group": "start", "metadata": {}, "body": {"resource": {"r": "one"}, "x": 1}}, {"event": 1}, {"event": 2}, {"event": 3}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"group": "end"}, {"body": {"n": 2}}]
+;; out: [{"group": "start", "metadata": {}, "body": {"resource": {"r": "one"}, "x": 1}}, {"event": 1},
+;;   {"event": 2}, {"event": 3}]
 (module
   (memory (export "memory") 17)
   (data (i32.const 16) "\00\00\00\00\00\00\00\00" "\00\08\00\00\02\00\00\00") ;; operations on events: 0, on groups: 2

@@ -1,6 +1,9 @@
 ;; The groups of a batch are in its table, once each: that its marker is in the batch, and the marker's
 ;; metadata and body. Events have the number of their group, from 1, and 0 without one.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}, {"group": "start", "metadata": {}, "body": {"resource": {"r": "two"}}}, {"body": {"n": 3}}, {"group": "end"}, {"body": {"n": 4}}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"},
+;;   {"group": "start", "metadata": {}, "body": {"resource": {"r": "two"}}}, {"body": {"n": 3}},
+;;   {"group": "end"}, {"body": {"n": 4}}]
 ;; out: "unchanged"
 (module
   (memory (export "memory") 17)

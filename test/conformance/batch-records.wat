@@ -1,6 +1,7 @@
 ;; A batch has at least one event, and at most batch_records.
 ;; options: {"batch_records": "2"}
-;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"n": 3}}, {"body": {"n": 4}}]
+;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"n": 3}},
+;;   {"body": {"n": 4}}]
 ;; out: "unchanged"
 (module
   (memory (export "memory") 17)

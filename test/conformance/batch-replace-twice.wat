@@ -1,5 +1,6 @@
 ;; A part is not replaced twice. Else the event fails, and none of its operations takes effect.
-;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}}, {"body": {"b": 2}}]
+;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}},
+;;   {"body": {"b": 2}}]
 ;; out: [{"failed": 0}, {"event": 1}]
 (module
   (memory (export "memory") 17)

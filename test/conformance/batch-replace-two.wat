@@ -1,5 +1,6 @@
 ;; What replaces a part is one map. Else the event fails.
-;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}}, {"body": {"b": 2}}]
+;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}},
+;;   {"body": {"b": 2}}]
 ;; out: [{"failed": 0}, {"event": 1}]
 (module
   (memory (export "memory") 17)

@@ -1,7 +1,8 @@
 ;; With retry_batch on, no event goes a second time through a module that exports flb_stateful: all of
 ;; the batch fail.
 ;; options: {"retry_batch": "on"}
-;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"bad": 1}}, {"body": {"n": 4}}]
+;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"bad": 1}},
+;;   {"body": {"n": 4}}]
 ;; out: [{"failed": 0}, {"failed": 1}, {"failed": 2}, {"failed": 3}, {"failed": 4}]
 ;; chunk: [{"body": {"a": 1}}]
 ;; out: "unchanged"

@@ -1,7 +1,8 @@
 ;; With retry_batch on, the events of a failed batch go to a new instance in smaller batches, so that
 ;; the one that fails stands alone.
 ;; options: {"retry_batch": "on"}
-;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"bad": 1}}, {"body": {"n": 4}}]
+;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"bad": 1}},
+;;   {"body": {"n": 4}}]
 ;; out: [{"event": 0}, {"event": 1}, {"event": 2}, {"failed": 3}, {"event": 4}]
 (module
   (memory (export "memory") 17)

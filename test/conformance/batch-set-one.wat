@@ -1,5 +1,6 @@
 ;; What is set is a key and a value, not a key alone. Else the event fails.
-;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}}, {"body": {"b": 2}}]
+;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}},
+;;   {"body": {"b": 2}}]
 ;; out: [{"failed": 0}, {"event": 1}]
 (module
   (memory (export "memory") 17)

@@ -1,6 +1,7 @@
 ;; If a call takes longer than timeout, all events of the batch fail, and no others.
 ;; options: {"batch_records": "2", "timeout": "200ms"}
-;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"bad": 1}}, {"body": {"n": 4}}]
+;; chunk: [{"body": {"n": 0}}, {"body": {"n": 1}}, {"body": {"n": 2}}, {"body": {"bad": 1}},
+;;   {"body": {"n": 4}}]
 ;; out: [{"event": 0}, {"event": 1}, {"failed": 2}, {"failed": 3}, {"event": 4}]
 (module
   (memory (export "memory") 17)

@@ -1,5 +1,6 @@
 ;; A batch has at least one event: the module is not called for a chunk that has none.
-;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}}, {"group": "end"}]
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"group": "end"}]
 ;; out: "unchanged"
 (module
   (memory (export "memory") 17)

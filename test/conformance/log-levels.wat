@@ -1,6 +1,7 @@
 ;; log writes a line at the level that it is given: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
 ;; options: {"log_level": "trace"}
-;; log: [["error", "line one"], ["warn", "line two"], ["info", "line three"], ["debug", "line four"], ["trace", "line five"]]
+;; log: [["error", "line one"], ["warn", "line two"], ["info", "line three"], ["debug", "line four"],
+;;   ["trace", "line five"]]
 ;; not_log: ["beyond"]
 ;; chunk: [{"body": {"a": 1}}]
 ;; out: "unchanged"
