@@ -20,17 +20,19 @@ func TestCommand(t *testing.T) { RunAll(t, runCommand) }
 
 var logForm = regexp.MustCompile(`^\[[^]]*\] \[ *([a-z]+)\] \[filter:[^]]*\] (.*)$`)
 
-// runCommand gives the command a file for each chunk: it makes none of events of several files.
+// runCommand gives the command the filter in a configuration, and a file for each chunk: it makes none
+// of events of several files.
 func runCommand(t *testing.T, c *Case, dir string) Result {
-	args := []string{"run", "--quiet", "--tag", c.Name, "--chunk-records", "1000000",
-		"--input-format", "msgpack", "--output-format", "msgpack"}
+	filter := fmt.Sprintf("[FILTER]\n    name wasmtime\n    match %s\n    alias %s\n", c.Name, c.Name)
 	for name, value := range c.FilterOptions(dir) {
-		if key, ok := strings.CutPrefix(name, "config."); ok {
-			args = append(args, "--set", key+"="+value)
-		} else {
-			args = append(args, "--"+strings.ReplaceAll(name, "_", "-")+"="+value)
-		}
+		filter += fmt.Sprintf("    %s %s\n", name, value)
 	}
+	config := filepath.Join(dir, "fluent-bit.conf")
+	if err := os.WriteFile(config, []byte(filter), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "--quiet", "--config", config, "--tag", c.Name, "--chunk-records", "1000000",
+		"--input-format", "msgpack", "--output-format", "msgpack"}
 	for i, chunk := range c.Chunks {
 		path := filepath.Join(dir, fmt.Sprintf("chunk-%d.msgpack", i))
 		if err := os.WriteFile(path, chunk.Bytes(), 0o600); err != nil {
