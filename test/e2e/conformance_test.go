@@ -34,9 +34,9 @@ func TestConformance(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		var started []*conformance.Case
 		for _, c := range all {
-			switch {
-			case fb.cannot(c) != "":
-				t.Run(c.Name, func(t *testing.T) { t.Skip(fb.cannot(c)) })
+			switch why := fb.cannot(t, c); {
+			case why != "":
+				t.Run(c.Name, func(t *testing.T) { t.Skip(why) })
 			case c.Refused == nil:
 				started = append(started, c)
 			default:
@@ -61,8 +61,11 @@ func TestConformance(t *testing.T) {
 }
 
 // cannot says why a case can't be run.
-func (fb fluentBit) cannot(c *conformance.Case) string {
-	switch {
+func (fb fluentBit) cannot(t *testing.T, c *conformance.Case) string {
+	t.Helper()
+	switch name := c.Undocumented(t); {
+	case name != "":
+		return "docs/abi.md does not have " + name
 	case c.Slow && os.Getenv("E2E_FULL") != "1":
 		return "it takes its time: set E2E_FULL=1"
 	case fb.legacyEvents() && !c.FitsLegacy():
