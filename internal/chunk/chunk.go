@@ -236,6 +236,26 @@ func AppendRecord(dst []byte, sec int64, nsec uint32, metadata, body []byte) []b
 	return append(dst, body...)
 }
 
+// Parts are what an event's header is made of. metadata is a map; nil if the event is Legacy.
+func (e *Event) Parts() (time, metadata []byte) {
+	if e.Legacy {
+		return e.Header, nil
+	}
+	_, rest, _ := mp.ReadArrayHeader(e.Header) // without an error: Next has read it
+	metadata, _ = mp.Skip(rest, 0)
+	return clip(rest, metadata), metadata
+}
+
+// AppendHeader appends the header of an event. metadata is a map; nil: the event is Legacy.
+func AppendHeader(dst, time, metadata []byte) []byte {
+	if metadata == nil {
+		return append(dst, time...)
+	}
+	dst = mp.AppendArrayHeader(dst, 2)
+	dst = append(dst, time...)
+	return append(dst, metadata...)
+}
+
 // AppendMarked appends the event with key and value added to it: to its metadata,
 // or to its body if it is Legacy. An event whose part to be added to is not a map is
 // appended as it came.
@@ -247,15 +267,7 @@ func AppendMarked(dst []byte, ev Event, key, value string) []byte {
 		}
 		return AppendEvent(dst, ev.Header, body)
 	}
-	_, rest, err := mp.ReadArrayHeader(ev.Header)
-	if err != nil {
-		return append(dst, ev.Raw...)
-	}
-	metadata, err := mp.Skip(rest, MaxDepth)
-	if err != nil {
-		return append(dst, ev.Raw...)
-	}
-	time := clip(rest, metadata)
+	time, metadata := ev.Parts()
 	dst = mp.AppendArrayHeader(dst, 2)
 	dst = mp.AppendArrayHeader(dst, 2)
 	dst = append(dst, time...)

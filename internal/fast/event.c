@@ -97,3 +97,11 @@ bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *
     e->body = (size_t) (p - data);
     return p < end && is_map(*p);
 }
+
+const uint8_t *flbwt_event_metadata(const uint8_t *header, size_t len)
+{
+    const uint8_t *end = header + len, *p = array_of_two(header, end);
+    unsigned containers;
+
+    return p != NULL ? flbwt_skip(p, end, 0, &containers) : NULL;
+}

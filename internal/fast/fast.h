@@ -28,6 +28,10 @@ typedef struct {
 // no ordinary record.
 bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e);
 
+// flbwt_event_metadata returns where the metadata begins in an event's header of len bytes, which has
+// been checked, and ends with it. NULL: the header is a time alone.
+const uint8_t *flbwt_event_metadata(const uint8_t *header, size_t len);
+
 // ---- Records between MessagePack and JSON: json_write.c, json_read.c
 
 enum {

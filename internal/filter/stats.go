@@ -21,6 +21,7 @@ const (
 	replyTooDeep
 	replySeveral
 	chunkTooLarge
+	givenInvalid
 	notRun
 	breakerOpen
 	firstOutcome
@@ -36,6 +37,7 @@ var causeTexts = [firstOutcome]string{
 	replyTooDeep:   "the guest's reply nests deeper than Fluent Bit can read",
 	replySeveral:   "the guest's reply is a list of records, and split is off",
 	chunkTooLarge:  "the guest's replies make too much of the chunk",
+	givenInvalid:   "what the guest has set or emitted can't be used",
 	notRun:         "there is no instance of the module",
 	breakerOpen:    "the module is out of the path after many failures",
 }
@@ -61,7 +63,7 @@ type Stats struct {
 	Records  uint64            // records read from the others (group markers don't count)
 	Returned uint64            // records that the guest returned
 	Dropped  uint64            // records that the guest dropped
-	Added    uint64            // events that came out beyond one for each record (split)
+	Added    uint64            // events that came out beyond those of records (split, emit)
 	Failed   uint64            // records that something went wrong with
 	Causes   [numCauses]uint64 // of Failed
 	GivenUp  uint64            // guest instances that had to go; a record that comes after gets another
@@ -105,7 +107,7 @@ func (s Stats) String() string {
 		b.WriteString(")")
 	}
 	if s.Added > 0 {
-		fmt.Fprintf(&b, "; %d added by split", s.Added)
+		fmt.Fprintf(&b, "; %d added", s.Added)
 	}
 	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
 		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)
