@@ -144,53 +144,78 @@ static uint8_t *put_string(reader *r, uint8_t *out, const uint8_t *s, size_t n)
     return out;
 }
 
+// last_string is other_string where less than 5 bytes are left: only for a bin, or what has more of a
+// length than it needs.
+static __attribute__((noinline)) const uint8_t *last_string(reader *r, size_t *n)
+{
+    const uint8_t *p = r->p;
+    size_t left = (size_t) (r->end - p), head;
+
+    if (left >= 2 && (p[0] == 0xc4 || p[0] == 0xd9)) {
+        *n = p[1];
+        head = 2;
+    }
+    else if (left >= 3 && (p[0] == 0xc5 || p[0] == 0xda)) {
+        *n = load16(p + 1);
+        head = 3;
+    }
+    else {
+        return NULL;
+    }
+    if (*n > left - head) {
+        return NULL;
+    }
+    r->lossy |= p[0] <= 0xc5;
+    r->exact = false;
+    r->p = p + head + *n;
+    return p + head;
+}
+
 // other_string finds the string or bin at r->p that is no fixstr, and goes behind it.
 // NULL if there is none, or not all of it.
 static const uint8_t *other_string(reader *r, size_t *n)
 {
-    const uint8_t *p = r->p, *from = p;
+    const uint8_t *p = r->p;
     size_t left = (size_t) (r->end - p), head;
-    uint8_t short_head[5] = {0};
 
-    if (left < sizeof(short_head)) {
-        memcpy(short_head, p, left);
-        from = short_head;
+    if (left < 5) {
+        return last_string(r, n);
     }
-    switch (from[0]) {
+    switch (p[0]) {
     case 0xc4:
-        *n = from[1];
+        *n = p[1];
         head = 2;
         r->lossy = true;
         break;
     case 0xc5:
-        *n = load16(from + 1);
+        *n = load16(p + 1);
         head = 3;
         r->lossy = true;
         break;
     case 0xc6:
-        *n = load32(from + 1);
+        *n = load32(p + 1);
         head = 5;
         r->lossy = true;
         break;
     case 0xd9:
-        *n = from[1];
+        *n = p[1];
         head = 2;
         r->exact &= *n > 31;
         break;
     case 0xda:
-        *n = load16(from + 1);
+        *n = load16(p + 1);
         head = 3;
         r->exact &= *n > UINT8_MAX;
         break;
     case 0xdb:
-        *n = load32(from + 1);
+        *n = load32(p + 1);
         head = 5;
         r->exact &= *n > UINT16_MAX;
         break;
     default:
         return NULL;
     }
-    if (left < head || *n > left - head) {
+    if (*n > left - head) {
         return NULL;
     }
     r->p = p + head + *n;

@@ -129,7 +129,8 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 	}
 	why, detail, records := causeOf(outcome), error(nil), 0
 	emitted := 0
-	if changes, ok := f.lane.Changes(); ok {
+	changes, changed := f.lane.Changes()
+	if changed {
 		records, emitted, why, detail = f.change(data, event, outcome, changes)
 	} else if outcome == guest.Reply {
 		records, why, detail = f.reply(event, f.lane.Reply())
@@ -156,6 +157,9 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 	f.giveUp(err)
 	if why != none {
 		return f.fail(data, event, why, detail)
+	}
+	if changed && bytes.Equal(f.event, event.Raw) { // it was the group that has changed
+		return f.keep(data, event)
 	}
 	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
 }

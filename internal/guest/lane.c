@@ -170,7 +170,8 @@ static bool object_follows(const uint8_t *p, size_t n)
 }
 
 // repeats says whether the reply is the record as the guest was given it.
-static bool repeats(const flbwt_guest *g, const flbwt_call *x, const uint8_t *in, uint32_t in_len)
+static inline bool repeats(const flbwt_guest *g, const flbwt_call *x, const uint8_t *in,
+                           uint32_t in_len)
 {
     return in_len > 0 && x->rest >= in_len && in_len <= g->max_reply &&
            memcmp(x->reply, in, in_len) == 0 &&
@@ -236,7 +237,8 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 }
 
 // show has the guest's functions know the current event.
-static void show(const flbwt_lane *lane, flbwt_current *r, const uint8_t *data)
+static __attribute__((noinline)) void show(const flbwt_lane *lane, flbwt_current *r,
+                                           const uint8_t *data)
 {
     const flbwt_group *g = &lane->group;
 
