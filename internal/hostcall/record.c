@@ -123,17 +123,21 @@ static bool add(call *c, flbwt_buffer *to, const uint8_t *bytes, uint32_t n)
     return c->trap == NULL;
 }
 
-// set takes the bytes of the first two parameters as a part of the record.
-static void set(call *c, flbwt_current *r, flbwt_buffer *part, unsigned change)
+// set takes the bytes of the first two parameters as a part of the record, if that has one.
+static void set(call *c, flbwt_current *r, bool has, flbwt_buffer *part, unsigned change)
 {
     uint32_t n = param(c, 1);
     const uint8_t *bytes = given(c, 0);
-    // What was set before is given up.
-    size_t before = r->changes & change ? part->len : 0;
 
     if (bytes == NULL) {
         return;
     }
+    if (!has) {
+        answer(c, REFUSED);
+        return;
+    }
+    // What was set before is given up.
+    size_t before = r->changes & change ? part->len : 0;
     if (n == 0 || n > FLBWT_GIVEN_PART_BYTES || n > FLBWT_GIVEN_BYTES - (r->given - before)) {
         answer(c, REFUSED);
         return;
@@ -152,17 +156,26 @@ static void set(call *c, flbwt_current *r, flbwt_buffer *part, unsigned change)
     }
 }
 
-// give writes bytes where the first two parameters want them, if there is room for all of them,
-// and returns how many there are.
+// there says whether the guest gets a value that there is or not, in the buffer of the first two
+// parameters. False: it has its answer.
+static bool there(call *c, bool is)
+{
+    if (within(c->instance, param(c, 0), param(c, 1)) == NULL) {
+        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
+        return false;
+    }
+    if (!is) {
+        answer(c, NOT_THERE);
+    }
+    return is;
+}
+
+// give writes bytes to the buffer, if there is room for all of them, and returns how many there are.
 static void give(call *c, const uint8_t *bytes, size_t n)
 {
     uint32_t room = param(c, 1);
     uint8_t *to = within(c->instance, param(c, 0), room);
 
-    if (to == NULL) {
-        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
-        return;
-    }
     if (n > 0 && n <= room) {
         memcpy(to, bytes, n);
     }
@@ -207,8 +220,7 @@ static void do_metadata_get(call *c)
     static const uint8_t none = 0x80;
     flbwt_current *r = record(c);
 
-    if (r == NULL) {
-        answer(c, NOT_THERE);
+    if (!there(c, r != NULL)) {
         return;
     }
     if (r->changes & FLBWT_METADATA_SET) {
@@ -225,23 +237,23 @@ static void do_metadata_get(call *c)
     give_value(c, r, metadata, (size_t) (end - metadata), &r->metadata_json, r->number);
 }
 
+static bool has_metadata(const flbwt_current *r)
+{
+    return r != NULL && flbwt_event_metadata(r->header, r->header_len) != NULL;
+}
+
 static void do_metadata_set(call *c)
 {
     flbwt_current *r = record(c);
 
-    if (r == NULL || flbwt_event_metadata(r->header, r->header_len) == NULL) {
-        answer(c, REFUSED);
-        return;
-    }
-    set(c, r, &r->new_metadata, FLBWT_METADATA_SET);
+    set(c, r, has_metadata(r), &r->new_metadata, FLBWT_METADATA_SET);
 }
 
 static void do_group_get(call *c)
 {
     flbwt_current *r = record(c);
 
-    if (r == NULL || r->group == NULL) {
-        answer(c, NOT_THERE);
+    if (!there(c, r != NULL && r->group != NULL)) {
         return;
     }
     if (r->changes & FLBWT_GROUP_SET) {
@@ -255,11 +267,7 @@ static void do_group_set(call *c)
 {
     flbwt_current *r = record(c);
 
-    if (r == NULL || r->group == NULL) {
-        answer(c, REFUSED);
-        return;
-    }
-    set(c, r, &r->new_group, FLBWT_GROUP_SET);
+    set(c, r, r != NULL && r->group != NULL, &r->new_group, FLBWT_GROUP_SET);
 }
 
 static void do_emit(call *c)
@@ -279,8 +287,7 @@ static void do_emit(call *c)
     size_t n = sizeof(e) + (size_t) e.body_len + e.metadata_len;
     if (r == NULL || e.body_len == 0 || e.body_len > FLBWT_GIVEN_PART_BYTES ||
         e.metadata_len > FLBWT_GIVEN_PART_BYTES || n > FLBWT_GIVEN_BYTES - r->given ||
-        (e.sec != -1 && !is_time(e.sec, e.nsec)) ||
-        (e.metadata_len > 0 && flbwt_event_metadata(r->header, r->header_len) == NULL)) {
+        (e.sec != -1 && !is_time(e.sec, e.nsec)) || (e.metadata_len > 0 && !has_metadata(r))) {
         answer(c, REFUSED);
         return;
     }
