@@ -35,8 +35,9 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 	g.trim()
 	time, metadata := event.Parts()
 	came := metadata
-	if !f.msgpack {
+	if !f.msgpack && (c.Metadata != nil || c.Emits()) {
 		g.metadataParts.Find(came)
+		f.originals.Find(event.Body)
 	}
 	if c.HasTime {
 		g.time = mp.AppendTimestampExt(g.time[:0], int64(c.Sec), c.Nsec)
@@ -53,10 +54,8 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 	f.event = f.event[:0]
 	switch {
 	case outcome == guest.Drop:
-		f.originals.Find(event.Body)
 	case f.lane.Repeated():
 		f.event = chunk.AppendEvent(f.event, g.header, event.Body)
-		f.originals.Find(event.Body)
 		records = 1
 	default:
 		changed := *event

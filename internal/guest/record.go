@@ -38,6 +38,9 @@ func (l *Lane) Changes() (c Changes, ok bool) {
 	}, true
 }
 
+// Emits says whether records have been emitted that Next has not taken.
+func (c *Changes) Emits() bool { return len(c.emitted) > 0 }
+
 // Emitted is a record that a guest has emitted.
 type Emitted struct {
 	HasTime        bool // else it has that of the record after which it comes

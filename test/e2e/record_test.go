@@ -82,7 +82,9 @@ func checkRecordFunctions(t *testing.T, came, got []oracle.Event) {
 		if hasMetadata {
 			stamp = parts[0]
 		}
-		sec := endian.BigEndian.Uint32(stamp.(codec.RawExt).Data)
+		data := stamp.(codec.RawExt).Data
+		// Before 5.0 there are nanoseconds of several seconds.
+		sec := endian.BigEndian.Uint32(data) + endian.BigEndian.Uint32(data[4:])/1e9
 		header = oracle.Timestamp(sec+1, 5)
 		if hasMetadata {
 			header = []any{header, map[string]any{"was": parts[1]}}
