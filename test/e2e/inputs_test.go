@@ -211,10 +211,10 @@ func sorted(events []oracle.Event) map[any]oracle.Event {
 }
 
 const otlp = `{"resourceLogs":[
-{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},{"key":"user","value":{"stringValue":"bob@example.com"}}]},
  "scopeLogs":[{"scope":{"name":"lib","version":"1.0"},"logRecords":[
   {"timeUnixNano":"1700000000000000001","severityNumber":9,"severityText":"INFO",
-   "body":{"stringValue":"hello"},"attributes":[{"key":"k","value":{"intValue":"7"}}],
+   "body":{"stringValue":"hello"},"attributes":[{"key":"k","value":{"intValue":"7"}},{"key":"user","value":{"stringValue":"bob@example.com"}}],
    "traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"},
   {"timeUnixNano":"1700000000000000002","body":{"stringValue":"again"}}]}]},
 {"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},

@@ -3,6 +3,7 @@ package e2e
 import (
 	endian "encoding/binary"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -107,4 +108,55 @@ func checkRecordFunctions(t *testing.T, came, got []oracle.Event) {
 	if records == 0 || len(got) > 0 {
 		t.Errorf("%d records came, %d events are left over", records, len(got))
 	}
+}
+
+// The example that masks does so wherever OTLP has attributes.
+func TestRedactAttributes(t *testing.T) {
+	module, err := filepath.Abs("../../examples/c/redact.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		came := collectOpenTelemetry(t, fb)
+		got := collectOpenTelemetry(t, fb, plugin{name: "wasmtime", options: []string{
+			"match", "*", "wasm_path", module, "function_name", "redact", "on_error", "drop"}})
+		addresses := 0
+		// values are those of headers and bodies, masked.
+		values := func(events []oracle.Event) (list []any) {
+			for _, e := range events {
+				var header any
+				if err := oracle.Value([]byte(e.Header), &header); err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, mask(header, &addresses), mask(e.Body, &addresses))
+			}
+			return list
+		}
+		want := values(came)
+		if addresses == 0 {
+			t.Error("no address came")
+		}
+		addresses = 0
+		if diff := cmp.Diff(want, values(got)); diff != "" || addresses > 0 {
+			t.Errorf("%d addresses are left: %s", addresses, diff)
+		}
+	})
+}
+
+// mask masks the address of bob in a value, and counts it.
+func mask(v any, count *int) any {
+	switch v := v.(type) {
+	case string:
+		*count += strings.Count(v, "bob@")
+		return strings.ReplaceAll(v, "bob@", "***@")
+	case []any:
+		for i := range v {
+			v[i] = mask(v[i], count)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = mask(v[k], count)
+		}
+	}
+	return v
 }
