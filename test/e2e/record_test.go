@@ -84,7 +84,7 @@ func checkRecordFunctions(t *testing.T, came, got []oracle.Event) {
 			stamp = parts[0]
 		}
 		data := stamp.(codec.RawExt).Data
-		// Before 5.0 there are nanoseconds of several seconds.
+		// In OTLP of 2.2 to 4.2 there are nanoseconds of several seconds.
 		sec := endian.BigEndian.Uint32(data) + endian.BigEndian.Uint32(data[4:])/1e9
 		header = oracle.Timestamp(sec+1, 5)
 		if hasMetadata {
