@@ -37,7 +37,6 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 	came := metadata
 	if !f.msgpack && (c.Metadata != nil || c.Emits()) {
 		g.metadataParts.Find(came)
-		f.originals.Find(event.Body)
 	}
 	if c.HasTime {
 		g.time = mp.AppendTimestampExt(g.time[:0], int64(c.Sec), c.Nsec)
@@ -63,6 +62,13 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 		if records, why, err = f.reply(&changed, f.lane.Reply()); why != none {
 			return 0, 0, why, err
 		}
+	}
+	if !f.msgpack && c.Emits() {
+		lossy := event.Body
+		if !f.lane.Lossy() {
+			lossy = nil
+		}
+		f.originals.Find(lossy)
 	}
 	for e, ok := c.Next(); ok; e, ok = c.Next() {
 		header := g.header

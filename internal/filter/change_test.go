@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ugorji/go/codec"
@@ -500,68 +499,5 @@ func TestChangesDoNotAllocate(t *testing.T) {
 			t.Errorf("%v: %v allocations for 100 records", format, n)
 		}
 		runtime.KeepAlive(f)
-	}
-}
-
-// BenchmarkRecordFunctions is what each function costs: for a record, in groups of 25 whose bodies have
-// 180 bytes of JSON, next to the same guest without it.
-func BenchmarkRecordFunctions(b *testing.B) {
-	const metadata, group = `{"severity":9,"trace":"5b8efff798038103"}`, `{"resource":{"attributes":{"service.name":"shop"}}}`
-	started := groupStart(object{"resource": object{"attributes": object{
-		"service.name": "shop", "service.version": "1.4.2", "host.name": "web-7d4b9c6f5-x2x7p", "deployment.environment": "prod"}},
-		"scope": object{"name": "lib", "version": "1.0"}})
-	for _, format := range []options.EventFormat{options.JSON, options.Msgpack} {
-		m, g := pack(b, format, metadata), pack(b, format, group)
-		data := func(at int, s string) string {
-			var text strings.Builder
-			for _, c := range []byte(s) {
-				fmt.Fprintf(&text, `\%02x`, c)
-			}
-			return fmt.Sprintf(`(data (i32.const %d) "%s")`, at, text.String())
-		}
-		set := func(name, value string, at int) string {
-			return fmt.Sprintf("(drop (call $%s (i32.const %d) (i32.const %d)))", name, at, len(value))
-		}
-		for _, c := range []struct{ name, body string }{
-			{"none", ""},
-			{"time_get", "(drop (call $time_get))"},
-			{"metadata_get", "(drop (call $metadata_get (i32.const 16384) (i32.const 16384)))"},
-			{"group_get", "(drop (call $group_get (i32.const 16384) (i32.const 16384)))"},
-			{"time_set", "(drop (call $time_set (i64.const 1) (i32.const 1)))"},
-			{"metadata_set", set("metadata_set", m, 0)},
-			{"group_set", set("group_set", g, 1024)},
-			{"emit", fmt.Sprintf("(drop (call $emit (i32.const 0) (i32.const %d) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)))", len(m))},
-			{"all", "(drop (call $time_set (i64.const 1) (i32.const 1)))" + set("metadata_set", m, 0) + set("group_set", g, 1024)},
-		} {
-			b.Run(fmt.Sprintf("%v/%s", format, c.name), func(b *testing.B) {
-				f := startWith(b, options.Options{EventFormat: format, Timeout: time.Second}, `(module
-  (import "flb_v1" "time_get" (func $time_get (result i64)))
-  (import "flb_v1" "time_set" (func $time_set (param i64 i32) (result i32)))
-  (import "flb_v1" "metadata_get" (func $metadata_get (param i32 i32) (result i32)))
-  (import "flb_v1" "metadata_set" (func $metadata_set (param i32 i32) (result i32)))
-  (import "flb_v1" "group_get" (func $group_get (param i32 i32) (result i32)))
-  (import "flb_v1" "group_set" (func $group_set (param i32 i32) (result i32)))
-  (import "flb_v1" "emit" (func $emit (param i32 i32 i32 i32 i64 i32) (result i32)))
-  (memory (export "memory") 4) `+data(0, m)+data(1024, g)+`
-  (func (export "malloc") (param i32) (result i32) (i32.const 65536))
-  (func (export "free") (param i32))
-  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) `+c.body+` (local.get 4)))`)
-				var in []byte
-				for i := range 75 {
-					if i%25 == 0 {
-						in = append(in, started...)
-					}
-					in = append(in, with(uint32(i), 0, object{"severity": 9, "trace": "5b8efff798038103d269b633813fc60c"}, benchRecord(400))...)
-				}
-				b.ReportAllocs()
-				for b.Loop() {
-					f.Run(tag, in)
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*75), "ns/record")
-				if s := f.Stats(); s.Failed > 0 {
-					b.Fatal(s, f.logs)
-				}
-			})
-		}
 	}
 }

@@ -126,6 +126,9 @@ func (l *Lane) Outcome() Outcome { return Outcome(l.c.outcome) }
 // given it. There is no Reply then.
 func (l *Lane) Repeated() bool { return bool(l.c.repeated) }
 
+// Lossy says, after StopRecord, whether the JSON that the guest was given is not all of the record.
+func (l *Lane) Lossy() bool { return bool(l.c.record.lossy) }
+
 // Reply is what the guest replied, if Outcome is Reply after StopRecord: at least one
 // byte. It is valid until the lane goes on.
 func (l *Lane) Reply() []byte {
