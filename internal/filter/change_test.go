@@ -442,7 +442,7 @@ func TestEmitsAreBounded(t *testing.T) {
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (local $i i32)
     (loop $next
-      (if (call $emit (i32.const 0) (i32.const %d) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)) (then (return (i32.const 0))))
+      (if (call $emit (i32.const 0) (i32.const %d) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)) (then unreachable))
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $i) (i32.const %d))))
     (local.get 4)))`, body, length, count)
@@ -454,20 +454,58 @@ func TestEmitsAreBounded(t *testing.T) {
 	if n := cap(f.event); n > 3*maxSplitBytes {
 		t.Errorf("%d bytes for the events of one record", n)
 	}
-	// One that is as large as may be is taken, and refused where there is no room left: of five,
-	// two at most.
-	f = start(t, many(5, "{}", 32<<20), options.Msgpack)
-	f.Run(tag, in)
-	f = start(t, many(1, "{}", 32<<20+1), options.JSON) // refused: the guest drops the record
-	if f.Run(tag, in); f.Stats().Dropped != 1 {
-		t.Errorf("%+v", f.Stats())
+	// As large as one may be, and all of them. What is taken is no map, and no reason to trap.
+	for _, c := range []struct {
+		count, length int
+		refused       bool
+	}{{1, 32 << 20, false}, {1, 32<<20 + 1, true}, {2, 31 << 20, false}, {3, 31 << 20, true}} {
+		f := start(t, many(c.count, "{}", c.length), options.JSON)
+		f.Run(tag, join(in, in))
+		taken, refused := f.count(hostlog.Error, "emit, record 1: something follows the map"), f.count(hostlog.Error, "unreachable")
+		if f.Stats().Failed != 2 || taken > 0 == c.refused || refused > 0 != c.refused {
+			t.Errorf("%d of %d bytes: %+v, %v", c.count, c.length, f.Stats(), f.logs)
+		}
 	}
-	f = start(t, many(2, "{}", 32<<20), options.JSON) // the second has no room: likewise
-	if f.Run(tag, in); f.Stats().Failed != 1 || f.count(hostlog.Error, "emit, record 1: something follows the map") != 1 {
-		t.Errorf("%+v, %v", f.Stats(), f.logs)
+}
+
+// Nor can groups, which have few bytes, be made more of a chunk than it may have.
+func TestGroupsAreBounded(t *testing.T) {
+	const large = 31 << 20
+	var in []byte
+	for range 8 {
+		in = append(in, join(groupStart(object{"k": "a"}), with(1, 0, object{}, object{"n": 1}))...)
 	}
-	if out, modified := f.Run(tag, nil); modified || len(out) > 0 {
-		t.Error("an empty chunk is modified")
+	f := start(t, fmt.Sprintf(`(module
+  (import "flb_v1" "group_set" (func $group_set (param i32 i32) (result i32)))
+  (memory (export "memory") 513)
+  (data (i32.const 0) "\81\a1a\c6\%02x\%02x\%02x\%02x")
+  (func (export "malloc") (param i32) (result i32) (i32.const 33600000))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (if (call $group_set (i32.const 0) (i32.const %d)) (then unreachable))
+    (local.get 4)))`, large>>24, large>>16&255, large>>8&255, large&255, large+8), options.Msgpack)
+	out, modified := f.Run(tag, in)
+	most := 2*len(in) + 128<<20
+	if !modified || len(out) > most || len(out) < most-2*large || f.Stats().Failed != 4 || f.count(hostlog.Error, "and its group") != 1 {
+		t.Errorf("%d of %d bytes, %+v, %v", len(out), most, f.Stats(), f.logs)
+	}
+	if n := f.lane.KeptBytes(); n > 2*most {
+		t.Errorf("%d bytes are kept", n)
+	}
+}
+
+// A group ends with its chunk, also with one that can't be read to its end.
+func TestGroupEndsWithItsChunk(t *testing.T) {
+	f := start(t, interpreter, options.JSON)
+	record := with(1, 0, object{}, object{"n": 1})
+	for _, before := range [][]byte{
+		join(groupStart(object{"k": "a"}), record),
+		append(join(groupStart(object{"k": "a"}), record), 0xc1),
+	} {
+		f.Run([]byte(groupSet(`{"k":"b"}`)), before)
+		if out, modified := f.Run([]byte("G"+groupSet("{}")), record); modified {
+			t.Errorf("modified: %v", decode(t, out))
+		}
 	}
 }
 
