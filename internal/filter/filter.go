@@ -47,6 +47,7 @@ type Filter struct {
 	staged    []byte              // a record that the lane does not make itself
 	event     []byte              // an event that takes another's place
 	originals transcode.Originals // of the record, what its JSON does not hold
+	given     given               // what the guest has set of the record
 	count     Stats               // of the current chunk, but for what the lane counts
 	ends      []int               // of the parts of a chunk
 	shared    []byte              // what takes the place of a chunk that was split
@@ -296,7 +297,7 @@ func (f *Filter) process(tag, data []byte) error {
 		f.reportAnswer(state)
 		switch stop {
 		case guest.StopDone:
-			return nil
+			return f.emitted(f.lane.CloseGroup(data))
 		case guest.StopBudget: // the breaker decides anew
 		case guest.StopOutput:
 			f.logOutput()

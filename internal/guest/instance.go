@@ -2,6 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// #include "../hostcall/record.h"
 // #include "../hostcall/wasi.h"
 import "C"
 
@@ -155,6 +156,9 @@ func (in *Instance) configure(m *Module, config Config) {
 	c.instance.log_level = C.int(config.LogLevel)
 	if config.LogLevel == 0 {
 		c.instance.log_level = C.int(hostlog.Info)
+	}
+	if m.importsRecord() {
+		c.instance.current = C.flbwt_current_new(C.bool(config.Msgpack))
 	}
 	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
 	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
@@ -341,6 +345,7 @@ func (in *Instance) Close() {
 	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.log.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.settings))
+	C.flbwt_current_free(in.c.instance.current)
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }

@@ -61,6 +61,7 @@ typedef struct {
     const flbwt_setting *settings; // owned by who made the instance, as long as it lives
     uint32_t settings_len;
     struct flbwt_wasi *wasi; // NULL: there is none yet
+    struct flbwt_current *current; // NULL: the guest imports nothing of record.c
     bool exited;             // the guest has asked to be ended, with that status
     int32_t exit_status;
 } flbwt_instance;
