@@ -35,13 +35,17 @@ void flbwt_lane_begin(flbwt_lane *lane, size_t size)
     lane->size = size;
     lane->at = 0;
     lane->out.len = 0;
-    lane->records = lane->returned = lane->dropped = 0;
-    lane->group.open = lane->group.set = false;
-    lane->group.body.len = 0;
+    lane->records = lane->returned = lane->dropped = lane->added = 0;
+    lane->group.next = 0;
+    lane->current_group.open = lane->current_group.set = false;
+    lane->current_group.body.len = 0;
+    flbwt_batch_begin(lane);
 }
 
-static bool append(flbwt_buffer *b, const uint8_t *bytes, size_t n)
+bool flbwt_lane_append(flbwt_lane *lane, const uint8_t *bytes, size_t n)
 {
+    flbwt_buffer *b = &lane->out;
+
     if (!flbwt_reserve(b, n)) {
         return false;
     }
@@ -52,15 +56,14 @@ static bool append(flbwt_buffer *b, const uint8_t *bytes, size_t n)
     return true;
 }
 
-// change says that the event at lane->at will not be emitted as it came.
-static bool change(flbwt_lane *lane, const uint8_t *data)
+bool flbwt_lane_change(flbwt_lane *lane, const uint8_t *data)
 {
     if (lane->changed) {
         return true;
     }
     lane->out.len = 0;
     if (!flbwt_reserve(&lane->out, lane->size + lane->size / 8 + SPARE_BYTES) ||
-        !append(&lane->out, data, lane->at)) {
+        !flbwt_lane_append(lane, data, lane->at)) {
         return false;
     }
     lane->changed = true;
@@ -69,7 +72,7 @@ static bool change(flbwt_lane *lane, const uint8_t *data)
 
 bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next)
 {
-    if (lane->changed && !append(&lane->out, data + lane->at, next - lane->at)) {
+    if (lane->changed && !flbwt_lane_append(lane, data + lane->at, next - lane->at)) {
         return false;
     }
     lane->at = next;
@@ -79,7 +82,7 @@ bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next)
 bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
                         size_t n)
 {
-    if (!change(lane, data) || !append(&lane->out, bytes, n)) {
+    if (!flbwt_lane_change(lane, data) || !flbwt_lane_append(lane, bytes, n)) {
         return false;
     }
     lane->at = next;
@@ -88,7 +91,7 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
 
 void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
 {
-    flbwt_group *g = &lane->group;
+    flbwt_current_group *g = &lane->current_group;
 
     g->open = true;
     g->at = at;
@@ -99,7 +102,7 @@ void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
 
 bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n)
 {
-    flbwt_group *g = &lane->group;
+    flbwt_current_group *g = &lane->current_group;
 
     // body may be what is set.
     if (n > g->body.len && !flbwt_reserve(&g->body, n - g->body.len)) {
@@ -114,14 +117,14 @@ bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n)
 
 bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
 {
-    flbwt_group *g = &lane->group;
+    flbwt_current_group *g = &lane->current_group;
 
     g->open = false;
     if (!g->set) {
         return true;
     }
     size_t was = g->end - g->at, n = g->body.len;
-    if (!change(lane, data) || (n > was && !flbwt_reserve(&lane->out, n - was))) {
+    if (!flbwt_lane_change(lane, data) || (n > was && !flbwt_reserve(&lane->out, n - was))) {
         return false;
     }
     uint8_t *body = lane->out.data + g->emitted;
@@ -136,7 +139,7 @@ bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
 size_t flbwt_lane_room(const flbwt_lane *lane)
 {
     size_t most = lane->size * 2 + FLBWT_CHUNK_ROOM,
-           used = (lane->changed ? lane->out.len : lane->at) + lane->group.body.len;
+           used = (lane->changed ? lane->out.len : lane->at) + lane->current_group.body.len;
 
     return used < most ? most - used : 0;
 }
@@ -148,7 +151,7 @@ static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
 {
     const flbwt_event *e = &lane->event;
 
-    if (1 + e->header_len + n > flbwt_lane_room(lane) || !change(lane, data) ||
+    if (1 + e->header_len + n > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
         !flbwt_reserve(&lane->out, 1 + e->header_len + n)) {
         return NULL;
     }
@@ -240,7 +243,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 static __attribute__((noinline)) void show(const flbwt_lane *lane, flbwt_current *r,
                                            const uint8_t *data)
 {
-    const flbwt_group *g = &lane->group;
+    const flbwt_current_group *g = &lane->current_group;
 
     r->open = true;
     r->header = data + lane->event.header;
@@ -294,7 +297,7 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         }
         break;
     case FLBWT_DROP:
-        handled = !touched && change(lane, data);
+        handled = !touched && flbwt_lane_change(lane, data);
         if (handled) {
             lane->at = lane->event.next;
             lane->dropped++;
@@ -397,7 +400,15 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
     flbwt_lane_begin(lane, size);
     if (!lane->held) {
         lane->answered = false;
-        lane->stop = lane->at < size ? go_on(lane, tag, tag_len, data, size, max) : FLBWT_STOP_DONE;
+        if (lane->batch.max_records > 0) {
+            lane->stop = flbwt_batch_go_on(lane, tag, tag_len, data, size, max);
+        }
+        else if (lane->at < size) {
+            lane->stop = go_on(lane, tag, tag_len, data, size, max);
+        }
+        else {
+            lane->stop = FLBWT_STOP_DONE;
+        }
         lane->held = true;
     }
     // What the guest has said comes before what becomes of the record that it said it about.
@@ -430,13 +441,16 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_returned, lane->returned, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_dropped, lane->dropped, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&lane->total_added, lane->added, __ATOMIC_RELAXED);
     }
     give_back(&lane->staged);
     give_back(&lane->reply);
-    give_back(&lane->group.body);
+    give_back(&lane->current_group.body);
     if (lane->guest != NULL && lane->guest->instance.current != NULL) {
         flbwt_current_trim(lane->guest->instance.current, KEEP_BYTES);
     }
+    give_back(&lane->batch.edits);
+    give_back(&lane->batch.scratch);
 }
 
 enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
@@ -467,5 +481,6 @@ flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
         .records = __atomic_load_n(&lane->total_records, __ATOMIC_RELAXED),
         .returned = __atomic_load_n(&lane->total_returned, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
+        .added = __atomic_load_n(&lane->total_added, __ATOMIC_RELAXED),
     };
 }

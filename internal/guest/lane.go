@@ -30,6 +30,7 @@ const (
 	StopOutput  Stop = C.FLBWT_STOP_OUTPUT  // the guest has output, which is to be taken
 	StopEvent   Stop = C.FLBWT_STOP_EVENT   // the event At has not been begun: it is not an ordinary record
 	StopRecord  Stop = C.FLBWT_STOP_RECORD  // the event At has been called for, and is not emitted
+	StopBatch   Stop = C.FLBWT_STOP_BATCH   // the call for a batch has failed
 	StopReplace Stop = C.FLBWT_STOP_REPLACE // the instance has to be replaced
 )
 
@@ -52,7 +53,8 @@ func (l *Lane) Close() {
 	if l.c == nil {
 		return
 	}
-	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body} {
+	b := &l.c.batch
+	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, l.c.current_group.body} {
 		C.free(unsafe.Pointer(b.data))
 	}
 	C.free(unsafe.Pointer(l.c))
@@ -174,7 +176,7 @@ func (l *Lane) Changed() bool { return bool(l.c.changed) }
 
 // KeptBytes is what the lane holds for the next chunk, for the tests' sake.
 func (l *Lane) KeptBytes() int {
-	return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap + l.c.group.body.cap)
+	return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap + l.c.current_group.body.cap)
 }
 
 // Counts are of records that a lane has had answered, or not.
@@ -183,11 +185,12 @@ type Counts struct {
 	Records  uint64 // that the guest has been called for
 	Returned uint64
 	Dropped  uint64
+	Added    uint64 // events beyond one for each record, by the batch ABI
 }
 
 // Counts returns those of the current chunk, which Finish adds to Totals.
 func (l *Lane) Counts() Counts {
-	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped)}
+	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped), Added: uint64(l.c.added)}
 }
 
 // CountReturned counts a reply that was read outside the lane.
@@ -200,5 +203,5 @@ func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotte
 // goroutine.
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)
-	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped)}
+	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added)}
 }

@@ -65,10 +65,10 @@ func (c *Changes) Next() (e Emitted, ok bool) {
 // body: it stays open until CloseGroup, or the chunk's end.
 func (l *Lane) OpenGroup(at, end int) { C.flbwt_lane_open_group(l.c, C.size_t(at), C.size_t(end)) }
 
-// Group returns the body of the marker of the group that is open, nil if there is none. It is valid
-// until SetGroup.
-func (l *Lane) Group(data []byte) []byte {
-	g := &l.c.group
+// GroupBody returns the body of the marker of the group that is open, nil if there is none. It is valid
+// until SetGroupBody.
+func (l *Lane) GroupBody(data []byte) []byte {
+	g := &l.c.current_group
 	switch {
 	case !bool(g.open):
 		return nil
@@ -79,8 +79,8 @@ func (l *Lane) Group(data []byte) []byte {
 	}
 }
 
-// SetGroup has the group that is open have another body. False: there is no memory.
-func (l *Lane) SetGroup(body []byte) bool {
+// SetGroupBody has the group that is open have another body. False: there is no memory.
+func (l *Lane) SetGroupBody(body []byte) bool {
 	return bool(C.flbwt_lane_set_group(l.c, pointer(body), C.size_t(len(body))))
 }
 

@@ -1,0 +1,1067 @@
+#include "lane.h"
+
+#include "../bounds/clock.h"
+
+#include <string.h>
+
+// The structures of docs/abi.md.
+enum { HEADER_BYTES = 64, EVENT_BYTES = 32, GROUP_BYTES = 24, OP_BYTES = 24, EMITTED_BYTES = 32 };
+
+enum op_kind { OP_DROP = 1, OP_ERROR, OP_TIME, OP_EMIT = 9 };
+
+enum part { BODY, METADATA, PARTS };
+
+enum {
+    SAME_GROUP = -1,         // of an emitted event: that of the event it comes behind
+    MAX_TEXT_BYTES = 1024,   // of an error
+    MAX_MADE_BYTES = 64 << 20, // by the operations on one event
+    MAX_TIME_BYTES = 10,
+    MAX_HEADER_GROWTH = 4, // of a map
+};
+
+// Numbers of the guest, which needs not align them.
+static uint32_t get32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static uint8_t *put32(uint8_t *p, size_t v)
+{
+    uint32_t w = (uint32_t) v;
+
+    memcpy(p, &w, sizeof(w));
+    return p + sizeof(w);
+}
+
+// An event of the guest's table.
+typedef struct {
+    int64_t sec;
+    uint32_t nsec, group, meta, meta_len, body, body_len;
+} row;
+
+_Static_assert(sizeof(row) == EVENT_BYTES, "the table has rows of that size");
+
+// What is to know of a gathered event besides its place.
+typedef struct {
+    int64_t sec;
+    uint32_t kind, group;
+} other;
+
+static flbwt_place *places_of(const flbwt_batch *b)
+{
+    void *places = b->places.data;
+
+    return places;
+}
+
+static flbwt_entry entry_at(const flbwt_batch *b, uint32_t i)
+{
+    const void *others = b->others.data;
+    flbwt_entry e = {.place = places_of(b)[i], .kind = FLBWT_ENTRY_RECORD};
+
+    if (b->mixed) {
+        const other *o = (const other *) others + i;
+
+        e.sec = o->sec;
+        e.kind = o->kind;
+        e.group = o->group;
+    }
+    else {
+        e.sec = e.place.sec;
+        e.group = b->gathered_group;
+    }
+    return e;
+}
+
+// group_at returns the i-th group of the guest's table; the first is 1.
+static flbwt_group *group_at(const flbwt_batch *b, uint32_t i)
+{
+    void *groups = b->groups.data;
+
+    return (flbwt_group *) groups + i - 1;
+}
+
+static uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
+{
+    if (n > 0) {
+        memcpy(out, bytes, n);
+    }
+    return out + n;
+}
+
+static bool push(flbwt_buffer *b, const void *item, size_t n)
+{
+    if (!flbwt_reserve(b, n)) {
+        return false;
+    }
+    memcpy(b->data + b->len, item, n);
+    b->len += n;
+    return true;
+}
+
+// clear forgets what has been gathered and not been emitted.
+static void clear(flbwt_lane *lane)
+{
+    flbwt_batch *b = &lane->batch;
+
+    b->places.len = b->others.len = b->groups.len = 0;
+    b->mixed = false;
+    b->n = b->records = b->groups_n = b->gathered_group = 0;
+    b->base = b->end = lane->at;
+    b->called = b->closed = false;
+}
+
+void flbwt_batch_begin(flbwt_lane *lane)
+{
+    clear(lane);
+    lane->batch.limit = 0;
+}
+
+static bool is_record(const flbwt_entry *e) { return e->kind == FLBWT_ENTRY_RECORD; }
+
+// ---- Gathering
+
+static uint64_t most_records(const flbwt_batch *b, uint64_t max)
+{
+    uint64_t most = b->max_records;
+
+    if (b->limit > 0 && b->limit < most) {
+        most = b->limit;
+    }
+    return max < most ? max : most;
+}
+
+// open_group begins the guest's table with the group that is open already.
+static bool open_group(flbwt_lane *lane)
+{
+    flbwt_batch *b = &lane->batch;
+
+    if (b->n > 0 || b->groups_n > 0 || lane->group.next == 0) {
+        return true;
+    }
+    b->groups_n = b->gathered_group = 1;
+    return push(&b->groups, &lane->group, sizeof(lane->group));
+}
+
+static bool push_other(flbwt_batch *b, int64_t sec, uint32_t kind, uint32_t group)
+{
+    other o = {sec, kind, group};
+
+    return push(&b->others, &o, sizeof(o));
+}
+
+// note_others has what is known of each event stand in others, from the from-th on.
+static bool note_others(flbwt_batch *b, uint32_t from)
+{
+    for (uint32_t i = from; i < b->n; i++) {
+        if (!push_other(b, places_of(b)[i].sec, FLBWT_ENTRY_RECORD, b->gathered_group)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
+{
+    flbwt_batch *b = &lane->batch;
+    uint32_t group = b->gathered_group;
+
+    b->closed = b->records > 0 && entry->place.next > b->max_bytes;
+    if (b->closed) {
+        return true;
+    }
+    if (!open_group(lane) || (!b->mixed && !note_others(b, 0))) {
+        return false;
+    }
+    b->mixed = true;
+    switch (entry->kind) {
+    case FLBWT_ENTRY_GROUP_START: {
+        const flbwt_place *p = &entry->place;
+        flbwt_group g = {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
+                         b->base + p->next};
+
+        if (!push(&b->groups, &g, sizeof(g))) {
+            return false;
+        }
+        group = b->gathered_group = ++b->groups_n;
+        break;
+    }
+    case FLBWT_ENTRY_GROUP_END:
+        b->gathered_group = 0;
+        break;
+    case FLBWT_ENTRY_RECORD:
+        group = b->gathered_group;
+        b->records++;
+        break;
+    default:
+        break;
+    }
+    if (!push(&b->places, &entry->place, sizeof(entry->place)) ||
+        !push_other(b, entry->sec, entry->kind, group)) {
+        return false;
+    }
+    b->n++;
+    b->end = b->base + entry->place.next;
+    return true;
+}
+
+enum { PLACES_STEP = 128 };
+
+// gather gathers events until the batch is full, or the chunk at its end. DONE: it has.
+static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size, uint64_t max)
+{
+    flbwt_batch *b = &lane->batch;
+    uint64_t most = most_records(b, max);
+    enum flbwt_reading reading = FLBWT_READ_FULL;
+
+    lane->outcome = FLBWT_HOST_NO_MEMORY;
+    if (max == 0) {
+        return FLBWT_STOP_BUDGET;
+    }
+    if (!open_group(lane)) {
+        return FLBWT_STOP_BATCH;
+    }
+    while (!b->closed && b->records < most && reading == FLBWT_READ_FULL && b->end < size) {
+        size_t n, step = most - b->records < PLACES_STEP ? most - b->records : PLACES_STEP;
+
+        if (!flbwt_reserve(&b->places, step * sizeof(flbwt_place))) {
+            return FLBWT_STOP_BATCH;
+        }
+        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, b->max_bytes,
+                                    &b->shape, places_of(b) + b->n, step, &n);
+        b->closed = reading == FLBWT_READ_FULL && n < step;
+        b->places.len += n * sizeof(flbwt_place);
+        b->n += n;
+        b->records += n;
+        if (n > 0) {
+            b->end = b->base + places_of(b)[b->n - 1].next;
+        }
+        if (b->mixed && !note_others(b, b->n - (uint32_t) n)) {
+            return FLBWT_STOP_BATCH;
+        }
+    }
+    if (reading == FLBWT_READ_UNUSUAL && b->records < most) {
+        return FLBWT_STOP_EVENT;
+    }
+    b->closed = false;
+    return FLBWT_STOP_DONE;
+}
+
+// ---- The call
+
+static const uint8_t *bytes_of(const flbwt_lane *lane, const uint8_t *data, const flbwt_group *g)
+{
+    return g->where == FLBWT_IN_CHUNK ? data
+           : g->where == FLBWT_IN_OUT ? lane->out.data
+                                      : lane->batch.markers.data;
+}
+
+// write_input writes the input of the batch to `to`. The bytes of the events stand at offset first, behind
+// those of the group that was open, and the tag is the last.
+static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                        const uint8_t *data, uint8_t *to, size_t first)
+{
+    const flbwt_batch *b = &lane->batch;
+    size_t events = HEADER_BYTES, groups = events + (size_t) b->records * EVENT_BYTES,
+           outer = groups + (size_t) b->groups_n * GROUP_BYTES, bytes = b->end - lane->at;
+    uint8_t *p = to;
+
+    p = put32(p, HEADER_BYTES);
+    p = put32(p, 0);
+    p = put32(p, first + bytes);
+    p = put32(p, tag_len);
+    p = put32(p, events);
+    p = put32(p, b->records);
+    p = put32(p, EVENT_BYTES);
+    p = put32(p, groups);
+    p = put32(p, b->groups_n);
+    p = put32(p, GROUP_BYTES);
+    memset(p, 0, (size_t) (to + HEADER_BYTES - p));
+
+    p = to + events;
+    for (uint32_t i = 0; i < b->n; i++) {
+        flbwt_entry e = entry_at(b, i);
+
+        if (!is_record(&e)) {
+            continue;
+        }
+        row r = {
+            .sec = e.sec,
+            .nsec = e.place.nsec,
+            .group = e.group,
+            .meta = (uint32_t) first + e.place.meta,
+            .meta_len = e.place.body - e.place.meta,
+            .body = (uint32_t) first + e.place.body,
+            .body_len = e.place.next - e.place.body,
+        };
+        p = copy(p, (const uint8_t *) &r, sizeof(r));
+    }
+    for (uint32_t i = 1; i <= b->groups_n; i++) {
+        const flbwt_group *g = group_at(b, i);
+        bool here = i > 1 || lane->group.next == 0;
+        size_t meta = here ? first + (g->meta - lane->at) : outer;
+
+        p = put32(p, here);
+        p = put32(p, 0);
+        p = put32(p, meta);
+        p = put32(p, g->body - g->meta);
+        p = put32(p, meta + (g->body - g->meta));
+        p = put32(p, g->next - g->body);
+    }
+    if (first > outer) {
+        memcpy(to + outer, bytes_of(lane, data, &lane->group) + lane->group.meta, first - outer);
+    }
+    memcpy(to + first, data + lane->at, bytes);
+    if (tag_len > 0) {
+        memcpy(to + first + bytes, tag, tag_len);
+    }
+}
+
+static const uint8_t *in_guest(const flbwt_guest *g, uint32_t at, uint64_t n)
+{
+    uint64_t size = g->instance.size;
+
+    return at <= size && n <= size - at ? g->instance.base + at : NULL;
+}
+
+// read_ops finds a list of operations at p, and checks that the numbers it has ascend, and are below
+// n. False: they do not, or it is not inside memory.
+static bool read_ops(const flbwt_guest *g, const uint8_t *p, uint32_t n, flbwt_ops *ops)
+{
+    uint32_t last = 0;
+
+    *ops = (flbwt_ops) {.n = get32(p + 4)};
+    ops->ops = in_guest(g, get32(p), (uint64_t) ops->n * OP_BYTES);
+    if (ops->ops == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < ops->n; i++) {
+        uint32_t of = get32(ops->ops + (size_t) i * OP_BYTES);
+
+        if (of < last || of >= n) {
+            return false;
+        }
+        last = of;
+    }
+    return true;
+}
+
+enum { REPLY_BYTES = 16 };
+
+static bool read_reply(flbwt_lane *lane, uint32_t at)
+{
+    flbwt_batch *b = &lane->batch;
+    const flbwt_guest *g = lane->guest;
+    const uint8_t *p = in_guest(g, at, REPLY_BYTES);
+
+    b->ops = b->group_ops = (flbwt_ops) {0};
+    if (at == 0) {
+        return true;
+    }
+    if (p == NULL) {
+        b->why = "it is not inside the guest's memory";
+        return false;
+    }
+    if (!read_ops(g, p, b->records, &b->ops)) {
+        b->why = "the operations on events are outside memory, or not in the order of the events";
+        return false;
+    }
+    if (!read_ops(g, p + 8, b->groups_n, &b->group_ops)) {
+        b->why = "the operations on groups are outside memory, or not in the order of the groups";
+        return false;
+    }
+    return true;
+}
+
+// call_guest calls for the batch. FLBWT_REPLY: what the guest says of it has been found.
+static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                     const uint8_t *data)
+{
+    flbwt_batch *b = &lane->batch;
+    flbwt_guest *g = lane->guest;
+    flbwt_call x = {.guest = g};
+    uint32_t at = 0;
+    uint64_t first = HEADER_BYTES + (uint64_t) b->records * EVENT_BYTES +
+                     (uint64_t) b->groups_n * GROUP_BYTES +
+                     (lane->group.next > 0 ? lane->group.next - lane->group.meta : 0);
+    uint64_t need = first + (b->end - lane->at) + tag_len;
+    uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
+
+    flbwt_watch_enter(&g->instance.watch);
+    enum flbwt_outcome outcome = flbwt_call_room(&x, need);
+    if (outcome == FLBWT_NOT_RUN) {
+        write_input(lane, tag, tag_len, data, g->instance.base + x.at, first);
+        outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
+    }
+    flbwt_watch_leave(&g->instance.watch);
+    if (lane->timed) {
+        lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
+    }
+    lane->trap = x.trap;
+    lane->error = x.error;
+    if (outcome == FLBWT_REPLY && !read_reply(lane, at)) {
+        outcome = FLBWT_BAD_REPLY;
+    }
+    if (outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
+        g->recycle = true;
+    }
+    return outcome;
+}
+
+// ---- Emitting
+
+// As the host writes it.
+static const uint8_t group_end[] = {0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff,
+                                    0xfe, 0,    0,    0, 0,    0x80, 0x80};
+
+// turn_to has what is emitted next stand between the markers of that group.
+static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
+{
+    flbwt_batch *b = &lane->batch;
+
+    if (b->open == group) {
+        return true;
+    }
+    if (b->open != 0 && !flbwt_lane_append(lane, group_end, sizeof(group_end))) {
+        return false;
+    }
+    if (group != 0) {
+        const flbwt_group *g = group_at(b, group);
+        size_t n = g->next - g->at;
+
+        if (!flbwt_reserve(&lane->out, n) || // which may move what is to be copied
+            !flbwt_lane_append(lane, bytes_of(lane, data, g) + g->at, n)) {
+            return false;
+        }
+    }
+    b->open = group;
+    return true;
+}
+
+// marker_bytes is what turn_to may append.
+static size_t marker_bytes(const flbwt_batch *b, uint32_t group)
+{
+    return sizeof(group_end) + (group != 0 ? group_at(b, group)->next - group_at(b, group)->at : 0);
+}
+
+typedef struct {
+    uint32_t kind, part, a, b, len;
+    const uint8_t *bytes; // NULL: they are not inside memory
+} op;
+
+static op op_at(const flbwt_guest *g, const flbwt_ops *ops, uint32_t i)
+{
+    const uint8_t *p = ops->ops + (size_t) i * OP_BYTES;
+    uint32_t len = get32(p + 20);
+
+    return (op) {p[4], p[5], get32(p + 8), get32(p + 12), len, in_guest(g, get32(p + 16), len)};
+}
+
+// ops_of is how many operations from ops->at on are those of n.
+static uint32_t ops_of(const flbwt_ops *ops, uint32_t n)
+{
+    uint32_t i = ops->at;
+
+    while (i < ops->n && get32(ops->ops + (size_t) i * OP_BYTES) == n) {
+        i++;
+    }
+    return i - ops->at;
+}
+
+// What operations make of an event: the edits of a part stand together in batch->edits.
+typedef struct {
+    uint32_t n; // operations
+    bool drop, timed;
+    uint32_t sec, nsec;
+    uint32_t emitted;
+    size_t edits[PARTS], from[PARTS]; // how many, and where they begin
+    size_t made; // bytes that are given
+} plan;
+
+static bool refuse(flbwt_batch *b, const char *why)
+{
+    b->why = why;
+    return false;
+}
+
+// note_edits collects the edits of a part.
+static bool note_edits(flbwt_lane *lane, const flbwt_ops *ops, plan *p, uint32_t part)
+{
+    flbwt_batch *b = &lane->batch;
+
+    p->from[part] = b->edits.len;
+    for (uint32_t i = 0; i < p->n; i++) {
+        op o = op_at(lane->guest, ops, ops->at + i);
+
+        if (o.part != part || o.kind < FLBWT_EDIT_REPLACE || o.kind > FLBWT_EDIT_PUT) {
+            continue;
+        }
+        flbwt_edit e = {o.kind, o.a, o.b, o.bytes, o.len};
+        if (!push(&b->edits, &e, sizeof(e))) {
+            return refuse(b, "the host has no memory for them");
+        }
+        p->edits[part]++;
+    }
+    return true;
+}
+
+// make_plan reads the operations of an event or group. False: one may not be; of an event that has failed,
+// lane->outcome is FLBWT_ERROR.
+static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool group)
+{
+    flbwt_batch *b = &lane->batch;
+    bool edited[PARTS] = {false, false};
+
+    lane->outcome = FLBWT_BREACH;
+    b->edits.len = 0;
+    for (uint32_t i = 0; i < p->n; i++) {
+        op o = op_at(lane->guest, ops, ops->at + i);
+
+        if (o.bytes == NULL) {
+            return refuse(b, "bytes are not inside memory");
+        }
+        switch (o.kind) {
+        case OP_DROP:
+            p->drop = true;
+            break;
+        case OP_ERROR:
+            if (p->n > 1 || group) {
+                break;
+            }
+            lane->outcome = FLBWT_ERROR;
+            b->code = o.a;
+            b->text = o.bytes;
+            b->text_len = o.len < MAX_TEXT_BYTES ? o.len : MAX_TEXT_BYTES;
+            return false;
+        case OP_TIME:
+            if (o.a >= UINT32_MAX - 1 || o.b >= 1000000000) {
+                return refuse(b, "the time is none that an event can have");
+            }
+            p->timed = true;
+            p->sec = o.a;
+            p->nsec = o.b;
+            break;
+        case OP_EMIT:
+            p->emitted++;
+            break;
+        case FLBWT_EDIT_REPLACE:
+        case FLBWT_EDIT_SET:
+        case FLBWT_EDIT_ADD:
+        case FLBWT_EDIT_REMOVE:
+        case FLBWT_EDIT_PUT:
+            if (o.part >= PARTS) {
+                return refuse(b, "an event has no part of that number");
+            }
+            edited[o.part] = true;
+            p->made += o.len;
+            break;
+        default:
+            return refuse(b, "there is no operation of that number");
+        }
+        if (o.kind == OP_ERROR) {
+            return refuse(b, "error goes with nothing else, and not with groups");
+        }
+    }
+    if (group && (p->drop || p->timed || p->emitted > 0)) {
+        return refuse(b, "a group can only be edited");
+    }
+    if (p->drop && (p->timed || edited[BODY] || edited[METADATA])) {
+        return refuse(b, "drop goes with emit only");
+    }
+    for (uint32_t part = 0; part < PARTS; part++) {
+        if (edited[part] && !note_edits(lane, ops, p, part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint8_t *write_time(uint8_t *out, uint32_t sec, uint32_t nsec)
+{
+    uint32_t big[2] = {__builtin_bswap32(sec), __builtin_bswap32(nsec)};
+
+    *out++ = 0xd7;
+    *out++ = 0;
+    return copy(out, (const uint8_t *) big, sizeof(big));
+}
+
+// write_part writes a part as the plan wants it, and returns where it ends; NULL: an edit is not
+// valid.
+static uint8_t *write_part(flbwt_batch *b, const plan *p, uint32_t part, const uint8_t *in,
+                           size_t n, uint8_t *out)
+{
+    if (p->edits[part] == 0) {
+        return copy(out, in, n);
+    }
+    if (n == 0) {
+        b->why = "an event without metadata can't be given any";
+        return NULL;
+    }
+    const void *edits = b->edits.data + p->from[part];
+
+    return flbwt_edit_map(in, n, edits, p->edits[part],
+                          part == BODY ? FLBWT_REPLY_DEPTH : FLBWT_METADATA_DEPTH, b->scratch.data,
+                          out, &b->why);
+}
+
+// write_parts writes an event or marker as the plan wants it, and returns where it ends; NULL: an edit
+// is not valid. *body is where its body begins.
+static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_entry *entry,
+                            const plan *p, uint8_t *out, uint8_t **body)
+{
+    const flbwt_place *e = &entry->place;
+
+    data += b->base;
+    out = copy(out, data + e->at, (p->timed ? e->time : e->meta) - e->at);
+    if (p->timed) {
+        out = write_time(out, p->sec, p->nsec);
+    }
+    out = write_part(b, p, METADATA, data + e->meta, e->body - e->meta, out);
+    *body = out;
+    return out != NULL ? write_part(b, p, BODY, data + e->body, e->next - e->body, out) : NULL;
+}
+
+// most_of is how many bytes that may be.
+static size_t most_of(const flbwt_entry *e, const plan *p)
+{
+    return e->place.next - e->place.at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH +
+           MAX_TIME_BYTES;
+}
+
+// reserve makes room for n bytes more, of which the guest has given some. False: there is no memory, or it
+// would be too much; lane->outcome says which.
+static bool reserve(flbwt_lane *lane, size_t n, size_t given)
+{
+    lane->outcome = FLBWT_TOO_MUCH;
+    if (given > MAX_MADE_BYTES || n > flbwt_lane_room(lane)) {
+        return refuse(&lane->batch, "they make more bytes than are left for it");
+    }
+    lane->outcome = FLBWT_HOST_NO_MEMORY;
+    lane->batch.scratch.len = 0;
+    if (!flbwt_reserve(&lane->out, n) || !flbwt_reserve(&lane->batch.scratch, n)) {
+        return refuse(&lane->batch, "the host has no memory");
+    }
+    lane->outcome = FLBWT_BREACH;
+    return true;
+}
+
+// write_event appends an event as the plan wants it. False: lane->outcome and why are set.
+static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, const plan *p)
+{
+    uint8_t *body, *out;
+
+    if (!reserve(lane, most_of(e, p), p->made)) {
+        return false;
+    }
+    out = write_parts(&lane->batch, data, e, p, lane->out.data + lane->out.len, &body);
+    if (out == NULL) {
+        return false;
+    }
+    lane->out.len = (size_t) (out - lane->out.data);
+    return true;
+}
+
+static bool is_map(uint8_t lead) { return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf; }
+
+static bool read_map(const flbwt_guest *g, const uint8_t *p, int depth, const uint8_t **map,
+                     size_t *n)
+{
+    unsigned containers;
+
+    *n = get32(p + 4);
+    *map = in_guest(g, get32(p), *n);
+    return *map != NULL && *n > 0 && is_map(**map) &&
+           flbwt_skip(*map, *map + *n, depth, &containers) == *map + *n;
+}
+
+// write_emitted appends the event that an operation emits behind e.
+static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
+                          const uint8_t *p, size_t *made)
+{
+    static const uint8_t none[] = {0x80};
+    flbwt_batch *b = &lane->batch;
+    const flbwt_place *e = &entry->place;
+    const uint8_t *from = data + b->base;
+    bool legacy = e->meta == e->body;
+    int64_t sec;
+    uint32_t nsec = get32(p + 8), group = get32(p + 12);
+    const uint8_t *meta = from + e->meta, *body;
+    size_t meta_n = e->body - e->meta, body_n;
+
+    lane->outcome = FLBWT_BREACH;
+    memcpy(&sec, p, sizeof(sec));
+    if (sec != -1 && (sec < 0 || sec >= UINT32_MAX - 1 || nsec >= 1000000000)) {
+        return refuse(b, "the time of what is emitted is none that an event can have");
+    }
+    group = group == (uint32_t) SAME_GROUP ? entry->group : group;
+    if (group > b->groups_n) {
+        return refuse(b, "there is no group of the number that is emitted to");
+    }
+    if (get32(p + 20) > 0 && !read_map(lane->guest, p + 16, FLBWT_METADATA_DEPTH, &meta, &meta_n)) {
+        return refuse(b, "the metadata of what is emitted is not one map");
+    }
+    if (!read_map(lane->guest, p + 24, FLBWT_REPLY_DEPTH, &body, &body_n)) {
+        return refuse(b, "the body of what is emitted is not one map");
+    }
+    if (legacy && meta_n > 0 && (meta_n != sizeof(none) || *meta != none[0])) {
+        return refuse(b, "an event without metadata can't emit one with");
+    }
+    size_t n = 2 + MAX_TIME_BYTES + meta_n + body_n + marker_bytes(b, group);
+    *made += n;
+    if (!reserve(lane, n, *made)) {
+        return false;
+    }
+    if (!turn_to(lane, data, group)) {
+        return false;
+    }
+    uint8_t *out = lane->out.data + lane->out.len;
+    *out++ = 0x92;
+    if (!legacy) {
+        *out++ = 0x92;
+    }
+    out = sec == -1 ? copy(out, from + e->time, e->meta - e->time)
+                    : write_time(out, (uint32_t) sec, nsec);
+    if (!legacy) {
+        out = copy(out, meta, meta_n);
+    }
+    lane->out.len = (size_t) (copy(out, body, body_n) - lane->out.data);
+    return true;
+}
+
+// add_members emits an event whose only operation is to add members to its body, which most batch
+// guests do. False: carry_out decides.
+static bool add_members(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e)
+{
+    flbwt_batch *b = &lane->batch;
+    op o = op_at(lane->guest, &b->ops, b->ops.at);
+    size_t head = e->body - e->at, n = e->next - e->body,
+           more = head + n + MAX_HEADER_GROWTH + o.len;
+
+    if (o.kind != FLBWT_EDIT_ADD || o.part != BODY || o.bytes == NULL || o.len > MAX_MADE_BYTES ||
+        b->open != b->now || more > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
+        !flbwt_reserve(&lane->out, more)) {
+        return false;
+    }
+    const uint8_t *event = data + b->base + e->at;
+    uint8_t *out = copy(lane->out.data + lane->out.len, event, head);
+    out = flbwt_add_members(event + head, n, o.a, o.bytes, o.len, FLBWT_REPLY_DEPTH, out);
+    if (out == NULL) {
+        return false;
+    }
+    lane->out.len = (size_t) (out - lane->out.data);
+    lane->at = b->base + e->next;
+    lane->returned++;
+    return true;
+}
+
+// carry_out emits an event as n operations want it. False: they may not be, and nothing is emitted.
+static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, uint32_t n)
+{
+    flbwt_batch *b = &lane->batch;
+    plan p = {.n = n};
+
+    if (!make_plan(lane, &b->ops, &p, false)) {
+        return false;
+    }
+    if (!flbwt_lane_change(lane, data)) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        return false;
+    }
+    size_t len = lane->out.len, made = p.made;
+    uint32_t open = b->open;
+    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, e, &p));
+
+    for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
+        op o = op_at(lane->guest, &b->ops, b->ops.at + i);
+
+        if (o.kind == OP_EMIT) {
+            ok = o.len >= EMITTED_BYTES ? write_emitted(lane, data, e, o.bytes, &made)
+                                        : refuse(b, "what describes an emitted event is too short");
+        }
+    }
+    if (!ok) {
+        lane->out.len = len;
+        b->open = open;
+        return false;
+    }
+    lane->at = b->base + e->place.next;
+    if (p.drop && p.emitted == 0) {
+        lane->dropped++;
+    }
+    else {
+        lane->returned++;
+        lane->added += p.emitted - p.drop;
+    }
+    return true;
+}
+
+// edit_group makes the marker of a group as its operations want it, in batch->markers.
+static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, uint32_t n)
+{
+    flbwt_batch *b = &lane->batch;
+    plan p = {.n = n};
+    uint8_t *body;
+
+    if (!make_plan(lane, &b->group_ops, &p, true)) {
+        return false;
+    }
+    size_t most = most_of(e, &p);
+    if (p.made > MAX_MADE_BYTES || most + b->markers.len > flbwt_lane_room(lane)) {
+        return refuse(b, "they make more bytes than are left for a group");
+    }
+    b->scratch.len = 0;
+    if (!flbwt_reserve(&b->markers, most) || !flbwt_reserve(&b->scratch, most)) {
+        return refuse(b, "the host has no memory");
+    }
+    uint8_t *from = b->markers.data + b->markers.len,
+            *to = write_parts(b, data, e, &p, from, &body);
+    if (to == NULL) {
+        return false;
+    }
+    size_t at = b->markers.len;
+    b->markers.len += (size_t) (to - from);
+    *group_at(b, e->group) = (flbwt_group) {
+        .where = FLBWT_IN_MARKERS,
+        .at = at,
+        .meta = at + (e->place.meta - e->place.at),
+        .body = at + (size_t) (body - from),
+        .next = b->markers.len,
+    };
+    return true;
+}
+
+// edit_groups does so with all groups.
+static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_batch *b = &lane->batch;
+    flbwt_ops *ops = &b->group_ops;
+
+    b->markers.len = 0;
+    for (uint32_t i = 0; i < b->n && ops->at < ops->n; i++) {
+        flbwt_entry e = entry_at(b, i);
+        uint32_t n;
+
+        if (e.kind != FLBWT_ENTRY_GROUP_START) {
+            continue;
+        }
+        n = ops_of(ops, e.group - 1);
+        if (n > 0 && !edit_group(lane, data, &e, n)) {
+            return false;
+        }
+        ops->at += n;
+    }
+    return ops->at == ops->n || refuse(b, "a group that began before the batch can't be changed");
+}
+
+// mark_group emits the marker before a group.
+static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
+{
+    flbwt_batch *b = &lane->batch;
+    flbwt_group *g = group_at(b, e->group);
+
+    if (g->where == FLBWT_IN_CHUNK) {
+        return flbwt_lane_keep(lane, data, b->base + e->place.next);
+    }
+    if (!flbwt_lane_change(lane, data)) {
+        return false;
+    }
+    size_t from = lane->out.len;
+    if (!flbwt_lane_append(lane, b->markers.data + g->at, g->next - g->at)) {
+        return false;
+    }
+    *g = (flbwt_group) {
+        .where = FLBWT_IN_OUT,
+        .at = from,
+        .meta = from + (g->meta - g->at),
+        .body = from + (g->body - g->at),
+        .next = lane->out.len,
+    };
+    lane->at = b->base + e->place.next;
+    return true;
+}
+
+// pass goes on behind an event that has been emitted.
+static void pass(flbwt_batch *b, const flbwt_entry *e)
+{
+    b->i++;
+    switch (e->kind) {
+    case FLBWT_ENTRY_RECORD:
+        b->ops.at += ops_of(&b->ops, b->record++);
+        break;
+    case FLBWT_ENTRY_GROUP_START:
+        b->now = b->open = e->group;
+        break;
+    case FLBWT_ENTRY_GROUP_END:
+        b->now = b->open = 0;
+        break;
+    default:
+        break;
+    }
+}
+
+// keep_records emits the records from the next event on that stay as they are.
+static bool keep_records(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_batch *b = &lane->batch;
+    uint32_t most = b->n - b->i, n = 0;
+
+    // Up to the record of the next operation, or what is no record.
+    if (b->ops.at < b->ops.n) {
+        uint32_t until = get32(b->ops.ops + (size_t) b->ops.at * OP_BYTES) - b->record;
+
+        most = until < most ? until : most;
+    }
+    if (b->mixed) {
+        for (flbwt_entry e = entry_at(b, b->i); n < most && is_record(&e);) {
+            if (++n < most) {
+                e = entry_at(b, b->i + n);
+            }
+        }
+    }
+    else {
+        n = most;
+    }
+    b->i += n;
+    b->record += n;
+    lane->records += n;
+    lane->returned += n;
+    lane->answered = true;
+    return flbwt_lane_keep(lane, data, b->base + places_of(b)[b->i - 1].next);
+}
+
+// emit_next emits the next event, or some records that are kept. False: it is for Go to emit, and
+// lane->outcome says why.
+static bool emit_next(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
+{
+    flbwt_batch *b = &lane->batch;
+    bool record = is_record(e);
+
+    lane->outcome = FLBWT_HOST_NO_MEMORY;
+    if (record && b->failed == FLBWT_NOT_RUN) {
+        uint32_t n = ops_of(&b->ops, b->record);
+
+        if (n > 0) {
+            lane->records++;
+            if ((n == 1 && add_members(lane, data, &e->place)) || carry_out(lane, data, e, n)) {
+                lane->answered = true;
+                return true;
+            }
+            enum flbwt_outcome why = lane->outcome;
+            lane->outcome = turn_to(lane, data, b->now) ? why : FLBWT_HOST_NO_MEMORY;
+            return false;
+        }
+    }
+    if (!turn_to(lane, data, b->now)) {
+        return false;
+    }
+    switch (e->kind) {
+    case FLBWT_ENTRY_UNUSABLE:
+        lane->outcome = FLBWT_NOT_RUN;
+        return false;
+    case FLBWT_ENTRY_GROUP_START:
+        return mark_group(lane, data, e);
+    case FLBWT_ENTRY_GROUP_END:
+        return flbwt_lane_keep(lane, data, b->base + e->place.next);
+    default:
+        if (b->failed == FLBWT_NOT_RUN) {
+            return keep_records(lane, data);
+        }
+        lane->records++;
+        lane->outcome = b->failed;
+        return false;
+    }
+}
+
+// emit emits what has been gathered. RECORD: the event at lane->at is for Go to emit.
+static enum flbwt_stop emit(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_batch *b = &lane->batch;
+
+    while (b->i < b->n) {
+        flbwt_entry e = entry_at(b, b->i);
+
+        if (lane->at >= b->base + e.place.next) { // it has been
+            pass(b, &e);
+        }
+        else if (!emit_next(lane, data, &e)) {
+            return FLBWT_STOP_RECORD;
+        }
+    }
+    if (!turn_to(lane, data, b->now)) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        return FLBWT_STOP_BATCH;
+    }
+    lane->group = b->now > 0 ? *group_at(b, b->now) : (flbwt_group) {0};
+    return FLBWT_STOP_DONE;
+}
+
+static void begin_emitting(flbwt_lane *lane)
+{
+    flbwt_batch *b = &lane->batch;
+
+    b->called = true;
+    b->i = b->record = 0;
+    b->now = b->open = lane->group.next > 0;
+}
+
+void flbwt_batch_fail(flbwt_lane *lane)
+{
+    lane->batch.failed = lane->outcome;
+    lane->batch.ops = (flbwt_ops) {0};
+    begin_emitting(lane);
+}
+
+void flbwt_batch_halve(flbwt_lane *lane)
+{
+    lane->batch.limit = lane->batch.records / 2;
+    clear(lane);
+}
+
+enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                  const uint8_t *data, size_t size, uint64_t max)
+{
+    flbwt_batch *b = &lane->batch;
+
+    for (;;) {
+        enum flbwt_stop stop;
+
+        if (!b->called) {
+            if (b->base != lane->at) { // Go may have passed some by
+                clear(lane);
+            }
+            if (lane->at >= size) {
+                return FLBWT_STOP_DONE;
+            }
+            stop = gather(lane, data, size, max);
+            if (stop != FLBWT_STOP_DONE) {
+                return stop;
+            }
+            b->failed = FLBWT_NOT_RUN;
+            b->ops = b->group_ops = (flbwt_ops) {0};
+            if (b->records > 0) {
+                lane->outcome = call_guest(lane, tag, tag_len, data);
+                if (lane->outcome == FLBWT_REPLY && !edit_groups(lane, data)) {
+                    lane->outcome = FLBWT_BAD_REPLY;
+                }
+                if (lane->outcome != FLBWT_REPLY) {
+                    return FLBWT_STOP_BATCH;
+                }
+            }
+            begin_emitting(lane);
+        }
+        stop = emit(lane, data);
+        if (stop != FLBWT_STOP_DONE) {
+            return stop;
+        }
+        max -= max < b->records ? max : b->records;
+        b->limit =
+            b->limit > UINT32_MAX / 2 || b->failed != FLBWT_NOT_RUN ? b->limit : b->limit * 2;
+        clear(lane);
+        if (lane->guest != NULL && lane->guest->recycle) {
+            return FLBWT_STOP_REPLACE;
+        }
+    }
+}
