@@ -1043,8 +1043,10 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
             b->ops = b->group_ops = (flbwt_ops) {0};
             if (b->records > 0) {
                 lane->outcome = call_guest(lane, tag, tag_len, data);
-                if (lane->outcome == FLBWT_REPLY && !edit_groups(lane, data)) {
-                    lane->outcome = FLBWT_BAD_REPLY;
+                if (lane->outcome == FLBWT_REPLY) {
+                    bool ok = edit_groups(lane, data);
+
+                    lane->outcome = ok ? FLBWT_REPLY : FLBWT_BAD_REPLY;
                 }
                 if (lane->outcome != FLBWT_REPLY) {
                     return FLBWT_STOP_BATCH;
@@ -1060,7 +1062,10 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
         b->limit =
             b->limit > UINT32_MAX / 2 || b->failed != FLBWT_NOT_RUN ? b->limit : b->limit * 2;
         clear(lane);
-        if (lane->guest != NULL && lane->guest->recycle) {
+        if (lane->guest == NULL) { // it has been given up: the next batch needs another one
+            return FLBWT_STOP_BUDGET;
+        }
+        if (lane->guest->recycle) {
             return FLBWT_STOP_REPLACE;
         }
     }
