@@ -237,7 +237,7 @@ func AppendRecord(dst []byte, sec int64, nsec uint32, metadata, body []byte) []b
 }
 
 // Parts are what an event's header is made of. metadata is a map; nil if the event is Legacy.
-func (e *Event) Parts() (time, metadata []byte) {
+func (e Event) Parts() (time, metadata []byte) {
 	if e.Legacy {
 		return e.Header, nil
 	}

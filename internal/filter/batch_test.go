@@ -58,9 +58,9 @@ func script(events, groups []batchOp) []byte {
 	return append(reply, data...)
 }
 
-func packed(v any) []byte { return oracle.Pack(v) }
+func packedValue(v any) []byte { return oracle.Pack(v) }
 
-func member(key string, value any) []byte { return append(packed(key), packed(value)...) }
+func member(key string, value any) []byte { return append(packedValue(key), packedValue(value)...) }
 
 func startScript(t testing.TB, o options.Options) *fixture {
 	t.Helper()
@@ -85,13 +85,13 @@ func TestBatchOperations(t *testing.T) {
 	}{
 		{"keep", nil, []any{body("a"), body("b"), body("c"), body("d")}},
 		{"drop", []batchOp{{of: 1, kind: opDrop}}, []any{body("a"), body("c"), body("d")}},
-		{"replace", []batchOp{{of: 1, kind: opReplace, bytes: packed(body("x"))}}, []any{body("a"), body("x"), body("c"), body("d")}},
+		{"replace", []batchOp{{of: 1, kind: opReplace, bytes: packedValue(body("x"))}}, []any{body("a"), body("x"), body("c"), body("d")}},
 		{"set", []batchOp{{of: 0, kind: opSet, bytes: member("log", 5)}, {of: 3, kind: opSet, bytes: member("k", 6)}},
 			[]any{map[any]any{"log": int64(5)}, body("b"), body("c"), map[any]any{"log": "d", "k": int64(6)}}},
 		{"add", []batchOp{{of: 2, kind: opAdd, a: 2, bytes: append(member("k", 1), member("l", 2)...)}},
 			[]any{body("a"), body("b"), map[any]any{"log": "c", "k": int64(1), "l": int64(2)}, body("d")}},
-		{"remove", []batchOp{{of: 2, kind: opRemove, bytes: packed("log")}}, []any{body("a"), body("b"), map[any]any{}, body("d")}},
-		{"put", []batchOp{{of: 2, kind: opPut, a: 5, b: 2, bytes: packed("longer than it was")}},
+		{"remove", []batchOp{{of: 2, kind: opRemove, bytes: packedValue("log")}}, []any{body("a"), body("b"), map[any]any{}, body("d")}},
+		{"put", []batchOp{{of: 2, kind: opPut, a: 5, b: 2, bytes: packedValue("longer than it was")}},
 			[]any{body("a"), body("b"), body("longer than it was"), body("d")}},
 	} {
 		out, modified := f.Run(script(test.ops, nil), chunk)

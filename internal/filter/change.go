@@ -106,7 +106,7 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 
 // setGroup has the open group have another body, if the chunk has room for it next to f.event.
 func (f *Filter) setGroup(data, value []byte) (why cause, err error) {
-	g, came := &f.given, f.lane.Group(data)
+	g, came := &f.given, f.lane.GroupBody(data)
 	if !f.msgpack {
 		g.groupParts.Find(came)
 	}
@@ -117,7 +117,7 @@ func (f *Filter) setGroup(data, value []byte) (why cause, err error) {
 	case bytes.Equal(g.group, came):
 	case len(f.event)+len(g.group) > room:
 		return chunkTooLarge, fmt.Errorf("this one makes %d bytes of events and its group, and %d are left", len(f.event)+len(g.group), room)
-	case !f.lane.SetGroup(g.group):
+	case !f.lane.SetGroupBody(g.group):
 		return causeOf(guest.HostNoMemory), nil
 	}
 	return none, nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/tinylib/msgp/msgp"
 	"github.com/ugorji/go/codec"
 
@@ -18,16 +19,16 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// An operation is one of the interpreter.
-type operation struct {
+// An step is one of the interpreter.
+type step struct {
 	letter         byte
 	body, metadata string // what is set is the body
 	sec            int64
 	nsec           uint32
 }
 
-// operationsOf makes operations of any bytes.
-func operationsOf(in []byte) (list []operation) {
+// stepsOf makes steps of any bytes.
+func stepsOf(in []byte) (list []step) {
 	take := func(n int) []byte {
 		n = min(n, len(in))
 		b := in[:n]
@@ -44,7 +45,7 @@ func operationsOf(in []byte) (list []operation) {
 	secs := []int64{-1, 0, 1<<32 - 3, 1<<32 - 2, 1 << 32, -2, math.MinInt64, 1700000000}
 	nsecs := []uint32{0, 999999999, 1000000000, math.MaxUint32}
 	for len(in) > 0 && len(list) < 20 {
-		o := operation{letter: "tmgeMGTrdx"[number()%10]}
+		o := step{letter: "tmgeMGTrdx"[number()%10]}
 		switch o.letter {
 		case 't':
 			at := number()
@@ -64,7 +65,7 @@ func operationsOf(in []byte) (list []operation) {
 	return list
 }
 
-func (o operation) String() string {
+func (o step) String() string {
 	switch o.letter {
 	case 't':
 		return timeSet(o.sec, o.nsec)
@@ -198,9 +199,9 @@ func timestamp(sec int64, nsec uint32) []byte {
 	return mp.AppendTimestampExt(nil, sec, nsec)
 }
 
-// play is what the operations make of a record in a group, which may be nil. Not known: it is not
+// play is what the steps make of a record in a group, which may be nil. Not known: it is not
 // modelled.
-func play(format options.EventFormat, ev chunk.Event, group *value, operations []operation) (m made, known bool) {
+func play(format options.EventFormat, ev chunk.Event, group *value, steps []step) (m made, known bool) {
 	if !ev.BodyIsMap() {
 		return made{failed: true}, true
 	}
@@ -230,7 +231,7 @@ func play(format options.EventFormat, ev chunk.Event, group *value, operations [
 	repeats, dropped := true, false
 	setGroup := false
 	touched := false
-	for _, o := range operations {
+	for _, o := range steps {
 		body := o.body
 		switch o.letter {
 		case 't':
@@ -343,9 +344,9 @@ func FuzzChanges(f *testing.F) {
 			return
 		}
 		m := mode(bits & 7)
-		operations := operationsOf(program)
+		steps := stepsOf(program)
 		var text []byte
-		for _, o := range operations {
+		for _, o := range steps {
 			text = append(text, o.String()...)
 			if o.letter == 'r' {
 				break
@@ -359,7 +360,7 @@ func FuzzChanges(f *testing.F) {
 			if !modified {
 				out = data
 			}
-			checkChanges(t, m, data, operations, out, since(filter.Stats(), total))
+			checkChanges(t, m, data, steps, out, since(filter.Stats(), total))
 			if i == 0 {
 				first = bytes.Clone(out)
 			}
@@ -386,7 +387,7 @@ func FuzzChanges(f *testing.F) {
 }
 
 // checkChanges decides about one chunk.
-func checkChanges(t *testing.T, m mode, data []byte, operations []operation, out []byte, got Stats) {
+func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, got Stats) {
 	t.Helper()
 	events, readable := readChunk(t, data)
 	if !readable {
@@ -431,7 +432,7 @@ func checkChanges(t *testing.T, m mode, data []byte, operations []operation, out
 			continue
 		}
 		want.Records++
-		r, known := play(m.format(), ev, group, operations)
+		r, known := play(m.format(), ev, group, steps)
 		if !known {
 			return
 		}
@@ -483,7 +484,7 @@ func checkChanges(t *testing.T, m mode, data []byte, operations []operation, out
 		t.Fatalf("% x is left over", results[0].Raw)
 	}
 	got.Causes, got.GivenUp, got.Recycled = want.Causes, 0, 0
-	if got != want {
-		t.Fatalf("counts %+v, want %+v", got, want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
 	}
 }

@@ -136,8 +136,8 @@ func groupEnd() []byte {
 
 type object = map[string]any
 
-// pack is a value of a format, from its JSON.
-func pack(t testing.TB, format options.EventFormat, text string) string {
+// packed is a value of a format, from its JSON.
+func packed(t testing.TB, format options.EventFormat, text string) string {
 	t.Helper()
 	if format == options.JSON {
 		return text
@@ -179,7 +179,7 @@ func TestChangesOfARecord(t *testing.T) {
 	came := with(100, 7, object{"a": "b"}, object{"n": 1})
 	legacy := legacyEvent(100, object{"n": 1})
 	for _, format := range []options.EventFormat{options.JSON, options.Msgpack} {
-		p := func(text string) string { return pack(t, format, text) }
+		p := func(text string) string { return packed(t, format, text) }
 		for _, c := range []struct {
 			name, program string
 			in            []byte
@@ -287,7 +287,7 @@ func TestGroupOfARecord(t *testing.T) {
 	}
 	for _, format := range []options.EventFormat{options.JSON, options.Msgpack} {
 		short, long := `{"s":1}`, `{"resource":{"attributes":{"masked":"************"}}}`
-		sets := func(text string) string { return groupSet(pack(t, format, text)) }
+		sets := func(text string) string { return groupSet(packed(t, format, text)) }
 		for _, c := range []struct {
 			name, program string
 			in, want      []byte
@@ -349,7 +349,7 @@ func TestFailedRecordHasNoChanges(t *testing.T) {
 	}
 	nested := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
 	for _, format := range []options.EventFormat{options.JSON, options.Msgpack} {
-		p := func(text string) string { return pack(t, format, text) }
+		p := func(text string) string { return packed(t, format, text) }
 		cases := map[string]string{
 			"x":                                   "unreachable",
 			"r" + p(`5`):                          "not a map",
@@ -527,7 +527,7 @@ func TestGroupsOfManyRecords(t *testing.T) {
 func TestChangesDoNotAllocate(t *testing.T) {
 	for _, format := range []options.EventFormat{options.JSON, options.Msgpack} {
 		f := start(t, interpreter, format)
-		p := func(text string) string { return pack(t, format, text) }
+		p := func(text string) string { return packed(t, format, text) }
 		program := []byte(timeSet(4, 5) + metadataSet(p(`{"q":1}`)) + groupSet(p(`{"g":1}`)) + emit(p(`{"e":1}`), p(`{"f":1}`), 1, 0) + "r" + p(`{"x":1}`))
 		var in []byte
 		for range 100 {

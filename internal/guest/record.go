@@ -4,7 +4,10 @@ package guest
 // #include "../hostcall/record.h"
 import "C"
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // Changes are what a guest has set of its record, and the records that it has emitted after it, as
 // it has given them: nothing is checked but times. Bytes are valid until the lane goes on.
@@ -53,21 +56,24 @@ func (c *Changes) Next() (e Emitted, ok bool) {
 	if len(c.emitted) == 0 {
 		return Emitted{}, false
 	}
-	var head C.flbwt_emitted
-	n := copy(unsafe.Slice((*byte)(unsafe.Pointer(&head)), C.sizeof_flbwt_emitted), c.emitted)
-	body, after := c.emitted[n:][:head.body_len], n+int(head.body_len)
-	metadata := c.emitted[after:][:head.metadata_len]
-	c.emitted = c.emitted[after+len(metadata):]
-	return Emitted{HasTime: head.sec != -1, Sec: uint32(head.sec), Nsec: uint32(head.nsec), Body: body, Metadata: metadata}, true
+	var head C.flbwt_emitted // which may stand at any address
+	number := func(offset uintptr) uint32 { return binary.NativeEndian.Uint32(c.emitted[offset:]) }
+	sec := int64(binary.NativeEndian.Uint64(c.emitted[unsafe.Offsetof(head.sec):]))
+	e = Emitted{HasTime: sec != -1, Sec: uint32(sec), Nsec: number(unsafe.Offsetof(head.nsec))}
+	bodyEnd := C.sizeof_flbwt_emitted + int(number(unsafe.Offsetof(head.body_len)))
+	end := bodyEnd + int(number(unsafe.Offsetof(head.metadata_len)))
+	e.Body, e.Metadata = c.emitted[C.sizeof_flbwt_emitted:bodyEnd], c.emitted[bodyEnd:end]
+	c.emitted = c.emitted[end:]
+	return e, true
 }
 
 // OpenGroup says that the event At, which is not emitted yet, begins a group, with data[at:end] for a
 // body: it stays open until CloseGroup, or the chunk's end.
 func (l *Lane) OpenGroup(at, end int) { C.flbwt_lane_open_group(l.c, C.size_t(at), C.size_t(end)) }
 
-// Group returns the body of the marker of the group that is open, nil if there is none. It is valid
-// until SetGroup.
-func (l *Lane) Group(data []byte) []byte {
+// GroupBody returns the body of the marker of the group that is open, nil if there is none. It is valid
+// until SetGroupBody.
+func (l *Lane) GroupBody(data []byte) []byte {
 	g := &l.c.group
 	switch {
 	case !bool(g.open):
@@ -79,8 +85,8 @@ func (l *Lane) Group(data []byte) []byte {
 	}
 }
 
-// SetGroup has the group that is open have another body. False: there is no memory.
-func (l *Lane) SetGroup(body []byte) bool {
+// SetGroupBody has the group that is open have another body. False: there is no memory.
+func (l *Lane) SetGroupBody(body []byte) bool {
 	return bool(C.flbwt_lane_set_group(l.c, pointer(body), C.size_t(len(body))))
 }
 

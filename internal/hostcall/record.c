@@ -43,22 +43,22 @@ static void trim(flbwt_buffer *b, size_t keep)
     }
 }
 
-void flbwt_current_trim(flbwt_current *r, size_t keep)
+void flbwt_current_trim(flbwt_current *current, size_t keep)
 {
-    r->changes = 0;
-    trim(&r->new_metadata, keep);
-    trim(&r->new_group, keep);
-    trim(&r->emitted, keep);
-    r->metadata_json.of = r->group_json.of = 0;
-    trim(&r->metadata_json.text, keep);
-    trim(&r->group_json.text, keep);
+    current->changes = 0;
+    trim(&current->new_metadata, keep);
+    trim(&current->new_group, keep);
+    trim(&current->emitted, keep);
+    current->metadata_json.of = current->group_json.of = 0;
+    trim(&current->metadata_json.text, keep);
+    trim(&current->group_json.text, keep);
 }
 
-void flbwt_current_free(flbwt_current *r)
+void flbwt_current_free(flbwt_current *current)
 {
-    if (r != NULL) {
-        flbwt_current_trim(r, 0);
-        free(r);
+    if (current != NULL) {
+        flbwt_current_trim(current, 0);
+        free(current);
     }
 }
 
