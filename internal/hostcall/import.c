@@ -25,6 +25,12 @@ const flbwt_import *flbwt_imports(size_t i, size_t *len)
     case 3:
         *len = flbwt_host_len;
         return flbwt_host;
+    case 4:
+        *len = flbwt_store_imports_len;
+        return flbwt_store_imports;
+    case 5:
+        *len = flbwt_metric_imports_len;
+        return flbwt_metric_imports;
     default:
         return NULL;
     }

@@ -1,0 +1,111 @@
+// Calls all of the store and the metrics on several threads at once, and checks the sums.
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../metrics.h"
+#include "../store.h"
+
+enum { THREADS = 4, ROUNDS = 5000, SERIES = 50 };
+
+static flbwt_store *store;
+static flbwt_metrics *metrics;
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        fprintf(stderr, "%s\n", what);
+        exit(1);
+    }
+}
+
+static flbwt_store_op op(uint64_t now, const char *name)
+{
+    return (flbwt_store_op) {store, now, (const uint8_t *) name, (uint32_t) strlen(name)};
+}
+
+static uint32_t define(const char *name, const char *labels)
+{
+    char why[200];
+    flbwt_metric_definition d = {.kind = FLBWT_COUNTER,
+                                 .name = (const uint8_t *) name,
+                                 .name_len = (uint32_t) strlen(name),
+                                 .labels = (const uint8_t *) labels,
+                                 .labels_len = (uint32_t) strlen(labels)};
+    int id = flbwt_metrics_define(metrics, &d, why, sizeof(why));
+
+    check(id >= 0, "not defined");
+    return (uint32_t) id;
+}
+
+static void *work(void *arg)
+{
+    char name[32];
+
+    (void) arg;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int64_t sum;
+        uint8_t value[8];
+        uint8_t labels[] = {1, 0, 0, 0, (uint8_t) (i % SERIES)};
+
+        snprintf(name, sizeof(name), "%u", i);
+        flbwt_store_op one = op(i, name), count = op(i, "count");
+
+        flbwt_store_set(&one, (const uint8_t *) name, 2, i % 3);
+        flbwt_store_get(&one, value, sizeof(value));
+        flbwt_store_cas(&one, NULL, 0, value, 1, FLBWT_TTL_KEEP);
+        flbwt_store_delete(&one);
+        check(flbwt_store_add(&count, 1, 0, &sum) == FLBWT_STORED, "not added");
+        flbwt_store_tell(store, i);
+        flbwt_store_look(store);
+
+        snprintf(name, sizeof(name), "m%u", i % 100);
+        check(flbwt_metrics_count(metrics, FLBWT_METRIC_ADD, define(name, ""), 1, labels, 0) ==
+                  FLBWT_COUNTED,
+              "not counted");
+        check(flbwt_metrics_count(metrics, FLBWT_METRIC_ADD, define("labelled", "a"), 0.5, labels,
+                                  sizeof(labels)) == FLBWT_COUNTED,
+              "not counted");
+        flbwt_metrics_tell(metrics, i);
+        flbwt_metrics_stats stats = flbwt_metrics_look(metrics);
+        double all = 0;
+
+        for (uint32_t k = 0; k < stats.series; k++) {
+            all += flbwt_series_value(flbwt_metrics_series(metrics, k));
+        }
+        check(all >= 0, "less than nothing");
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+    flbwt_seed seed = {1, 2};
+    int64_t sum;
+    double all = 0;
+
+    store = flbwt_store_new(100000, seed);
+    metrics = flbwt_metrics_new(1000, seed);
+    for (int i = 0; i < THREADS; i++) {
+        check(pthread_create(&threads[i], NULL, work, NULL) == 0, "no thread");
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    flbwt_store_op count = op(0, "count");
+
+    flbwt_store_add(&count, 0, 0, &sum);
+    check(sum == THREADS * ROUNDS, "the store's sum");
+    flbwt_metrics_stats stats = flbwt_metrics_look(metrics);
+
+    check(stats.series == 100 + SERIES && stats.metrics == 101, "how many series");
+    for (uint32_t k = 0; k < stats.series; k++) {
+        all += flbwt_series_value(flbwt_metrics_series(metrics, k));
+    }
+    check(all == 1.5 * THREADS * ROUNDS, "the sum of metrics");
+    flbwt_store_free(store);
+    flbwt_metrics_free(metrics);
+    return 0;
+}
