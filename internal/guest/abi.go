@@ -23,6 +23,7 @@ const (
 	allocPinned allocator = C.FLBWT_PINNED
 	allocGrown  allocator = C.FLBWT_GROWN
 	allocHeap   allocator = C.FLBWT_HEAP
+	allocOwn    allocator = C.FLBWT_OWN
 )
 
 // What Config.Init and Config.Allocator take besides names.
@@ -47,7 +48,11 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	a.chooseAllocator(m, config.Allocator)
+	if m.isBatch() {
+		a.allocator, a.alloc = allocOwn, bufferFunction
+	} else {
+		a.chooseAllocator(m, config.Allocator)
+	}
 	a.problems = append(m.problems(config), a.problems...)
 	a.problems = append(a.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
@@ -152,6 +157,8 @@ func (a *abi) allocatorText() string {
 	switch a.allocator {
 	case allocMalloc:
 		return fmt.Sprintf("%s and %s, exported by the module, around each call", hostlog.Name(a.alloc), hostlog.Name(a.free))
+	case allocOwn:
+		return "one buffer by " + bufferFunction + ", kept (a batch guest)"
 	case allocPinned:
 		return "one buffer by __new and __pin, kept (AssemblyScript)"
 	case allocHeap:
@@ -219,7 +226,7 @@ const filterSignature = "(i32, i32, i32, i32, i32, i32) -> i32"
 func (m *Module) Candidates() []string {
 	var names []string
 	for _, e := range m.exports {
-		if e.typ == "func "+filterSignature {
+		if e.typ == "func "+m.signature() && e.name != "realloc" {
 			names = append(names, e.name)
 		}
 	}
@@ -237,10 +244,11 @@ func (m *Module) problems(config Config) []string {
 		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:
 		add("function %q is not exported%s: %s", function, closest.Hint(function, m.Candidates(), hostlog.Name), m.functionHint())
-	case !m.exportsFunc(function, filterSignature):
-		add("function %q has the type %s: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
-			function, hostlog.Quote(e.typ, maxTypeBytes), "func "+filterSignature)
+	case !m.exportsFunc(function, m.signature()):
+		add("function %q has the type %s: it must be %q (%s)",
+			function, hostlog.Quote(e.typ, maxTypeBytes), "func "+m.signature(), m.parameters())
 	}
+	list = append(list, m.batchProblems()...)
 
 	switch {
 	case m.memory == nil:
@@ -305,7 +313,7 @@ func (m *Module) functionHint() string {
 	if names := m.Candidates(); len(names) > 0 {
 		return "set function_name to one of " + hostlog.List(names, hostlog.Name)
 	}
-	return "the module exports no function of the type func " + filterSignature + ": " + m.exportHint()
+	return "the module exports no function of the type func " + m.signature() + ": " + m.exportHint()
 }
 
 // exportHint is how a function comes to be exported.

@@ -113,7 +113,7 @@ func TestParse(t *testing.T) {
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
 		Env: []string{"A=1", "B=x=y", "C="}, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
-		Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
+		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
 		StoreLimitBytes: 16_000_000,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -130,7 +130,7 @@ func TestParseDefaults(t *testing.T) {
 	want := Options{
 		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
-		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, InitFunction: "auto", Allocator: "auto",
+		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
 		MetricsSeries: 1000,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
