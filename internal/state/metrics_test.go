@@ -243,8 +243,8 @@ func FuzzLabels(f *testing.F) {
 
 // All that threads count arrives, and each series is one.
 func TestMetricsTogether(t *testing.T) {
-	const threads, rounds, values = 8, 3000, 100
-	s := newMetrics(t, 1000)
+	const threads, rounds, values = 8, 3000, 1500
+	s := newMetrics(t, 2*values+1)
 	var wg sync.WaitGroup
 	for range threads {
 		wg.Go(func() {
