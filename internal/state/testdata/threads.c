@@ -7,7 +7,7 @@
 #include "../metrics.h"
 #include "../store.h"
 
-enum { THREADS = 4, ROUNDS = 5000, SERIES = 50 };
+enum { THREADS = 4, ROUNDS = 2000, SERIES = 1000, TIGHT = 50000 };
 
 static flbwt_store *store;
 static flbwt_metrics *metrics;
@@ -28,7 +28,11 @@ static flbwt_store_op op(uint64_t now, const char *name)
 static uint32_t define(const char *name, const char *labels)
 {
     char why[200];
-    flbwt_metric_definition d = {.kind = FLBWT_COUNTER,
+    static const double end = 1;
+    bool histogram = strcmp(name, "sizes") == 0;
+    flbwt_metric_definition d = {.kind = histogram ? FLBWT_HISTOGRAM : FLBWT_COUNTER,
+                                 .buckets = (const uint8_t *) &end,
+                                 .buckets_count = histogram,
                                  .name = (const uint8_t *) name,
                                  .name_len = (uint32_t) strlen(name),
                                  .labels = (const uint8_t *) labels,
@@ -47,7 +51,7 @@ static void *work(void *arg)
     for (unsigned i = 0; i < ROUNDS; i++) {
         int64_t sum;
         uint8_t value[8];
-        uint8_t labels[] = {1, 0, 0, 0, (uint8_t) (i % SERIES)};
+        uint8_t labels[] = {2, 0, 0, 0, (uint8_t) (i % SERIES % 100), (uint8_t) (i % SERIES / 100)};
 
         snprintf(name, sizeof(name), "%u", i);
         flbwt_store_op one = op(i, name), count = op(i, "count");
@@ -68,6 +72,9 @@ static void *work(void *arg)
                                   sizeof(labels)) == FLBWT_COUNTED,
               "not counted");
         flbwt_metrics_tell(metrics, i);
+        if (i % 100 > 0) {
+            continue;
+        }
         flbwt_metrics_stats stats = flbwt_metrics_look(metrics);
         double all = 0;
 
@@ -75,6 +82,12 @@ static void *work(void *arg)
             all += flbwt_series_value(flbwt_metrics_series(metrics, k));
         }
         check(all >= 0, "less than nothing");
+    }
+    uint32_t sizes = define("sizes", ""), shared = define("shared", "");
+
+    for (unsigned i = 0; i < TIGHT; i++) {
+        flbwt_metrics_count(metrics, FLBWT_METRIC_OBSERVE, sizes, 1, NULL, 0);
+        flbwt_metrics_count(metrics, FLBWT_METRIC_ADD, shared, 0.5, NULL, 0);
     }
     return NULL;
 }
@@ -87,7 +100,7 @@ int main(void)
     double all = 0;
 
     store = flbwt_store_new(100000, seed);
-    metrics = flbwt_metrics_new(1000, seed);
+    metrics = flbwt_metrics_new(2000, seed);
     for (int i = 0; i < THREADS; i++) {
         check(pthread_create(&threads[i], NULL, work, NULL) == 0, "no thread");
     }
@@ -100,11 +113,16 @@ int main(void)
     check(sum == THREADS * ROUNDS, "the store's sum");
     flbwt_metrics_stats stats = flbwt_metrics_look(metrics);
 
-    check(stats.series == 100 + SERIES && stats.metrics == 101, "how many series");
+    check(stats.series == 102 + SERIES && stats.metrics == 103, "how many series");
     for (uint32_t k = 0; k < stats.series; k++) {
-        all += flbwt_series_value(flbwt_metrics_series(metrics, k));
+        const flbwt_series *s = flbwt_metrics_series(metrics, k);
+
+        all += flbwt_series_value(s);
+        if (flbwt_metrics_definition(metrics, flbwt_series_metric(s)).kind == FLBWT_HISTOGRAM) {
+            check(flbwt_series_bucket(s, 0) == THREADS * TIGHT, "the values of a histogram");
+        }
     }
-    check(all == 1.5 * THREADS * ROUNDS, "the sum of metrics");
+    check(all == 1.5 * THREADS * (ROUNDS + TIGHT), "the sum of metrics");
     flbwt_store_free(store);
     flbwt_metrics_free(metrics);
     return 0;
