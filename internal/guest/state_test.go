@@ -248,38 +248,3 @@ func TestNotices(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkHostFunctions calls functions of flb_v1 twenty times for each record, or none at first, which
-// is subtracted.
-func BenchmarkHostFunctions(b *testing.B) {
-	text, err := os.ReadFile("../../test/bench/testdata/host_functions.wat")
-	if err != nil {
-		b.Fatal(err)
-	}
-	m := load(b, string(text))
-	nothing := 0.0
-	for _, name := range m.Candidates() {
-		b.Run(name, func(b *testing.B) {
-			s := state.New(1<<20, 1000)
-			defer s.Close()
-			in, err := m.NewInstance(Config{Function: name, State: s})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer in.Close()
-			var batch Batch
-			defer batch.Close()
-			for b.Loop() {
-				reply(b, in, &batch, []byte("{}"), nil)
-			}
-			perCall := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / 20
-			if name == "nothing" {
-				nothing = perCall
-			}
-			b.ReportMetric(perCall-nothing, "ns/call")
-			if st := s.StoreStats(); st.Refused > 0 || s.MetricsStats().NoRoom > 0 {
-				b.Errorf("%+v, %+v", st, s.MetricsStats())
-			}
-		})
-	}
-}
