@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -360,8 +361,12 @@ func TestStoreTogether(t *testing.T) {
 
 // The C code has no data race that gcc's sanitizer of threads finds while all of it is called at once.
 func TestThreads(t *testing.T) {
+	const source = "testdata/threads.c"
+	if _, err := os.Stat(source); err != nil { // go test then runs it again when it has changed
+		t.Fatal(err)
+	}
 	program := filepath.Join(t.TempDir(), "threads")
-	build := exec.Command("gcc", "-std=gnu11", "-O1", "-g", "-fsanitize=thread", "-o", program, "testdata/threads.c", "store.c", "metrics.c", "-lpthread", "-lm")
+	build := exec.Command("gcc", "-std=gnu11", "-O1", "-g", "-fsanitize=thread", "-o", program, source, "store.c", "metrics.c", "-lpthread", "-lm")
 	if out, err := build.CombinedOutput(); err != nil {
 		if bytes.Contains(out, []byte("libtsan")) {
 			t.Skipf("gcc has no sanitizer of threads: %s", out)

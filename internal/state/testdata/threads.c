@@ -7,8 +7,9 @@
 #include "../metrics.h"
 #include "../store.h"
 
-enum { THREADS = 4, ROUNDS = 2000, SERIES = 1000, TIGHT = 50000 };
+enum { THREADS = 4, ROUNDS = 2000, SERIES = 1000, TIGHT = 20000 };
 
+static pthread_barrier_t begin;
 static flbwt_store *store;
 static flbwt_metrics *metrics;
 
@@ -83,8 +84,15 @@ static void *work(void *arg)
         }
         check(all >= 0, "less than nothing");
     }
-    uint32_t sizes = define("sizes", ""), shared = define("shared", "");
+    uint32_t sizes = define("sizes", ""), shared = define("shared", ""), many = define("many", "a");
 
+    // All want to make the same series.
+    pthread_barrier_wait(&begin);
+    for (uint32_t i = 0; i < TIGHT; i++) {
+        uint8_t labels[] = {3, 0, 0, 0, i & 127, i >> 7 & 127, i >> 14 & 127};
+
+        flbwt_metrics_count(metrics, FLBWT_METRIC_ADD, many, 0, labels, sizeof(labels));
+    }
     for (unsigned i = 0; i < TIGHT; i++) {
         flbwt_metrics_count(metrics, FLBWT_METRIC_OBSERVE, sizes, 1, NULL, 0);
         flbwt_metrics_count(metrics, FLBWT_METRIC_ADD, shared, 0.5, NULL, 0);
@@ -100,7 +108,8 @@ int main(void)
     double all = 0;
 
     store = flbwt_store_new(100000, seed);
-    metrics = flbwt_metrics_new(2000, seed);
+    metrics = flbwt_metrics_new(2 * TIGHT, seed);
+    pthread_barrier_init(&begin, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
         check(pthread_create(&threads[i], NULL, work, NULL) == 0, "no thread");
     }
@@ -113,7 +122,8 @@ int main(void)
     check(sum == THREADS * ROUNDS, "the store's sum");
     flbwt_metrics_stats stats = flbwt_metrics_look(metrics);
 
-    check(stats.series == 102 + SERIES && stats.metrics == 103, "how many series");
+    check(stats.metrics == 104, "how many metrics");
+    check(stats.series == 102 + SERIES + TIGHT, "how many series");
     for (uint32_t k = 0; k < stats.series; k++) {
         const flbwt_series *s = flbwt_metrics_series(metrics, k);
 
