@@ -211,6 +211,7 @@ func FuzzLabels(f *testing.F) {
 	f.Add(labels("\xff\xed\xa0\x80\xc0\x80\xf4\x90\x80\x80", "\xe2\x82"))
 	f.Add(labels(strings.Repeat("x", 255)+"ä", strings.Repeat("\xff", 300)))
 	f.Add(labels("12345678\xc3", "1234567\xc3\xa4"))
+	f.Add(labels(strings.Repeat("x", 300), "\xff"+strings.Repeat("y", 253))) // 256 bytes each
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := newMetrics(t, 2)
 		id := s.mustDefine(t, definition{kind: Counter, name: "a", labels: "x,y"})

@@ -366,7 +366,7 @@ func TestThreads(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(t.TempDir(), "threads")
-	build := exec.Command("gcc", "-std=gnu11", "-O1", "-g", "-fsanitize=thread", "-o", program, source, "store.c", "metrics.c", "-lpthread", "-lm")
+	build := exec.Command("gcc", "-std=gnu11", "-O1", "-g", "-fsanitize=thread", "-o", program, source, "store.c", "-lpthread", "-lm")
 	if out, err := build.CombinedOutput(); err != nil {
 		if bytes.Contains(out, []byte("libtsan")) {
 			t.Skipf("gcc has no sanitizer of threads: %s", out)
