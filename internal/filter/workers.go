@@ -8,6 +8,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 )
 
 // worker is a further instance of a filter's module, on a thread of its own. It has a
@@ -29,10 +30,10 @@ type line struct {
 }
 
 // newWorker starts a worker.
-func newWorker(o options.Options) (*worker, error) {
+func newWorker(o options.Options, shared *state.State) (*worker, error) {
 	w := &worker{}
 	var err error
-	w.filter, err = newFilter(o, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
+	w.filter, err = newFilter(o, shared, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
 	if err != nil {
 		return nil, err
 	}

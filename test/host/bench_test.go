@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -133,6 +134,38 @@ func (s symbols) instructions(b *testing.B, p *process, n int, words []string) f
 	}
 	b.Logf("per record:%s and less", &text)
 	return float64(r.num("instructions")) / float64(n)
+}
+
+// BenchmarkHostFunctions counts the instructions of host functions: of twenty calls for one record, less
+// those of a record without any.
+func BenchmarkHostFunctions(b *testing.B) {
+	if err := plainHost(); err != nil {
+		b.Fatal(err)
+	}
+	path, err := filepath.Abs("../bench/testdata/host_functions.wat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	known := map[string]int{}
+	for _, m := range regexp.MustCompile(`\(func \(export "(\w+)"\) \(type \$filter\)`).FindAllSubmatch(text, -1) {
+		name := string(m[1])
+		b.Run(name, func(b *testing.B) {
+			if _, ok := known[name]; !ok {
+				p := loaded(b, plain)
+				i := p.ready(path, name, settings{"store_limit": "1M"})
+				words := []string{i.id, enhex("app"), p.chunk(tailChunk(b, 1))}
+				p.do(append([]string{"time", "10", "0"}, words...)...)
+				known[name] = p.do(append([]string{"instructions"}, words...)...).num("instructions")
+				i.exit()
+			}
+			b.ReportMetric(float64(known[name]-known["nothing"])/20, "instructions/call")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }
 
 // symbols are the functions of a shared object, by their offset in the file.
