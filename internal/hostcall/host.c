@@ -59,9 +59,10 @@ static const struct {
 static void do_feature(call *c)
 {
     uint32_t n = param(c, 1);
-    const uint8_t *name = text(c, 0);
+    const uint8_t *name = within(c->instance, param(c, 0), n);
 
     if (name == NULL) {
+        flbwt_stop(c, "%s: the name is outside memory", c->name);
         return;
     }
     for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
