@@ -37,6 +37,32 @@ static void do_log_enabled(call *c)
                   (int) level <= c->instance->log_level);
 }
 
+// features are what guests can ask for by feature, beside functions, which they import.
+static const struct {
+    const char *name;
+    uint32_t version;
+} features[] = {
+    {"batch", 1},
+};
+
+static void do_feature(call *c)
+{
+    uint32_t n = param(c, 1);
+    const uint8_t *name = within(c->instance, param(c, 0), n);
+
+    if (name == NULL) {
+        flbwt_stop(c, "%s: the name is outside memory", c->name);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+        if (strlen(features[i].name) == n && memcmp(features[i].name, name, n) == 0) {
+            answer(c, features[i].version);
+            return;
+        }
+    }
+    answer(c, 0);
+}
+
 // give writes text where the guest wants it, if there is room for all of it, and returns its
 // length.
 static void give(call *c, const char *from, uint32_t n, int i)
@@ -102,6 +128,7 @@ static void do_config_key(call *c)
 
 HOST_FUNCTION(host_log, "log", do_log)
 HOST_FUNCTION(host_log_enabled, "log_enabled", do_log_enabled)
+HOST_FUNCTION(host_feature, "feature", do_feature)
 HOST_FUNCTION(host_config_get, "config_get", do_config_get)
 HOST_FUNCTION(host_config_count, "config_count", do_config_count)
 HOST_FUNCTION(host_config_key, "config_key", do_config_key)
@@ -109,6 +136,7 @@ HOST_FUNCTION(host_config_key, "config_key", do_config_key)
 static const flbwt_import table[] = {
     {"flb_v1", "log", "iii:", host_log},
     {"flb_v1", "log_enabled", "i:i", host_log_enabled},
+    {"flb_v1", "feature", "ii:i", host_feature},
     {"flb_v1", "config_get", "iiii:i", host_config_get},
     {"flb_v1", "config_count", ":i", host_config_count},
     {"flb_v1", "config_key", "iii:i", host_config_key},

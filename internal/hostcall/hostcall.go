@@ -20,7 +20,7 @@ import (
 
 	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/bounds" // for C
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
-	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast" // for record.c
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast"  // for record.c
 	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state" // for C
 )
 
