@@ -48,7 +48,7 @@ func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
 	a.chooseAllocator(m, config.Allocator)
-	a.problems = append(m.problems(config.Function), a.problems...)
+	a.problems = append(m.problems(config), a.problems...)
 	a.problems = append(a.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
 		switch {
@@ -182,7 +182,14 @@ func (m *Module) Warnings(config Config) []string {
 	if len(config.Settings) > 0 && !slices.ContainsFunc(m.imports, readsConfiguration) {
 		list = append(list, "configuration is set, and the module imports no function of "+hostcall.Host+" that reads it; is flb_configure exported?")
 	}
+	if (config.Tables != nil || config.TablesFail) && !slices.ContainsFunc(m.imports, usesTables) {
+		list = append(list, "tables are set, and the module imports no function of "+hostcall.Host+" that reads them")
+	}
 	return list
+}
+
+func usesTables(i item) bool {
+	return i.module == hostcall.Host && strings.HasPrefix(i.name, "table_")
 }
 
 func readsConfiguration(i item) bool {
@@ -227,7 +234,8 @@ func (m *Module) Candidates() []string {
 }
 
 // problems says why the module can't be used with that function, whatever its allocator.
-func (m *Module) problems(function string) []string {
+func (m *Module) problems(config Config) []string {
+	function := config.Function
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
@@ -250,6 +258,13 @@ func (m *Module) problems(function string) []string {
 
 	if e := m.export(configureFunction); e != nil && e.typ != "func "+configureType {
 		add("%s has the type %s: it must be %q", configureFunction, hostlog.Quote(e.typ, maxTypeBytes), "func "+configureType)
+	}
+
+	for _, i := range m.imports {
+		if usesTables(i) && i.provider() != nil && config.Tables == nil && !config.TablesFail {
+			add("the module imports %s, and has no table: set table.NAME PATH for each that it needs", i.quoted())
+			break
+		}
 	}
 
 	byHint := make(map[string][]item)

@@ -10,21 +10,10 @@ enum { MAX_LINE_BYTES = 16 * 1024 };
 // NOT_SET is what config_get returns for a key that is not set.
 static const uint32_t NOT_SET = UINT32_MAX;
 
-// text returns a parameter that is an address and a length, or NULL after it has ended the guest.
-static const uint8_t *text(call *c, int i)
-{
-    const uint8_t *p = within(c->instance, param(c, i), param(c, i + 1));
-
-    if (p == NULL) {
-        flbwt_stop(c, "%s: the text is outside memory", c->name);
-    }
-    return p;
-}
-
 static void do_log(call *c)
 {
     uint32_t level = param(c, 0), n = param(c, 2);
-    const uint8_t *p = text(c, 1);
+    const uint8_t *p = text_param(c, 1, "text");
 
     if (p == NULL) {
         return;
@@ -65,25 +54,10 @@ static void give(call *c, const char *from, uint32_t n, int i)
     answer(c, n);
 }
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t) (c + 'a' - 'A') : c; }
-
-static bool same_key(const flbwt_setting *s, const uint8_t *key, uint32_t n)
-{
-    if (s->key_len != n) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (lower((uint8_t) s->key[i]) != lower(key[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void do_config_get(call *c)
 {
     uint32_t n = param(c, 1);
-    const uint8_t *key = text(c, 0);
+    const uint8_t *key = text_param(c, 0, "text");
 
     if (key == NULL) {
         return;
@@ -91,7 +65,7 @@ static void do_config_get(call *c)
     for (uint32_t i = 0; i < c->instance->settings_len; i++) {
         const flbwt_setting *s = &c->instance->settings[i];
 
-        if (same_key(s, key, n)) {
+        if (same_word(s->key, s->key_len, key, n)) {
             give(c, s->value, s->value_len, 2);
             return;
         }

@@ -25,6 +25,9 @@ const flbwt_import *flbwt_imports(size_t i, size_t *len)
     case 3:
         *len = flbwt_host_len;
         return flbwt_host;
+    case 4:
+        *len = flbwt_table_imports_len;
+        return flbwt_table_imports;
     default:
         return NULL;
     }

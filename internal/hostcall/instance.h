@@ -10,6 +10,7 @@
 
 #include "../bounds/memory.h"
 #include "../bounds/watchdog.h"
+#include "../tables/table.h"
 
 // flbwt_buffer grows by realloc; owned by its Go holder.
 typedef struct {
@@ -60,6 +61,9 @@ typedef struct {
     int log_level;    // lines of higher ones are not wanted
     const flbwt_setting *settings; // owned by who made the instance, as long as it lives
     uint32_t settings_len;
+    const flbwt_tables *tables; // of the filter, which outlive it; NULL: there are none
+    flbwt_table_reader table_reader;
+    uint32_t table_news;     // of the tables, that have been taken to the log
     struct flbwt_wasi *wasi; // NULL: there is none yet
     bool exited;             // the guest has asked to be ended, with that status
     int32_t exit_status;
@@ -92,11 +96,14 @@ void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 // flbwt_write_line appends a line for the log, if there is room for all of it.
 void flbwt_write_line(flbwt_output *log, uint8_t level, const void *text, uint32_t n);
 
-// flbwt_has_written says whether the guest has written what nobody has taken.
+// flbwt_has_written says whether the guest has written what nobody has taken, or there is something
+// to log of its tables.
 static inline bool flbwt_has_written(const flbwt_instance *instance)
 {
     return (instance->out.buffer.len | instance->err.buffer.len | instance->log.buffer.len |
-            instance->out.lost | instance->err.lost | instance->log.lost) != 0;
+            instance->out.lost | instance->err.lost | instance->log.lost) != 0 ||
+           (instance->tables != NULL &&
+            flbwt_tables_news(instance->tables) != instance->table_news);
 }
 
 #endif

@@ -1,4 +1,4 @@
-package table
+package tables
 
 // #include "table.h"
 import "C"

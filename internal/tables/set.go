@@ -1,6 +1,6 @@
-// Package table holds the tables that guests look things up in: files that are loaded into C memory,
+// Package tables holds the tables that guests look things up in: files that are loaded into C memory,
 // read by C alone (table.h), shared by all instances of a filter, and loaded again when they change.
-package table
+package tables
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra
 // #include <stdlib.h>
@@ -9,7 +9,6 @@ import "C"
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -32,14 +31,6 @@ type Config struct {
 	Specs      []Spec
 	LimitBytes int64         // of all tables together, as they are in memory
 	Interval   time.Duration // between two looks at a file; 0: there is one, at the start
-}
-
-// Extensions are those of files that can be loaded.
-func Extensions() []string { return []string{".csv", ".json", ".mmdb"} }
-
-// Known says whether a path has one of Extensions.
-func Known(path string) bool {
-	return slices.Contains(Extensions(), strings.ToLower(filepath.Ext(path)))
 }
 
 // Set is the tables of a filter. Filters of a process that have the same ones share a Set. Its

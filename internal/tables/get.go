@@ -1,4 +1,4 @@
-package table
+package tables
 
 // #include <stdlib.h>
 // #include "table.h"
@@ -57,4 +57,29 @@ func Address(text string) []byte {
 	defer C.free(in)
 	defer C.free(out)
 	return C.GoBytes(out, C.flbwt_address((*C.uint8_t)(in), C.size_t(len(text)), (*C.uint8_t)(out)))
+}
+
+// reading is a look-up that goes on, for tests.
+type reading struct {
+	set    *Set
+	reader *C.flbwt_table_reader
+	table  *C.flbwt_table
+}
+
+func enter(s *Set) *reading {
+	r := &reading{set: s, reader: (*C.flbwt_table_reader)(C.calloc(1, C.sizeof_flbwt_table_reader))}
+	s.AddReader(unsafe.Pointer(r.reader))
+	r.table = C.flbwt_table_enter(s.place(0), r.reader)
+	return r
+}
+
+func (r *reading) get(key string) string {
+	value, _ := get(r.table, key, "v", Text, false, 100)
+	return string(value)
+}
+
+func (r *reading) leave() {
+	C.flbwt_table_leave(r.reader)
+	r.set.RemoveReader(unsafe.Pointer(r.reader))
+	C.free(unsafe.Pointer(r.reader))
 }

@@ -1,4 +1,4 @@
-package table
+package tables
 
 // #include <stdlib.h>
 // #include "table.h"
@@ -120,7 +120,7 @@ func (l *loader) read(spec Spec, in io.Reader) (err error) {
 		l.table.kind = C.FLBWT_TABLE_MMDB
 		return l.mmdb(in)
 	default:
-		return fmt.Errorf("its name ends in none of %s", strings.Join(Extensions(), ", "))
+		return errors.New("its name ends in none of .csv, .json and .mmdb")
 	}
 }
 
