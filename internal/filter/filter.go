@@ -36,9 +36,9 @@ type Filter struct {
 	log       *hostlog.Limiter
 	workers   []*worker // further instances
 	tables    *tables.Set
-	logged    int  // lines about tables
-	silent    bool // about tables: another filter logs them
-	share     float64   // of a chunk that is the filter's own, if there are workers
+	logged    int     // lines about tables
+	silent    bool    // about tables: another filter logs them
+	share     float64 // of a chunk that is the filter's own, if there are workers
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
