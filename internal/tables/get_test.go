@@ -214,10 +214,14 @@ func TestBadFiles(t *testing.T) {
 		{"number.json", `{"a":1e999}`, "", `the value of "a", before byte 10: `},
 		{"more.json", `{} {}`, "", "something follows the object, at byte"},
 		{"deep.json", deep, "", `the value of "a", before byte `},
-		{"none.mmdb", "", "", "it is not a good MaxMind DB: "},
-		{"text.mmdb", strings.Repeat("a,b\n", 100), "", "it is not a good MaxMind DB: "},
-		{"cut.mmdb", string(good[:len(good)-20]), "", "it is not a good MaxMind DB: "},
-		{"torn.mmdb", string(good[:6]) + strings.Repeat("\xff", 100) + string(good[106:]), "", "it is not a good MaxMind DB: "},
+		{"none.mmdb", "", "", "it is not a MaxMind DB, or not all of one: "},
+		{"text.mmdb", strings.Repeat("a,b\n", 100), "", "it is not a MaxMind DB, or not all of one: "},
+		{"cut.mmdb", string(good[:len(good)-20]), "", "it is not a MaxMind DB, or not all of one: "},
+		{"torn.mmdb", string(good[:6]) + strings.Repeat("\xff", 100) + string(good[106:]), "", "it is damaged: node 1 leads out of it"},
+		{"value.mmdb", string(withData([]byte("\xe1\x41a\x42b"))), "", "the value at byte 0 of its data is damaged, nests more than 31 deep"},
+		{"deep.mmdb", string(withData([]byte(strings.Repeat("\xe1\x41a", 32) + "\xa0"))), "", "the value at byte 0 of its data is damaged, nests more than 31 deep"},
+		{"version.mmdb", strings.Replace(string(withData([]byte("\x41a"))), "major_version\xa1\x02", "major_version\xa1\x03", 1), "", "it has version 3 of the format: 2 is known"},
+		{"records.mmdb", strings.Replace(string(withData([]byte("\x41a"))), "record_size\xa1\x18", "record_size\xa1\x14", 1), "", "20 "},
 		{"absent.csv", "", "", "no such file"},
 		{"directory.json", "", "", "not a regular file"},
 		{"pipe.json", "", "", "not a regular file"},
@@ -369,6 +373,10 @@ func TestMaxMind(t *testing.T) {
 				t.Errorf("%q %q: %d, want none", test.key, test.path, n)
 			}
 		}
+	}
+	bare := open(t, 0, write(t, t.TempDir()+"/bare.mmdb", withData([]byte("\x41a")))) // without description and languages
+	if got, _ := bare.Get(0, "1.2.3.4", "", Text, false, 1); string(got) != "a" {
+		t.Errorf("%q", got)
 	}
 	v4 := open(t, 0, write(t, t.TempDir()+"/v4.mmdb", mmdb(t, mmdbwriter.Options{IPVersion: 4}, map[string]mmdbtype.DataType{"0.0.0.0/1": mmdbtype.String("low")})))
 	for key, want := range map[string]string{"1.2.3.4": `"low"`, "200.1.1.1": "", "::1": "", "::ffff:1.2.3.4": `"low"`} {

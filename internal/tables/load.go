@@ -88,7 +88,7 @@ type loader struct {
 	block block
 	limit int64
 	version
-	unverified bool // for the tests' sake: what look-ups do with bytes that the library refuses
+	unverified bool // for the tests' sake: what look-ups do with bytes that are refused
 }
 
 func newLoader(limit int64, v version) *loader {
@@ -344,7 +344,7 @@ func (l *loader) json(in io.Reader) error {
 // metadataMark is what the last part of a MaxMind DB begins with.
 var metadataMark = []byte("\xab\xcd\xefMaxMind.com")
 
-// mmdb takes a file as it is, if the library finds nothing wrong with it.
+// mmdb takes a file as it is. The library reads what it says of itself.
 func (l *loader) mmdb(in io.Reader) error {
 	if err := l.block.grow(int(min(l.size, l.limit+1)) + 1); err != nil {
 		return err
@@ -367,13 +367,27 @@ func (l *loader) mmdb(in io.Reader) error {
 	}
 	content := unsafe.Slice((*byte)(l.block.p), l.block.len)
 	r, err := maxminddb.OpenBytes(content, maxminddb.DisableStringCache())
-	if err == nil && !l.unverified {
-		err = r.Verify()
-	}
 	if err != nil {
-		return fmt.Errorf("it is not a good MaxMind DB: %w", err)
+		return fmt.Errorf("it is not a MaxMind DB, or not all of one: %w", err)
 	}
-	return l.tree(content, &r.Metadata)
+	if r.Metadata.BinaryFormatMajorVersion != 2 {
+		return fmt.Errorf("it has version %d of the format: 2 is known", r.Metadata.BinaryFormatMajorVersion)
+	}
+	if err := l.tree(content, &r.Metadata); err != nil || l.unverified {
+		return err
+	}
+	// Not by the library, which refuses what has no description, or data that nothing leads to.
+	var at C.size_t
+	switch C.flbwt_table_verify(l.table, &at) {
+	case C.FLBWT_TABLE_BAD_NODE:
+		return fmt.Errorf("it is damaged: node %d leads out of it", at)
+	case C.FLBWT_TABLE_BAD_VALUE:
+		return fmt.Errorf("the value at byte %d of its data is damaged, nests more than %d deep, or has more than %d bytes as JSON",
+			at, C.FLBWT_TABLE_DEPTH, C.FLBWT_TABLE_WRITTEN_BYTES)
+	case C.FLBWT_TABLE_NO_MEMORY:
+		return errNoMemory
+	}
+	return nil
 }
 
 // tree has look-ups know where what is. Nothing that the library says is believed: look-ups read

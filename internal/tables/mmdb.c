@@ -6,6 +6,8 @@
 
 #include "../fast/bytes.h"
 
+#include <stdlib.h>
+
 // ---- The tree
 
 static uint32_t load24(const uint8_t *p) { return (uint32_t) (p[0] << 16 | p[1] << 8 | p[2]); }
@@ -405,6 +407,49 @@ static int descend(section *d, const flbwt_query *q, size_t *at)
     return 0;
 }
 
+enum { SEPARATOR_BYTES = 16 };
+
+// value_at finds where in the data section a record leads, one that is no node and not nodes.
+static bool value_at(const flbwt_table *t, uint32_t record, size_t *at)
+{
+    *at = (size_t) (record - t->nodes) - SEPARATOR_BYTES;
+    return record - t->nodes >= SEPARATOR_BYTES && *at < t->data_size;
+}
+
+enum flbwt_table_fault flbwt_table_verify(const flbwt_table *t, size_t *at)
+{
+    // A bit for each byte of the data section: most values are led to many times.
+    uint8_t *seen = calloc(t->data_size / 8 + 1, 1);
+    enum flbwt_table_fault fault = seen != NULL ? FLBWT_TABLE_GOOD : FLBWT_TABLE_NO_MEMORY;
+
+    for (uint64_t i = 0; i < (uint64_t) t->nodes * 2 && fault == FLBWT_TABLE_GOOD; i++) {
+        uint32_t record = branch(t, (uint32_t) (i / 2), (unsigned) i & 1);
+        section d = {t->data, t->data_size, FLBWT_TABLE_STEPS};
+        writer w = {.form = FLBWT_FORM_JSON}; // the longest
+        size_t value, after;
+
+        if (record <= t->nodes) {
+            continue;
+        }
+        if (!value_at(t, record, &value)) {
+            *at = (size_t) (i / 2);
+            fault = FLBWT_TABLE_BAD_NODE;
+            break;
+        }
+        if ((seen[value / 8] >> value % 8 & 1) != 0) {
+            continue;
+        }
+        seen[value / 8] |= (uint8_t) (1 << value % 8);
+        after = value;
+        if (!write_field(&d, &after, &w, FLBWT_TABLE_DEPTH) || w.len > FLBWT_TABLE_WRITTEN_BYTES) {
+            *at = value;
+            fault = FLBWT_TABLE_BAD_VALUE;
+        }
+    }
+    free(seen);
+    return fault;
+}
+
 int32_t mmdb_get(const flbwt_table *t, const flbwt_query *q, writer *w)
 {
     uint8_t address[16];
@@ -431,11 +476,10 @@ int32_t mmdb_get(const flbwt_table *t, const flbwt_query *q, writer *w)
     if (record == t->nodes) {
         return FLBWT_TABLE_ABSENT;
     }
-    enum { SEPARATOR_BYTES = 16 };
-    if (record < t->nodes || record - t->nodes < SEPARATOR_BYTES) {
+    size_t at;
+    if (record < t->nodes || !value_at(t, record, &at)) {
         return FLBWT_TABLE_DAMAGED;
     }
-    size_t at = record - t->nodes - SEPARATOR_BYTES;
     int result = descend(&d, q, &at);
     if (result != 0) {
         return result;

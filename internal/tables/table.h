@@ -55,6 +55,17 @@ bool flbwt_table_index(flbwt_table *t, uint64_t entries, uint64_t seed, uint64_t
 // and bytes are set, and the tree is within bytes.
 void flbwt_table_tree(flbwt_table *t);
 
+// flbwt_table_verify goes through the tree and all values that it leads to. *at is where in the data
+// section, or at which node, what is bad is.
+enum flbwt_table_fault {
+    FLBWT_TABLE_GOOD,
+    FLBWT_TABLE_BAD_NODE,
+    FLBWT_TABLE_BAD_VALUE,
+    FLBWT_TABLE_NO_MEMORY,
+};
+
+enum flbwt_table_fault flbwt_table_verify(const flbwt_table *t, size_t *at);
+
 // flbwt_table_resize is realloc, which cgo's malloc is not: without memory it returns NULL.
 uint8_t *flbwt_table_resize(uint8_t *bytes, size_t size);
 
