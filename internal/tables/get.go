@@ -24,13 +24,10 @@ const (
 
 // Get is what a guest's look-up does, for tests: flbwt_table_get with room for as many bytes.
 func (s *Set) Get(table int, key, path string, form Form, isAddress bool, room int) (value []byte, n int) {
-	reader := (*C.flbwt_table_reader)(C.calloc(1, C.sizeof_flbwt_table_reader))
-	defer C.free(unsafe.Pointer(reader))
-	s.AddReader(unsafe.Pointer(reader))
-	defer s.RemoveReader(unsafe.Pointer(reader))
-	t := C.flbwt_table_enter(s.place(table), reader)
-	defer C.flbwt_table_leave(reader)
-	return get(t, key, path, form, isAddress, room)
+	r := newReading(s)
+	defer r.close()
+	r.enter(table)
+	return get(r.table, key, path, form, isAddress, room)
 }
 
 func get(t *C.flbwt_table, key, path string, form Form, isAddress bool, room int) (value []byte, n int) {
@@ -59,27 +56,25 @@ func Address(text string) []byte {
 	return C.GoBytes(out, C.flbwt_address((*C.uint8_t)(in), C.size_t(len(text)), (*C.uint8_t)(out)))
 }
 
-// reading is a look-up that goes on, for tests.
+// reading is a reader, for tests.
 type reading struct {
 	set    *Set
 	reader *C.flbwt_table_reader
-	table  *C.flbwt_table
+	table  *C.flbwt_table // that is read
 }
 
-func enter(s *Set) *reading {
+func newReading(s *Set) *reading {
 	r := &reading{set: s, reader: (*C.flbwt_table_reader)(C.calloc(1, C.sizeof_flbwt_table_reader))}
 	s.AddReader(unsafe.Pointer(r.reader))
-	r.table = C.flbwt_table_enter(s.place(0), r.reader)
 	return r
 }
 
-func (r *reading) get(key string) string {
-	value, _ := get(r.table, key, "v", Text, false, 100)
-	return string(value)
-}
+func (r *reading) enter(table int) { r.table = C.flbwt_table_enter(r.set.place(table), r.reader) }
 
-func (r *reading) leave() {
-	C.flbwt_table_leave(r.reader)
+func (r *reading) leave() { C.flbwt_table_leave(r.reader) }
+
+func (r *reading) close() {
+	r.leave()
 	r.set.RemoveReader(unsafe.Pointer(r.reader))
 	C.free(unsafe.Pointer(r.reader))
 }
