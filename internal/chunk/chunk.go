@@ -72,6 +72,25 @@ func (e Event) BodyIsMap() bool {
 	return len(e.Body) > 0 && mp.KindOf(e.Body[0]) == mp.Map
 }
 
+// Offsets returns where in Raw the timestamp, the metadata and the body begin. Each ends where the next
+// begins: of a Legacy event, the metadata has no bytes.
+func (e Event) Offsets() (time, metadata, body int) {
+	body = len(e.Raw) - len(e.Body)
+	time, metadata = body-len(e.Header), body
+	if e.Legacy {
+		return time, metadata, body
+	}
+	_, contents, err := mp.ReadArrayHeader(e.Header)
+	if err != nil {
+		return time, metadata, body
+	}
+	time = body - len(contents)
+	if rest, err := mp.Skip(contents, 0); err == nil {
+		metadata = body - len(rest)
+	}
+	return time, metadata, body
+}
+
 // Next takes the first event off b, which holds at least one byte. rest is what
 // follows. The whole event has been checked: its parts are valid msgpack, nested
 // no deeper than MaxDepth. The error is ErrTruncated, or wraps ErrFormat; what

@@ -152,7 +152,7 @@ func TestTables(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got = runMain("", "check", guest)
-	if got.code != 1 || !strings.Contains(got.stdout, "has no table: set table.NAME PATH") {
+	if got.code != 1 || !strings.Contains(got.stdout, "which is not granted: set table.NAME PATH") {
 		t.Errorf("%+v", got)
 	}
 	config := writeFile(t, "fluent-bit.yaml", "pipeline:\n  filters:\n    - name: wasmtime\n      match: '*'\n      wasm_path: "+guest+

@@ -75,6 +75,7 @@ bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *
     if (inner != NULL) {
         p = inner;
     }
+    e->time = (size_t) (p - data);
     p = read_time(p, end, e);
     if (p == NULL) {
         return false;
@@ -82,6 +83,7 @@ bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *
     if ((int32_t) e->sec == -1 || (int32_t) e->sec == -2) {
         return false; // it may be a marker of a group
     }
+    e->meta = (size_t) (p - data);
     if (inner != NULL) {
         if (p == end || !is_map(*p)) {
             return false;

@@ -20,7 +20,8 @@ enum { FLBWT_EVENT_DEPTH = 128 };
 // An ordinary event, as offsets in the chunk.
 typedef struct {
     size_t header, header_len; // time and metadata
-    size_t body, next;         // next is for the caller to set, who finds the end of the body
+    size_t time, meta; // where in the header they begin; meta at its end, if there are none
+    size_t body, next; // next is for the caller to set, who finds the end of the body
     uint32_t sec, nsec;
 } flbwt_event;
 
@@ -49,10 +50,10 @@ enum {
 // body[body_at[i]..body_at[i+1]).
 typedef struct {
     const uint8_t *json, *body;
-    int depth;        // how deep its containers nest
-    bool lossy;       // it holds what JSON does not: a reply is not its JSON alone
+    int depth; // how deep its containers nest
+    bool lossy; // it holds what JSON does not: a reply is not its JSON alone
     unsigned members; // 0: not noted, or its JSON decodes to something else than body
-    uint64_t starts;  // how their JSON starts: tells most that no member is
+    uint64_t starts; // how their JSON starts: tells most that no member is
     uint32_t json_at[FLBWT_MEMBERS + 1], body_at[FLBWT_MEMBERS + 1];
 } flbwt_record;
 
@@ -93,5 +94,32 @@ const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
 // flbwt_span_msgpack returns the length of the MessagePack value at the start of p[0..n), valid
 // or not; 0 if it does not end there.
 size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
+
+// ---- Edits of a map: edit.c
+
+// What a batch guest may do to a part of an event, by the numbers of its operations (docs/abi.md).
+enum {
+    FLBWT_EDIT_REPLACE = 4, // by bytes, one map
+    FLBWT_EDIT_SET, // a member: bytes are key and value
+    FLBWT_EDIT_ADD, // a members, whose keys are not looked for
+    FLBWT_EDIT_REMOVE, // the members with that key
+    FLBWT_EDIT_PUT, // in the place of the value at offset a, of b bytes
+};
+
+// How many keys of a part may be set and removed.
+enum { FLBWT_EDIT_KEYS = 256 };
+
+typedef struct {
+    uint32_t kind, a, b;
+    const uint8_t *bytes;
+    size_t len;
+} flbwt_edit;
+
+// flbwt_edit_map writes the map at in[0..n), which is valid and nests FLBWT_EVENT_DEPTH deep at most,
+// as count > 0 edits make it. It may nest depth deep then, or as deep as it did. out and scratch have room for n, all
+// bytes of the edits, and 4 more. It returns where the map ends; NULL: an edit is not valid, and
+// *why says how.
+uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, size_t count,
+                        int depth, uint8_t *scratch, uint8_t *out, const char **why);
 
 #endif

@@ -25,8 +25,10 @@ const keepBytes = 4 << 20
 const MarkKey = "wasmtime_error"
 
 // next reads the event at which the lane is.
-func (f *Filter) next(data []byte) (chunk.Event, error) {
-	at := f.lane.At()
+func (f *Filter) next(data []byte) (chunk.Event, error) { return f.nextAt(data, f.lane.At()) }
+
+// nextAt reads the event that begins at that byte of the chunk.
+func (f *Filter) nextAt(data []byte, at int) (chunk.Event, error) {
 	event, _, err := chunk.Next(data[at:])
 	if err != nil {
 		f.log.Limited(hostlog.Error, "corrupt chunk", func() string {
@@ -56,6 +58,9 @@ func (f *Filter) passBy(data []byte, why cause) error {
 // handleUnusualEvent deals with an event that the lane has not begun. It calls the guest if the
 // event is a record that can be handed over.
 func (f *Filter) handleUnusualEvent(tag, data []byte, state breakerState) error {
+	if f.batch {
+		return f.gatherUnusualEvent(data)
+	}
 	event, err := f.next(data)
 	if err != nil {
 		return err
@@ -109,6 +114,9 @@ func (f *Filter) stage(event *chunk.Event) (in []byte, why cause) {
 // handleUndecidedRecord decides on a record that the guest has been called for, and that the lane
 // has not emitted.
 func (f *Filter) handleUndecidedRecord(data []byte, state breakerState) error {
+	if f.batch {
+		return f.handleBatchRecord(data)
+	}
 	event, err := f.next(data)
 	if err != nil {
 		f.giveUp(f.lane.TakeError())
@@ -156,10 +164,15 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 // fail does to a record what the user wants of those that went wrong, counts it,
 // and logs it once in a while.
 func (f *Filter) fail(data []byte, event *chunk.Event, c cause, err error) error {
+	return f.failBy(data, event, c, "", err)
+}
+
+// failBy is fail for a cause of which there are several kinds, each with lines of its own in the log.
+func (f *Filter) failBy(data []byte, event *chunk.Event, c cause, kind string, err error) error {
 	f.count.Failed++
 	f.count.Causes[c]++
 	if !c.loggedElsewhere() {
-		f.log.Limited(hostlog.Error, c.String(), func() string {
+		f.log.Limited(hostlog.Error, c.String()+kind, func() string {
 			if err != nil {
 				return f.report(data, event, fmt.Sprintf("%s: %v", c, err))
 			}
@@ -380,6 +393,9 @@ func appendMsgpackReply(out []byte, event *chunk.Event, reply []byte, depth int)
 
 // keep emits an event as it came.
 func (f *Filter) keep(data []byte, event *chunk.Event) error {
+	if event.Kind != chunk.Record {
+		f.lane.SetGroup(entry(f.lane.At(), event))
+	}
 	return f.emitted(f.lane.Keep(data, f.lane.At()+len(event.Raw)))
 }
 

@@ -21,24 +21,26 @@ import (
 // Filter is one filter instance. It must not be used by two goroutines at once,
 // except for Stats.
 type Filter struct {
-	msgpack   bool
-	onError   options.OnError
-	markKey   string // of the body; "": in the metadata
-	logFailed bool
-	split     bool
-	limit     int64 // memory_limit
-	breaker   *breaker
-	born      uint64 // records that the lane had been given when the instance was new
-	module    *guest.Module
-	config    guest.Config
-	lane      *guest.Lane
-	instance  *guest.Instance // nil after a trap, until a record needs the next one
-	log       *hostlog.Limiter
-	workers   []*worker // further instances
-	tables    *tables.Set
-	logged    int     // lines about tables
-	silent    bool    // about tables: another filter logs them
-	share     float64 // of a chunk that is the filter's own, if there are workers
+	msgpack    bool
+	onError    options.OnError
+	markKey    string // of the body; "": in the metadata
+	logFailed  bool
+	split      bool
+	batch      bool  // the guest has the batch ABI
+	retryBatch bool  // and a batch that fails is run again in halves
+	limit      int64 // memory_limit
+	breaker    *breaker
+	born       uint64 // records that the lane had been given when the instance was new
+	module     *guest.Module
+	config     guest.Config
+	lane       *guest.Lane
+	instance   *guest.Instance // nil after a trap, until a record needs the next one
+	log        *hostlog.Limiter
+	workers    []*worker // further instances
+	tables     *tables.Set
+	logged     int     // lines about tables
+	silent     bool    // about tables: another filter logs them
+	share      float64 // of a chunk that is the filter's own, if there are workers
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -125,17 +127,19 @@ func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, err
 		return nil, err
 	}
 	f := &Filter{
-		msgpack:   o.EventFormat == options.Msgpack,
-		onError:   o.OnError,
-		markKey:   o.MarkKey,
-		logFailed: o.LogFailed,
-		split:     o.Split,
-		limit:     o.MemoryLimitBytes,
-		module:    module,
-		tables:    set,
-		logged:    set.Told(),
-		config:    Config(o),
-		log:       limiter,
+		msgpack:    o.EventFormat == options.Msgpack,
+		onError:    o.OnError,
+		markKey:    o.MarkKey,
+		logFailed:  o.LogFailed,
+		split:      o.Split,
+		batch:      module.IsBatch(),
+		retryBatch: o.RetryBatch && !module.IsStateful(),
+		limit:      o.MemoryLimitBytes,
+		module:     module,
+		tables:     set,
+		logged:     set.Told(),
+		config:     Config(o),
+		log:        limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
 	f.config.Tables = set
@@ -146,6 +150,9 @@ func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, err
 		return nil, fmt.Errorf("module %s: %w", o.WasmPath, err)
 	}
 	f.lane = guest.NewLane()
+	if f.batch {
+		f.lane.SetBatch(batchLimits(o))
+	}
 	f.lane.Attach(f.instance)
 	return f, nil
 }
@@ -326,6 +333,8 @@ func (f *Filter) process(tag, data []byte) error {
 			err = f.handleUnusualEvent(tag, data, state)
 		case guest.StopRecord:
 			err = f.handleUndecidedRecord(data, state)
+		case guest.StopBatch:
+			err = f.handleFailedBatch(data, state)
 		case guest.StopReplace:
 			f.giveUp(f.lane.TakeError())
 		}
@@ -346,7 +355,7 @@ func budget(state breakerState) uint64 {
 // unavailable says why the next event can't go to the guest, if there is one.
 func (f *Filter) unavailable(state breakerState, data []byte) cause {
 	switch {
-	case f.lane.At() >= len(data):
+	case f.lane.At() >= len(data) || f.lane.Emitting():
 		return none
 	case state == open:
 		return breakerOpen

@@ -40,6 +40,9 @@ func NewProfiler(o options.Options, log func(hostlog.Level, string)) (*Profiler,
 		return nil, err
 	}
 	p.lane.Attach(p.reference)
+	if f.batch {
+		p.lane.SetBatch(batchLimits(o))
+	}
 	p.lane.SetTimed()
 	f.lane.SetTimed()
 	return p, nil
@@ -69,8 +72,16 @@ func (p *Profiler) Run(tag, data []byte) {
 
 	p.lane.Begin(len(data))
 	for p.lane.At() < len(data) {
-		if p.lane.Run(tag, data, uint64(len(data))) == guest.StopDone {
+		stop := p.lane.Run(tag, data, uint64(len(data)))
+		if stop == guest.StopDone {
 			break
+		}
+		if p.filter.batch && stop == guest.StopEvent {
+			event, _, err := chunk.Next(data[p.lane.Gathered():])
+			if err != nil || !p.lane.Gather(entry(p.lane.Gathered(), &event)) {
+				break
+			}
+			continue
 		}
 		event, _, err := chunk.Next(data[p.lane.At():])
 		if err != nil || !p.lane.Keep(data, p.lane.At()+len(event.Raw)) {

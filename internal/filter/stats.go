@@ -2,6 +2,8 @@ package filter
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
@@ -24,7 +26,7 @@ const (
 	notRun
 	breakerOpen
 	firstOutcome
-	numCauses = firstOutcome + cause(guest.HostNoMemory-guest.Trapped) + 1
+	numCauses = firstOutcome + cause(guest.LastOutcome-guest.Trapped) + 1
 )
 
 var causeTexts = [firstOutcome]string{
@@ -61,11 +63,30 @@ type Stats struct {
 	Records  uint64            // records read from the others (group markers don't count)
 	Returned uint64            // records that the guest returned
 	Dropped  uint64            // records that the guest dropped
-	Added    uint64            // events that came out beyond one for each record (split)
+	Added    uint64            // events that came out beyond one for each record (split, emit)
 	Failed   uint64            // records that something went wrong with
 	Causes   [numCauses]uint64 // of Failed
 	GivenUp  uint64            // guest instances that had to go; a record that comes after gets another
 	Recycled uint64            // of these, because of recycle_memory
+
+	Errors      map[uint32]uint64 // records that the guest reported an error of, by its code; nil: none
+	OtherErrors uint64            // of codes beyond maxErrorCodes
+}
+
+// maxErrorCodes is how many codes of errors are counted each by itself.
+const maxErrorCodes = 32
+
+func (s *Stats) addError(code uint32) { s.addErrors(code, 1) }
+
+func (s *Stats) addErrors(code uint32, n uint64) {
+	if _, known := s.Errors[code]; !known && len(s.Errors) >= maxErrorCodes {
+		s.OtherErrors += n
+		return
+	}
+	if s.Errors == nil {
+		s.Errors = make(map[uint32]uint64)
+	}
+	s.Errors[code] += n
 }
 
 func (s *Stats) add(o Stats) {
@@ -81,6 +102,10 @@ func (s *Stats) add(o Stats) {
 	}
 	s.GivenUp += o.GivenUp
 	s.Recycled += o.Recycled
+	for code, n := range o.Errors {
+		s.addErrors(code, n)
+	}
+	s.OtherErrors += o.OtherErrors
 }
 
 func (s *Stats) addLane(c guest.Counts) {
@@ -88,6 +113,19 @@ func (s *Stats) addLane(c guest.Counts) {
 	s.Records += c.Records
 	s.Returned += c.Returned
 	s.Dropped += c.Dropped
+	s.Added += c.Added
+}
+
+// errorsText lists the codes of errors, as "3 of 17, 1 of 404".
+func (s *Stats) errorsText() string {
+	var list []string
+	for _, code := range slices.Sorted(maps.Keys(s.Errors)) {
+		list = append(list, fmt.Sprintf("%d of %d", s.Errors[code], code))
+	}
+	if s.OtherErrors > 0 {
+		list = append(list, fmt.Sprintf("%d of others", s.OtherErrors))
+	}
+	return strings.Join(list, ", ")
 }
 
 // String is the line that the log gets when the filter ends.
@@ -104,8 +142,11 @@ func (s Stats) String() string {
 	if s.Failed > 0 {
 		b.WriteString(")")
 	}
+	if text := s.errorsText(); text != "" {
+		b.WriteString("; errors by code: " + text)
+	}
 	if s.Added > 0 {
-		fmt.Fprintf(&b, "; %d added by split", s.Added)
+		fmt.Fprintf(&b, "; %d added", s.Added)
 	}
 	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
 		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)

@@ -23,6 +23,7 @@ const (
 	allocPinned allocator = C.FLBWT_PINNED
 	allocGrown  allocator = C.FLBWT_GROWN
 	allocHeap   allocator = C.FLBWT_HEAP
+	allocOwn    allocator = C.FLBWT_OWN
 )
 
 // What Config.Init and Config.Allocator take besides names.
@@ -47,7 +48,11 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	a.chooseAllocator(m, config.Allocator)
+	if m.isBatch() {
+		a.allocator, a.alloc = allocOwn, bufferFunction
+	} else {
+		a.chooseAllocator(m, config.Allocator)
+	}
 	a.problems = append(m.problems(config), a.problems...)
 	a.problems = append(a.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
@@ -152,6 +157,8 @@ func (a *abi) allocatorText() string {
 	switch a.allocator {
 	case allocMalloc:
 		return fmt.Sprintf("%s and %s, exported by the module, around each call", hostlog.Name(a.alloc), hostlog.Name(a.free))
+	case allocOwn:
+		return "one buffer by " + bufferFunction + ", kept (a batch guest)"
 	case allocPinned:
 		return "one buffer by __new and __pin, kept (AssemblyScript)"
 	case allocHeap:
@@ -226,7 +233,7 @@ const filterSignature = "(i32, i32, i32, i32, i32, i32) -> i32"
 func (m *Module) Candidates() []string {
 	var names []string
 	for _, e := range m.exports {
-		if e.typ == "func "+filterSignature {
+		if e.typ == "func "+m.signature() && e.name != "realloc" {
 			names = append(names, e.name)
 		}
 	}
@@ -235,8 +242,8 @@ func (m *Module) Candidates() []string {
 
 // problems says why the module can't be used with that function, whatever its allocator.
 func (m *Module) problems(config Config) []string {
-	function := config.Function
 	var list []string
+	function := config.Function
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
 	switch e := m.export(function); {
@@ -244,10 +251,11 @@ func (m *Module) problems(config Config) []string {
 		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:
 		add("function %q is not exported%s: %s", function, closest.Hint(function, m.Candidates(), hostlog.Name), m.functionHint())
-	case !m.exportsFunc(function, filterSignature):
-		add("function %q has the type %s: it must be %q (tag, tag_len, sec, nsec, record, record_len)",
-			function, hostlog.Quote(e.typ, maxTypeBytes), "func "+filterSignature)
+	case !m.exportsFunc(function, m.signature()):
+		add("function %q has the type %s: it must be %q (%s)",
+			function, hostlog.Quote(e.typ, maxTypeBytes), "func "+m.signature(), m.parameters())
 	}
+	list = append(list, m.batchProblems()...)
 
 	switch {
 	case m.memory == nil:
@@ -260,36 +268,58 @@ func (m *Module) problems(config Config) []string {
 		add("%s has the type %s: it must be %q", configureFunction, hostlog.Quote(e.typ, maxTypeBytes), "func "+configureType)
 	}
 
-	for _, i := range m.imports {
-		if usesTables(i) && i.provider() != nil && config.Tables == nil && !config.TablesFail {
-			add("the module imports %s, and has no table: set table.NAME PATH for each that it needs", i.quoted())
-			break
-		}
-	}
-
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if i.provider() != nil {
+		hint := ""
+		switch g := grantFor(i); {
+		case i.provider() == nil:
+			hint = importHint(i)
+		case g != nil && !g.given(config):
+			hint = g.hint
+		default:
 			continue
 		}
-		hint := importHint(i)
 		if byHint[hint] == nil {
 			hints = append(hints, hint)
 		}
 		byHint[hint] = append(byHint[hint], i)
 	}
 	for _, hint := range hints {
-		add("the module imports %s, which is not provided: %s", hostlog.List(byHint[hint], item.quoted), hint)
+		word := "provided"
+		if byHint[hint][0].provider() != nil {
+			word = "granted"
+		}
+		add("the module imports %s, which is not %s: %s", hostlog.List(byHint[hint], item.quoted), word, hint)
 	}
 	return list
+}
+
+// grant is an option without which functions of the host can't be imported.
+type grant struct {
+	prefix string // of their names
+	given  func(Config) bool
+	hint   string // what to do
+}
+
+var grants = []grant{
+	{"table_", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
+}
+
+// grantFor returns what an import needs, nil if that is nothing.
+func grantFor(i item) *grant {
+	at := slices.IndexFunc(grants, func(g grant) bool { return i.module == hostcall.Host && strings.HasPrefix(i.name, g.prefix) })
+	if at < 0 {
+		return nil
+	}
+	return &grants[at]
 }
 
 func (m *Module) functionHint() string {
 	if names := m.Candidates(); len(names) > 0 {
 		return "set function_name to one of " + hostlog.List(names, hostlog.Name)
 	}
-	return "the module exports no function of the type func " + filterSignature + ": " + m.exportHint()
+	return "the module exports no function of the type func " + m.signature() + ": " + m.exportHint()
 }
 
 // exportHint is how a function comes to be exported.

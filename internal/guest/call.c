@@ -283,6 +283,72 @@ bool flbwt_call_leave(flbwt_call *x)
     return true;
 }
 
+// stopped says why a call has not returned.
+static enum flbwt_outcome stopped(const flbwt_call *x)
+{
+    return atomic_load(&x->guest->instance.watch.interrupted) ? FLBWT_TIMED_OUT : FLBWT_TRAPPED;
+}
+
+enum { ROOM_STEP = 4096 };
+
+enum flbwt_outcome flbwt_call_room(flbwt_call *x, uint64_t need)
+{
+    flbwt_guest *g = x->guest;
+
+    x->trap = NULL;
+    x->error = NULL;
+    if (g->instance.base == NULL) {
+        flbwt_memory_look(&g->instance);
+    }
+    flbwt_watch_call(&g->instance.watch);
+    flbwt_room_begin(&g->instance.room);
+    if (need > INT32_MAX) {
+        return FLBWT_NO_MEMORY;
+    }
+    // Half as much again, lest each batch that is a little larger is one more call.
+    uint64_t size = (need + need / 2 + ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
+    while (g->region_len < need) {
+        wasmtime_val_raw_t args[1] = {{.i32 = (int32_t) (size > INT32_MAX ? need : size)}};
+        uint32_t asked = (uint32_t) args[0].i32;
+
+        g->region_len = 0;
+        if (!call(x, &g->alloc, args, 1)) {
+            return stopped(x);
+        }
+        g->region = (uint32_t) args[0].i32;
+        if (g->region == 0 && asked == need) {
+            return FLBWT_NO_MEMORY;
+        }
+        if (g->region == 0) {
+            size = need;
+            continue;
+        }
+        if (g->region % 8 != 0 || g->region + asked > g->instance.size) {
+            return FLBWT_BAD_BUFFER;
+        }
+        g->region_len = asked;
+    }
+    x->at = g->region;
+    return FLBWT_NOT_RUN;
+}
+
+enum flbwt_outcome flbwt_call_batch(flbwt_call *x, uint32_t len, uint32_t *result)
+{
+    flbwt_guest *g = x->guest;
+    wasmtime_val_raw_t args[2] = {{.i32 = (int32_t) x->at}, {.i32 = (int32_t) len}};
+
+    g->calls++;
+    flbwt_room_begin(&g->instance.room); // what was refused to flb_buffer did not matter
+    if (!call(x, &g->function, args, 2)) {
+        return stopped(x);
+    }
+    *result = (uint32_t) args[0].i32;
+    if (*result == 0 && flbwt_room_refusal(&g->instance.room) != FLBWT_NOT_REFUSED) {
+        return FLBWT_NO_MEMORY;
+    }
+    return FLBWT_REPLY;
+}
+
 static void trap_on_purpose(void *arg)
 {
     const flbwt_guest *g = arg;

@@ -15,6 +15,7 @@ enum flbwt_allocator {
     FLBWT_PINNED, // AssemblyScript: one __new'd and __pin'ned buffer, kept
     FLBWT_GROWN,  // no allocator: pages grown by the host
     FLBWT_HEAP,   // a block of the heap behind env.malloc, kept
+    FLBWT_OWN,    // a batch guest's buffer, kept
 };
 
 // A reply is looked for a NUL this far beyond twice the length of the record before
@@ -35,6 +36,11 @@ enum flbwt_outcome {
     FLBWT_UNTERMINATED,   // the reply does not end inside memory
     FLBWT_REPLY_TOO_LARGE,
     FLBWT_HOST_NO_MEMORY, // the host has no room for the reply
+    // Of the batch ABI:
+    FLBWT_BAD_REPLY, // the reply as a whole is none
+    FLBWT_BREACH,    // an operation on the record may not be
+    FLBWT_TOO_MUCH,  // they make too much of the chunk
+    FLBWT_ERROR,     // the guest says that it has failed
 };
 
 // flbwt_guest is an instance, and how it is called. It lives in C memory, next to a store
@@ -77,6 +83,12 @@ bool flbwt_call_leave(flbwt_call *x);
 
 // flbwt_call_take copies the reply to reply, over what is in it.
 enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_buffer *reply);
+
+// flbwt_call_room begins a call for a batch: x->at is where the guest has given need bytes for it.
+// FLBWT_NOT_RUN: it has. flbwt_call_batch goes on with it, once len bytes of input are there, and sets
+// *result. FLBWT_REPLY: it has returned.
+enum flbwt_outcome flbwt_call_room(flbwt_call *x, uint64_t need);
+enum flbwt_outcome flbwt_call_batch(flbwt_call *x, uint32_t len, uint32_t *result);
 
 // flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
 // it learnt nothing.

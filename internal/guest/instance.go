@@ -245,6 +245,8 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 	}
 	c.function = function(config.Function)
 	switch a.allocator {
+	case allocOwn:
+		c.alloc = function(a.alloc)
 	case allocMalloc:
 		c.alloc, c.release = function(a.alloc), function(a.free)
 	case allocPinned:
@@ -356,7 +358,9 @@ func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.byte
 
 // HasOutput says whether the guest wrote to stdout or stderr since TakeOutput, or logged since
 // TakeLog, or there is something to log of its tables since NoteTables.
-func (in *Instance) HasOutput() bool { return bool(C.flbwt_has_written(&in.c.instance)) }
+func (in *Instance) HasOutput() bool {
+	return bool(C.flbwt_has_written(&in.c.instance)) || bool(C.flbwt_has_news(&in.c.instance))
+}
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
 // no room is mentioned at the end. A last line that is not finished is taken
@@ -417,6 +421,12 @@ const (
 	Unterminated  Outcome = C.FLBWT_UNTERMINATED
 	ReplyTooLarge Outcome = C.FLBWT_REPLY_TOO_LARGE
 	HostNoMemory  Outcome = C.FLBWT_HOST_NO_MEMORY
+	BadReply      Outcome = C.FLBWT_BAD_REPLY
+	Breach        Outcome = C.FLBWT_BREACH
+	TooMuch       Outcome = C.FLBWT_TOO_MUCH
+	Error         Outcome = C.FLBWT_ERROR
+
+	LastOutcome = Error
 )
 
 // outcomeTexts words the outcomes that fail a record, for the log.
@@ -432,6 +442,10 @@ var outcomeTexts = [...]string{
 	Unterminated:  "the guest's reply does not end inside its memory",
 	ReplyTooLarge: "the guest's reply is too large",
 	HostNoMemory:  "the host has no memory for the reply",
+	BadReply:      "the guest's reply for the batch is not valid",
+	Breach:        "an operation of the guest's reply is not valid",
+	TooMuch:       "the operations of the guest's reply make too much",
+	Error:         "the guest reports an error",
 }
 
 func (o Outcome) String() string { return outcomeTexts[o] }

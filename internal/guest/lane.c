@@ -34,11 +34,15 @@ void flbwt_lane_begin(flbwt_lane *lane, size_t size)
     lane->size = size;
     lane->at = 0;
     lane->out.len = 0;
-    lane->records = lane->returned = lane->dropped = 0;
+    lane->records = lane->returned = lane->dropped = lane->added = 0;
+    lane->group.next = 0;
+    flbwt_batch_begin(lane);
 }
 
-static bool append(flbwt_buffer *b, const uint8_t *bytes, size_t n)
+bool flbwt_lane_append(flbwt_lane *lane, const uint8_t *bytes, size_t n)
 {
+    flbwt_buffer *b = &lane->out;
+
     if (!flbwt_reserve(b, n)) {
         return false;
     }
@@ -49,15 +53,14 @@ static bool append(flbwt_buffer *b, const uint8_t *bytes, size_t n)
     return true;
 }
 
-// change says that the event at lane->at will not be emitted as it came.
-static bool change(flbwt_lane *lane, const uint8_t *data)
+bool flbwt_lane_change(flbwt_lane *lane, const uint8_t *data)
 {
     if (lane->changed) {
         return true;
     }
     lane->out.len = 0;
     if (!flbwt_reserve(&lane->out, lane->size + lane->size / 8 + SPARE_BYTES) ||
-        !append(&lane->out, data, lane->at)) {
+        !flbwt_lane_append(lane, data, lane->at)) {
         return false;
     }
     lane->changed = true;
@@ -66,7 +69,7 @@ static bool change(flbwt_lane *lane, const uint8_t *data)
 
 bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next)
 {
-    if (lane->changed && !append(&lane->out, data + lane->at, next - lane->at)) {
+    if (lane->changed && !flbwt_lane_append(lane, data + lane->at, next - lane->at)) {
         return false;
     }
     lane->at = next;
@@ -76,7 +79,7 @@ bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next)
 bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
                         size_t n)
 {
-    if (!change(lane, data) || !append(&lane->out, bytes, n)) {
+    if (!flbwt_lane_change(lane, data) || !flbwt_lane_append(lane, bytes, n)) {
         return false;
     }
     lane->at = next;
@@ -98,7 +101,7 @@ static uint8_t *open_event(flbwt_lane *lane, const uint8_t *data, size_t n)
 {
     const flbwt_event *e = &lane->event;
 
-    if (1 + e->header_len + n > flbwt_lane_room(lane) || !change(lane, data) ||
+    if (1 + e->header_len + n > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
         !flbwt_reserve(&lane->out, 1 + e->header_len + n)) {
         return NULL;
     }
@@ -209,7 +212,7 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         }
         break;
     case FLBWT_DROP:
-        handled = change(lane, data);
+        handled = flbwt_lane_change(lane, data);
         if (handled) {
             lane->at = lane->event.next;
             lane->dropped++;
@@ -312,11 +315,20 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
     flbwt_lane_begin(lane, size);
     if (!lane->held) {
         lane->answered = false;
-        lane->stop = lane->at < size ? go_on(lane, tag, tag_len, data, size, max) : FLBWT_STOP_DONE;
+        if (lane->batch.max_records > 0) {
+            lane->stop = flbwt_batch_go_on(lane, tag, tag_len, data, size, max);
+        }
+        else if (lane->at < size) {
+            lane->stop = go_on(lane, tag, tag_len, data, size, max);
+        }
+        else {
+            lane->stop = FLBWT_STOP_DONE;
+        }
         lane->held = true;
     }
     // What the guest has said comes before what becomes of the record that it said it about.
-    if (lane->guest != NULL && flbwt_has_written(&lane->guest->instance)) {
+    if (lane->guest != NULL &&
+        (flbwt_has_written(&lane->guest->instance) || flbwt_has_news(&lane->guest->instance))) {
         return FLBWT_STOP_OUTPUT;
     }
     lane->held = false;
@@ -345,9 +357,12 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_returned, lane->returned, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_dropped, lane->dropped, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&lane->total_added, lane->added, __ATOMIC_RELAXED);
     }
     give_back(&lane->staged);
     give_back(&lane->reply);
+    give_back(&lane->batch.edits);
+    give_back(&lane->batch.scratch);
 }
 
 enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
@@ -378,5 +393,6 @@ flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
         .records = __atomic_load_n(&lane->total_records, __ATOMIC_RELAXED),
         .returned = __atomic_load_n(&lane->total_returned, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
+        .added = __atomic_load_n(&lane->total_added, __ATOMIC_RELAXED),
     };
 }

@@ -29,6 +29,7 @@ const (
 	StopOutput  Stop = C.FLBWT_STOP_OUTPUT  // the guest has output, which is to be taken
 	StopEvent   Stop = C.FLBWT_STOP_EVENT   // the event At has not been begun: it is not an ordinary record
 	StopRecord  Stop = C.FLBWT_STOP_RECORD  // the event At has been called for, and is not emitted
+	StopBatch   Stop = C.FLBWT_STOP_BATCH   // the call for a batch has failed
 	StopReplace Stop = C.FLBWT_STOP_REPLACE // the instance has to be replaced
 )
 
@@ -51,7 +52,8 @@ func (l *Lane) Close() {
 	if l.c == nil {
 		return
 	}
-	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged} {
+	b := &l.c.batch
+	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, b.entries, b.groups, b.markers, b.edits, b.scratch} {
 		C.free(unsafe.Pointer(b.data))
 	}
 	C.free(unsafe.Pointer(l.c))
@@ -173,11 +175,12 @@ type Counts struct {
 	Records  uint64 // that the guest has been called for
 	Returned uint64
 	Dropped  uint64
+	Added    uint64 // events beyond one for each record, by the batch ABI
 }
 
 // Counts returns those of the current chunk, which Finish adds to Totals.
 func (l *Lane) Counts() Counts {
-	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped)}
+	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped), Added: uint64(l.c.added)}
 }
 
 // CountReturned counts a reply that was read outside the lane.
@@ -190,5 +193,5 @@ func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotte
 // goroutine.
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)
-	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped)}
+	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added)}
 }

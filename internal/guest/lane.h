@@ -5,9 +5,7 @@
 #ifndef FLBWT_LANE_H
 #define FLBWT_LANE_H
 
-#include "call.h"
-
-#include "../fast/fast.h"
+#include "batch.h"
 
 // Replies that nest deeper are for Go. Fluent Bit can't read an event that nests more than 32
 // containers (MSGPACK_EMBED_STACK_SIZE, 32 in msgpack-c of 1.9, 64 in 5.1), and the event's own
@@ -26,6 +24,7 @@ enum flbwt_stop {
     FLBWT_STOP_EVENT, // the event at lane->at has not been begun: it is no ordinary record
     FLBWT_STOP_RECORD, // the event at lane->at has been called for, and is not emitted:
     // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
+    FLBWT_STOP_BATCH, // the call for a batch has failed: lane->outcome says why
     FLBWT_STOP_REPLACE, // all before lane->at is emitted; the guest is to be replaced
 };
 
@@ -44,6 +43,8 @@ typedef struct {
     bool changed; // out differs from the chunk up to at; else out is empty
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
+    uint64_t added; // events that came out beyond one for each record
+    flbwt_group group; // the group that is open at `at`
     uint64_t calls_ns; // timed: what the calls of the guest took
 
     // The stop.
@@ -59,12 +60,14 @@ typedef struct {
     flbwt_record record; // what is in staged
     unsigned containers; // of MessagePack: how many the record is made of, or more than it may nest
 
+    flbwt_batch batch;
+
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
-    uint64_t total_chunks, total_records, total_returned, total_dropped;
+    uint64_t total_chunks, total_records, total_returned, total_dropped, total_added;
 } flbwt_lane;
 
 typedef struct {
-    uint64_t chunks, records, returned, dropped;
+    uint64_t chunks, records, returned, dropped, added;
 } flbwt_totals;
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane);
@@ -98,6 +101,26 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
 bool flbwt_lane_keep(flbwt_lane *lane, const uint8_t *data, size_t next);
 bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, const uint8_t *bytes,
                         size_t n);
+
+// flbwt_lane_change says that the event at lane->at will not be emitted as it came, flbwt_lane_append
+// emits bytes without an end of that event. False: there is no memory.
+bool flbwt_lane_change(flbwt_lane *lane, const uint8_t *data);
+bool flbwt_lane_append(flbwt_lane *lane, const uint8_t *bytes, size_t n);
+
+// flbwt_batch_go_on is flbwt_lane_run for a guest of the batch ABI, flbwt_batch_begin what goes before
+// at the start of a chunk.
+void flbwt_batch_begin(flbwt_lane *lane);
+enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                                  const uint8_t *data, size_t size, uint64_t max);
+
+// flbwt_batch_gather adds an event to the batch, after FLBWT_STOP_EVENT. False: there is no memory.
+// If there is no room for it in the batch, it is asked for again.
+bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry);
+
+// After FLBWT_STOP_BATCH: flbwt_batch_fail has all of its records fail, flbwt_batch_halve has them
+// gathered again, half as many at once.
+void flbwt_batch_fail(flbwt_lane *lane);
+void flbwt_batch_halve(flbwt_lane *lane);
 
 // flbwt_lane_room is how many bytes a reply may still add to the chunk.
 size_t flbwt_lane_room(const flbwt_lane *lane);

@@ -50,7 +50,7 @@ func Inspect(source Source, config Config) (Report, error) {
 	r.Candidates = listed(candidates, func(name string) string { return m.export(name).quoted() })
 	switch e := m.export(config.Function); {
 	case e != nil:
-		r.Function, r.Callable = e.quoted(), m.exportsFunc(e.name, filterSignature)
+		r.Function, r.Callable = e.quoted(), m.exportsFunc(e.name, m.signature())
 	case config.Function != "":
 		r.Function = hostlog.Name(config.Function) + ": not exported"
 	case len(candidates) > 0:

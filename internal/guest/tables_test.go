@@ -78,16 +78,16 @@ func TestTablesOfGuest(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ body, want string }{
-		{call("0", atEnd(0), "1", "0", "0", "0", "0", "0"), "table_get: the key is outside memory"},
-		{call("0", "1024", "-1", "0", "0", "0", "0", "0"), "table_get: the key is outside memory"},
-		{call("0", "0", "0", atEnd(1), "2", "0", "0", "0"), "table_get: the path is outside memory"},
+		{call("0", atEnd(0), "1", "0", "0", "0", "0", "0"), "table_get: the text is outside memory"},
+		{call("0", "1024", "-1", "0", "0", "0", "0", "0"), "table_get: the text is outside memory"},
+		{call("0", "0", "0", atEnd(1), "2", "0", "0", "0"), "table_get: the text is outside memory"},
 		{call("0", "0", "0", "0", "0", "0", atEnd(2), "3"), "table_get: the buffer is outside memory"},
 		{call("0", "0", "0", "0", "0", "0", "1", "-1"), "table_get: the buffer is outside memory"},
 		{call("1", "0", "0", "0", "0", "0", "0", "0"), "table_get: there is no table 1"},
 		{call("-1", "0", "0", "0", "0", "0", "0", "0"), "table_get: there is no table -1: table_open has not returned it"},
 		{call("0", "0", "0", "0", "0", "3", "0", "0"), "table_get: there is no format 3"},
 		{call("0", "0", "0", "0", "0", "32", "0", "0"), "table_get: there is no format 32"},
-		{"(call $open " + atEnd(1) + " (i32.const 2))", "table_open: the name is outside memory"},
+		{"(call $open " + atEnd(1) + " (i32.const 2))", "table_open: the text is outside memory"},
 	} {
 		trap := trapOf(t, load(t, tableGuest("ann", test.body)), Config{Tables: set}, "{}")
 		if !strings.Contains(trap.Reason, test.want) {
@@ -100,7 +100,7 @@ func TestTablesOfGuest(t *testing.T) {
 func TestTablesAreGranted(t *testing.T) {
 	lookup := load(t, guests.WAT("lookup"))
 	_, err := lookup.NewInstance(Config{Function: "filter"})
-	if want := "the module imports flb_v1.table_open: func (i32, i32) -> i32, and has no table: set table.NAME PATH"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "the module imports flb_v1.table_open: func (i32, i32) -> i32, flb_v1.table_get: func (i32, i32, i32, i32, i32, i32, i32, i32) -> i32, which is not granted: set table.NAME PATH"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 	set := tableSet(t, "{}")

@@ -13,7 +13,7 @@ static const uint32_t NOT_SET = UINT32_MAX;
 static void do_log(call *c)
 {
     uint32_t level = param(c, 0), n = param(c, 2);
-    const uint8_t *p = text_param(c, 1, "text");
+    const uint8_t *p = flbwt_text(c, 1);
 
     if (p == NULL) {
         return;
@@ -42,10 +42,9 @@ static void do_log_enabled(call *c)
 static void give(call *c, const char *from, uint32_t n, int i)
 {
     uint32_t room = param(c, i + 1);
-    uint8_t *to = within(c->instance, param(c, i), room);
+    uint8_t *to = flbwt_room_for(c, i, room);
 
     if (to == NULL) {
-        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
         return;
     }
     if (n > 0 && n <= room) {
@@ -54,10 +53,25 @@ static void give(call *c, const char *from, uint32_t n, int i)
     answer(c, n);
 }
 
+static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t) (c + 'a' - 'A') : c; }
+
+static bool same_key(const flbwt_setting *s, const uint8_t *key, uint32_t n)
+{
+    if (s->key_len != n) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (lower((uint8_t) s->key[i]) != lower(key[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void do_config_get(call *c)
 {
     uint32_t n = param(c, 1);
-    const uint8_t *key = text_param(c, 0, "text");
+    const uint8_t *key = flbwt_text(c, 0);
 
     if (key == NULL) {
         return;
@@ -65,7 +79,7 @@ static void do_config_get(call *c)
     for (uint32_t i = 0; i < c->instance->settings_len; i++) {
         const flbwt_setting *s = &c->instance->settings[i];
 
-        if (same_word(s->key, s->key_len, key, n)) {
+        if (same_key(s, key, n)) {
             give(c, s->value, s->value_len, 2);
             return;
         }

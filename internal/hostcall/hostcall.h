@@ -45,36 +45,10 @@ static inline uint8_t *within(const flbwt_instance *in, uint64_t at, uint64_t n)
                                         : NULL;
 }
 
-// text_param returns a parameter that is an address and a length, or NULL after it has ended the
-// guest with a message that calls it what.
-static inline const uint8_t *text_param(call *c, int i, const char *what)
-{
-    const uint8_t *p = within(c->instance, param(c, i), param(c, i + 1));
-
-    if (p == NULL) {
-        flbwt_stop(c, "%s: the %s is outside memory", c->name, what);
-    }
-    return p;
-}
-
-static inline uint8_t ascii_lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t) (c + 'a' - 'A') : c;
-}
-
-// same_word compares without case of ASCII.
-static inline bool same_word(const char *word, uint32_t word_len, const uint8_t *p, uint32_t n)
-{
-    if (word_len != n) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (ascii_lower((uint8_t) word[i]) != ascii_lower(p[i])) {
-            return false;
-        }
-    }
-    return true;
-}
+// flbwt_text returns a parameter that is an address, with its length after it, or NULL after it has
+// ended the guest. flbwt_room_for does so with the address of n bytes that are written to.
+const uint8_t *flbwt_text(call *c, int i);
+uint8_t *flbwt_room_for(call *c, int i, uint32_t n);
 
 // flbwt_enter has to go before the function. False: c->trap is set.
 bool flbwt_enter(call *c, wasmtime_caller_t *caller);

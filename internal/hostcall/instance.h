@@ -61,12 +61,12 @@ typedef struct {
     int log_level;    // lines of higher ones are not wanted
     const flbwt_setting *settings; // owned by who made the instance, as long as it lives
     uint32_t settings_len;
-    const flbwt_tables *tables; // of the filter, which outlive it; NULL: there are none
-    flbwt_table_reader table_reader;
-    uint32_t table_news;     // of the tables, that have been taken to the log
     struct flbwt_wasi *wasi; // NULL: there is none yet
     bool exited;             // the guest has asked to be ended, with that status
     int32_t exit_status;
+    const flbwt_tables *tables; // of the filter, which outlive it; NULL: there are none
+    flbwt_table_reader table_reader;
+    uint32_t table_news;     // of the tables, that have been taken to the log
 } flbwt_instance;
 
 // flbwt_reserve makes room for that many bytes more. False: there is no memory.
@@ -96,14 +96,17 @@ void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 // flbwt_write_line appends a line for the log, if there is room for all of it.
 void flbwt_write_line(flbwt_output *log, uint8_t level, const void *text, uint32_t n);
 
-// flbwt_has_written says whether the guest has written what nobody has taken, or there is something
-// to log of its tables.
+// flbwt_has_written says whether the guest has written what nobody has taken.
 static inline bool flbwt_has_written(const flbwt_instance *instance)
 {
     return (instance->out.buffer.len | instance->err.buffer.len | instance->log.buffer.len |
-            instance->out.lost | instance->err.lost | instance->log.lost) != 0 ||
-           (instance->tables != NULL &&
-            flbwt_tables_news(instance->tables) != instance->table_news);
+            instance->out.lost | instance->err.lost | instance->log.lost) != 0;
+}
+
+// flbwt_has_news says whether there is something to log of the tables.
+static inline bool flbwt_has_news(const flbwt_instance *instance)
+{
+    return instance->tables != NULL && flbwt_tables_news(instance->tables) != instance->table_news;
 }
 
 #endif

@@ -8,17 +8,32 @@ static const uint32_t NO_TABLE = UINT32_MAX;
 
 enum { KEY_IS_ADDRESS = 16 };
 
+static bool is_named(const flbwt_table_place *place, const uint8_t *name, uint32_t n)
+{
+    if (place->name_len != n) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t c = name[i];
+
+        if ((c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c) != (uint8_t) place->name[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void do_table_open(call *c)
 {
     uint32_t n = param(c, 1);
-    const uint8_t *name = text_param(c, 0, "name");
+    const uint8_t *name = flbwt_text(c, 0);
     const flbwt_tables *tables = c->instance->tables;
 
     if (name == NULL) {
         return;
     }
     for (uint32_t i = 0; tables != NULL && i < tables->len; i++) {
-        if (same_word(tables->places[i].name, tables->places[i].name_len, name, n)) {
+        if (is_named(&tables->places[i], name, n)) {
             answer(c, i);
             return;
         }
@@ -31,20 +46,16 @@ static void do_table_get(call *c)
     flbwt_instance *in = c->instance;
     uint32_t id = param(c, 0), form = param(c, 5), room = param(c, 7);
     flbwt_query q = {
-        .key = text_param(c, 1, "key"),
+        .key = flbwt_text(c, 1),
         .key_len = param(c, 2),
-        .path = text_param(c, 3, "path"),
+        .path = flbwt_text(c, 3),
         .path_len = param(c, 4),
         .form = (enum flbwt_table_form)(form & ~(uint32_t) KEY_IS_ADDRESS),
         .is_address = (form & KEY_IS_ADDRESS) != 0,
     };
-    uint8_t *to = within(in, param(c, 6), room);
+    uint8_t *to = flbwt_room_for(c, 6, room);
 
     if (c->trap != NULL) {
-        return;
-    }
-    if (to == NULL) {
-        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
         return;
     }
     if (in->tables == NULL || id >= in->tables->len) {

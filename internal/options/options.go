@@ -106,8 +106,14 @@ var Table = []Option{
 		Help: "Log an excerpt of a record that the module fails on, as JSON, with the line that says so"},
 	{Name: "split", Type: Bool, Default: "off",
 		Help: "Make several records of a reply that is an array of them, or several JSON objects; else such a reply is a failure"},
+	{Name: "batch_records", Type: Int, Default: "1000",
+		Help: "Max records that a batch guest (flb_batch_1) is called for at once"},
+	{Name: "batch_bytes", Type: Size, Default: "1M",
+		Help: "Max bytes of their events, but for one event that is larger"},
+	{Name: "retry_batch", Type: Bool, Default: "off",
+		Help: "Run a batch that the module fails on again in halves, until the record that it fails on stands alone; a module that exports flb_stateful is never given a record twice"},
 	{Name: "timeout", Type: Time, Default: "1s",
-		Help: "Max time that the module may run, sleep or read files for one record; 0 for no limit"},
+		Help: "Max time that the module may run, sleep or read files for one record, or one batch; 0 for no limit"},
 	{Name: "memory_limit", Type: Size, Default: "256M",
 		Help: "Max memory of one module instance, all its memories and tables together; to grow beyond fails inside the module"},
 	{Name: "recycle_memory", Type: Size, Default: "64M",
@@ -187,6 +193,9 @@ type Options struct {
 	MarkKey         string // "": in the metadata
 	LogFailed       bool
 	Split           bool
+	BatchRecords    int // at least 1
+	BatchBytes      int64
+	RetryBatch      bool
 
 	Timeout            time.Duration // 0: none
 	MemoryLimitBytes   int64
@@ -298,6 +307,9 @@ func (p *parser) shared() Options {
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),
 		Split:           p.bool("split"),
+		BatchRecords:    int(p.number("batch_records", 1, 1_000_000)),
+		BatchBytes:      p.size("batch_bytes", 1, 1<<30),
+		RetryBatch:      p.bool("retry_batch"),
 
 		Timeout:            p.time("timeout", 0, 10*time.Minute),
 		MemoryLimitBytes:   memoryLimit,

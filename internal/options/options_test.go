@@ -112,7 +112,7 @@ func TestParse(t *testing.T) {
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
 		Env: []string{"A=1", "B=x=y", "C="}, TableLimitBytes: 1_000_000, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
-		Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
+		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -127,8 +127,9 @@ func TestParseDefaults(t *testing.T) {
 	// As the built-in filter's, but for the paths: nothing is granted unasked.
 	want := Options{
 		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
-		TableLimitBytes: 256_000_000, TableRefresh: 5 * time.Second, OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
-		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, InitFunction: "auto", Allocator: "auto",
+		TableLimitBytes: 256_000_000, TableRefresh: 5 * time.Second,
+		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
+		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -1,0 +1,141 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+)
+
+// What is not ordinary with a guest of the batch ABI.
+
+// batchLimits are those of a filter with these options.
+func batchLimits(o options.Options) guest.BatchLimits {
+	return guest.BatchLimits{Records: uint32(max(1, o.BatchRecords)), Bytes: uint64(o.BatchBytes)}
+}
+
+// entry says what the lane has to know of an event at that place of the chunk.
+func entry(at int, event *chunk.Event) guest.Entry {
+	time, metadata, body := event.Offsets()
+	e := guest.Entry{
+		At: at, Time: at + time, Meta: at + metadata, Body: at + body, Next: at + len(event.Raw),
+		Sec: event.Sec, Nsec: event.Nsec,
+	}
+	switch {
+	case event.Kind == chunk.GroupStart:
+		e.Kind = guest.EntryGroupStart
+	case event.Kind == chunk.GroupEnd:
+		e.Kind = guest.EntryGroupEnd
+	case unusable(event) != none:
+		e.Kind = guest.EntryUnusable
+	}
+	return e
+}
+
+// unusable says why a record can't be given to a guest as it is.
+func unusable(event *chunk.Event) cause {
+	switch {
+	case !event.BodyIsMap():
+		return recordNotMap
+	case len(event.Raw) > guest.MaxRecordBytes:
+		return recordTooLarge
+	}
+	return none
+}
+
+// gatherUnusualEvent adds an event to the batch that the lane does not know how to read.
+func (f *Filter) gatherUnusualEvent(data []byte) error {
+	at := f.lane.Gathered()
+	event, err := f.nextAt(data, at)
+	if err != nil {
+		return err
+	}
+	return f.emitted(f.lane.Gather(entry(at, &event)))
+}
+
+// handleFailedBatch decides what becomes of a batch whose call has failed: it is tried again in halves,
+// or its records fail.
+func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
+	outcome, err := f.lane.Outcome(), f.lane.TakeError()
+	n := f.lane.BatchRecords()
+	// What the module has had no room for, it has not seen.
+	again := n > 1 && state == closed && (outcome == guest.BadBuffer || outcome == guest.NoMemory || f.retryBatch)
+	event, readErr := f.next(data)
+	if readErr != nil {
+		f.giveUp(err)
+		return readErr
+	}
+	if again {
+		f.log.Limited(hostlog.Warn, "batch again", func() string {
+			return fmt.Sprintf("a batch of %d records failed, and is run again in halves: %s", n, outcome)
+		})
+	}
+	switch {
+	case outcome == guest.Trapped || outcome == guest.TimedOut || outcome == guest.NoMemory:
+		f.giveUpBatch(data, &event, outcome, err, !again)
+	case again:
+		f.giveUp(err)
+	default:
+		f.breaker.answered()
+		f.breaker.bad()
+		f.giveUp(err)
+	}
+	if again {
+		f.lane.HalveBatch()
+	} else {
+		f.lane.FailBatch()
+	}
+	return nil
+}
+
+// giveUpBatch gives the instance up after a batch with no answer. counts: the breaker is to know.
+func (f *Filter) giveUpBatch(data []byte, event *chunk.Event, outcome guest.Outcome, err error, counts bool) {
+	if counts {
+		f.giveUpAfter(data, event, outcome, err)
+		return
+	}
+	if outcome != guest.NoMemory {
+		f.logTrap(err, func() string {
+			return fmt.Sprintf("function %s: %s; the instance is given up", hostlog.Name(f.config.Function), worded(err))
+		}, ", in a batch that is run again")
+	}
+	f.discard()
+}
+
+// handleBatchRecord emits the record at which the lane has stopped while it emits a batch.
+func (f *Filter) handleBatchRecord(data []byte) error {
+	event, err := f.next(data)
+	if err != nil {
+		return err
+	}
+	if event.Kind != chunk.Record { // for which there was no memory
+		return f.emitted(false)
+	}
+	switch outcome := f.lane.Outcome(); outcome {
+	case guest.NotRun:
+		f.count.Records++
+		return f.fail(data, &event, unusable(&event), nil)
+	case guest.Error:
+		code, text := f.lane.Verdict()
+		f.count.addError(code)
+		return f.failBy(data, &event, causeOf(outcome), fmt.Sprintf("error %d", code), errorOfGuest(code, text))
+	case guest.Breach, guest.TooMuch:
+		f.breaker.bad()
+		return f.fail(data, &event, causeOf(outcome), errors.New(f.lane.Why()))
+	case guest.BadReply:
+		return f.fail(data, &event, causeOf(outcome), errors.New(f.lane.Why()))
+	default:
+		return f.fail(data, &event, causeOf(outcome), nil)
+	}
+}
+
+// errorOfGuest words what a guest says of a record.
+func errorOfGuest(code uint32, text string) error {
+	if text == "" {
+		return fmt.Errorf("code %d", code)
+	}
+	return fmt.Errorf("code %d: %s", code, hostlog.Quote(text, hostlog.MaxTextBytes))
+}

@@ -1,0 +1,108 @@
+package filter
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
+)
+
+// Operations by their numbers in docs/abi.md.
+const (
+	opDrop = 1 + iota
+	opError
+	opTime
+	opReplace
+	opSet
+	opAdd
+	opRemove
+	opPut
+	opEmit
+)
+
+// operation is one of a reply. Its bytes are put where the guest can say their address.
+type operation struct {
+	of         uint32
+	kind, part byte
+	a, b       uint32
+	bytes      []byte
+}
+
+// Where batch_script has its reply and its input.
+const (
+	scriptReply = 65536
+	scriptInput = 1048576
+)
+
+// script is the tag that has batch_script reply by these operations.
+func script(events, groups []operation) []byte {
+	reply := make([]byte, 16, 16+24*(len(events)+len(groups)))
+	var data []byte
+	dataAt := uint32(scriptReply + cap(reply))
+	for _, o := range append(append([]operation{}, events...), groups...) {
+		reply = binary.LittleEndian.AppendUint32(reply, o.of)
+		reply = append(reply, o.kind, o.part, 0, 0)
+		for _, v := range []uint32{o.a, o.b, dataAt + uint32(len(data)), uint32(len(o.bytes))} {
+			reply = binary.LittleEndian.AppendUint32(reply, v)
+		}
+		data = append(data, o.bytes...)
+	}
+	for i, v := range []int{scriptReply + 16, len(events), scriptReply + 16 + 24*len(events), len(groups)} {
+		binary.LittleEndian.PutUint32(reply[4*i:], uint32(v))
+	}
+	return append(reply, data...)
+}
+
+func pack(v any) []byte { return oracle.Pack(v) }
+
+func member(key string, value any) []byte { return append(pack(key), pack(value)...) }
+
+func startScript(t testing.TB, o options.Options) *fixture {
+	t.Helper()
+	if o.BatchRecords == 0 {
+		o.BatchRecords = 1000
+	}
+	if o.BatchBytes == 0 {
+		o.BatchBytes = 1 << 20
+	}
+	o.Timeout = time.Minute
+	return startWith(t, o, guests.WAT("batch_script"))
+}
+
+func TestBatchOperations(t *testing.T) {
+	f := startScript(t, options.Options{})
+	body := func(s string) map[string]any { return map[string]any{"log": s} }
+	chunk := join(event(1, body("a")), event(2, body("b")), event(3, body("c")), event(4, body("d")))
+	for _, test := range []struct {
+		name string
+		ops  []operation
+		want []any
+	}{
+		{"keep", nil, []any{body("a"), body("b"), body("c"), body("d")}},
+		{"drop", []operation{{of: 1, kind: opDrop}}, []any{body("a"), body("c"), body("d")}},
+		{"replace", []operation{{of: 1, kind: opReplace, bytes: pack(body("x"))}}, []any{body("a"), body("x"), body("c"), body("d")}},
+		{"set", []operation{{of: 0, kind: opSet, bytes: member("log", 5)}, {of: 3, kind: opSet, bytes: member("k", 6)}},
+			[]any{map[string]any{"log": int64(5)}, body("b"), body("c"), map[string]any{"log": "d", "k": int64(6)}}},
+		{"add", []operation{{of: 2, kind: opAdd, a: 2, bytes: append(member("k", 1), member("l", 2)...)}},
+			[]any{body("a"), body("b"), map[string]any{"log": "c", "k": int64(1), "l": int64(2)}, body("d")}},
+		{"remove", []operation{{of: 2, kind: opRemove, bytes: pack("log")}}, []any{body("a"), body("b"), map[string]any{}, body("d")}},
+		{"put", []operation{{of: 2, kind: opPut, a: 5, b: 2, bytes: pack("longer than it was")}},
+			[]any{body("a"), body("b"), body("longer than it was"), body("d")}},
+	} {
+		out, modified := f.Run(script(test.ops, nil), chunk)
+		if !modified {
+			out = chunk
+		}
+		if modified != (len(test.ops) > 0) {
+			t.Errorf("%s: modified %v", test.name, modified)
+		}
+		if diff := cmp.Diff(test.want, bodies(t, out)); diff != "" {
+			t.Errorf("%s: %s\n%v", test.name, diff, f.logs)
+		}
+	}
+}

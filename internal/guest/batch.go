@@ -1,0 +1,147 @@
+package guest
+
+// #include "lane.h"
+import "C"
+
+import (
+	"fmt"
+	"regexp"
+	"unsafe"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+)
+
+// The exports of a guest of the batch ABI (docs/abi.md).
+const (
+	batchMarker    = "flb_batch_1"
+	bufferFunction = "flb_buffer"
+	statefulMarker = "flb_stateful"
+
+	batchSignature = "(i32, i32) -> i32"
+)
+
+// isBatch says whether the module is a guest of the batch ABI.
+func (m *Module) isBatch() bool { return m.export(batchMarker) != nil }
+
+// IsBatch says whether the module is called for batches of records, and not for each of them.
+func (m *Module) IsBatch() bool { return m.isBatch() }
+
+// IsStateful says whether no record may go through the module twice.
+func (m *Module) IsStateful() bool { return m.export(statefulMarker) != nil }
+
+// anyMarker is the marker of a version of the batch ABI.
+var anyMarker = regexp.MustCompile(`^flb_batch_[0-9]+$`)
+
+// batchProblems says why the module can't be used as a guest of the batch ABI, if it asks for that.
+func (m *Module) batchProblems() (list []string) {
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	for _, e := range m.exports {
+		if anyMarker.MatchString(e.name) && e.name != batchMarker && !m.isBatch() {
+			add("the module exports %s: of the batch ABI this version of the plugin knows %s; a newer one may know it", hostlog.Name(e.name), batchMarker)
+		}
+	}
+	if !m.isBatch() {
+		return list
+	}
+	for _, marker := range []string{batchMarker, statefulMarker} {
+		if e := m.export(marker); e != nil && !m.exportsFunc(marker, noParams) {
+			add("%s has the type %s: it must be %q", marker, hostlog.Quote(e.typ, maxTypeBytes), "func "+noParams)
+		}
+	}
+	if !m.exportsFunc(bufferFunction, allocType) {
+		add("the module exports %s, and no function %s of the type func %s: it gives the input of a batch its place", batchMarker, bufferFunction, allocType)
+	}
+	return list
+}
+
+// signature is the type of the function that is called for records.
+func (m *Module) signature() string {
+	if m.isBatch() {
+		return batchSignature
+	}
+	return filterSignature
+}
+
+// parameters names those of signature.
+func (m *Module) parameters() string {
+	if m.isBatch() {
+		return "input, length: a batch, for the module exports " + batchMarker
+	}
+	return "tag, tag_len, sec, nsec, record, record_len"
+}
+
+// BatchLimits bound a batch.
+type BatchLimits struct {
+	Records uint32 // at least 1
+	Bytes   uint64 // of its events, but for one that is larger
+}
+
+// SetBatch has the lane call its instances for batches.
+func (l *Lane) SetBatch(limits BatchLimits) {
+	l.c.batch.max_records = C.uint32_t(limits.Records)
+	l.c.batch.max_bytes = C.size_t(limits.Bytes)
+}
+
+// Emitting says whether the guest has been called for a batch whose records are not all emitted.
+func (l *Lane) Emitting() bool { return bool(l.c.batch.called) }
+
+// Gathered is where in the chunk the events end that have been gathered for the next batch: after
+// StopEvent, the one that begins there is for Gather.
+func (l *Lane) Gathered() int { return int(l.c.batch.end) }
+
+// EntryKind is what a gathered event is.
+type EntryKind uint32
+
+// The kinds. One that is unusable is a record that can't be given to a guest: the lane stops at it
+// when it is to be emitted, with the outcome NotRun.
+const (
+	EntryRecord     EntryKind = C.FLBWT_ENTRY_RECORD
+	EntryUnusable   EntryKind = C.FLBWT_ENTRY_UNUSABLE
+	EntryGroupStart EntryKind = C.FLBWT_ENTRY_GROUP_START
+	EntryGroupEnd   EntryKind = C.FLBWT_ENTRY_GROUP_END
+)
+
+// Entry is an event, by where its parts are in the chunk; each ends where the next begins.
+type Entry struct {
+	Kind           EntryKind
+	At, Time, Meta int // Meta is Body if it has no metadata
+	Body, Next     int
+	Sec            int64
+	Nsec           uint32
+}
+
+// Gather adds the event Gathered to the batch. False: there is no memory.
+func (l *Lane) Gather(e Entry) bool {
+	return bool(C.flbwt_batch_gather(l.c, &C.flbwt_entry{
+		at: C.size_t(e.At), time: C.size_t(e.Time), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next),
+		sec: C.int64_t(e.Sec), nsec: C.uint32_t(e.Nsec), kind: C.uint32_t(e.Kind),
+	}))
+}
+
+// BatchRecords is how many records the batch has, after StopBatch.
+func (l *Lane) BatchRecords() int { return int(l.c.batch.records) }
+
+// FailBatch has all records of the batch fail, after StopBatch: the lane stops at each, with the
+// outcome of the batch. HalveBatch has them called for again, half as many at once.
+func (l *Lane) FailBatch() { C.flbwt_batch_fail(l.c) }
+
+// HalveBatch is described with FailBatch.
+func (l *Lane) HalveBatch() { C.flbwt_batch_halve(l.c) }
+
+// Why says what is wrong with a reply or an operation, after the outcomes BadReply, Breach and TooMuch.
+func (l *Lane) Why() string { return C.GoString(l.c.batch.why) }
+
+// Verdict returns what the guest says of a record that has failed, after the outcome Error. The text may
+// be anything.
+func (l *Lane) Verdict() (code uint32, text string) {
+	b := &l.c.batch
+	return uint32(b.code), string(unsafe.Slice((*byte)(b.text), int(b.text_len)))
+}
+
+// SetGroup tells the lane which group is open behind a marker that it has not emitted itself.
+func (l *Lane) SetGroup(e Entry) {
+	l.c.group = C.flbwt_group{}
+	if e.Kind == EntryGroupStart {
+		l.c.group = C.flbwt_group{at: C.size_t(e.At), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next)}
+	}
+}

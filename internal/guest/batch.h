@@ -1,0 +1,69 @@
+// Batches: the lane's way for guests of the batch ABI (docs/abi.md). Events are gathered, the guest is
+// called for all of them, and they are emitted one after the other as it says.
+
+#ifndef FLBWT_BATCH_H
+#define FLBWT_BATCH_H
+
+#include "call.h"
+
+#include "../fast/fast.h"
+
+// Metadata stands in two arrays, which Fluent Bit counts with it.
+enum { FLBWT_METADATA_DEPTH = 30 };
+
+// What a gathered event is.
+enum flbwt_entry_kind {
+    FLBWT_ENTRY_RECORD, // in the guest's table
+    FLBWT_ENTRY_UNUSABLE, // a record that can't be given to it
+    FLBWT_ENTRY_GROUP_START, // the marker before a group
+    FLBWT_ENTRY_GROUP_END,
+};
+
+// flbwt_entry is a gathered event, as offsets in the chunk: each part ends where the next begins. A
+// legacy event has no metadata, in no bytes.
+typedef struct {
+    size_t at, time, meta, body, next;
+    int64_t sec;
+    uint32_t nsec, kind;
+    uint32_t group; // of a record: by the guest's table, 0: none
+} flbwt_entry;
+
+// flbwt_group is the marker of a group, as offsets in where it is.
+typedef struct {
+    enum { FLBWT_IN_CHUNK, FLBWT_IN_MARKERS, FLBWT_IN_OUT } where; // batch.markers, lane->out
+    size_t at, meta, body, next; // next 0: there is no group
+} flbwt_group;
+
+// What the guest says of a batch, in its memory.
+typedef struct {
+    const uint8_t *ops;
+    uint32_t n, at; // at: the first that is not yet done
+} flbwt_ops;
+
+typedef struct {
+    uint32_t max_records; // of a batch; 0: the lane's guest is none of the batch ABI
+    size_t max_bytes; // of its events, but for one that is larger
+    uint32_t limit; // max_records for now, after a failure; 0: none
+
+    flbwt_buffer entries, groups, markers; // of groups that the guest has edited
+    flbwt_buffer edits, scratch;
+    size_t end; // of the events that have been gathered
+    uint32_t n, records; // of entries; of these, in the guest's table
+    uint32_t groups_n; // of groups: the first is the one that is open at the start, or none
+    uint32_t gathered_group; // that is open behind the events that have been gathered
+
+    bool closed; // the next event is for the next batch
+
+    bool called; // the guest has been: they are to be emitted
+    uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
+    flbwt_ops ops, group_ops;
+    uint32_t i, record; // the entry that is next, and how many records are before it
+    uint32_t now,
+        open; // the groups that are open there in the chunk, and in what is emitted; 0: none
+    const char *why; // an operation is a breach, or the reply is
+    uint32_t code; // of an event that the guest says has failed
+    const uint8_t *text;
+    uint32_t text_len;
+} flbwt_batch;
+
+#endif
