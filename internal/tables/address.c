@@ -23,8 +23,11 @@ static bool read_ipv4(const uint8_t *p, const uint8_t *end, uint8_t *address)
             return false;
         }
         address[i] = (uint8_t) value;
-        if (i < 3 && (p == end || *p++ != '.')) {
-            return false;
+        if (i < 3) {
+            if (p == end || *p != '.') {
+                return false;
+            }
+            p++;
         }
     }
     return p == end;
@@ -64,9 +67,10 @@ static bool read_ipv6(const uint8_t *p, const uint8_t *end, uint8_t *address)
         if (p == end) {
             break;
         }
-        if (*p++ != ':' || p == end) {
+        if (*p != ':' || p + 1 == end) {
             return false;
         }
+        p++;
         if (*p == ':') {
             if (gap >= 0) {
                 return false;
