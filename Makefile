@@ -98,7 +98,7 @@ $(CURDIR)/$(BUILD)/zig/ziglang/zig:
 PREFIX ?= /usr/local
 FROM ?= $(BUILD)
 DOC := share/doc/fluent-bit-wasmtime
-DOCUMENTS := *.md LICENSE docs examples deploy fluent-bit.conf
+DOCUMENTS := *.md LICENSE docs examples deploy wit fluent-bit.conf
 install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
 	@set -e; to="$(DESTDIR)$(PREFIX)"; \

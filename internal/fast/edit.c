@@ -2,7 +2,7 @@
 
 #include "fast.h"
 
-#include "msgpack.h"
+#include "skip.h"
 
 #include <limits.h>
 
@@ -38,26 +38,21 @@ typedef struct {
 // whole says whether bytes[0..n) are so many values, which stand inside of `above` containers.
 static bool whole(edit_state *s, const uint8_t *bytes, size_t n, uint64_t values, int above)
 {
-    for (;;) {
-        const uint8_t *p = bytes, *end = bytes + n;
-        unsigned containers;
-        uint64_t i = 0;
+    const uint8_t *end = bytes + n;
+    unsigned containers = 0;
 
-        for (; i < values && p != NULL && p < end; i++) {
-            p = flbwt_skip(p, end, s->depth - above, &containers);
-        }
-        if (p == end && i == values) {
+    if (skip_all(bytes, end, values, s->depth - above, &containers) == end) {
+        return true;
+    }
+    if (!s->deeper) {
+        int came = depth_of(s->in, s->n);
+
+        s->deeper = true;
+        s->depth = came > s->depth ? came : s->depth;
+        containers = 0;
+        if (skip_all(bytes, end, values, s->depth - above, &containers) == end) {
             return true;
         }
-        if (p != NULL || s->deeper) {
-            break;
-        }
-        s->deeper = true;
-        int came = depth_of(s->in, s->n);
-        if (came <= s->depth) {
-            break;
-        }
-        s->depth = came;
     }
     s->why = "its bytes are not as many whole values as they have to be, or nest too deep";
     return false;
@@ -322,6 +317,22 @@ static uint8_t *edit_members(edit_state *s, const uint8_t *in, size_t n, const f
     }
     write_header(start, *in, most, members);
     return out;
+}
+
+uint8_t *flbwt_add_members(const uint8_t *in, size_t n, uint32_t members, const uint8_t *bytes,
+                           size_t len, int depth, uint8_t *out)
+{
+    uint64_t pairs;
+    unsigned containers = 0;
+    const uint8_t *end = bytes + len, *p = map_header(in, in + n, &pairs);
+
+    if (p == NULL || pairs + members > UINT32_MAX ||
+        skip_all(bytes, end, (uint64_t) members * 2, depth - 1, &containers) != end) {
+        return NULL;
+    }
+    out = write_header(out, *in, pairs + members, pairs + members);
+    out = copy(out, p, n - (size_t) (p - in));
+    return copy(out, bytes, len);
 }
 
 uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, size_t count,

@@ -1,8 +1,8 @@
-// Events of a chunk. flbwt_read_event mirrors Next of package chunk.
+// Events of a chunk. flbwt_read_event and flbwt_read_events mirror Next of package chunk.
 
 #include "fast.h"
 
-#include "msgpack.h"
+#include "shape.h"
 
 // array_of_two returns what follows the header of an array of two elements at p;
 // NULL if there is none. Headers come in any width.
@@ -98,4 +98,80 @@ bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *
     e->header_len = (size_t) (p - data) - e->header;
     e->body = (size_t) (p - data);
     return p < end && is_map(*p);
+}
+
+// read_plain reads an event as Fluent Bit has written them since 2.1, at p: [[time, metadata], body]
+// with all in the shortest form, but for the maps. It returns the body, or NULL for any other.
+static const uint8_t *read_plain(const uint8_t *p, const uint8_t *end, flbwt_place *place)
+{
+    static const uint8_t empty[] = {0xdf, 0, 0, 0, 0};
+    enum { META_AT = 12, LEAST = 18 };
+
+    if (end - p < LEAST || load32(p) != 0x9292d700) {
+        return NULL;
+    }
+    place->time = place->at + 2;
+    place->meta = place->at + META_AT;
+    place->sec = load32(p + 4);
+    place->nsec = load32(p + 8);
+    if (place->sec >= UINT32_MAX - 1) {
+        return NULL; // a marker of a group
+    }
+    p += META_AT;
+    if (*p == 0x80) {
+        return p + 1;
+    }
+    if (memcmp(p, empty, sizeof(empty)) == 0) {
+        return p + sizeof(empty);
+    }
+    unsigned containers = 0;
+
+    return is_map(*p) ? skip_all(p, end, 1, FLBWT_EVENT_DEPTH, &containers) : NULL;
+}
+
+// read_any reads any ordinary event, up to the body.
+static const uint8_t *read_any(const uint8_t *data, size_t size, flbwt_place *place)
+{
+    flbwt_event e;
+
+    if (!flbwt_read_event(data, size, place->at, &e)) {
+        return NULL;
+    }
+    place->time = (uint32_t) e.time;
+    place->meta = (uint32_t) e.meta;
+    place->sec = e.sec;
+    place->nsec = e.nsec;
+    return data + e.body;
+}
+
+enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t from,
+                                     size_t max_bytes, flbwt_shape *shape, flbwt_place *places,
+                                     size_t max, size_t *n)
+{
+    const uint8_t *end = data + size, *p = data + from;
+
+    for (*n = 0; *n < max && p < end; ++*n) {
+        flbwt_place *place = &places[*n];
+        unsigned containers = 0;
+
+        place->at = (uint32_t) (p - data);
+        const uint8_t *body = read_plain(p, end, place);
+        if (body == NULL) {
+            body = read_any(data, size, place);
+        }
+        if (body == NULL || body == end || !is_map(*body)) {
+            return FLBWT_READ_UNUSUAL;
+        }
+        const uint8_t *next = skip_map(body, end, FLBWT_EVENT_DEPTH, &containers, shape);
+        if (next == NULL || next - p > INT32_MAX) {
+            return FLBWT_READ_UNUSUAL;
+        }
+        if ((size_t) (next - data) > max_bytes && p > data) {
+            return FLBWT_READ_FULL;
+        }
+        place->body = (uint32_t) (body - data);
+        place->next = (uint32_t) (next - data);
+        p = next;
+    }
+    return p < end ? FLBWT_READ_FULL : FLBWT_READ_ALL;
 }

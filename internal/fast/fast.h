@@ -29,6 +29,40 @@ typedef struct {
 // no ordinary record.
 bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e);
 
+// An ordinary event among others, as offsets from where they begin. Each part ends where the next
+// begins; an event without metadata has none, in no bytes.
+typedef struct {
+    uint32_t at, time, meta, body, next;
+    uint32_t sec, nsec;
+} flbwt_place;
+
+// flbwt_shape is what records have been like so far. Zeroed, it is of none; what is in it makes reading
+// faster or slower, and nothing else.
+enum { FLBWT_SHAPE_MEMBERS = 64 };
+
+typedef struct {
+    uint8_t key, key_len; // its lead byte, and how many bytes it takes
+    uint8_t kind, lead, len; // of the value
+    uint8_t members; // if that is a map
+} flbwt_member;
+
+typedef struct {
+    unsigned n;
+    flbwt_member members[FLBWT_SHAPE_MEMBERS + 1]; // the one behind the last has no key
+} flbwt_shape;
+
+enum flbwt_reading {
+    FLBWT_READ_ALL, // to the end
+    FLBWT_READ_FULL, // as many as may be
+    FLBWT_READ_UNUSUAL, // up to one that is no ordinary record
+};
+
+// flbwt_read_events reads the events of data[from..size), which are checked to their ends: up to max,
+// and while they end at max_bytes at most, but for one at data[0]. *n is how many.
+enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t from,
+                                     size_t max_bytes, flbwt_shape *shape, flbwt_place *places,
+                                     size_t max, size_t *n);
+
 // ---- Records between MessagePack and JSON: json_write.c, json_read.c
 
 enum {
@@ -121,5 +155,10 @@ typedef struct {
 // *why says how.
 uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, size_t count,
                         int depth, uint8_t *scratch, uint8_t *out, const char **why);
+
+// flbwt_add_members is flbwt_edit_map for one FLBWT_EDIT_ADD, which is not valid if it returns NULL, or the map
+// nests deeper than depth as it came.
+uint8_t *flbwt_add_members(const uint8_t *in, size_t n, uint32_t members, const uint8_t *bytes,
+                           size_t len, int depth, uint8_t *out);
 
 #endif

@@ -1,6 +1,6 @@
 // Where MessagePack values end. flbwt_skip mirrors Skip of package mp.
 
-#include "msgpack.h"
+#include "skip.h"
 
 #include "fast.h"
 
@@ -39,7 +39,7 @@ const flbwt_lead flbwt_leads[32] = {
     [0x1f] = {KIND_MAP, 4},     // map 32
 };
 
-static const uint8_t *skip_values(const uint8_t *p, const uint8_t *end, uint64_t n, int depth)
+const uint8_t *flbwt_skip_values(const uint8_t *p, const uint8_t *end, uint64_t n, int depth)
 {
     for (; n > 0; n--) {
         size_t left = (size_t) (end - p);
@@ -53,7 +53,7 @@ static const uint8_t *skip_values(const uint8_t *p, const uint8_t *end, uint64_t
             if (depth <= 0 || h.elements > (uint64_t) (end - p)) {
                 return NULL;
             }
-            p = skip_values(p, end, h.elements, depth - 1);
+            p = flbwt_skip_values(p, end, h.elements, depth - 1);
             if (p == NULL) {
                 return NULL;
             }
@@ -62,54 +62,10 @@ static const uint8_t *skip_values(const uint8_t *p, const uint8_t *end, uint64_t
     return p;
 }
 
-// skip_flat does it for skip_values, and is fast: it does not follow how containers nest,
-// but gives up, with *containers above max, when there are more of them than may be nested.
-static const uint8_t *skip_flat(const uint8_t *p, const uint8_t *end, uint64_t n, unsigned max,
-                                unsigned *containers)
-{
-    for (; n > 0; n--) {
-        size_t left = (size_t) (end - p);
-        head h;
-
-        if (left == 0) {
-            return NULL;
-        }
-        if (is_fixstr(*p)) { // as most keys and many values are
-            size_t bytes = 1 + (size_t) (*p & 0x1f);
-
-            if (bytes > left) {
-                return NULL;
-            }
-            p += bytes;
-            continue;
-        }
-        if (!read_head(p, left, &h) || h.bytes > left) {
-            return NULL;
-        }
-        if (h.container) {
-            if (h.elements > left - h.bytes || ++*containers > max) {
-                return NULL;
-            }
-            n += h.elements;
-        }
-        p += h.bytes;
-    }
-    return p;
-}
-
-static const uint8_t *skip(const uint8_t *p, const uint8_t *end, uint64_t n, int depth,
-                           unsigned *containers)
-{
-    unsigned max = depth > 0 ? (unsigned) depth : 0;
-    const uint8_t *after = skip_flat(p, end, n, max, containers);
-
-    return *containers > max ? skip_values(p, end, n, depth) : after;
-}
-
 const uint8_t *flbwt_skip(const uint8_t *p, const uint8_t *end, int depth, unsigned *containers)
 {
     *containers = 0;
-    return skip(p, end, 1, depth, containers);
+    return skip_all(p, end, 1, depth, containers);
 }
 
 const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth, const uint8_t *in,
@@ -131,7 +87,7 @@ const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
             body += same;
         }
     }
-    return skip(body, end, pairs * 2, depth - 1, &containers);
+    return skip_all(body, end, pairs * 2, depth - 1, &containers);
 }
 
 size_t flbwt_span_msgpack(const uint8_t *p, size_t n)

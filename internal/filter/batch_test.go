@@ -76,7 +76,7 @@ func startScript(t testing.TB, o options.Options) *fixture {
 
 func TestBatchOperations(t *testing.T) {
 	f := startScript(t, options.Options{})
-	body := func(s string) map[string]any { return map[string]any{"log": s} }
+	body := func(s string) map[any]any { return map[any]any{"log": s} }
 	chunk := join(event(1, body("a")), event(2, body("b")), event(3, body("c")), event(4, body("d")))
 	for _, test := range []struct {
 		name string
@@ -87,10 +87,10 @@ func TestBatchOperations(t *testing.T) {
 		{"drop", []operation{{of: 1, kind: opDrop}}, []any{body("a"), body("c"), body("d")}},
 		{"replace", []operation{{of: 1, kind: opReplace, bytes: pack(body("x"))}}, []any{body("a"), body("x"), body("c"), body("d")}},
 		{"set", []operation{{of: 0, kind: opSet, bytes: member("log", 5)}, {of: 3, kind: opSet, bytes: member("k", 6)}},
-			[]any{map[string]any{"log": int64(5)}, body("b"), body("c"), map[string]any{"log": "d", "k": int64(6)}}},
+			[]any{map[any]any{"log": int64(5)}, body("b"), body("c"), map[any]any{"log": "d", "k": int64(6)}}},
 		{"add", []operation{{of: 2, kind: opAdd, a: 2, bytes: append(member("k", 1), member("l", 2)...)}},
-			[]any{body("a"), body("b"), map[string]any{"log": "c", "k": int64(1), "l": int64(2)}, body("d")}},
-		{"remove", []operation{{of: 2, kind: opRemove, bytes: pack("log")}}, []any{body("a"), body("b"), map[string]any{}, body("d")}},
+			[]any{body("a"), body("b"), map[any]any{"log": "c", "k": int64(1), "l": int64(2)}, body("d")}},
+		{"remove", []operation{{of: 2, kind: opRemove, bytes: pack("log")}}, []any{body("a"), body("b"), map[any]any{}, body("d")}},
 		{"put", []operation{{of: 2, kind: opPut, a: 5, b: 2, bytes: pack("longer than it was")}},
 			[]any{body("a"), body("b"), body("longer than it was"), body("d")}},
 	} {

@@ -36,11 +36,44 @@ static uint8_t *put32(uint8_t *p, size_t v)
     return p + sizeof(w);
 }
 
-static flbwt_entry *entry_at(const flbwt_batch *b, uint32_t i)
-{
-    void *entries = b->entries.data;
+// An event of the guest's table.
+typedef struct {
+    int64_t sec;
+    uint32_t nsec, group, meta, meta_len, body, body_len;
+} row;
 
-    return (flbwt_entry *) entries + i;
+_Static_assert(sizeof(row) == EVENT_BYTES, "the table has rows of that size");
+
+// What is to know of a gathered event besides its place.
+typedef struct {
+    int64_t sec;
+    uint32_t kind, group;
+} other;
+
+static flbwt_place *places_of(const flbwt_batch *b)
+{
+    void *places = b->places.data;
+
+    return places;
+}
+
+static flbwt_entry entry_at(const flbwt_batch *b, uint32_t i)
+{
+    const void *others = b->others.data;
+    flbwt_entry e = {.place = places_of(b)[i], .kind = FLBWT_ENTRY_RECORD};
+
+    if (b->mixed) {
+        const other *o = (const other *) others + i;
+
+        e.sec = o->sec;
+        e.kind = o->kind;
+        e.group = o->group;
+    }
+    else {
+        e.sec = e.place.sec;
+        e.group = b->gathered_group;
+    }
+    return e;
 }
 
 // group_at returns the i-th group of the guest's table; the first is 1.
@@ -49,6 +82,14 @@ static flbwt_group *group_at(const flbwt_batch *b, uint32_t i)
     void *groups = b->groups.data;
 
     return (flbwt_group *) groups + i - 1;
+}
+
+static uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
+{
+    if (n > 0) {
+        memcpy(out, bytes, n);
+    }
+    return out + n;
 }
 
 static bool push(flbwt_buffer *b, const void *item, size_t n)
@@ -66,9 +107,10 @@ static void clear(flbwt_lane *lane)
 {
     flbwt_batch *b = &lane->batch;
 
-    b->entries.len = b->groups.len = 0;
+    b->places.len = b->others.len = b->groups.len = 0;
+    b->mixed = false;
     b->n = b->records = b->groups_n = b->gathered_group = 0;
-    b->end = lane->at;
+    b->base = b->end = lane->at;
     b->called = b->closed = false;
 }
 
@@ -77,6 +119,8 @@ void flbwt_batch_begin(flbwt_lane *lane)
     clear(lane);
     lane->batch.limit = 0;
 }
+
+static bool is_record(const flbwt_entry *e) { return e->kind == FLBWT_ENTRY_RECORD; }
 
 // ---- Gathering
 
@@ -90,8 +134,6 @@ static uint64_t most_records(const flbwt_batch *b, uint64_t max)
     return max < most ? max : most;
 }
 
-static bool is_record(const flbwt_entry *e) { return e->kind == FLBWT_ENTRY_RECORD; }
-
 // open_group begins the guest's table with the group that is open already.
 static bool open_group(flbwt_lane *lane)
 {
@@ -104,93 +146,105 @@ static bool open_group(flbwt_lane *lane)
     return push(&b->groups, &lane->group, sizeof(lane->group));
 }
 
-// gather_entry adds an event. *full: there is no room for it in this batch.
-static bool gather_entry(flbwt_lane *lane, const flbwt_entry *entry, bool *full)
+static bool push_other(flbwt_batch *b, int64_t sec, uint32_t kind, uint32_t group)
 {
-    flbwt_batch *b = &lane->batch;
-    flbwt_entry e = *entry;
+    other o = {sec, kind, group};
 
-    *full = b->records > 0 && e.next - lane->at > b->max_bytes;
-    if (*full) {
-        return true;
-    }
-    if (!open_group(lane)) {
-        return false;
-    }
-    switch (e.kind) {
-    case FLBWT_ENTRY_GROUP_START: {
-        flbwt_group g = {FLBWT_IN_CHUNK, e.at, e.meta, e.body, e.next};
+    return push(&b->others, &o, sizeof(o));
+}
 
-        if (!push(&b->groups, &g, sizeof(g))) {
+// note_others has what is known of each event stand in others, from the from-th on.
+static bool note_others(flbwt_batch *b, uint32_t from)
+{
+    for (uint32_t i = from; i < b->n; i++) {
+        if (!push_other(b, places_of(b)[i].sec, FLBWT_ENTRY_RECORD, b->gathered_group)) {
             return false;
         }
-        e.group = b->gathered_group = ++b->groups_n;
-        break;
     }
-    case FLBWT_ENTRY_GROUP_END:
-        b->gathered_group = 0;
-        break;
-    default:
-        e.group = b->gathered_group;
-    }
-    if (!push(&b->entries, &e, sizeof(e))) {
-        return false;
-    }
-    b->n++;
-    b->records += is_record(&e);
-    b->end = e.next;
     return true;
 }
 
 bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
 {
-    bool full;
+    flbwt_batch *b = &lane->batch;
+    uint32_t group = b->gathered_group;
 
-    if (!gather_entry(lane, entry, &full)) {
+    b->closed = b->records > 0 && entry->place.next > b->max_bytes;
+    if (b->closed) {
+        return true;
+    }
+    if (!open_group(lane) || (!b->mixed && !note_others(b, 0))) {
         return false;
     }
-    if (full) {
-        lane->batch.closed = true;
+    b->mixed = true;
+    switch (entry->kind) {
+    case FLBWT_ENTRY_GROUP_START: {
+        const flbwt_place *p = &entry->place;
+        flbwt_group g = {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
+                         b->base + p->next};
+
+        if (!push(&b->groups, &g, sizeof(g))) {
+            return false;
+        }
+        group = b->gathered_group = ++b->groups_n;
+        break;
     }
+    case FLBWT_ENTRY_GROUP_END:
+        b->gathered_group = 0;
+        break;
+    case FLBWT_ENTRY_RECORD:
+        group = b->gathered_group;
+        b->records++;
+        break;
+    default:
+        break;
+    }
+    if (!push(&b->places, &entry->place, sizeof(entry->place)) ||
+        !push_other(b, entry->sec, entry->kind, group)) {
+        return false;
+    }
+    b->n++;
+    b->end = b->base + entry->place.next;
     return true;
 }
+
+enum { PLACES_STEP = 128 };
 
 // gather gathers events until the batch is full, or the chunk at its end. DONE: it has.
 static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size, uint64_t max)
 {
     flbwt_batch *b = &lane->batch;
     uint64_t most = most_records(b, max);
-    bool full = b->closed;
+    enum flbwt_reading reading = FLBWT_READ_FULL;
 
+    lane->outcome = FLBWT_HOST_NO_MEMORY;
     if (max == 0) {
         return FLBWT_STOP_BUDGET;
     }
-    while (!full && b->end < size && b->records < most) {
-        flbwt_event e;
-        unsigned containers;
+    if (!open_group(lane)) {
+        return FLBWT_STOP_BATCH;
+    }
+    while (!b->closed && b->records < most && reading == FLBWT_READ_FULL && b->end < size) {
+        size_t n, step = most - b->records < PLACES_STEP ? most - b->records : PLACES_STEP;
 
-        if (!flbwt_read_event(data, size, b->end, &e)) {
-            return FLBWT_STOP_EVENT;
-        }
-        const uint8_t *after =
-            flbwt_skip(data + e.body, data + size, FLBWT_EVENT_DEPTH, &containers);
-        if (after == NULL || after - (data + e.body) > INT32_MAX) {
-            return FLBWT_STOP_EVENT;
-        }
-        flbwt_entry entry = {
-            .at = b->end,
-            .time = e.time,
-            .meta = e.meta,
-            .body = e.body,
-            .next = (size_t) (after - data),
-            .sec = e.sec,
-            .nsec = e.nsec,
-            .kind = FLBWT_ENTRY_RECORD,
-        };
-        if (!gather_entry(lane, &entry, &full)) {
-            lane->outcome = FLBWT_HOST_NO_MEMORY;
+        if (!flbwt_reserve(&b->places, step * sizeof(flbwt_place))) {
             return FLBWT_STOP_BATCH;
         }
+        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, b->max_bytes,
+                                    &b->shape, places_of(b) + b->n, step, &n);
+        b->closed = reading == FLBWT_READ_FULL && n < step;
+        b->places.len += n * sizeof(flbwt_place);
+        b->n += n;
+        b->records += n;
+        if (n > 0) {
+            b->end = b->base + places_of(b)[b->n - 1].next;
+        }
+        if (b->mixed && !note_others(b, b->n - (uint32_t) n)) {
+            return FLBWT_STOP_BATCH;
+        }
+    }
+    if (reading == FLBWT_READ_UNUSUAL && b->records < most) {
+        return FLBWT_STOP_EVENT;
     }
     b->closed = false;
     return FLBWT_STOP_DONE;
@@ -229,18 +283,21 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
 
     p = to + events;
     for (uint32_t i = 0; i < b->n; i++) {
-        const flbwt_entry *e = entry_at(b, i);
+        flbwt_entry e = entry_at(b, i);
 
-        if (!is_record(e)) {
+        if (!is_record(&e)) {
             continue;
         }
-        memcpy(p, &e->sec, sizeof(e->sec));
-        p = put32(p + sizeof(e->sec), e->nsec);
-        p = put32(p, e->group);
-        p = put32(p, first + (e->meta - lane->at));
-        p = put32(p, e->body - e->meta);
-        p = put32(p, first + (e->body - lane->at));
-        p = put32(p, e->next - e->body);
+        row r = {
+            .sec = e.sec,
+            .nsec = e.place.nsec,
+            .group = e.group,
+            .meta = (uint32_t) first + e.place.meta,
+            .meta_len = e.place.body - e.place.meta,
+            .body = (uint32_t) first + e.place.body,
+            .body_len = e.place.next - e.place.body,
+        };
+        p = copy(p, (const uint8_t *) &r, sizeof(r));
     }
     for (uint32_t i = 1; i <= b->groups_n; i++) {
         const flbwt_group *g = group_at(b, i);
@@ -522,12 +579,6 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
     return true;
 }
 
-static uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
-{
-    memcpy(out, bytes, n);
-    return out + n;
-}
-
 static uint8_t *write_time(uint8_t *out, uint32_t sec, uint32_t nsec)
 {
     uint32_t big[2] = {__builtin_bswap32(sec), __builtin_bswap32(nsec)};
@@ -558,9 +609,12 @@ static uint8_t *write_part(flbwt_batch *b, const plan *p, uint32_t part, const u
 
 // write_parts writes an event or marker as the plan wants it, and returns where it ends; NULL: an edit
 // is not valid. *body is where its body begins.
-static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_entry *e,
+static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_entry *entry,
                             const plan *p, uint8_t *out, uint8_t **body)
 {
+    const flbwt_place *e = &entry->place;
+
+    data += b->base;
     out = copy(out, data + e->at, (p->timed ? e->time : e->meta) - e->at);
     if (p->timed) {
         out = write_time(out, p->sec, p->nsec);
@@ -573,7 +627,8 @@ static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_ent
 // most_of is how many bytes that may be.
 static size_t most_of(const flbwt_entry *e, const plan *p)
 {
-    return e->next - e->at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH + MAX_TIME_BYTES;
+    return e->place.next - e->place.at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH +
+           MAX_TIME_BYTES;
 }
 
 // reserve makes room for n bytes more, of which the guest has given some. False: there is no memory, or it
@@ -623,15 +678,17 @@ static bool read_map(const flbwt_guest *g, const uint8_t *p, int depth, const ui
 }
 
 // write_emitted appends the event that an operation emits behind e.
-static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e,
+static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
                           const uint8_t *p, size_t *made)
 {
     static const uint8_t none[] = {0x80};
     flbwt_batch *b = &lane->batch;
+    const flbwt_place *e = &entry->place;
+    const uint8_t *from = data + b->base;
     bool legacy = e->meta == e->body;
     int64_t sec;
     uint32_t nsec = get32(p + 8), group = get32(p + 12);
-    const uint8_t *meta = data + e->meta, *body;
+    const uint8_t *meta = from + e->meta, *body;
     size_t meta_n = e->body - e->meta, body_n;
 
     lane->outcome = FLBWT_BREACH;
@@ -639,7 +696,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (sec != -1 && (sec < 0 || sec >= UINT32_MAX - 1 || nsec >= 1000000000)) {
         return refuse(b, "the time of what is emitted is none that an event can have");
     }
-    group = group == (uint32_t) SAME_GROUP ? e->group : group;
+    group = group == (uint32_t) SAME_GROUP ? entry->group : group;
     if (group > b->groups_n) {
         return refuse(b, "there is no group of the number that is emitted to");
     }
@@ -665,12 +722,38 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (!legacy) {
         *out++ = 0x92;
     }
-    out = sec == -1 ? copy(out, data + e->time, e->meta - e->time)
+    out = sec == -1 ? copy(out, from + e->time, e->meta - e->time)
                     : write_time(out, (uint32_t) sec, nsec);
     if (!legacy) {
         out = copy(out, meta, meta_n);
     }
     lane->out.len = (size_t) (copy(out, body, body_n) - lane->out.data);
+    return true;
+}
+
+// add_members emits an event whose only operation is to add members to its body, which most batch
+// guests do. False: carry_out decides.
+static bool add_members(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e)
+{
+    flbwt_batch *b = &lane->batch;
+    op o = op_at(lane->guest, &b->ops, b->ops.at);
+    size_t head = e->body - e->at, n = e->next - e->body,
+           more = head + n + MAX_HEADER_GROWTH + o.len;
+
+    if (o.kind != FLBWT_EDIT_ADD || o.part != BODY || o.bytes == NULL || o.len > MAX_MADE_BYTES ||
+        b->open != b->now || more > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
+        !flbwt_reserve(&lane->out, more)) {
+        return false;
+    }
+    const uint8_t *event = data + b->base + e->at;
+    uint8_t *out = copy(lane->out.data + lane->out.len, event, head);
+    out = flbwt_add_members(event + head, n, o.a, o.bytes, o.len, FLBWT_REPLY_DEPTH, out);
+    if (out == NULL) {
+        return false;
+    }
+    lane->out.len = (size_t) (out - lane->out.data);
+    lane->at = b->base + e->next;
+    lane->returned++;
     return true;
 }
 
@@ -704,7 +787,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
         b->open = open;
         return false;
     }
-    lane->at = e->next;
+    lane->at = b->base + e->place.next;
     if (p.drop && p.emitted == 0) {
         lane->dropped++;
     }
@@ -743,7 +826,7 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
     *group_at(b, e->group) = (flbwt_group) {
         .where = FLBWT_IN_MARKERS,
         .at = at,
-        .meta = at + (e->meta - e->at),
+        .meta = at + (e->place.meta - e->place.at),
         .body = at + (size_t) (body - from),
         .next = b->markers.len,
     };
@@ -758,14 +841,14 @@ static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
 
     b->markers.len = 0;
     for (uint32_t i = 0; i < b->n && ops->at < ops->n; i++) {
-        const flbwt_entry *e = entry_at(b, i);
+        flbwt_entry e = entry_at(b, i);
         uint32_t n;
 
-        if (e->kind != FLBWT_ENTRY_GROUP_START) {
+        if (e.kind != FLBWT_ENTRY_GROUP_START) {
             continue;
         }
-        n = ops_of(ops, e->group - 1);
-        if (n > 0 && !edit_group(lane, data, e, n)) {
+        n = ops_of(ops, e.group - 1);
+        if (n > 0 && !edit_group(lane, data, &e, n)) {
             return false;
         }
         ops->at += n;
@@ -780,7 +863,7 @@ static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
     flbwt_group *g = group_at(b, e->group);
 
     if (g->where == FLBWT_IN_CHUNK) {
-        return flbwt_lane_keep(lane, data, e->next);
+        return flbwt_lane_keep(lane, data, b->base + e->place.next);
     }
     if (!flbwt_lane_change(lane, data)) {
         return false;
@@ -796,15 +879,14 @@ static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
         .body = from + (g->body - g->at),
         .next = lane->out.len,
     };
-    lane->at = e->next;
+    lane->at = b->base + e->place.next;
     return true;
 }
 
-// pass goes on behind an entry that has been emitted.
-static void pass(flbwt_batch *b)
+// pass goes on behind an event that has been emitted.
+static void pass(flbwt_batch *b, const flbwt_entry *e)
 {
-    const flbwt_entry *e = entry_at(b, b->i++);
-
+    b->i++;
     switch (e->kind) {
     case FLBWT_ENTRY_RECORD:
         b->ops.at += ops_of(&b->ops, b->record++);
@@ -820,24 +902,77 @@ static void pass(flbwt_batch *b)
     }
 }
 
-static bool is_kept(const flbwt_batch *b, const flbwt_entry *e)
-{
-    return is_record(e) && ops_of(&b->ops, b->record) == 0;
-}
-
-// keep_records emits the records from the next entry on that stay as they are.
+// keep_records emits the records from the next event on that stay as they are.
 static bool keep_records(flbwt_lane *lane, const uint8_t *data)
 {
     flbwt_batch *b = &lane->batch;
-    size_t next = lane->at;
+    uint32_t most = b->n - b->i, n = 0;
 
-    for (; b->i < b->n && is_kept(b, entry_at(b, b->i)); pass(b)) {
-        next = entry_at(b, b->i)->next;
-        lane->records++;
-        lane->returned++;
+    // Up to the record of the next operation, or what is no record.
+    if (b->ops.at < b->ops.n) {
+        uint32_t until = get32(b->ops.ops + (size_t) b->ops.at * OP_BYTES) - b->record;
+
+        most = until < most ? until : most;
     }
+    if (b->mixed) {
+        for (flbwt_entry e = entry_at(b, b->i); n < most && is_record(&e);) {
+            if (++n < most) {
+                e = entry_at(b, b->i + n);
+            }
+        }
+    }
+    else {
+        n = most;
+    }
+    b->i += n;
+    b->record += n;
+    lane->records += n;
+    lane->returned += n;
     lane->answered = true;
-    return flbwt_lane_keep(lane, data, next);
+    return flbwt_lane_keep(lane, data, b->base + places_of(b)[b->i - 1].next);
+}
+
+// emit_next emits the next event, or some records that are kept. False: it is for Go to emit, and
+// lane->outcome says why.
+static bool emit_next(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
+{
+    flbwt_batch *b = &lane->batch;
+    bool record = is_record(e);
+
+    lane->outcome = FLBWT_HOST_NO_MEMORY;
+    if (record && b->failed == FLBWT_NOT_RUN) {
+        uint32_t n = ops_of(&b->ops, b->record);
+
+        if (n > 0) {
+            lane->records++;
+            if ((n == 1 && add_members(lane, data, &e->place)) || carry_out(lane, data, e, n)) {
+                lane->answered = true;
+                return true;
+            }
+            enum flbwt_outcome why = lane->outcome;
+            lane->outcome = turn_to(lane, data, b->now) ? why : FLBWT_HOST_NO_MEMORY;
+            return false;
+        }
+    }
+    if (!turn_to(lane, data, b->now)) {
+        return false;
+    }
+    switch (e->kind) {
+    case FLBWT_ENTRY_UNUSABLE:
+        lane->outcome = FLBWT_NOT_RUN;
+        return false;
+    case FLBWT_ENTRY_GROUP_START:
+        return mark_group(lane, data, e);
+    case FLBWT_ENTRY_GROUP_END:
+        return flbwt_lane_keep(lane, data, b->base + e->place.next);
+    default:
+        if (b->failed == FLBWT_NOT_RUN) {
+            return keep_records(lane, data);
+        }
+        lane->records++;
+        lane->outcome = b->failed;
+        return false;
+    }
 }
 
 // emit emits what has been gathered. RECORD: the event at lane->at is for Go to emit.
@@ -846,48 +981,12 @@ static enum flbwt_stop emit(flbwt_lane *lane, const uint8_t *data)
     flbwt_batch *b = &lane->batch;
 
     while (b->i < b->n) {
-        const flbwt_entry *e = entry_at(b, b->i);
-        bool ok;
+        flbwt_entry e = entry_at(b, b->i);
 
-        if (lane->at >= e->next) { // Go has
-            pass(b);
-            continue;
+        if (lane->at >= b->base + e.place.next) { // it has been
+            pass(b, &e);
         }
-        lane->outcome = FLBWT_HOST_NO_MEMORY;
-        if (is_record(e) && b->failed == FLBWT_NOT_RUN && b->ops.at < b->ops.n && !is_kept(b, e)) {
-            lane->records++;
-            ok = carry_out(lane, data, e, ops_of(&b->ops, b->record));
-            lane->answered = lane->answered || ok;
-            if (!ok) {
-                enum flbwt_outcome why = lane->outcome;
-
-                ok = turn_to(lane, data, b->now);
-                lane->outcome = ok ? why : FLBWT_HOST_NO_MEMORY;
-                ok = false;
-            }
-        }
-        else if (!turn_to(lane, data, b->now)) {
-            ok = false;
-        }
-        else if (e->kind == FLBWT_ENTRY_UNUSABLE) {
-            lane->outcome = FLBWT_NOT_RUN;
-            ok = false;
-        }
-        else if (is_record(e) && b->failed != FLBWT_NOT_RUN) {
-            lane->records++;
-            lane->outcome = b->failed;
-            ok = false;
-        }
-        else if (is_record(e)) {
-            ok = keep_records(lane, data);
-        }
-        else if (e->kind == FLBWT_ENTRY_GROUP_START) {
-            ok = mark_group(lane, data, e);
-        }
-        else {
-            ok = flbwt_lane_keep(lane, data, e->next);
-        }
-        if (!ok) {
+        else if (!emit_next(lane, data, &e)) {
             return FLBWT_STOP_RECORD;
         }
     }
@@ -930,7 +1029,7 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
         enum flbwt_stop stop;
 
         if (!b->called) {
-            if (b->n == 0 || entry_at(b, 0)->at != lane->at) { // Go may have passed some by
+            if (b->base != lane->at) { // Go may have passed some by
                 clear(lane);
             }
             if (lane->at >= size) {
@@ -944,8 +1043,10 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
             b->ops = b->group_ops = (flbwt_ops) {0};
             if (b->records > 0) {
                 lane->outcome = call_guest(lane, tag, tag_len, data);
-                if (lane->outcome == FLBWT_REPLY && !edit_groups(lane, data)) {
-                    lane->outcome = FLBWT_BAD_REPLY;
+                if (lane->outcome == FLBWT_REPLY) {
+                    bool ok = edit_groups(lane, data);
+
+                    lane->outcome = ok ? FLBWT_REPLY : FLBWT_BAD_REPLY;
                 }
                 if (lane->outcome != FLBWT_REPLY) {
                     return FLBWT_STOP_BATCH;
@@ -961,7 +1062,10 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
         b->limit =
             b->limit > UINT32_MAX / 2 || b->failed != FLBWT_NOT_RUN ? b->limit : b->limit * 2;
         clear(lane);
-        if (lane->guest != NULL && lane->guest->recycle) {
+        if (lane->guest == NULL) { // it has been given up: the next batch needs another one
+            return FLBWT_STOP_BUDGET;
+        }
+        if (lane->guest->recycle) {
             return FLBWT_STOP_REPLACE;
         }
     }

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"unsafe"
 
@@ -112,9 +113,17 @@ type Entry struct {
 
 // Gather adds the event Gathered to the batch. False: there is no memory.
 func (l *Lane) Gather(e Entry) bool {
+	base := int(l.c.batch.base)
+	if e.Next-base > math.MaxUint32 {
+		return false
+	}
+	offset := func(at int) C.uint32_t { return C.uint32_t(at - base) }
 	return bool(C.flbwt_batch_gather(l.c, &C.flbwt_entry{
-		at: C.size_t(e.At), time: C.size_t(e.Time), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next),
-		sec: C.int64_t(e.Sec), nsec: C.uint32_t(e.Nsec), kind: C.uint32_t(e.Kind),
+		place: C.flbwt_place{
+			at: offset(e.At), time: offset(e.Time), meta: offset(e.Meta), body: offset(e.Body), next: offset(e.Next),
+			sec: C.uint32_t(e.Sec), nsec: C.uint32_t(e.Nsec),
+		},
+		sec: C.int64_t(e.Sec), kind: C.uint32_t(e.Kind),
 	}))
 }
 

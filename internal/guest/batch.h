@@ -19,13 +19,11 @@ enum flbwt_entry_kind {
     FLBWT_ENTRY_GROUP_END,
 };
 
-// flbwt_entry is a gathered event, as offsets in the chunk: each part ends where the next begins. A
-// legacy event has no metadata, in no bytes.
+// flbwt_entry is a gathered event. Its place is from where the batch begins in the chunk.
 typedef struct {
-    size_t at, time, meta, body, next;
+    flbwt_place place;
     int64_t sec;
-    uint32_t nsec, kind;
-    uint32_t group; // of a record: by the guest's table, 0: none
+    uint32_t kind, group; // group: by the guest's table; 0: none
 } flbwt_entry;
 
 // flbwt_group is the marker of a group, as offsets in where it is.
@@ -45,24 +43,29 @@ typedef struct {
     size_t max_bytes; // of its events, but for one that is larger
     uint32_t limit; // max_records for now, after a failure; 0: none
 
-    flbwt_buffer entries, groups, markers; // of groups that the guest has edited
-    flbwt_buffer edits, scratch;
-    size_t end; // of the events that have been gathered
-    uint32_t n, records; // of entries; of these, in the guest's table
-    uint32_t groups_n; // of groups: the first is the one that is open at the start, or none
-    uint32_t gathered_group; // that is open behind the events that have been gathered
-
-    bool closed; // the next event is for the next batch
+    // What is gathered: the places of all events and, unless all are ordinary records, and of one group,
+    // what else there is to know of each.
+    flbwt_buffer places, others;
+    bool mixed;
+    flbwt_buffer groups, markers; // markers: of groups that the guest has edited
+    size_t base, end; // of the events that have been gathered, in the chunk
+    uint32_t n, records; // of events; of these, in the guest's table
+    uint32_t groups_n; // the first of groups is the one that is open at base, if there is one
+    uint32_t gathered_group; // the one that is open at end
+    bool closed; // the event at end is for the next batch
 
     bool called; // the guest has been: they are to be emitted
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
     flbwt_ops ops, group_ops;
-    uint32_t i, record; // the entry that is next, and how many records are before it
+    uint32_t i, record; // the event that is next, and how many records are before it
     uint32_t now,
-        open; // the groups that are open there in the chunk, and in what is emitted; 0: none
+        open; // the groups that are open in the chunk there, and in what is emitted; 0: none
+    flbwt_buffer edits, scratch;
+    flbwt_shape shape; // of the records so far
+
     const char *why; // an operation is a breach, or the reply is
     uint32_t code; // of an event that the guest says has failed
-    const uint8_t *text;
+    const uint8_t *text; // in its memory
     uint32_t text_len;
 } flbwt_batch;
 

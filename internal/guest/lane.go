@@ -53,7 +53,7 @@ func (l *Lane) Close() {
 		return
 	}
 	b := &l.c.batch
-	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, b.entries, b.groups, b.markers, b.edits, b.scratch} {
+	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, b.places, b.others, b.groups, b.markers, b.edits, b.scratch} {
 		C.free(unsafe.Pointer(b.data))
 	}
 	C.free(unsafe.Pointer(l.c))

@@ -32,6 +32,9 @@ var timed = []struct{ name, path, format string }{
 	{"identity", "../guests/identity.wat", "json"},
 	{"add_msgpack", "../bench/testdata/add_msgpack.wat", "msgpack"},
 	{"drop_msgpack", "../bench/testdata/drop_msgpack.wat", "msgpack"},
+	{"look_msgpack", "../bench/testdata/look_msgpack.wat", "msgpack"},
+	{"look_batch", "../bench/testdata/look_batch.wat", "msgpack"},
+	{"add_batch", "../bench/testdata/add_batch.wat", "msgpack"},
 }
 
 // tailChunk is a chunk of n records as Fluent Bit's tail makes it with the json parser:
@@ -100,7 +103,7 @@ func BenchmarkFilter(b *testing.B) {
 func BenchmarkInstructions(b *testing.B) {
 	symbols := readSymbols(b, filepath.Join(objectDir, filterWasmtime))
 	known := map[string]float64{} // go test calls again for more rounds
-	eachCall(b, []int{1, 10}, func(b *testing.B, p *process, n int, words []string) {
+	eachCall(b, []int{1, 10, 75}, func(b *testing.B, p *process, n int, words []string) {
 		perRecord, ok := known[b.Name()]
 		if !ok {
 			p.do(append([]string{"time", "10", "0"}, words...)...)

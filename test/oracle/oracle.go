@@ -142,6 +142,12 @@ func orNull(v codec.Raw) codec.Raw {
 	return v
 }
 
+// Keys returns the keys of the maps in a value, as in Event.
+func Keys(b []byte) (string, error) {
+	text, err := appendKeys(nil, orNull(b))
+	return string(text), err
+}
+
 // appendKeys writes the keys of a value's maps as {"key""key"{"key"}}.
 func appendKeys(text []byte, v codec.Raw) ([]byte, error) {
 	elements, isMap, err := Elements(v)

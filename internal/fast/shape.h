@@ -1,0 +1,140 @@
+// Where maps end that are made like the ones before: records of one source have the same keys in the
+// same order, with values of the same types. Going over such a map from value to value is bound by
+// latency, for each length has to be loaded before the next; what is as expected need not wait for that.
+
+#ifndef FLBWT_SHAPE_H
+#define FLBWT_SHAPE_H
+
+#include "fast.h"
+
+#include "skip.h"
+
+// What a value is expected to be. An expectation costs time if it is wrong, and no more.
+enum flbwt_expected {
+    EXPECT_STR, // a string
+    EXPECT_FIXED, // a value of a fixed length, or a small map, with that lead byte
+    EXPECT_SMALL, // an integer in the lead byte
+    EXPECT_OTHER,
+};
+
+enum {
+    SHAPE_LOOK_AHEAD = 16, // members that a record may lack at once
+    SHAPE_SAFE_BYTES = 40, // of a short key and the lead byte of its value, and some more
+    NO_KEY = 0xc1, // no value begins with it
+};
+
+// shape_learn notes the member at p, of which SHAPE_SAFE_BYTES are there, before m.
+static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_t *p)
+{
+    size_t behind = (size_t) (shape->members + shape->n - m);
+    uint8_t c;
+
+    memmove(m + 1, m, behind * sizeof(*m));
+    shape->members[++shape->n].key = NO_KEY;
+    *m = (flbwt_member) {.key = *p, .key_len = (uint8_t) (1 + (*p & 0x1f)), .kind = EXPECT_OTHER};
+    c = p[m->key_len];
+    if (is_fixstr(c) || c == 0xd9) {
+        m->kind = EXPECT_STR;
+    }
+    else if ((uint8_t) (c + 0x20) < 0xa0) {
+        m->kind = EXPECT_SMALL;
+    }
+    else if (c < 0x90) {
+        m->kind = EXPECT_FIXED;
+        m->lead = c;
+        m->len = 1;
+        m->members = c & 0x0f;
+    }
+    else if (c >= 0xc0 && flbwt_fixed[c - 0xc0] > 0) {
+        m->kind = EXPECT_FIXED;
+        m->lead = c;
+        m->len = flbwt_fixed[c - 0xc0];
+    }
+}
+
+// shape_find returns what is known of the member at p, which is not the one that was expected, m; NULL if
+// its key is no short string.
+static inline flbwt_member *shape_find(flbwt_shape *shape, flbwt_member *m, const uint8_t *p)
+{
+    const flbwt_member *end = shape->members + shape->n;
+
+    if (!is_fixstr(*p)) {
+        return NULL;
+    }
+    for (flbwt_member *ahead = m; ahead < end && ahead < m + SHAPE_LOOK_AHEAD; ahead++) {
+        if (ahead->key == *p) {
+            return ahead;
+        }
+    }
+    if (shape->n == FLBWT_SHAPE_MEMBERS) { // it is of other records
+        shape->n = 0;
+        m = shape->members;
+    }
+    shape_learn(shape, m, p);
+    return m;
+}
+
+// skip_map is skip_all for one map.
+static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, int depth,
+                                      unsigned *containers, flbwt_shape *shape)
+{
+    uint64_t pairs;
+    const uint8_t *p = map_header(map, end, &pairs);
+    unsigned max = (unsigned) depth;
+    flbwt_member *m = shape->members;
+
+    if (p == NULL) {
+        return NULL;
+    }
+    if (shape->n == 0) {
+        m->key = NO_KEY;
+    }
+    *containers = 1;
+    for (; pairs > 0; pairs--) {
+        if (end - p < SHAPE_SAFE_BYTES) {
+            p = skip_flat(p, end, pairs * 2, max, containers);
+            break;
+        }
+        if (*p != m->key) {
+            flbwt_member *found = shape_find(shape, m, p);
+
+            if (found == NULL) {
+                p = skip_flat(p, end, 2, max, containers);
+                if (p == NULL) {
+                    break;
+                }
+                continue;
+            }
+            m = found;
+        }
+        const uint8_t *value = p + m->key_len;
+        uint8_t c = *value, str = (uint8_t) (c - 0xa0);
+        if (m->kind == EXPECT_STR && str < 0x20) {
+            p = value + str + 1;
+        }
+        else if (m->kind == EXPECT_STR && c == 0xd9) {
+            p = value + 2 + value[1];
+        }
+        else if (m->kind == EXPECT_FIXED && c == m->lead) {
+            p = value + m->len;
+            *containers += m->members > 0;
+            pairs += m->members;
+        }
+        else if (m->kind == EXPECT_SMALL && (uint8_t) (c + 0x20) < 0xa0) {
+            p = value + 1;
+        }
+        else {
+            p = skip_flat(value, end, 1, max, containers);
+            if (p == NULL) {
+                break;
+            }
+        }
+        m++;
+    }
+    if (*containers > max) {
+        return flbwt_skip_values(map, end, 1, depth);
+    }
+    return p <= end ? p : NULL;
+}
+
+#endif

@@ -1,0 +1,16 @@
+;; An event without metadata can't emit any that have some. It fails.
+;; chunk: [{"$hex": "92 d700 6553f100 00000007 81a16101"},
+;;   {"$hex": "92 d700 6553f100 00000007 81a16101"}]
+;; out: [{"failed": 0}, {"event": 1}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "\40\00\00\00\01\00\00\00" "\00\00\00\00\00\00\00\00") ;; operations on events: 1, on groups: 0
+  (data (i32.const 64)
+    "\00\00\00\00" "\09\00\00\00" "\00\00\00\00" "\00\00\00\00" "\20\10\00\00\20\00\00\00" ;; 0: emit
+  )
+  (data (i32.const 4096) "\81\a1x\01")
+  (data (i32.const 4112) "\81\a1n\01")
+  (data (i32.const 4128) "\ff\ff\ff\ff\ff\ff\ff\ff\00\00\00\00\ff\ff\ff\ff\00\10\00\00\04\00\00\00\10\10\00\00\04\00\00\00")
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 65536))
+  (func (export "filter") (param $input i32) (param $length i32) (result i32) (i32.const 16)))

@@ -1,0 +1,18 @@
+;; What an event of a group emits is in that group, unless it says otherwise.
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]
+;; out: [{"event": 0}, {"event": 1}, {"body": {"n": 9}}, {"event": 2}, {"body": {"n": 8}}, {"event": 3}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "\40\00\00\00\02\00\00\00" "\00\00\00\00\00\00\00\00") ;; operations on events: 2, on groups: 0
+  (data (i32.const 64)
+    "\00\00\00\00" "\09\00\00\00" "\00\00\00\00" "\00\00\00\00" "\20\10\00\00\20\00\00\00" ;; 0: emit
+    "\01\00\00\00" "\09\00\00\00" "\00\00\00\00" "\00\00\00\00" "\40\10\00\00\20\00\00\00" ;; 1: emit
+  )
+  (data (i32.const 4096) "\81\a1n\09")
+  (data (i32.const 4112) "\81\a1n\08")
+  (data (i32.const 4128) "\ff\ff\ff\ff\ff\ff\ff\ff\00\00\00\00\ff\ff\ff\ff\00\00\00\00\00\00\00\00\00\10\00\00\04\00\00\00")
+  (data (i32.const 4160) "\ff\ff\ff\ff\ff\ff\ff\ff\00\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00\10\10\00\00\04\00\00\00")
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 65536))
+  (func (export "filter") (param $input i32) (param $length i32) (result i32) (i32.const 16)))

@@ -1,0 +1,14 @@
+;; An event without metadata can't be given any, by set. It fails.
+;; chunk: [{"$hex": "92 d700 6553f100 00000007 81a16101"},
+;;   {"$hex": "92 d700 6553f100 00000007 81a16101"}]
+;; out: [{"failed": 0}, {"event": 1}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "\40\00\00\00\01\00\00\00" "\00\00\00\00\00\00\00\00") ;; operations on events: 1, on groups: 0
+  (data (i32.const 64)
+    "\00\00\00\00" "\05\01\00\00" "\00\00\00\00" "\00\00\00\00" "\00\10\00\00\03\00\00\00" ;; 0: set
+  )
+  (data (i32.const 4096) "\a1x\01")
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 65536))
+  (func (export "filter") (param $input i32) (param $length i32) (result i32) (i32.const 16)))

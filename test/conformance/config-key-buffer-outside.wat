@@ -1,0 +1,10 @@
+;; The buffer of config_key is inside memory: one that is not is a trap.
+;; options: {"config.word": "seven"}
+;; chunk: [{"body": {"a": 1}}]
+;; out: [{"failed": 0}]
+(module
+  (import "flb_v1" "config_key" (func $key (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 17)
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (drop (call $key (i32.const 0) (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 7)) (i32.const 8)))
+    (local.get 4)))

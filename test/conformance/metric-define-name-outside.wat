@@ -1,0 +1,13 @@
+;; What metric_define is given is inside memory: else it is a trap.
+;; chunk: [{"body": {"a": 1}}]
+;; out: [{"failed": 0}]
+(module
+  (import "flb_v1" "metric_define" (func $metric_define (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 16) "key")
+  (data (i32.const 64) "\00\00\00\00\00\00\f0?")
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32)
+    (drop (call $metric_define (i32.const 1) (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4)) (i32.const 5) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (local.get $record)))

@@ -1,0 +1,33 @@
+;; Values that are not finite are not counted, nor are negative ones for a counter: -1. A gauge is set
+;; to any.
+;; chunk: [{"body": {"a": 1}}]
+;; out: "unchanged"
+(module
+  (import "flb_v1" "metric_define" (func $metric_define (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "flb_v1" "metric_add" (func $metric_add (param i32 f64 i32 i32) (result i32)))
+  (import "flb_v1" "metric_set" (func $metric_set (param i32 f64 i32 i32) (result i32)))
+  (import "flb_v1" "metric_observe" (func $metric_observe (param i32 f64 i32 i32) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 1024) "a")
+  (data (i32.const 1040) "b")
+  (data (i32.const 1056) "\00\00\00\00\00\00\f0?")
+  (data (i32.const 1072) "c")
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32) (local $c i32) (local $g i32) (local $h i32)
+    (local.set $c (call $metric_define (i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (local.set $g (call $metric_define (i32.const 2) (i32.const 1040) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (local.set $h (call $metric_define (i32.const 3) (i32.const 1072) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1056) (i32.const 1)))
+    (if (i32.ne (call $metric_add (local.get $c) (f64.const -1) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_add (local.get $c) (f64.const nan) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_add (local.get $c) (f64.const inf) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_add (local.get $g) (f64.const nan) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_add (local.get $g) (f64.const -inf) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_observe (local.get $h) (f64.const nan) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_observe (local.get $h) (f64.const inf) (i32.const 0) (i32.const 0)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $metric_set (local.get $g) (f64.const -inf) (i32.const 0) (i32.const 0)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $metric_set (local.get $g) (f64.const nan) (i32.const 0) (i32.const 0)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $metric_set (local.get $g) (f64.const -3.5) (i32.const 0) (i32.const 0)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $metric_add (local.get $c) (f64.const 0) (i32.const 0) (i32.const 0)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $metric_observe (local.get $h) (f64.const -1) (i32.const 0) (i32.const 0)) (i32.const 0)) (then (unreachable)))
+    (local.get $record)))

@@ -1,0 +1,13 @@
+;; What a record of a group emits is in that group.
+;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"body": {"a": 1}}, {"body": {"a": 2}}, {"group": "end"}]
+;; out: [{"event": 0}, {"event": 1}, {"body": {"n": 1}}, {"event": 2}, {"body": {"n": 1}}, {"event": 3}]
+(module
+  (import "flb_v1" "emit" (func $emit (param i32 i32 i32 i32 i64 i32) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 16) "{\22n\22:1}")
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32)
+    (if (i32.ne (call $emit (i32.const 16) (i32.const 7) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)) (i32.const 0)) (then (unreachable)))
+    (local.get $record)))

@@ -1,0 +1,7 @@
+;; A reply of JSON is a whole and valid object, and not a number.
+;; chunk: [{"body": {"a": 1}}]
+;; out: [{"failed": 0}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "42\00")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 16)))

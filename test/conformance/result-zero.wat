@@ -1,0 +1,6 @@
+;; The result 0 drops the record.
+;; chunk: [{"body": {"a": 1}}, {"body": {"a": 2}}]
+;; out: []
+(module
+  (memory (export "memory") 17)
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))

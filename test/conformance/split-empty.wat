@@ -1,0 +1,8 @@
+;; With split on, an empty array drops the record.
+;; options: {"split": "on"}
+;; chunk: [{"body": {"a": 1}}]
+;; out: []
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "[]\00")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 16)))

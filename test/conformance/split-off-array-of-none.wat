@@ -1,0 +1,7 @@
+;; Without split, an empty array is a failure.
+;; chunk: [{"body": {"a": 1}}]
+;; out: [{"failed": 0}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "[]\00")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 16)))

@@ -1,0 +1,7 @@
+;; Without split, an array of one object is a failure.
+;; chunk: [{"body": {"a": 1}}]
+;; out: [{"failed": 0}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "[{\"n\":1}]\00")
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 16)))

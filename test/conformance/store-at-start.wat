@@ -1,0 +1,19 @@
+;; The store is there for start functions.
+;; options: {"store_limit": "1M"}
+;; chunk: [{"body": {"a": 1}}]
+;; out: "unchanged"
+(module
+  (import "flb_v1" "store_get" (func $store_get (param i32 i32 i32 i32) (result i32)))
+  (import "flb_v1" "store_set" (func $store_set (param i32 i32 i32 i32 i64) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 16) "key")
+  (data (i32.const 32) "value")
+  (data (i32.const 48) "other")
+  (func $start
+    (if (i32.ne (call $store_set (i32.const 16) (i32.const 3) (i32.const 32) (i32.const 5) (i64.const 0)) (i32.const 0)) (then (unreachable))))
+  (start $start)
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32)
+    (if (i32.ne (call $store_get (i32.const 16) (i32.const 3) (i32.const 64) (i32.const 64)) (i32.const 5)) (then (unreachable)))
+    (local.get $record)))

@@ -1,0 +1,19 @@
+;; What a call has stored stays if it traps, and another instance finds it: an instance's end does not
+;; empty the store.
+;; options: {"store_limit": "1M"}
+;; chunk: [{"body": {"a": 1}}, {"body": {"a": 2}}]
+;; out: [{"failed": 0}, {"event": 1}]
+(module
+  (import "flb_v1" "store_get" (func $store_get (param i32 i32 i32 i32) (result i32)))
+  (import "flb_v1" "store_add" (func $store_add (param i32 i32 i64 i64 i32) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 16) "key")
+  (data (i32.const 32) "value")
+  (data (i32.const 48) "other")
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32)
+    (if (i32.ne (call $store_add (i32.const 16) (i32.const 3) (i64.const 1) (i64.const 0) (i32.const 64)) (i32.const 0)) (then (unreachable)))
+    (if (i64.eq (i64.load (i32.const 64)) (i64.const 1)) (then (unreachable)))
+    (if (i64.ne (i64.load (i32.const 64)) (i64.const 2)) (then (unreachable)))
+    (local.get $record)))

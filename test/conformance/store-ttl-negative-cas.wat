@@ -1,0 +1,15 @@
+;; A time to live below -1 is a trap of store_cas.
+;; options: {"store_limit": "1M"}
+;; chunk: [{"body": {"a": 1}}]
+;; out: [{"failed": 0}]
+(module
+  (import "flb_v1" "store_cas" (func $store_cas (param i32 i32 i32 i32 i32 i32 i64) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 16) "key")
+  (data (i32.const 32) "value")
+  (data (i32.const 48) "other")
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32)
+    (drop (call $store_cas (i32.const 16) (i32.const 3) (i32.const 0) (i32.const -1) (i32.const 32) (i32.const 5) (i64.const -2)))
+    (local.get $record)))

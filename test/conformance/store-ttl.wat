@@ -1,0 +1,37 @@
+;; A key that has outlived its time is not there, for any function.
+;; options: {"store_limit": "1M", "timeout": "10s"}
+;; chunk: [{"body": {"a": 1}}]
+;; out: "unchanged"
+(module
+  (import "flb_v1" "store_get" (func $store_get (param i32 i32 i32 i32) (result i32)))
+  (import "flb_v1" "store_set" (func $store_set (param i32 i32 i32 i32 i64) (result i32)))
+  (import "flb_v1" "store_delete" (func $store_delete (param i32 i32) (result i32)))
+  (import "flb_v1" "store_add" (func $store_add (param i32 i32 i64 i64 i32) (result i32)))
+  (import "flb_v1" "store_cas" (func $store_cas (param i32 i32 i32 i32 i32 i32 i64) (result i32)))
+  (memory (export "memory") 17)
+  (data (i32.const 16) "key")
+  (data (i32.const 32) "value")
+  (data (i32.const 48) "other")
+  (func (export "filter")
+    (param $tag i32) (param $tag_len i32) (param $sec i32) (param $nsec i32)
+    (param $record i32) (param $record_len i32) (result i32)
+    (if (i32.ne (call $store_set (i32.const 16) (i32.const 3) (i32.const 32) (i32.const 5) (i64.const 1)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $store_set (i32.const 17) (i32.const 2) (i32.const 32) (i32.const 5) (i64.const 1)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $store_add (i32.const 18) (i32.const 1) (i64.const 5) (i64.const 1) (i32.const 64)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $store_set (i32.const 48) (i32.const 1) (i32.const 32) (i32.const 5) (i64.const 1)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $store_set (i32.const 48) (i32.const 2) (i32.const 32) (i32.const 5) (i64.const 600000)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $store_set (i32.const 48) (i32.const 3) (i32.const 32) (i32.const 5) (i64.const 0)) (i32.const 0)) (then (unreachable)))
+    (call $spin)
+    (if (i32.ne (call $store_get (i32.const 16) (i32.const 3) (i32.const 64) (i32.const 64)) (i32.const -1)) (then (unreachable)))
+    (if (i32.ne (call $store_delete (i32.const 17) (i32.const 2)) (i32.const 0)) (then (unreachable)))
+    (if (i32.ne (call $store_add (i32.const 18) (i32.const 1) (i64.const 2) (i64.const 0) (i32.const 64)) (i32.const 0)) (then (unreachable)))
+    (if (i64.ne (i64.load (i32.const 64)) (i64.const 2)) (then (unreachable)))
+    (if (i32.ne (call $store_cas (i32.const 48) (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 32) (i32.const 5) (i64.const 0)) (i32.const 1)) (then (unreachable)))
+    (if (i32.ne (call $store_get (i32.const 48) (i32.const 2) (i32.const 64) (i32.const 64)) (i32.const 5)) (then (unreachable)))
+    (if (i32.ne (call $store_get (i32.const 48) (i32.const 3) (i32.const 64) (i32.const 64)) (i32.const 5)) (then (unreachable)))
+    (local.get $record))
+  ;; Takes some milliseconds.
+  (func $spin (local $i i32)
+    (loop $next
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $i) (i32.const 100000000))))))
