@@ -32,7 +32,8 @@ func TestIncludes(t *testing.T) {
 		"internal/fast":     {},
 		"internal/capi":     {},
 		"internal/bounds":   {"internal/capi"},
-		"internal/hostcall": {"internal/capi", "internal/bounds"},
+		"internal/state":    {},
+		"internal/hostcall": {"internal/capi", "internal/bounds", "internal/state", "internal/fast"},
 		"internal/guest":    {"internal/capi", "internal/bounds", "internal/hostcall", "internal/fast"},
 		".":                 {"internal/guest"},
 	}

@@ -85,7 +85,9 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 
 // inspect looks at a module as a filter with these options would start it.
 func inspect(o options.Options) (guest.Report, error) {
-	return guest.Inspect(filter.Source(o), filter.Config(o))
+	shared := filter.NewState(o)
+	defer shared.Close()
+	return guest.Inspect(filter.Source(o), filter.Config(o, shared))
 }
 
 // checkConfiguration checks what a configuration has of this plugin, and says of each

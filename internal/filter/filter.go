@@ -13,6 +13,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
@@ -47,6 +48,7 @@ type Filter struct {
 	staged    []byte              // a record that the lane does not make itself
 	event     []byte              // an event that takes another's place
 	originals transcode.Originals // of the record, what its JSON does not hold
+	given     given               // what the guest has set of the record
 	count     Stats               // of the current chunk, but for what the lane counts
 	ends      []int               // of the parts of a chunk
 	shared    []byte              // what takes the place of a chunk that was split
@@ -56,13 +58,15 @@ type Filter struct {
 // log takes lines for Fluent Bit's log, without the instance's name; it is
 // called on the goroutine that calls New, Run or Close.
 func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
-	f, err := newFilter(o, log)
+	shared := NewState(o)
+	f, err := newFilter(o, shared, log)
 	if err != nil {
+		shared.Close()
 		return nil, err
 	}
 	f.introduce(o)
 	for len(f.workers) < o.Workers-1 {
-		w, err := newWorker(o)
+		w, err := newWorker(o, shared)
 		if err != nil {
 			f.Close()
 			return nil, err
@@ -81,7 +85,9 @@ const checkedLife = 2 * time.Minute
 // Check says what would keep New from making a filter with these options. It starts a guest and
 // ends it. The module's code is kept for a while, so that New need not compile it again.
 func Check(o options.Options) error {
-	f, err := newFilter(o, func(hostlog.Level, string) {})
+	shared := NewState(o)
+	defer shared.Close()
+	f, err := newFilter(o, shared, func(hostlog.Level, string) {})
 	if err != nil {
 		return err
 	}
@@ -104,7 +110,7 @@ func (f *Filter) introduce(o options.Options) {
 }
 
 // newFilter is New without a word in the log.
-func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
+func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, string)) (*Filter, error) {
 	limiter := hostlog.NewLimiter(log)
 	source := Source(o)
 	source.Warn = func(line string) { limiter.Always(hostlog.Warn, line) }
@@ -122,7 +128,7 @@ func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, err
 		retryBatch: o.RetryBatch && !module.IsStateful(),
 		limit:      o.MemoryLimitBytes,
 		module:     module,
-		config:     Config(o),
+		config:     Config(o, shared),
 		log:        limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
@@ -149,9 +155,13 @@ func Source(o options.Options) guest.Source {
 	}
 }
 
+// NewState makes what the instances of a filter with these options share. The caller closes it.
+func NewState(o options.Options) *state.State { return state.New(o.StoreLimitBytes, o.MetricsSeries) }
+
 // Config is how instances of a filter with these options are.
-func Config(o options.Options) guest.Config {
+func Config(o options.Options, shared *state.State) guest.Config {
 	c := guest.Config{
+		State:              shared,
 		Function:           o.FunctionName,
 		Init:               o.InitFunction,
 		Allocator:          o.Allocator,
@@ -210,6 +220,8 @@ func (f *Filter) Close() {
 		w.stop(f.log)
 	}
 	f.stop()
+	f.logState()
+	f.config.State.Close()
 	logStats(f.log, f.Stats())
 }
 
@@ -296,7 +308,7 @@ func (f *Filter) process(tag, data []byte) error {
 		f.reportAnswer(state)
 		switch stop {
 		case guest.StopDone:
-			return nil
+			return f.emitted(f.lane.CloseGroup(data))
 		case guest.StopBudget: // the breaker decides anew
 		case guest.StopOutput:
 			f.logOutput()
@@ -366,4 +378,5 @@ func (f *Filter) logOutput() {
 		f.log.GuestOutput(l.Level, "guest: ", []byte(l.Text))
 	}
 	f.log.LeaveOut(lost)
+	f.logNotices(f.instance.TakeNotices())
 }

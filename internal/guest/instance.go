@@ -2,6 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// #include "../hostcall/record.h"
 // #include "../hostcall/wasi.h"
 import "C"
 
@@ -21,6 +22,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 )
 
 // Config says how instances of a module are used.
@@ -38,6 +40,7 @@ type Config struct {
 	Timeout            time.Duration // of the calls for one record; 0 means none
 	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
 	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
+	State              *state.State  // what instances share; closed after them; nil means nothing
 }
 
 // Setting is one key of a module's configuration. Keys match without case.
@@ -156,7 +159,12 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.LogLevel == 0 {
 		c.instance.log_level = C.int(hostlog.Info)
 	}
+	if m.importsRecord() {
+		c.instance.current = C.flbwt_current_new(C.bool(config.Msgpack))
+	}
 	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
+	c.instance.store = (*C.struct_flbwt_store)(config.State.StorePointer())
+	c.instance.metrics = (*C.struct_flbwt_metrics)(config.State.MetricsPointer())
 	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
 		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
@@ -341,6 +349,7 @@ func (in *Instance) Close() {
 	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.log.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.settings))
+	C.flbwt_current_free(in.c.instance.current)
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }
@@ -348,8 +357,25 @@ func (in *Instance) Close() {
 // MemoryBytes returns what the guest's memories have in all, and its tables had at first.
 func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.bytes) }
 
-// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput.
+// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput, or there are notices.
 func (in *Instance) HasOutput() bool { return bool(C.flbwt_has_written(&in.c.instance)) }
+
+// Notice is something that the filter should say.
+type Notice uint32
+
+// The notices, as bits.
+const (
+	NoticeStore   Notice = C.FLBWT_NOTICE_STORE   // the store has refused something
+	NoticeMetrics Notice = C.FLBWT_NOTICE_METRICS // something was not counted
+)
+
+// TakeNotices takes those since the last call. Of all instances with one State, one has a notice in
+// ten seconds.
+func (in *Instance) TakeNotices() Notice {
+	n := Notice(in.c.instance.notices)
+	in.c.instance.notices = 0
+	return n
+}
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
 // no room is mentioned at the end. A last line that is not finished is taken

@@ -10,21 +10,10 @@ enum { MAX_LINE_BYTES = 16 * 1024 };
 // NOT_SET is what config_get returns for a key that is not set.
 static const uint32_t NOT_SET = UINT32_MAX;
 
-// text returns a parameter that is an address and a length, or NULL after it has ended the guest.
-static const uint8_t *text(call *c, int i)
-{
-    const uint8_t *p = within(c->instance, param(c, i), param(c, i + 1));
-
-    if (p == NULL) {
-        flbwt_stop(c, "%s: the text is outside memory", c->name);
-    }
-    return p;
-}
-
 static void do_log(call *c)
 {
     uint32_t level = param(c, 0), n = param(c, 2);
-    const uint8_t *p = text(c, 1);
+    const uint8_t *p = flbwt_text(c, 1);
 
     if (p == NULL) {
         return;
@@ -48,15 +37,40 @@ static void do_log_enabled(call *c)
                   (int) level <= c->instance->log_level);
 }
 
+// features are what guests can ask for by feature, beside functions, which they import.
+static const struct {
+    const char *name;
+    uint32_t version;
+} features[] = {
+    {"batch", 1},
+};
+
+static void do_feature(call *c)
+{
+    uint32_t n = param(c, 1);
+    const uint8_t *name = within(c->instance, param(c, 0), n);
+
+    if (name == NULL) {
+        flbwt_stop(c, "%s: the name is outside memory", c->name);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+        if (strlen(features[i].name) == n && memcmp(features[i].name, name, n) == 0) {
+            answer(c, features[i].version);
+            return;
+        }
+    }
+    answer(c, 0);
+}
+
 // give writes text where the guest wants it, if there is room for all of it, and returns its
 // length.
 static void give(call *c, const char *from, uint32_t n, int i)
 {
     uint32_t room = param(c, i + 1);
-    uint8_t *to = within(c->instance, param(c, i), room);
+    uint8_t *to = flbwt_room_for(c, i, room);
 
     if (to == NULL) {
-        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
         return;
     }
     if (n > 0 && n <= room) {
@@ -83,7 +97,7 @@ static bool same_key(const flbwt_setting *s, const uint8_t *key, uint32_t n)
 static void do_config_get(call *c)
 {
     uint32_t n = param(c, 1);
-    const uint8_t *key = text(c, 0);
+    const uint8_t *key = flbwt_text(c, 0);
 
     if (key == NULL) {
         return;
@@ -114,6 +128,7 @@ static void do_config_key(call *c)
 
 HOST_FUNCTION(host_log, "log", do_log)
 HOST_FUNCTION(host_log_enabled, "log_enabled", do_log_enabled)
+HOST_FUNCTION(host_feature, "feature", do_feature)
 HOST_FUNCTION(host_config_get, "config_get", do_config_get)
 HOST_FUNCTION(host_config_count, "config_count", do_config_count)
 HOST_FUNCTION(host_config_key, "config_key", do_config_key)
@@ -121,6 +136,7 @@ HOST_FUNCTION(host_config_key, "config_key", do_config_key)
 static const flbwt_import table[] = {
     {"flb_v1", "log", "iii:", host_log},
     {"flb_v1", "log_enabled", "i:i", host_log_enabled},
+    {"flb_v1", "feature", "ii:i", host_feature},
     {"flb_v1", "config_get", "iiii:i", host_config_get},
     {"flb_v1", "config_count", ":i", host_config_count},
     {"flb_v1", "config_key", "iii:i", host_config_key},

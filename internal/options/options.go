@@ -117,6 +117,10 @@ var Table = []Option{
 		Help: "So many failed records in a row, a timeout counting as 25, take the module out of the path for a while; 0 for never"},
 	{Name: "breaker_backoff", Type: Time, Default: "1s",
 		Help: "How long the module stays out of the path at first; doubled each time it fails again, up to 64 times as long"},
+	{Name: "store_limit", Type: Size, Default: "0",
+		Help: "Max memory of the filter's key-value store, which its instances share and which outlives them; 0 for none, and then modules that import store_ functions don't start"},
+	{Name: "metrics_series", Type: Int, Default: "1000",
+		Help: "Max series of the metrics that the module defines, one for each set of label values; 0 for none, and then modules that import metric_ functions don't start"},
 	{Name: "init_function", Type: String, Default: "auto",
 		Help: "Exported function to call once before the first record: auto (_initialize if there is one; for Go, else _start), none, or a name; _start runs main"},
 	{Name: "allocator", Type: String, Default: "auto",
@@ -187,6 +191,9 @@ type Options struct {
 	RecycleMemoryBytes int64 // 0: never
 	BreakerFailures    int   // 0: never
 	BreakerBackoff     time.Duration
+
+	StoreLimitBytes int64 // 0: no store
+	MetricsSeries   int   // 0: no metrics
 
 	Workers int // at least 1; an output has one: workers is a word of Fluent Bit there
 
@@ -298,6 +305,9 @@ func (p *parser) shared() Options {
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
+
+		StoreLimitBytes: p.size("store_limit", 0, 4<<30),
+		MetricsSeries:   int(p.number("metrics_series", 0, 100_000)),
 
 		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
 		Allocator:        p.allocator("allocator"),

@@ -103,6 +103,7 @@ func TestParse(t *testing.T) {
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
 		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
 		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "allow_precompiled": "On",
+		"store_limit": "16M", "metrics_series": "0",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +114,7 @@ func TestParse(t *testing.T) {
 		Env: []string{"A=1", "B=x=y", "C="}, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
 		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
+		StoreLimitBytes: 16_000_000,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -129,6 +131,7 @@ func TestParseDefaults(t *testing.T) {
 		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
 		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
+		MetricsSeries: 1000,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -177,6 +180,10 @@ func TestParseErrors(t *testing.T) {
 		{"breaker_failures", "-1"},
 		{"breaker_failures", "many"},
 		{"breaker_backoff", "0"},
+		{"store_limit", "5G"},
+		{"store_limit", "-1"},
+		{"metrics_series", "-1"},
+		{"metrics_series", "100001"},
 	} {
 		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
 		_, err := Parse(set(values))
