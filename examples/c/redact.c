@@ -7,20 +7,29 @@
  *     follows "Bearer", values such as password=... or \"token\":\"...\", the
  *     local part of e-mail addresses and the password of a URL.
  *
- * What it can't see, since the function is given the record's body alone: metadata of the record,
- * and attributes of OpenTelemetry's resources and scopes. It does not look at names of keys.
+ * It does so in the body of a record, in its metadata, and in what its group has in common, which are
+ * attributes of OpenTelemetry's resources and scopes. It does not look at names of keys, nor at a
+ * group in which there is no record.
  *
  * Freestanding: no libc, no allocation. The reply lives in one static buffer
  * until the next call. For a record that does not fit it replies with something that is no
- * record: that is a failure, which on_error decides about. With on_error drop nothing leaves
- * unmasked.
+ * record: that is a failure, which on_error decides about. With on_error drop no record leaves
+ * unmasked; a group of which each record fails does.
  */
 
 #define OUT_MAX (256 * 1024)
 #define MASK "***"
 
+/* The host functions of docs/abi.md. */
+#define HOST(name) __attribute__((import_module("flb_v1"), import_name(#name)))
+HOST(metadata_get) int metadata_get(char *buffer, unsigned room);
+HOST(metadata_set) int metadata_set(const char *bytes, unsigned len);
+HOST(group_get) int group_get(char *buffer, unsigned room);
+HOST(group_set) int group_set(const char *bytes, unsigned len);
+
 static const char no_record[] = "\"the record can't be masked\"";
 
+static char in[OUT_MAX]; /* what is not the body */
 static char out[OUT_MAX];
 static unsigned out_len;
 static int full;
@@ -285,14 +294,13 @@ static int is_key(const char *p, const char *end)
     return p < end && *p == ':';
 }
 
-const char *redact(const char *tag, unsigned tag_len, unsigned sec, unsigned nsec,
-                   const char *record, unsigned record_len)
+/* Masks JSON into out. 0: it is none, or there is no room. */
+static int mask(const char *json, unsigned len)
 {
-    const char *p = record, *end = record + record_len, *next;
+    const char *p = json, *end = json + len, *next;
     unsigned depth = 0, masked_depth = 0; /* masked_depth: all below it is secret */
     int secret = 0;                       /* so is the value of the last key */
 
-    (void)tag, (void)tag_len, (void)sec, (void)nsec;
     out_len = full = 0;
     for (; p < end; p = next) {
         next = p + 1;
@@ -300,7 +308,7 @@ const char *redact(const char *tag, unsigned tag_len, unsigned sec, unsigned nse
             while (next < end && *next != '"')
                 next += *next == '\\' && end - next > 1 ? 2 : 1;
             if (next == end)
-                return no_record; /* not JSON */
+                return 0;
             put_string("\"");
             if (is_key(++next, end)) {
                 struct name name;
@@ -335,8 +343,36 @@ const char *redact(const char *tag, unsigned tag_len, unsigned sec, unsigned nse
         }
         put(p, next);
     }
-    if (full)
-        return no_record;
     out[out_len] = 0;
-    return out;
+    return !full;
+}
+
+/* Masks what a host function has written to in. 1: out is to take its place, 0: there is nothing to
+ * mask, which spares the host some work, -1: it may hold what it must not. */
+static int mask_other(int len)
+{
+    int i = 0;
+
+    if (len == -1)
+        return 0; /* there is none */
+    if (len < 0 || len > OUT_MAX || !mask(in, len))
+        return -1;
+    while (i < len && out[i] == in[i])
+        i++;
+    return i < len || out_len != (unsigned)len;
+}
+
+const char *redact(const char *tag, unsigned tag_len, unsigned sec, unsigned nsec,
+                   const char *record, unsigned record_len)
+{
+    int masked;
+
+    (void)tag, (void)tag_len, (void)sec, (void)nsec;
+    masked = mask_other(metadata_get(in, OUT_MAX));
+    if (masked < 0 || (masked && metadata_set(out, out_len) != 0))
+        return no_record;
+    masked = mask_other(group_get(in, OUT_MAX));
+    if (masked < 0 || (masked && group_set(out, out_len) != 0))
+        return no_record;
+    return mask(record, record_len) ? out : no_record;
 }

@@ -72,25 +72,6 @@ func (e Event) BodyIsMap() bool {
 	return len(e.Body) > 0 && mp.KindOf(e.Body[0]) == mp.Map
 }
 
-// Offsets returns where in Raw the timestamp, the metadata and the body begin. Each ends where the next
-// begins: of a Legacy event, the metadata has no bytes.
-func (e Event) Offsets() (time, metadata, body int) {
-	body = len(e.Raw) - len(e.Body)
-	time, metadata = body-len(e.Header), body
-	if e.Legacy {
-		return time, metadata, body
-	}
-	_, contents, err := mp.ReadArrayHeader(e.Header)
-	if err != nil {
-		return time, metadata, body
-	}
-	time = body - len(contents)
-	if rest, err := mp.Skip(contents, 0); err == nil {
-		metadata = body - len(rest)
-	}
-	return time, metadata, body
-}
-
 // Next takes the first event off b, which holds at least one byte. rest is what
 // follows. The whole event has been checked: its parts are valid msgpack, nested
 // no deeper than MaxDepth. The error is ErrTruncated, or wraps ErrFormat; what
@@ -255,6 +236,26 @@ func AppendRecord(dst []byte, sec int64, nsec uint32, metadata, body []byte) []b
 	return append(dst, body...)
 }
 
+// Parts are what an event's header is made of. metadata is a map; nil if the event is Legacy.
+func (e Event) Parts() (time, metadata []byte) {
+	if e.Legacy {
+		return e.Header, nil
+	}
+	_, rest, _ := mp.ReadArrayHeader(e.Header) // without an error: Next has read it
+	metadata, _ = mp.Skip(rest, 0)
+	return clip(rest, metadata), metadata
+}
+
+// AppendHeader appends the header of an event. metadata is a map; nil: the event is Legacy.
+func AppendHeader(dst, time, metadata []byte) []byte {
+	if metadata == nil {
+		return append(dst, time...)
+	}
+	dst = mp.AppendArrayHeader(dst, 2)
+	dst = append(dst, time...)
+	return append(dst, metadata...)
+}
+
 // AppendMarked appends the event with key and value added to it: to its metadata,
 // or to its body if it is Legacy. An event whose part to be added to is not a map is
 // appended as it came.
@@ -266,15 +267,7 @@ func AppendMarked(dst []byte, ev Event, key, value string) []byte {
 		}
 		return AppendEvent(dst, ev.Header, body)
 	}
-	_, rest, err := mp.ReadArrayHeader(ev.Header)
-	if err != nil {
-		return append(dst, ev.Raw...)
-	}
-	metadata, err := mp.Skip(rest, MaxDepth)
-	if err != nil {
-		return append(dst, ev.Raw...)
-	}
-	time := clip(rest, metadata)
+	time, metadata := ev.Parts()
 	dst = mp.AppendArrayHeader(dst, 2)
 	dst = mp.AppendArrayHeader(dst, 2)
 	dst = append(dst, time...)

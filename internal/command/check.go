@@ -15,6 +15,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 )
 
 type checkFlags struct {
@@ -85,7 +86,17 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 
 // inspect looks at a module as a filter with these options would start it.
 func inspect(o options.Options) (guest.Report, error) {
-	return guest.Inspect(filter.Source(o), filter.Config(o))
+	shared := filter.NewState(o)
+	defer shared.Close()
+	set, problem := tables.Open(filter.Tables(o))
+	defer set.Close()
+	config := filter.Config(o, shared)
+	config.Tables, config.TablesFail = set, problem != nil
+	report, err := guest.Inspect(filter.Source(o), config)
+	if problem != nil {
+		report.Problems = append([]string{problem.Error()}, report.Problems...)
+	}
+	return report, err
 }
 
 // checkConfiguration checks what a configuration has of this plugin, and says of each
@@ -160,7 +171,7 @@ func parseOutput(s *fbconf.Section) (options.Output, error) {
 	known := slices.Concat(optionNames(options.Table), optionNames(options.OutputTable))
 	for _, p := range s.Properties {
 		meant := closest.To(p.Key, known)
-		if strings.HasPrefix(p.Key, "config.") {
+		if strings.HasPrefix(p.Key, "config.") || strings.HasPrefix(p.Key, "table.") {
 			continue
 		}
 		if !slices.Contains(known, p.Key) && !slices.Contains(coreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {

@@ -33,6 +33,7 @@ type runFlags struct {
 	chunkRecords int
 	time         string
 	logLevel     string
+	metrics      string
 	quiet        bool
 }
 
@@ -79,6 +80,7 @@ be run.`,
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Most records in a chunk")
 	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
 	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(levelNames, ", ")+" (default: the configuration's, or info)")
+	flags.StringVar(&f.metrics, "metrics", "", "Write the modules' metrics to this file at the end, in Prometheus' text format; - is standard error")
 	flags.BoolVar(&f.quiet, "quiet", false, "Leave the summary out")
 	completeConfigurations(cmd)
 	completeWords(cmd, "input-format", formatNDJSON, formatMsgpack)
@@ -131,6 +133,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	err = p.readAll(inputs, f.input == formatMsgpack)
+	if err == nil && f.metrics != "" {
+		err = p.writeMetrics(f.metrics, stderr)
+	}
 	p.close()
 	if err != nil {
 		return err

@@ -175,3 +175,11 @@ enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t fr
     }
     return p < end ? FLBWT_READ_FULL : FLBWT_READ_ALL;
 }
+
+const uint8_t *flbwt_event_metadata(const uint8_t *header, size_t len)
+{
+    const uint8_t *end = header + len, *p = array_of_two(header, end);
+    unsigned containers;
+
+    return p != NULL ? flbwt_skip(p, end, 0, &containers) : NULL;
+}

@@ -63,6 +63,10 @@ enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t fr
                                      size_t max_bytes, flbwt_shape *shape, flbwt_place *places,
                                      size_t max, size_t *n);
 
+// flbwt_event_metadata returns where the metadata begins in an event's header of len bytes, which has
+// been checked, and ends with it. NULL: the header is a time alone.
+const uint8_t *flbwt_event_metadata(const uint8_t *header, size_t len);
+
 // ---- Records between MessagePack and JSON: json_write.c, json_read.c
 
 enum {

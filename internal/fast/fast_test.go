@@ -276,3 +276,23 @@ func TestReadFloats(t *testing.T) {
 		}
 	}
 }
+
+// Bytes that are no text, such as the number of a trace, are not left to Go, wherever they stand.
+func TestWriteJSONOfBytes(t *testing.T) {
+	for _, in := range []string{
+		"\xc4\x02\x80\xff",                         // at the very end
+		"\x81\xa1k\xc4\x00",                        //
+		"\x81\xa1k\xc5\x00\x01\x80",                //
+		"\xc4\x08\x5b\x8e\xff\xf7\x98\x03\x81\xd2", //
+		"\xa6\xed\xa0\xbd\xed\xb8\x80",             // a surrogate pair
+		"\xa8\xed\xa0\xbd\xed\xb8x\xc3(",           // halves of one
+		"\xd9\x01\xe2",                             // cut
+		"\xbf" + strings.Repeat("\xfe", 31),
+	} {
+		got, n, ok := WriteJSON(nil, []byte(in))
+		want, _, err := transcode.AppendJSON(nil, []byte(in))
+		if !ok || err != nil || n != len(in) || !bytes.Equal(got, want) {
+			t.Errorf("%x: %q, %d bytes, %v; want %q, %v", in, got, n, ok, want, err)
+		}
+	}
+}

@@ -8,34 +8,43 @@
 
 #include <math.h>
 
-// utf8_length returns how many bytes the valid UTF-8 sequence at p takes; 0 if it
-// is none.
-static int utf8_length(const uint8_t *p, size_t n)
-{
-    uint8_t c = p[0];
+typedef struct {
+    const uint8_t *p, *end;
+    bool exact; // what was read so far is what its JSON decodes to
+    bool lossy; // it is another value than its JSON decodes to
+    int least;  // what depth was at its least
+} reader;
 
-    if (c >= 0xc2 && c <= 0xdf) {
-        return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
+enum { PAIR_BYTES = 6, CHARACTER_BYTES = 4 };
+
+// put_other writes what stands for bytes at s with which no UTF-8 begins, and returns where that
+// ends: CHARACTER_BYTES for the PAIR_BYTES of a surrogate pair whose halves were encoded each, else
+// U+FFFD for one byte.
+static __attribute__((noinline)) uint8_t *put_other(reader *r, uint8_t *out, const uint8_t *s,
+                                                    size_t n)
+{
+    r->exact = false;
+    if (n >= PAIR_BYTES && s[0] == 0xed && s[3] == 0xed && (s[1] & 0xf0) == 0xa0 &&
+        (s[4] & 0xf0) == 0xb0 && (s[2] & 0xc0) == 0x80 && (s[5] & 0xc0) == 0x80) {
+        uint32_t high = (uint32_t) (s[1] & 0x0f) << 6 | (s[2] & 0x3f);
+        uint32_t low = (uint32_t) (s[4] & 0x0f) << 6 | (s[5] & 0x3f);
+        uint32_t c = 0x10000 + (high << 10 | low);
+
+        *out++ = (uint8_t) (0xf0 | c >> 18);
+        *out++ = (uint8_t) (0x80 | (c >> 12 & 0x3f));
+        *out++ = (uint8_t) (0x80 | (c >> 6 & 0x3f));
+        *out++ = (uint8_t) (0x80 | (c & 0x3f));
+        return out;
     }
-    if (c >= 0xe0 && c <= 0xef) {
-        if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80) {
-            return 0;
-        }
-        return (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] >= 0xa0) ? 0 : 3;
-    }
-    if (c >= 0xf0 && c <= 0xf4) {
-        if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80) {
-            return 0;
-        }
-        return (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90) ? 0 : 4;
-    }
-    return 0;
+    r->lossy = true;
+    memcpy(out, "\xef\xbf\xbd", 3);
+    return out + 3;
 }
 
-// put_string writes the n bytes at s as a JSON string. Up to end memory may be read.
-static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8_t *end)
+// put_string writes the n bytes at s as a JSON string. Up to r->end memory may be read.
+static uint8_t *put_string(reader *r, uint8_t *out, const uint8_t *s, size_t n)
 {
-    const uint8_t *stop = s + n;
+    const uint8_t *stop = s + n, *const end = r->end;
 
     *out++ = '"';
     while (s < stop) {
@@ -62,7 +71,11 @@ static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8
                 int length = utf8_length(s, (size_t) (stop - s));
 
                 if (length == 0) {
-                    return NULL;
+                    uint8_t *after = put_other(r, out, s, (size_t) (stop - s));
+
+                    s += after - out == CHARACTER_BYTES ? PAIR_BYTES : 1;
+                    out = after;
+                    continue;
                 }
                 for (int i = 0; i < length; i++) {
                     *out++ = *s++;
@@ -107,12 +120,32 @@ static uint8_t *put_string(uint8_t *out, const uint8_t *s, size_t n, const uint8
     return out;
 }
 
-typedef struct {
-    const uint8_t *p, *end;
-    bool exact; // what was read so far is what its JSON decodes to
-    bool lossy; // it is another value than its JSON decodes to
-    int least;  // what depth was at its least
-} reader;
+// last_string is other_string where less than 5 bytes are left: only for a bin, or what has more of a
+// length than it needs.
+static __attribute__((noinline)) const uint8_t *last_string(reader *r, size_t *n)
+{
+    const uint8_t *p = r->p;
+    size_t left = (size_t) (r->end - p), head;
+
+    if (left >= 2 && (p[0] == 0xc4 || p[0] == 0xd9)) {
+        *n = p[1];
+        head = 2;
+    }
+    else if (left >= 3 && (p[0] == 0xc5 || p[0] == 0xda)) {
+        *n = load16(p + 1);
+        head = 3;
+    }
+    else {
+        return NULL;
+    }
+    if (*n > left - head) {
+        return NULL;
+    }
+    r->lossy |= p[0] <= 0xc5;
+    r->exact = false;
+    r->p = p + head + *n;
+    return p + head;
+}
 
 // other_string finds the string or bin at r->p that is no fixstr, and goes behind it.
 // NULL if there is none, or not all of it.
@@ -121,8 +154,8 @@ static const uint8_t *other_string(reader *r, size_t *n)
     const uint8_t *p = r->p;
     size_t left = (size_t) (r->end - p), head;
 
-    if (left < 5) { // only a bin, or what has more of a length than it needs
-        return NULL;
+    if (left < 5) {
+        return last_string(r, n);
     }
     switch (p[0]) {
     case 0xc4:
@@ -184,7 +217,7 @@ static __attribute__((noinline)) uint8_t *encode_string(reader *r, uint8_t *out)
             return NULL;
         }
     }
-    return put_string(out, s, n, r->end);
+    return put_string(r, out, s, n);
 }
 
 // put_fixstr writes the fixstr at p, in quotes, and returns its length: -1 if there is

@@ -19,11 +19,11 @@ func batchLimits(o options.Options) guest.BatchLimits {
 
 // entry says what the lane has to know of an event at that place of the chunk.
 func entry(at int, event *chunk.Event) guest.Entry {
-	time, metadata, body := event.Offsets()
-	e := guest.Entry{
-		At: at, Time: at + time, Meta: at + metadata, Body: at + body, Next: at + len(event.Raw),
-		Sec: event.Sec, Nsec: event.Nsec,
-	}
+	time, metadata := event.Parts()
+	e := guest.Entry{At: at, Next: at + len(event.Raw), Sec: event.Sec, Nsec: event.Nsec}
+	e.Body = e.Next - len(event.Body)
+	e.Meta = e.Body - len(metadata)
+	e.Time = e.Meta - len(time)
 	switch {
 	case event.Kind == chunk.GroupStart:
 		e.Kind = guest.EntryGroupStart
@@ -120,7 +120,7 @@ func (f *Filter) handleBatchRecord(data []byte) error {
 		return f.fail(data, &event, unusable(&event), nil)
 	case guest.Error:
 		code, text := f.lane.Verdict()
-		f.count.addError(code)
+		f.count.addErrors(code, 1)
 		return f.failBy(data, &event, causeOf(outcome), fmt.Sprintf("error %d", code), errorOfGuest(code, text))
 	case guest.Breach, guest.TooMuch:
 		f.breaker.bad()

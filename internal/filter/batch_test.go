@@ -25,8 +25,8 @@ const (
 	opEmit
 )
 
-// operation is one of a reply. Its bytes are put where the guest can say their address.
-type operation struct {
+// batchOp is one of a reply. Its bytes are put where the guest can say their address.
+type batchOp struct {
 	of         uint32
 	kind, part byte
 	a, b       uint32
@@ -40,11 +40,11 @@ const (
 )
 
 // script is the tag that has batch_script reply by these operations.
-func script(events, groups []operation) []byte {
+func script(events, groups []batchOp) []byte {
 	reply := make([]byte, 16, 16+24*(len(events)+len(groups)))
 	var data []byte
 	dataAt := uint32(scriptReply + cap(reply))
-	for _, o := range append(append([]operation{}, events...), groups...) {
+	for _, o := range append(append([]batchOp{}, events...), groups...) {
 		reply = binary.LittleEndian.AppendUint32(reply, o.of)
 		reply = append(reply, o.kind, o.part, 0, 0)
 		for _, v := range []uint32{o.a, o.b, dataAt + uint32(len(data)), uint32(len(o.bytes))} {
@@ -58,9 +58,9 @@ func script(events, groups []operation) []byte {
 	return append(reply, data...)
 }
 
-func pack(v any) []byte { return oracle.Pack(v) }
+func packedValue(v any) []byte { return oracle.Pack(v) }
 
-func member(key string, value any) []byte { return append(pack(key), pack(value)...) }
+func member(key string, value any) []byte { return append(packedValue(key), packedValue(value)...) }
 
 func startScript(t testing.TB, o options.Options) *fixture {
 	t.Helper()
@@ -80,18 +80,18 @@ func TestBatchOperations(t *testing.T) {
 	chunk := join(event(1, body("a")), event(2, body("b")), event(3, body("c")), event(4, body("d")))
 	for _, test := range []struct {
 		name string
-		ops  []operation
+		ops  []batchOp
 		want []any
 	}{
 		{"keep", nil, []any{body("a"), body("b"), body("c"), body("d")}},
-		{"drop", []operation{{of: 1, kind: opDrop}}, []any{body("a"), body("c"), body("d")}},
-		{"replace", []operation{{of: 1, kind: opReplace, bytes: pack(body("x"))}}, []any{body("a"), body("x"), body("c"), body("d")}},
-		{"set", []operation{{of: 0, kind: opSet, bytes: member("log", 5)}, {of: 3, kind: opSet, bytes: member("k", 6)}},
+		{"drop", []batchOp{{of: 1, kind: opDrop}}, []any{body("a"), body("c"), body("d")}},
+		{"replace", []batchOp{{of: 1, kind: opReplace, bytes: packedValue(body("x"))}}, []any{body("a"), body("x"), body("c"), body("d")}},
+		{"set", []batchOp{{of: 0, kind: opSet, bytes: member("log", 5)}, {of: 3, kind: opSet, bytes: member("k", 6)}},
 			[]any{map[any]any{"log": int64(5)}, body("b"), body("c"), map[any]any{"log": "d", "k": int64(6)}}},
-		{"add", []operation{{of: 2, kind: opAdd, a: 2, bytes: append(member("k", 1), member("l", 2)...)}},
+		{"add", []batchOp{{of: 2, kind: opAdd, a: 2, bytes: append(member("k", 1), member("l", 2)...)}},
 			[]any{body("a"), body("b"), map[any]any{"log": "c", "k": int64(1), "l": int64(2)}, body("d")}},
-		{"remove", []operation{{of: 2, kind: opRemove, bytes: pack("log")}}, []any{body("a"), body("b"), map[any]any{}, body("d")}},
-		{"put", []operation{{of: 2, kind: opPut, a: 5, b: 2, bytes: pack("longer than it was")}},
+		{"remove", []batchOp{{of: 2, kind: opRemove, bytes: packedValue("log")}}, []any{body("a"), body("b"), map[any]any{}, body("d")}},
+		{"put", []batchOp{{of: 2, kind: opPut, a: 5, b: 2, bytes: packedValue("longer than it was")}},
 			[]any{body("a"), body("b"), body("longer than it was"), body("d")}},
 	} {
 		out, modified := f.Run(script(test.ops, nil), chunk)

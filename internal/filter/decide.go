@@ -46,7 +46,7 @@ func (f *Filter) passBy(data []byte, why cause) error {
 		return err
 	}
 	if event.Kind != chunk.Record {
-		return f.keep(data, &event)
+		return f.keepMarker(data, &event)
 	}
 	f.count.Records++
 	if !event.BodyIsMap() {
@@ -66,7 +66,7 @@ func (f *Filter) handleUnusualEvent(tag, data []byte, state breakerState) error 
 		return err
 	}
 	if event.Kind != chunk.Record {
-		return f.keep(data, &event)
+		return f.keepMarker(data, &event)
 	}
 	in, why := f.stage(&event)
 	if why != none {
@@ -132,14 +132,22 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 		f.giveUpAfter(data, event, outcome, err)
 		return f.fail(data, event, causeOf(outcome), nil)
 	}
+	if cap(f.event) > keepBytes {
+		f.event = nil
+	}
 	why, detail, records := causeOf(outcome), error(nil), 0
-	if outcome == guest.Reply {
+	emitted := 0
+	changes, changed := f.lane.Changes()
+	if changed {
+		records, emitted, why, detail = f.change(data, event, outcome, changes)
+	} else if outcome == guest.Reply {
 		records, why, detail = f.reply(event, f.lane.Reply())
 	}
-	if room := f.lane.Room(); why == none && len(f.event) > room && records > 0 {
+	if room := f.lane.Room(); why == none && len(f.event) > room && records+emitted > 0 {
 		why, detail = chunkTooLarge, fmt.Errorf("this one makes %d bytes of events, and %d are left", len(f.event), room)
 	}
 	if why == none {
+		f.count.Added += uint64(emitted)
 		if records == 0 {
 			f.count.Dropped++
 		} else {
@@ -157,6 +165,9 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 	f.giveUp(err)
 	if why != none {
 		return f.fail(data, event, why, detail)
+	}
+	if changed && bytes.Equal(f.event, event.Raw) { // it was the group that has changed
+		return f.keep(data, event)
 	}
 	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
 }
@@ -256,9 +267,6 @@ var errSplitTooLarge = fmt.Errorf("it makes more than %d bytes of events", maxSp
 // reply makes f.event of an event and the guest's reply for its body, or of as many events as there
 // are records in the reply, which it returns. Unless the cause is none, err may say more.
 func (f *Filter) reply(event *chunk.Event, reply []byte) (records int, c cause, err error) {
-	if cap(f.event) > keepBytes {
-		f.event = nil
-	}
 	out, records, list, err := f.appendReply(event, reply, guest.MaxReplyDepth)
 	if errors.Is(err, mp.ErrDepth) {
 		// What came nested deeper than that may be returned as deep.
@@ -391,11 +399,24 @@ func appendMsgpackReply(out []byte, event *chunk.Event, reply []byte, depth int)
 	return out, records, list, nil
 }
 
+// keepMarker emits the marker of a group as it came, once that of the group before it has what was
+// set of it.
+func (f *Filter) keepMarker(data []byte, event *chunk.Event) error {
+	if err := f.emitted(f.lane.CloseGroup(data)); err != nil {
+		return err
+	}
+	if event.Kind == chunk.GroupStart {
+		end := f.lane.At() + len(event.Raw)
+		f.lane.OpenGroup(end-len(event.Body), end)
+	}
+	if f.batch {
+		f.lane.PassMarker(entry(f.lane.At(), event))
+	}
+	return f.keep(data, event)
+}
+
 // keep emits an event as it came.
 func (f *Filter) keep(data []byte, event *chunk.Event) error {
-	if event.Kind != chunk.Record {
-		f.lane.SetGroup(entry(f.lane.At(), event))
-	}
 	return f.emitted(f.lane.Keep(data, f.lane.At()+len(event.Raw)))
 }
 

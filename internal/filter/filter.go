@@ -13,6 +13,8 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
@@ -36,7 +38,10 @@ type Filter struct {
 	instance   *guest.Instance // nil after a trap, until a record needs the next one
 	log        *hostlog.Limiter
 	workers    []*worker // further instances
-	share      float64   // of a chunk that is the filter's own, if there are workers
+	tables     *tables.Set
+	logged     int     // lines about tables
+	silent     bool    // about tables: another filter logs them
+	share      float64 // of a chunk that is the filter's own, if there are workers
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -47,6 +52,7 @@ type Filter struct {
 	staged    []byte              // a record that the lane does not make itself
 	event     []byte              // an event that takes another's place
 	originals transcode.Originals // of the record, what its JSON does not hold
+	given     given               // what the guest has set of the record
 	count     Stats               // of the current chunk, but for what the lane counts
 	ends      []int               // of the parts of a chunk
 	shared    []byte              // what takes the place of a chunk that was split
@@ -56,13 +62,15 @@ type Filter struct {
 // log takes lines for Fluent Bit's log, without the instance's name; it is
 // called on the goroutine that calls New, Run or Close.
 func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
-	f, err := newFilter(o, log)
+	shared := NewState(o)
+	f, err := newFilter(o, shared, log)
 	if err != nil {
+		shared.Close()
 		return nil, err
 	}
 	f.introduce(o)
 	for len(f.workers) < o.Workers-1 {
-		w, err := newWorker(o)
+		w, err := newWorker(o, shared)
 		if err != nil {
 			f.Close()
 			return nil, err
@@ -79,13 +87,17 @@ func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
 const checkedLife = 2 * time.Minute
 
 // Check says what would keep New from making a filter with these options. It starts a guest and
-// ends it. The module's code is kept for a while, so that New need not compile it again.
+// ends it. The module's code and the tables are kept for a while, so that New need not compile and
+// load them again.
 func Check(o options.Options) error {
-	f, err := newFilter(o, func(hostlog.Level, string) {})
+	shared := NewState(o)
+	defer shared.Close()
+	f, err := newFilter(o, shared, func(hostlog.Level, string) {})
 	if err != nil {
 		return err
 	}
 	time.AfterFunc(checkedLife, f.module.Share().Close)
+	time.AfterFunc(checkedLife, f.tables.Share().Close)
 	f.stop()
 	return nil
 }
@@ -94,6 +106,9 @@ func Check(o options.Options) error {
 func (f *Filter) introduce(o options.Options) {
 	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s, %s",
 		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version, guest.EngineText()))
+	for _, line := range f.tables.Describe() {
+		f.log.Always(hostlog.Info, line)
+	}
 	for _, w := range o.Warnings {
 		f.log.Always(hostlog.Warn, w)
 	}
@@ -104,13 +119,18 @@ func (f *Filter) introduce(o options.Options) {
 }
 
 // newFilter is New without a word in the log.
-func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
+func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, string)) (*Filter, error) {
 	limiter := hostlog.NewLimiter(log)
 	source := Source(o)
 	source.Warn = func(line string) { limiter.Always(hostlog.Warn, line) }
 	module, err := guest.Load(source)
 	if err != nil {
 		return nil, fmt.Errorf("option wasm_path: %w", err)
+	}
+	set, err := tables.Open(Tables(o))
+	if err != nil {
+		module.Close()
+		return nil, err
 	}
 	f := &Filter{
 		msgpack:    o.EventFormat == options.Msgpack,
@@ -122,12 +142,16 @@ func newFilter(o options.Options, log func(hostlog.Level, string)) (*Filter, err
 		retryBatch: o.RetryBatch && !module.IsStateful(),
 		limit:      o.MemoryLimitBytes,
 		module:     module,
-		config:     Config(o),
+		config:     Config(o, shared),
+		tables:     set,
+		logged:     set.Told(),
 		log:        limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
+	f.config.Tables = set
 	f.instance, err = module.NewInstance(f.config)
 	if err != nil {
+		set.Close()
 		module.Close()
 		return nil, fmt.Errorf("module %s: %w", o.WasmPath, err)
 	}
@@ -149,9 +173,22 @@ func Source(o options.Options) guest.Source {
 	}
 }
 
-// Config is how instances of a filter with these options are.
-func Config(o options.Options) guest.Config {
+// NewState makes what the instances of a filter with these options share. The caller closes it.
+func NewState(o options.Options) *state.State { return state.New(o.StoreLimitBytes, o.MetricsSeries) }
+
+// Tables are those of a filter with these options.
+func Tables(o options.Options) tables.Config {
+	c := tables.Config{LimitBytes: o.TableLimitBytes, Interval: o.TableRefresh}
+	for _, t := range o.Tables {
+		c.Specs = append(c.Specs, tables.Spec{Name: t.Name, Path: t.Path, Column: t.Column})
+	}
+	return c
+}
+
+// Config is how instances of a filter with these options are, but for the tables.
+func Config(o options.Options, shared *state.State) guest.Config {
 	c := guest.Config{
+		State:              shared,
 		Function:           o.FunctionName,
 		Init:               o.InitFunction,
 		Allocator:          o.Allocator,
@@ -209,7 +246,10 @@ func (f *Filter) Close() {
 	for _, w := range f.workers {
 		w.stop(f.log)
 	}
+	f.logTables()
 	f.stop()
+	f.logState()
+	f.config.State.Close()
 	logStats(f.log, f.Stats())
 }
 
@@ -226,6 +266,7 @@ func (f *Filter) stop() {
 	if f.instance != nil {
 		f.instance.Close()
 	}
+	f.tables.Close()
 	f.module.Close()
 	f.log.Close()
 	f.mu.Lock()
@@ -296,7 +337,7 @@ func (f *Filter) process(tag, data []byte) error {
 		f.reportAnswer(state)
 		switch stop {
 		case guest.StopDone:
-			return nil
+			return f.emitted(f.lane.CloseGroup(data))
 		case guest.StopBudget: // the breaker decides anew
 		case guest.StopOutput:
 			f.logOutput()
@@ -353,7 +394,17 @@ func (f *Filter) succeeded(state breakerState) {
 	}
 }
 
-// logOutput logs what the guest wrote to its standard streams.
+// logTables logs what has happened to the tables.
+func (f *Filter) logTables() {
+	if f.silent {
+		return
+	}
+	for _, l := range f.tables.Lines(&f.logged) {
+		f.log.Always(l.Level, l.Text)
+	}
+}
+
+// logOutput logs what the guest wrote to its standard streams, and what has happened to its tables.
 func (f *Filter) logOutput() {
 	if f.instance == nil || !f.instance.HasOutput() {
 		return
@@ -366,4 +417,7 @@ func (f *Filter) logOutput() {
 		f.log.GuestOutput(l.Level, "guest: ", []byte(l.Text))
 	}
 	f.log.LeaveOut(lost)
+	f.logNotices(f.instance.TakeNotices())
+	f.instance.NoteTables()
+	f.logTables()
 }

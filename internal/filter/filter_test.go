@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,7 @@ type logged struct {
 type fixture struct {
 	*Filter
 	logs []logged
+	once sync.Once
 }
 
 func (f *fixture) count(level hostlog.Level, text string) int {
@@ -108,9 +110,12 @@ func startWith(t testing.TB, o options.Options, text string) *fixture {
 		t.Fatal(err)
 	}
 	fx.Filter = f
-	t.Cleanup(f.Close)
+	t.Cleanup(fx.Close)
 	return fx
 }
+
+// Close closes the filter, if it is not closed.
+func (f *fixture) Close() { f.once.Do(f.Filter.Close) }
 
 var tag = []byte("app.log")
 

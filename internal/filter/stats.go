@@ -1,8 +1,8 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -23,6 +23,7 @@ const (
 	replyTooDeep
 	replySeveral
 	chunkTooLarge
+	givenInvalid
 	notRun
 	breakerOpen
 	firstOutcome
@@ -38,6 +39,7 @@ var causeTexts = [firstOutcome]string{
 	replyTooDeep:   "the guest's reply nests deeper than Fluent Bit can read",
 	replySeveral:   "the guest's reply is a list of records, and split is off",
 	chunkTooLarge:  "the guest's replies make too much of the chunk",
+	givenInvalid:   "what the guest has set or emitted can't be used",
 	notRun:         "there is no instance of the module",
 	breakerOpen:    "the module is out of the path after many failures",
 }
@@ -63,30 +65,33 @@ type Stats struct {
 	Records  uint64            // records read from the others (group markers don't count)
 	Returned uint64            // records that the guest returned
 	Dropped  uint64            // records that the guest dropped
-	Added    uint64            // events that came out beyond one for each record (split, emit)
+	Added    uint64            // events that came out beyond those of records (split, emit)
 	Failed   uint64            // records that something went wrong with
 	Causes   [numCauses]uint64 // of Failed
 	GivenUp  uint64            // guest instances that had to go; a record that comes after gets another
 	Recycled uint64            // of these, because of recycle_memory
 
-	Errors      map[uint32]uint64 // records that the guest reported an error of, by its code; nil: none
-	OtherErrors uint64            // of codes beyond maxErrorCodes
+	Errors      [maxErrorCodes]errorCount // records that the guest reported an error of
+	OtherErrors uint64                    // of codes that have found no room there
+}
+
+// errorCount is how many records had an error of that code; N is 0 if it is not used.
+type errorCount struct {
+	Code uint32
+	N    uint64
 }
 
 // maxErrorCodes is how many codes of errors are counted each by itself.
 const maxErrorCodes = 32
 
-func (s *Stats) addError(code uint32) { s.addErrors(code, 1) }
-
 func (s *Stats) addErrors(code uint32, n uint64) {
-	if _, known := s.Errors[code]; !known && len(s.Errors) >= maxErrorCodes {
-		s.OtherErrors += n
-		return
+	for i := range s.Errors {
+		if e := &s.Errors[i]; e.N == 0 || e.Code == code {
+			*e = errorCount{code, e.N + n}
+			return
+		}
 	}
-	if s.Errors == nil {
-		s.Errors = make(map[uint32]uint64)
-	}
-	s.Errors[code] += n
+	s.OtherErrors += n
 }
 
 func (s *Stats) add(o Stats) {
@@ -102,8 +107,10 @@ func (s *Stats) add(o Stats) {
 	}
 	s.GivenUp += o.GivenUp
 	s.Recycled += o.Recycled
-	for code, n := range o.Errors {
-		s.addErrors(code, n)
+	for _, e := range o.Errors {
+		if e.N > 0 {
+			s.addErrors(e.Code, e.N)
+		}
 	}
 	s.OtherErrors += o.OtherErrors
 }
@@ -119,8 +126,11 @@ func (s *Stats) addLane(c guest.Counts) {
 // errorsText lists the codes of errors, as "3 of 17, 1 of 404".
 func (s *Stats) errorsText() string {
 	var list []string
-	for _, code := range slices.Sorted(maps.Keys(s.Errors)) {
-		list = append(list, fmt.Sprintf("%d of %d", s.Errors[code], code))
+	errors := slices.SortedFunc(slices.Values(s.Errors[:]), func(a, b errorCount) int { return cmp.Compare(a.Code, b.Code) })
+	for _, e := range errors {
+		if e.N > 0 {
+			list = append(list, fmt.Sprintf("%d of %d", e.N, e.Code))
+		}
 	}
 	if s.OtherErrors > 0 {
 		list = append(list, fmt.Sprintf("%d of others", s.OtherErrors))

@@ -7,8 +7,8 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 )
 
 // worker is a further instance of a filter's module, on a thread of its own. It has a
@@ -30,13 +30,14 @@ type line struct {
 }
 
 // newWorker starts a worker.
-func newWorker(o options.Options) (*worker, error) {
+func newWorker(o options.Options, shared *state.State) (*worker, error) {
 	w := &worker{}
 	var err error
-	w.filter, err = newFilter(o, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
+	w.filter, err = newFilter(o, shared, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
 	if err != nil {
 		return nil, err
 	}
+	w.filter.silent = true
 	w.helper = guest.NewHelper(w.filter.lane)
 	w.filter.setReady()
 	if err := guest.Go(w.loop); err != nil {
@@ -154,22 +155,34 @@ func appendPart(dst, part, came []byte, modified bool) []byte {
 }
 
 // split appends where the parts of a chunk end: up to n, between events, the first one with
-// a share of the bytes, the others about the same. Nothing is appended if there is one
-// event, or something that is not an event.
+// a share of the bytes, the others about the same. A group is in one part, with its marker. Nothing is
+// appended if there is one event, or something that is not an event.
 func split(ends []int, data []byte, n int, share float64) []int {
-	// An event holds its header, which holds metadata, and its body.
-	const depth = chunk.MaxDepth + 2
 	size := float64(len(data))
 	other := size * (1 - share) / float64(n-1)
-	for rest := data; len(rest) > 0; {
-		after, err := mp.Skip(rest, depth)
-		if err != nil {
-			return ends[:0]
+	grouped := false
+	for rest := data; ; {
+		at := len(data) - len(rest)
+		var event chunk.Event
+		if len(rest) > 0 {
+			var err error
+			if event, rest, err = chunk.Next(rest); err != nil {
+				return ends[:0]
+			}
 		}
-		rest = after
-		if at := len(data) - len(rest); float64(at) >= size*share+other*float64(len(ends)) || len(rest) == 0 {
+		// Another group ends the one before.
+		between := !grouped || event.Kind == chunk.GroupStart
+		if at == len(data) || at > 0 && between && float64(at) >= size*share+other*float64(len(ends)) {
 			ends = append(ends, at)
 		}
+		if at == len(data) {
+			return ends
+		}
+		switch event.Kind {
+		case chunk.GroupStart:
+			grouped = true
+		case chunk.GroupEnd:
+			grouped = false
+		}
 	}
-	return ends
 }

@@ -128,3 +128,32 @@ func BenchmarkWorkers(b *testing.B) {
 		})
 	}
 }
+
+// No part begins inside a group, and a chunk of several groups has several parts.
+func TestSplitKeepsGroups(t *testing.T) {
+	record := with(1, 0, object{}, object{"n": 1})
+	start, end := groupStart(object{"k": "v"}), groupEnd()
+	for name, c := range map[string]struct {
+		unit  []byte
+		parts int
+	}{
+		"ended":     {join(start, record, record, record, end), 4},
+		"not ended": {join(start, record, record, record), 4},
+		"between":   {join(record, start, record, end, record, record), 4},
+	} {
+		in := bytes.Repeat(c.unit, 8)
+		ends := split(nil, in, 4, 0.25)
+		if len(ends) != c.parts || ends[len(ends)-1] != len(in) {
+			t.Errorf("%s: %v of %d", name, ends, len(in))
+		}
+		for _, at := range ends {
+			inside := at % len(c.unit)
+			if inside > 0 && (name != "between" || inside > len(record) && inside < len(record)+len(start)+len(record)+len(end)) {
+				t.Errorf("%s: a part ends at %d of %d", name, inside, len(c.unit))
+			}
+		}
+	}
+	if ends := split(nil, join(start, bytes.Repeat(record, 20), end), 4, 0.25); len(ends) != 1 {
+		t.Errorf("one group: %v", ends)
+	}
+}

@@ -53,7 +53,7 @@ func (m *Module) abi(config Config) abi {
 	} else {
 		a.chooseAllocator(m, config.Allocator)
 	}
-	a.problems = append(m.problems(config.Function), a.problems...)
+	a.problems = append(m.problems(config), a.problems...)
 	a.problems = append(a.problems, m.traits.Storage.problems(config.memoryLimit())...)
 	if m.traits.TinyGoExport {
 		switch {
@@ -189,7 +189,14 @@ func (m *Module) Warnings(config Config) []string {
 	if len(config.Settings) > 0 && !slices.ContainsFunc(m.imports, readsConfiguration) {
 		list = append(list, "configuration is set, and the module imports no function of "+hostcall.Host+" that reads it; is flb_configure exported?")
 	}
+	if (config.Tables != nil || config.TablesFail) && !slices.ContainsFunc(m.imports, usesTables) {
+		list = append(list, "tables are set, and the module imports no function of "+hostcall.Host+" that reads them")
+	}
 	return list
+}
+
+func usesTables(i item) bool {
+	return i.module == hostcall.Host && strings.HasPrefix(i.name, "table_")
 }
 
 func readsConfiguration(i item) bool {
@@ -234,8 +241,9 @@ func (m *Module) Candidates() []string {
 }
 
 // problems says why the module can't be used with that function, whatever its allocator.
-func (m *Module) problems(function string) []string {
+func (m *Module) problems(config Config) []string {
 	var list []string
+	function := config.Function
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
 	switch e := m.export(function); {
@@ -263,19 +271,50 @@ func (m *Module) problems(function string) []string {
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
-		if i.provider() != nil {
+		hint := ""
+		switch g := grantFor(i); {
+		case i.provider() == nil:
+			hint = importHint(i)
+		case g != nil && !g.given(config):
+			hint = g.hint
+		default:
 			continue
 		}
-		hint := importHint(i)
 		if byHint[hint] == nil {
 			hints = append(hints, hint)
 		}
 		byHint[hint] = append(byHint[hint], i)
 	}
 	for _, hint := range hints {
-		add("the module imports %s, which is not provided: %s", hostlog.List(byHint[hint], item.quoted), hint)
+		word := "provided"
+		if byHint[hint][0].provider() != nil {
+			word = "granted"
+		}
+		add("the module imports %s, which is not %s: %s", hostlog.List(byHint[hint], item.quoted), word, hint)
 	}
 	return list
+}
+
+// grant is an option without which functions of the host can't be imported.
+type grant struct {
+	prefix string // of their names
+	given  func(Config) bool
+	hint   string // what to do
+}
+
+var grants = []grant{
+	{"store_", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
+	{"metric_", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
+	{"table_", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
+}
+
+// grantFor returns what an import needs, nil if that is nothing.
+func grantFor(i item) *grant {
+	at := slices.IndexFunc(grants, func(g grant) bool { return i.module == hostcall.Host && strings.HasPrefix(i.name, g.prefix) })
+	if at < 0 {
+		return nil
+	}
+	return &grants[at]
 }
 
 func (m *Module) functionHint() string {

@@ -19,6 +19,9 @@ enum {
     MAX_HEADER_GROWTH = 4, // of a map
 };
 
+static const uint8_t nothing[1];
+static const flbwt_ops no_ops = {.ops = nothing};
+
 // Numbers of the guest, which needs not align them.
 static uint32_t get32(const uint8_t *p)
 {
@@ -77,11 +80,11 @@ static flbwt_entry entry_at(const flbwt_batch *b, uint32_t i)
 }
 
 // group_at returns the i-th group of the guest's table; the first is 1.
-static flbwt_group *group_at(const flbwt_batch *b, uint32_t i)
+static flbwt_marker *group_at(const flbwt_batch *b, uint32_t i)
 {
     void *groups = b->groups.data;
 
-    return (flbwt_group *) groups + i - 1;
+    return (flbwt_marker *) groups + i - 1;
 }
 
 static uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
@@ -116,6 +119,7 @@ static void clear(flbwt_lane *lane)
 
 void flbwt_batch_begin(flbwt_lane *lane)
 {
+    lane->batch.outer.next = 0;
     clear(lane);
     lane->batch.limit = 0;
 }
@@ -139,11 +143,11 @@ static bool open_group(flbwt_lane *lane)
 {
     flbwt_batch *b = &lane->batch;
 
-    if (b->n > 0 || b->groups_n > 0 || lane->group.next == 0) {
+    if (b->n > 0 || b->groups_n > 0 || lane->batch.outer.next == 0) {
         return true;
     }
     b->groups_n = b->gathered_group = 1;
-    return push(&b->groups, &lane->group, sizeof(lane->group));
+    return push(&b->groups, &lane->batch.outer, sizeof(lane->batch.outer));
 }
 
 static bool push_other(flbwt_batch *b, int64_t sec, uint32_t kind, uint32_t group)
@@ -180,8 +184,8 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
     switch (entry->kind) {
     case FLBWT_ENTRY_GROUP_START: {
         const flbwt_place *p = &entry->place;
-        flbwt_group g = {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
-                         b->base + p->next};
+        flbwt_marker g = {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
+                          b->base + p->next};
 
         if (!push(&b->groups, &g, sizeof(g))) {
             return false;
@@ -252,7 +256,7 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
 
 // ---- The call
 
-static const uint8_t *bytes_of(const flbwt_lane *lane, const uint8_t *data, const flbwt_group *g)
+static const uint8_t *bytes_of(const flbwt_lane *lane, const uint8_t *data, const flbwt_marker *g)
 {
     return g->where == FLBWT_IN_CHUNK ? data
            : g->where == FLBWT_IN_OUT ? lane->out.data
@@ -300,8 +304,8 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
         p = copy(p, (const uint8_t *) &r, sizeof(r));
     }
     for (uint32_t i = 1; i <= b->groups_n; i++) {
-        const flbwt_group *g = group_at(b, i);
-        bool here = i > 1 || lane->group.next == 0;
+        const flbwt_marker *g = group_at(b, i);
+        bool here = i > 1 || lane->batch.outer.next == 0;
         size_t meta = here ? first + (g->meta - lane->at) : outer;
 
         p = put32(p, here);
@@ -312,7 +316,8 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
         p = put32(p, g->next - g->body);
     }
     if (first > outer) {
-        memcpy(to + outer, bytes_of(lane, data, &lane->group) + lane->group.meta, first - outer);
+        memcpy(to + outer, bytes_of(lane, data, &lane->batch.outer) + lane->batch.outer.meta,
+               first - outer);
     }
     memcpy(to + first, data + lane->at, bytes);
     if (tag_len > 0) {
@@ -357,7 +362,7 @@ static bool read_reply(flbwt_lane *lane, uint32_t at)
     const flbwt_guest *g = lane->guest;
     const uint8_t *p = in_guest(g, at, REPLY_BYTES);
 
-    b->ops = b->group_ops = (flbwt_ops) {0};
+    b->ops = b->group_ops = no_ops;
     if (at == 0) {
         return true;
     }
@@ -384,9 +389,9 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
     flbwt_guest *g = lane->guest;
     flbwt_call x = {.guest = g};
     uint32_t at = 0;
-    uint64_t first = HEADER_BYTES + (uint64_t) b->records * EVENT_BYTES +
-                     (uint64_t) b->groups_n * GROUP_BYTES +
-                     (lane->group.next > 0 ? lane->group.next - lane->group.meta : 0);
+    uint64_t first =
+        HEADER_BYTES + (uint64_t) b->records * EVENT_BYTES + (uint64_t) b->groups_n * GROUP_BYTES +
+        (lane->batch.outer.next > 0 ? lane->batch.outer.next - lane->batch.outer.meta : 0);
     uint64_t need = first + (b->end - lane->at) + tag_len;
     uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
 
@@ -429,7 +434,7 @@ static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
         return false;
     }
     if (group != 0) {
-        const flbwt_group *g = group_at(b, group);
+        const flbwt_marker *g = group_at(b, group);
         size_t n = g->next - g->at;
 
         if (!flbwt_reserve(&lane->out, n) || // which may move what is to be copied
@@ -823,7 +828,7 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
     }
     size_t at = b->markers.len;
     b->markers.len += (size_t) (to - from);
-    *group_at(b, e->group) = (flbwt_group) {
+    *group_at(b, e->group) = (flbwt_marker) {
         .where = FLBWT_IN_MARKERS,
         .at = at,
         .meta = at + (e->place.meta - e->place.at),
@@ -860,7 +865,7 @@ static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
 static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
 {
     flbwt_batch *b = &lane->batch;
-    flbwt_group *g = group_at(b, e->group);
+    flbwt_marker *g = group_at(b, e->group);
 
     if (g->where == FLBWT_IN_CHUNK) {
         return flbwt_lane_keep(lane, data, b->base + e->place.next);
@@ -872,7 +877,7 @@ static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
     if (!flbwt_lane_append(lane, b->markers.data + g->at, g->next - g->at)) {
         return false;
     }
-    *g = (flbwt_group) {
+    *g = (flbwt_marker) {
         .where = FLBWT_IN_OUT,
         .at = from,
         .meta = from + (g->meta - g->at),
@@ -994,7 +999,7 @@ static enum flbwt_stop emit(flbwt_lane *lane, const uint8_t *data)
         lane->outcome = FLBWT_HOST_NO_MEMORY;
         return FLBWT_STOP_BATCH;
     }
-    lane->group = b->now > 0 ? *group_at(b, b->now) : (flbwt_group) {0};
+    lane->batch.outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
     return FLBWT_STOP_DONE;
 }
 
@@ -1004,13 +1009,13 @@ static void begin_emitting(flbwt_lane *lane)
 
     b->called = true;
     b->i = b->record = 0;
-    b->now = b->open = lane->group.next > 0;
+    b->now = b->open = lane->batch.outer.next > 0;
 }
 
 void flbwt_batch_fail(flbwt_lane *lane)
 {
     lane->batch.failed = lane->outcome;
-    lane->batch.ops = (flbwt_ops) {0};
+    lane->batch.ops = no_ops;
     begin_emitting(lane);
 }
 
@@ -1040,7 +1045,7 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
                 return stop;
             }
             b->failed = FLBWT_NOT_RUN;
-            b->ops = b->group_ops = (flbwt_ops) {0};
+            b->ops = b->group_ops = no_ops;
             if (b->records > 0) {
                 lane->outcome = call_guest(lane, tag, tag_len, data);
                 if (lane->outcome == FLBWT_REPLY) {

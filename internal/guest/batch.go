@@ -147,10 +147,10 @@ func (l *Lane) Verdict() (code uint32, text string) {
 	return uint32(b.code), string(unsafe.Slice((*byte)(b.text), int(b.text_len)))
 }
 
-// SetGroup tells the lane which group is open behind a marker that it has not emitted itself.
-func (l *Lane) SetGroup(e Entry) {
-	l.c.group = C.flbwt_group{}
+// PassMarker tells the lane of a marker that goes by outside of its batches: its group is open then, or none.
+func (l *Lane) PassMarker(e Entry) {
+	l.c.batch.outer = C.flbwt_marker{}
 	if e.Kind == EntryGroupStart {
-		l.c.group = C.flbwt_group{at: C.size_t(e.At), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next)}
+		l.c.batch.outer = C.flbwt_marker{at: C.size_t(e.At), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next)}
 	}
 }

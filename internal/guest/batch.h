@@ -26,11 +26,11 @@ typedef struct {
     uint32_t kind, group; // group: by the guest's table; 0: none
 } flbwt_entry;
 
-// flbwt_group is the marker of a group, as offsets in where it is.
+// flbwt_marker is the marker of a group, as offsets in where it is.
 typedef struct {
     enum { FLBWT_IN_CHUNK, FLBWT_IN_MARKERS, FLBWT_IN_OUT } where; // batch.markers, lane->out
     size_t at, meta, body, next; // next 0: there is no group
-} flbwt_group;
+} flbwt_marker;
 
 // What the guest says of a batch, in its memory.
 typedef struct {
@@ -53,6 +53,7 @@ typedef struct {
     uint32_t groups_n; // the first of groups is the one that is open at base, if there is one
     uint32_t gathered_group; // the one that is open at end
     bool closed; // the event at end is for the next batch
+    flbwt_marker outer; // of the group that is open at base
 
     bool called; // the guest has been: they are to be emitted
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not

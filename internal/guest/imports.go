@@ -25,6 +25,14 @@ func (m *Module) importsHeap() bool {
 	})
 }
 
+// importsRecord says whether the module imports functions that know its current record.
+func (m *Module) importsRecord() bool {
+	return slices.ContainsFunc(m.imports, func(i item) bool {
+		f := i.provider()
+		return f != nil && f.UsesRecord()
+	})
+}
+
 func (m *Module) importsWASI() bool {
 	return slices.ContainsFunc(m.imports, func(i item) bool {
 		return i.module == hostcall.WASI || i.module == hostcall.WASIUnstable

@@ -2,6 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "call.h"
+// #include "../hostcall/record.h"
 // #include "../hostcall/wasi.h"
 import "C"
 
@@ -21,6 +22,8 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 )
 
 // Config says how instances of a module are used.
@@ -32,12 +35,15 @@ type Config struct {
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
 	Settings           []Setting     // the module's configuration
+	Tables             *tables.Set   // that it may look things up in; they outlive its instances; nil: none
+	TablesFail         bool          // there should be Tables, which can't be loaded: a module is not started without
 	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info, hostlog.Off none
 	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
 	Timeout            time.Duration // of the calls for one record; 0 means none
 	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
 	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
+	State              *state.State  // what instances share; closed after them; nil means nothing
 }
 
 // Setting is one key of a module's configuration. Keys match without case.
@@ -77,11 +83,12 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // Instance is one instance of a module, in a store of its own. It must not be
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
-	store *wasmtime.Store
-	lines *lineTable // of the module
-	limit uint64     // memory_limit, in bytes
-	made  *wasmtime.Instance
-	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
+	store  *wasmtime.Store
+	lines  *lineTable // of the module
+	limit  uint64     // memory_limit, in bytes
+	made   *wasmtime.Instance
+	tables *tables.Set
+	c      *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
 // NewInstance checks the module against the guest ABI, instantiates it, and runs
@@ -156,7 +163,15 @@ func (in *Instance) configure(m *Module, config Config) {
 	if config.LogLevel == 0 {
 		c.instance.log_level = C.int(hostlog.Info)
 	}
+	if m.importsRecord() {
+		c.instance.current = C.flbwt_current_new(C.bool(config.Msgpack))
+	}
 	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
+	c.instance.store = (*C.struct_flbwt_store)(config.State.StorePointer())
+	c.instance.metrics = (*C.struct_flbwt_metrics)(config.State.MetricsPointer())
+	c.instance.tables = (*C.flbwt_tables)(config.Tables.Pointer())
+	in.tables = config.Tables
+	in.tables.AddReader(unsafe.Pointer(&c.instance.table_reader))
 	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
 		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
@@ -335,12 +350,14 @@ func (in *Instance) Close() {
 		return
 	}
 	C.flbwt_watch_remove(&in.c.instance.watch)
+	in.tables.RemoveReader(unsafe.Pointer(&in.c.instance.table_reader))
 	in.store.Close()
 	C.flbwt_wasi_close(&in.c.instance)
 	C.free(unsafe.Pointer(in.c.instance.out.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.log.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.settings))
+	C.flbwt_current_free(in.c.instance.current)
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil
 }
@@ -348,8 +365,28 @@ func (in *Instance) Close() {
 // MemoryBytes returns what the guest's memories have in all, and its tables had at first.
 func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.bytes) }
 
-// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput.
-func (in *Instance) HasOutput() bool { return bool(C.flbwt_has_written(&in.c.instance)) }
+// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput, or logged since
+// TakeLog, or there are notices, or something to log of its tables since NoteTables.
+func (in *Instance) HasOutput() bool {
+	return bool(C.flbwt_has_written(&in.c.instance)) || bool(C.flbwt_has_news(&in.c.instance))
+}
+
+// Notice is something that the filter should say.
+type Notice uint32
+
+// The notices, as bits.
+const (
+	NoticeStore   Notice = C.FLBWT_NOTICE_STORE   // the store has refused something
+	NoticeMetrics Notice = C.FLBWT_NOTICE_METRICS // something was not counted
+)
+
+// TakeNotices takes those since the last call. Of all instances with one State, one has a notice in
+// ten seconds.
+func (in *Instance) TakeNotices() Notice {
+	n := Notice(in.c.instance.notices)
+	in.c.instance.notices = 0
+	return n
+}
 
 // TakeOutput takes what the guest wrote since the last call. Output that found
 // no room is mentioned at the end. A last line that is not finished is taken
@@ -375,6 +412,13 @@ func (in *Instance) TakeLog() (lines []LogLine, lost uint64) {
 	lost = uint64(o.lost)
 	o.buffer.len, o.lost = 0, 0
 	return lines, lost
+}
+
+// NoteTables has HasOutput speak of tables again once there is more to log of them.
+func (in *Instance) NoteTables() {
+	if in.c.instance.tables != nil {
+		in.c.instance.table_news = C.flbwt_tables_news(in.c.instance.tables)
+	}
 }
 
 func takeStream(o *C.flbwt_output) []byte {

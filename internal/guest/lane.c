@@ -1,6 +1,7 @@
 #include "lane.h"
 
 #include "../bounds/clock.h"
+#include "../hostcall/record.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ void flbwt_lane_begin(flbwt_lane *lane, size_t size)
     lane->at = 0;
     lane->out.len = 0;
     lane->records = lane->returned = lane->dropped = lane->added = 0;
-    lane->group.next = 0;
+    lane->group.open = lane->group.set = false;
+    lane->group.body.len = 0;
     flbwt_batch_begin(lane);
 }
 
@@ -86,10 +88,57 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
     return true;
 }
 
+void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
+{
+    flbwt_group *g = &lane->group;
+
+    g->open = true;
+    g->at = at;
+    g->end = end;
+    g->emitted = (lane->changed ? lane->out.len : lane->at) + at - lane->at;
+    g->number++;
+}
+
+bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n)
+{
+    flbwt_group *g = &lane->group;
+
+    // body may be what is set.
+    if (n > g->body.len && !flbwt_reserve(&g->body, n - g->body.len)) {
+        return false;
+    }
+    memmove(g->body.data, body, n);
+    g->body.len = n;
+    g->set = true;
+    g->number++;
+    return true;
+}
+
+bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_group *g = &lane->group;
+
+    g->open = false;
+    if (!g->set) {
+        return true;
+    }
+    size_t was = g->end - g->at, n = g->body.len;
+    if (!flbwt_lane_change(lane, data) || (n > was && !flbwt_reserve(&lane->out, n - was))) {
+        return false;
+    }
+    uint8_t *body = lane->out.data + g->emitted;
+    memmove(body + n, body + was, lane->out.len - g->emitted - was);
+    memcpy(body, g->body.data, n);
+    lane->out.len += n - was;
+    g->set = false;
+    g->body.len = 0;
+    return true;
+}
+
 size_t flbwt_lane_room(const flbwt_lane *lane)
 {
     size_t most = lane->size * 2 + FLBWT_CHUNK_ROOM,
-           used = lane->changed ? lane->out.len : lane->at;
+           used = (lane->changed ? lane->out.len : lane->at) + lane->group.body.len;
 
     return used < most ? most - used : 0;
 }
@@ -122,6 +171,15 @@ static bool object_follows(const uint8_t *p, size_t n)
     return false;
 }
 
+// repeats says whether the reply is the record as the guest was given it.
+static inline bool repeats(const flbwt_guest *g, const flbwt_call *x, const uint8_t *in,
+                           uint32_t in_len)
+{
+    return in_len > 0 && x->rest >= in_len && in_len <= g->max_reply &&
+           memcmp(x->reply, in, in_len) == 0 &&
+           (g->msgpack || !object_follows(x->reply + in_len, x->rest - in_len));
+}
+
 // emit_reply emits the current event with the guest's reply for a body. False: it is
 // for Go to read, and nothing has been emitted.
 static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *x,
@@ -133,9 +191,7 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
 
     // A reply that repeats its input leaves the body as it was: exact even where
     // JSON is not, and cheap for filters that mostly drop.
-    if (in_len > 0 && x->rest >= in_len && in_len <= g->max_reply &&
-        memcmp(reply, in, in_len) == 0 &&
-        (g->msgpack || !object_follows(reply + in_len, x->rest - in_len))) {
+    if (repeats(g, x, in, in_len)) {
         return flbwt_lane_keep(lane, data, lane->event.next);
     }
     if (lane->record.lossy && !g->msgpack) {
@@ -182,6 +238,25 @@ static bool emit_reply(flbwt_lane *lane, const uint8_t *data, const flbwt_call *
     return true;
 }
 
+// show has the guest's functions know the current event.
+static __attribute__((noinline)) void show(const flbwt_lane *lane, flbwt_current *r,
+                                           const uint8_t *data)
+{
+    const flbwt_group *g = &lane->group;
+
+    r->open = true;
+    r->header = data + lane->event.header;
+    r->header_len = lane->event.header_len;
+    r->sec = lane->event.sec;
+    r->nsec = lane->event.nsec;
+    r->group = !g->open ? NULL : g->set ? g->body.data : data + g->at;
+    r->group_len = g->set ? g->body.len : g->end - g->at;
+    r->group_number = g->number;
+    r->number++;
+    r->changes = 0;
+    r->given = 0;
+}
+
 // call_for calls the guest for the record of the current event. DONE: the event has
 // been dealt with.
 static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
@@ -190,11 +265,19 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     flbwt_guest *g = lane->guest;
     flbwt_call x = {.guest = g};
     uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
-    bool handled = false;
+    bool handled = false, touched = false;
+    flbwt_current *current = g->instance.current;
 
     lane->records++;
+    if (current != NULL) {
+        show(lane, current, data);
+    }
     lane->outcome =
         flbwt_call_enter(&x, tag, tag_len, in, in_len, lane->event.sec, lane->event.nsec);
+    if (current != NULL) {
+        current->open = false;
+        touched = current->changes != 0; // then Go makes the event
+    }
     if (lane->timed) {
         lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
     }
@@ -205,19 +288,20 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         lane->error = x.error;
         return FLBWT_STOP_RECORD;
     case FLBWT_REPLY:
-        handled = !lane->raw && emit_reply(lane, data, &x, in, in_len);
+        handled = !lane->raw && !touched && emit_reply(lane, data, &x, in, in_len);
         lane->returned += handled;
-        if (!handled) {
+        lane->repeated = touched && repeats(g, &x, in, in_len);
+        if (!handled && !lane->repeated) {
             lane->outcome = flbwt_call_take(&x, in_len, &lane->reply);
         }
         break;
     case FLBWT_DROP:
-        handled = flbwt_lane_change(lane, data);
+        handled = !touched && flbwt_lane_change(lane, data);
         if (handled) {
             lane->at = lane->event.next;
             lane->dropped++;
         }
-        else {
+        else if (!touched) {
             lane->outcome = FLBWT_HOST_NO_MEMORY;
         }
         break;
@@ -327,7 +411,8 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
         lane->held = true;
     }
     // What the guest has said comes before what becomes of the record that it said it about.
-    if (lane->guest != NULL && flbwt_has_written(&lane->guest->instance)) {
+    if (lane->guest != NULL &&
+        (flbwt_has_written(&lane->guest->instance) || flbwt_has_news(&lane->guest->instance))) {
         return FLBWT_STOP_OUTPUT;
     }
     lane->held = false;
@@ -362,6 +447,10 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     give_back(&lane->reply);
     give_back(&lane->batch.edits);
     give_back(&lane->batch.scratch);
+    give_back(&lane->group.body);
+    if (lane->guest != NULL && lane->guest->instance.current != NULL) {
+        flbwt_current_trim(lane->guest->instance.current, KEEP_BYTES);
+    }
 }
 
 enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,

@@ -2,6 +2,7 @@ package guest
 
 // #include <stdlib.h>
 // #include "lane.h"
+// #include "../hostcall/record.h"
 import "C"
 
 import (
@@ -53,7 +54,7 @@ func (l *Lane) Close() {
 		return
 	}
 	b := &l.c.batch
-	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, b.places, b.others, b.groups, b.markers, b.edits, b.scratch} {
+	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch} {
 		C.free(unsafe.Pointer(b.data))
 	}
 	C.free(unsafe.Pointer(l.c))
@@ -123,6 +124,13 @@ func (l *Lane) At() int { return int(l.c.at) }
 // Outcome is what became of the record, after StopRecord.
 func (l *Lane) Outcome() Outcome { return Outcome(l.c.outcome) }
 
+// Repeated says, if Outcome is Reply after StopRecord, that the reply is the record as the guest was
+// given it. There is no Reply then.
+func (l *Lane) Repeated() bool { return bool(l.c.repeated) }
+
+// Lossy says, after StopRecord, whether the JSON that the guest was given is not all of the record.
+func (l *Lane) Lossy() bool { return bool(l.c.record.lossy) }
+
 // Reply is what the guest replied, if Outcome is Reply after StopRecord: at least one
 // byte. It is valid until the lane goes on.
 func (l *Lane) Reply() []byte {
@@ -167,7 +175,9 @@ func (l *Lane) Out() []byte {
 func (l *Lane) Changed() bool { return bool(l.c.changed) }
 
 // KeptBytes is what the lane holds for the next chunk, for the tests' sake.
-func (l *Lane) KeptBytes() int { return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap) }
+func (l *Lane) KeptBytes() int {
+	return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap + l.c.group.body.cap)
+}
 
 // Counts are of records that a lane has had answered, or not.
 type Counts struct {

@@ -28,6 +28,17 @@ enum flbwt_stop {
     FLBWT_STOP_REPLACE, // all before lane->at is emitted; the guest is to be replaced
 };
 
+// The group that the event at lane->at is in. The body of its marker says what its records have in
+// common.
+typedef struct {
+    bool open;
+    bool set; // body takes the place of the marker's, once the group is closed
+    size_t at, end; // the marker's body, in the chunk
+    size_t emitted; // where it stands in what has been emitted
+    flbwt_buffer body; // empty if it is not set
+    uint64_t number; // another one for each body
+} flbwt_group;
+
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
     flbwt_guest *guest; // NULL: there is none
@@ -44,8 +55,8 @@ typedef struct {
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
     uint64_t added; // events that came out beyond one for each record
-    flbwt_group group; // the group that is open at `at`
     uint64_t calls_ns; // timed: what the calls of the guest took
+    flbwt_group group;
 
     // The stop.
     enum flbwt_stop stop;
@@ -54,6 +65,7 @@ typedef struct {
     uint32_t outcome;
     wasm_trap_t *trap; // the guest is gone; owned by who takes it, as is error
     wasmtime_error_t *error;
+    bool repeated; // FLBWT_REPLY: the reply is the record, and not in reply
     flbwt_buffer reply;
 
     flbwt_buffer staged; // the record as JSON
@@ -121,6 +133,17 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry);
 // gathered again, half as many at once.
 void flbwt_batch_fail(flbwt_lane *lane);
 void flbwt_batch_halve(flbwt_lane *lane);
+
+// flbwt_lane_open_group says that the event at lane->at, which is not emitted yet, begins a group,
+// with data[at..end) for a body. It stays open until flbwt_lane_close_group, or the chunk's end.
+void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end);
+
+// flbwt_lane_set_group has the open group have another body.
+bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n);
+
+// flbwt_lane_close_group puts a body that has been set into what has been emitted. Both: false if
+// there is no memory.
+bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data);
 
 // flbwt_lane_room is how many bytes a reply may still add to the chunk.
 size_t flbwt_lane_room(const flbwt_lane *lane);

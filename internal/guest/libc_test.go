@@ -64,7 +64,7 @@ func newLibc(tb testing.TB, memory string, config Config) *libc {
 func newLibcOf(tb testing.TB, m *Module, config Config) *libc {
 	tb.Helper()
 	config.Function = "filter"
-	if problems := m.problems(config.Function); problems != nil {
+	if problems := m.problems(config); problems != nil {
 		tb.Fatal(problems)
 	}
 	in, err := newInstance(m, config)

@@ -58,7 +58,7 @@ func Inspect(source Source, config Config) (Report, error) {
 	}
 	a := m.abi(config)
 	r.Allocator, r.Init, r.Problems = a.allocatorText(), a.initText(), a.problems
-	if len(r.Problems) > 0 {
+	if len(r.Problems) > 0 || config.TablesFail {
 		return r, nil
 	}
 

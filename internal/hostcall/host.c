@@ -10,21 +10,10 @@ enum { MAX_LINE_BYTES = 16 * 1024 };
 // NOT_SET is what config_get returns for a key that is not set.
 static const uint32_t NOT_SET = UINT32_MAX;
 
-// text returns a parameter that is an address and a length, or NULL after it has ended the guest.
-static const uint8_t *text(call *c, int i)
-{
-    const uint8_t *p = within(c->instance, param(c, i), param(c, i + 1));
-
-    if (p == NULL) {
-        flbwt_stop(c, "%s: the text is outside memory", c->name);
-    }
-    return p;
-}
-
 static void do_log(call *c)
 {
     uint32_t level = param(c, 0), n = param(c, 2);
-    const uint8_t *p = text(c, 1);
+    const uint8_t *p = flbwt_text(c, 1);
 
     if (p == NULL) {
         return;
@@ -79,10 +68,9 @@ static void do_feature(call *c)
 static void give(call *c, const char *from, uint32_t n, int i)
 {
     uint32_t room = param(c, i + 1);
-    uint8_t *to = within(c->instance, param(c, i), room);
+    uint8_t *to = flbwt_room_for(c, i, room);
 
     if (to == NULL) {
-        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
         return;
     }
     if (n > 0 && n <= room) {
@@ -109,7 +97,7 @@ static bool same_key(const flbwt_setting *s, const uint8_t *key, uint32_t n)
 static void do_config_get(call *c)
 {
     uint32_t n = param(c, 1);
-    const uint8_t *key = text(c, 0);
+    const uint8_t *key = flbwt_text(c, 0);
 
     if (key == NULL) {
         return;

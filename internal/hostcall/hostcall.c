@@ -41,6 +41,26 @@ bool flbwt_overdue(call *c)
     return true;
 }
 
+const uint8_t *flbwt_text(call *c, int i)
+{
+    const uint8_t *p = within(c->instance, param(c, i), param(c, i + 1));
+
+    if (p == NULL) {
+        flbwt_stop(c, "%s: the text is outside memory", c->name);
+    }
+    return p;
+}
+
+uint8_t *flbwt_room_for(call *c, int i, uint32_t n)
+{
+    uint8_t *p = within(c->instance, param(c, i), n);
+
+    if (p == NULL) {
+        flbwt_stop(c, "%s: the buffer is outside memory", c->name);
+    }
+    return p;
+}
+
 bool flbwt_enter(call *c, wasmtime_caller_t *caller)
 {
     wasmtime_extern_t item;

@@ -20,6 +20,9 @@ import (
 
 	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/bounds" // for C
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast"   // for record.c
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"  // for C
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables" // for C
 )
 
 // Function is a function that modules may import, from a table of import.h.
@@ -36,7 +39,7 @@ const (
 	// WASIUnstable is the one before, of compilers up to 2020.
 	WASIUnstable = "wasi_unstable"
 
-	// Host has the functions of this project (host.c).
+	// Host has the functions of this project (host.c, table.c).
 	Host = "flb_v1"
 
 	// Env has the functions of libc.c, and what AssemblyScript imports.
@@ -114,6 +117,17 @@ func Types(module, name string) (types []string) {
 // memory. Compilers make calloc of malloc and memset.
 func (f *Function) UsesHeap() bool {
 	return C.GoString(f.c.module) == Env && slices.Contains([]string{"malloc", "calloc", "realloc"}, C.GoString(f.c.name))
+}
+
+// UsesRecord says whether a guest that imports the function needs a flbwt_current.
+func (f *Function) UsesRecord() bool {
+	table := unsafe.Slice(C.flbwt_record_imports, int(C.flbwt_record_imports_len))
+	for i := range table {
+		if f.c == &table[i] {
+			return true
+		}
+	}
+	return false
 }
 
 // Define gives the function to a linker, as one of that type, which is one of its types, for

@@ -45,6 +45,11 @@ static inline uint8_t *within(const flbwt_instance *in, uint64_t at, uint64_t n)
                                         : NULL;
 }
 
+// flbwt_text returns a parameter that is an address, with its length after it, or NULL after it has
+// ended the guest. flbwt_room_for does so with the address of n bytes that are written to.
+const uint8_t *flbwt_text(call *c, int i);
+uint8_t *flbwt_room_for(call *c, int i, uint32_t n);
+
 // flbwt_enter has to go before the function. False: c->trap is set.
 bool flbwt_enter(call *c, wasmtime_caller_t *caller);
 

@@ -10,6 +10,7 @@
 
 #include "../bounds/memory.h"
 #include "../bounds/watchdog.h"
+#include "../tables/table.h"
 
 // flbwt_buffer grows by realloc; owned by its Go holder.
 typedef struct {
@@ -26,6 +27,12 @@ typedef struct {
 
 // Levels of the log, by Fluent Bit's numbers (include/fluent-bit/flb_log.h, 1.8 to 5.1).
 enum { FLBWT_LOG_ERROR = 1, FLBWT_LOG_TRACE = 5 };
+
+// What the filter should say, since a function was called.
+enum flbwt_notice {
+    FLBWT_NOTICE_STORE = 1 << 0, // the store has refused something
+    FLBWT_NOTICE_METRICS = 1 << 1, // something was not counted
+};
 
 // flbwt_setting is one key of a module's configuration.
 typedef struct {
@@ -60,9 +67,16 @@ typedef struct {
     int log_level;    // lines of higher ones are not wanted
     const flbwt_setting *settings; // owned by who made the instance, as long as it lives
     uint32_t settings_len;
+    struct flbwt_store *store; // of the filter, which ends them later; NULL: not granted
+    struct flbwt_metrics *metrics;
+    unsigned notices; // of enum flbwt_notice
     struct flbwt_wasi *wasi; // NULL: there is none yet
+    struct flbwt_current *current; // NULL: the guest imports nothing of record.c
     bool exited;             // the guest has asked to be ended, with that status
     int32_t exit_status;
+    const flbwt_tables *tables; // of the filter, which outlive it; NULL: there are none
+    flbwt_table_reader table_reader;
+    uint32_t table_news;     // of the tables, that have been taken to the log
 } flbwt_instance;
 
 // flbwt_reserve makes room for that many bytes more. False: there is no memory.
@@ -92,11 +106,17 @@ void flbwt_write(flbwt_output *output, const void *bytes, size_t n);
 // flbwt_write_line appends a line for the log, if there is room for all of it.
 void flbwt_write_line(flbwt_output *log, uint8_t level, const void *text, uint32_t n);
 
-// flbwt_has_written says whether the guest has written what nobody has taken.
+// flbwt_has_written says whether the guest has written what nobody has taken, or there is a notice.
 static inline bool flbwt_has_written(const flbwt_instance *instance)
 {
     return (instance->out.buffer.len | instance->err.buffer.len | instance->log.buffer.len |
-            instance->out.lost | instance->err.lost | instance->log.lost) != 0;
+            instance->out.lost | instance->err.lost | instance->log.lost | instance->notices) != 0;
+}
+
+// flbwt_has_news says whether there is something to log of the tables.
+static inline bool flbwt_has_news(const flbwt_instance *instance)
+{
+    return instance->tables != NULL && flbwt_tables_news(instance->tables) != instance->table_news;
 }
 
 #endif

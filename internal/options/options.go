@@ -55,17 +55,16 @@ type Option struct {
 	Default  string   // "" means none
 	Values   []string // all that a String may be, if that is a choice
 	Required bool
-	Multiple bool // it may be given several times, in YAML as a list
-	Prefix   bool // of options, whose names go on as the user likes
+	Multiple bool   // it may be given several times, in YAML as a list
+	Prefix   string // of options, whose names go on as the user likes: how documents call the rest and the value, KEY=VALUE
+	Flag     string // of the command, if it is another than the name tells
 	Help     string
 }
 
 // Label is the name as documents write it.
 func (o Option) Label() string {
-	if o.Prefix {
-		return o.Name + "KEY"
-	}
-	return o.Name
+	rest, _, _ := strings.Cut(o.Prefix, "=")
+	return o.Name + rest
 }
 
 // MaxWasmStackBytes bounds wasm_stack_size: guests run on threads whose stack
@@ -89,10 +88,16 @@ var Table = []Option{
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
 	{Name: "env", Type: List, Multiple: true,
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
-	{Name: "config.", Type: String, Prefix: true,
+	{Name: "config.", Type: String, Prefix: "KEY=VALUE", Flag: "set",
 		Help: "Configuration of the module: config.KEY value, any number of them, which it reads by host functions; keys without case"},
 	{Name: "config_file", Type: String,
-		Help: "Path of a JSON file with an object, whose members are configuration of the module, too; config.KEY wins"},
+		Help: "Path of a file with a JSON object, or of a .yaml or .yml file with a mapping, whose members are configuration of the module, too; config.KEY wins"},
+	{Name: "table.", Type: String, Prefix: "NAME=PATH", Flag: "table",
+		Help: "Path of a file that the module may look things up in by that name: .csv (PATH:COLUMN if the keys are not in the first one), .json or .mmdb; any number of them"},
+	{Name: "table_limit", Type: Size, Default: "256M",
+		Help: "Max memory of all tables together; while one is refreshed, the version before stays beside it"},
+	{Name: "table_refresh", Type: Time, Default: "5s",
+		Help: "How often the files of tables are looked at, to load those that have changed; 0 for never"},
 	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"},
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "mark_key", Type: String,
@@ -117,6 +122,10 @@ var Table = []Option{
 		Help: "So many failed records in a row, a timeout counting as 25, take the module out of the path for a while; 0 for never"},
 	{Name: "breaker_backoff", Type: Time, Default: "1s",
 		Help: "How long the module stays out of the path at first; doubled each time it fails again, up to 64 times as long"},
+	{Name: "store_limit", Type: Size, Default: "0",
+		Help: "Max memory of the filter's key-value store, which its instances share and which outlives them; 0 for none, and then modules that import store_ functions don't start"},
+	{Name: "metrics_series", Type: Int, Default: "1000",
+		Help: "Max series of the metrics that the module defines, one for each set of label values; 0 for none, and then modules that import metric_ functions don't start"},
 	{Name: "init_function", Type: String, Default: "auto",
 		Help: "Exported function to call once before the first record: auto (_initialize if there is one; for Go, else _start), none, or a name; _start runs main"},
 	{Name: "allocator", Type: String, Default: "auto",
@@ -165,15 +174,25 @@ type Path struct {
 	Writable bool
 }
 
+// TableFile is a file that the module may look things up in.
+type TableFile struct {
+	Name   string
+	Path   string
+	Column string // of CSV: where the keys are; "": in the first one
+}
+
 // Options are the checked values of one filter instance. They are not changed
 // after Parse.
 type Options struct {
 	WasmPath        string
 	FunctionName    string
 	EventFormat     EventFormat
-	AccessiblePaths []Path     // existing directories
-	Env             []string   // NAME=value
-	Config          []Property // of the module; keys in lower case, each once
+	AccessiblePaths []Path      // existing directories
+	Env             []string    // NAME=value
+	Config          []Property  // of the module; keys in lower case, each once
+	Tables          []TableFile // names in lower case, each once
+	TableLimitBytes int64
+	TableRefresh    time.Duration // 0: never
 	OnError         OnError
 	MarkKey         string // "": in the metadata
 	LogFailed       bool
@@ -187,6 +206,9 @@ type Options struct {
 	RecycleMemoryBytes int64 // 0: never
 	BreakerFailures    int   // 0: never
 	BreakerBackoff     time.Duration
+
+	StoreLimitBytes int64 // 0: no store
+	MetricsSeries   int   // 0: no metrics
 
 	Workers int // at least 1; an output has one: workers is a word of Fluent Bit there
 
@@ -285,6 +307,9 @@ func (p *parser) shared() Options {
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		Config:          p.config("config.", "config_file"),
+		Tables:          p.tables("table."),
+		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
+		TableRefresh:    p.time("table_refresh", 0, 24*time.Hour),
 		OnError:         OnError(p.oneOf("on_error")),
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),
@@ -298,6 +323,9 @@ func (p *parser) shared() Options {
 		RecycleMemoryBytes: p.size("recycle_memory", 0, 4<<30),
 		BreakerFailures:    int(p.number("breaker_failures", 0, 1_000_000_000)),
 		BreakerBackoff:     p.time("breaker_backoff", time.Millisecond, time.Hour),
+
+		StoreLimitBytes: p.size("store_limit", 0, 4<<30),
+		MetricsSeries:   int(p.number("metrics_series", 0, 100_000)),
 
 		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
 		Allocator:        p.allocator("allocator"),

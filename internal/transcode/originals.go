@@ -56,10 +56,8 @@ func (o *Originals) Find(v []byte) {
 	}
 	clear(o.keys)
 	clear(o.places)
-	o.kinds = 0
-	o.walk(v, nil, false, (*Originals).noteKind)
-	if o.kinds != 0 {
-		o.walk(v, nil, false, (*Originals).add)
+	if o.kinds = lossyKinds(v); o.kinds != 0 {
+		o.walk(v, nil, false)
 	}
 	if len(o.parts) > maxParts {
 		o.parts = o.parts[:0]
@@ -75,9 +73,9 @@ type member struct {
 	number int32 // of the key; unknownKey until a part needs it
 }
 
-// walk calls visit for each scalar of the value at v, and returns what follows the value. in is
-// the member that the scalar stands in, at some depth; nil if it is a key itself.
-func (o *Originals) walk(v []byte, in *member, inKey bool, visit func(o *Originals, h mp.Head, scalar, contents []byte, in *member)) (rest []byte) {
+// walk adds each scalar of the value at v, and returns what follows the value. in is the member that
+// the scalar stands in, at some depth; nil if it is a key itself.
+func (o *Originals) walk(v []byte, in *member, inKey bool) (rest []byte) {
 	h, rest, err := mp.ReadHead(v)
 	if err != nil {
 		return nil // AppendJSON would have refused it
@@ -94,18 +92,18 @@ func (o *Originals) walk(v []byte, in *member, inKey bool, visit func(o *Origina
 		for ; h.Arg > 0 && len(rest) > 0; h.Arg-- {
 			if h.Kind == mp.Map {
 				key := rest
-				rest = o.walk(rest, nil, true, visit)
+				rest = o.walk(rest, nil, true)
 				*in = member{key[:len(key)-len(rest)], unknownKey}
 			}
-			rest = o.walk(rest, in, false, visit)
+			rest = o.walk(rest, in, false)
 		}
 		return rest
 	case mp.Str, mp.Bin, mp.Ext:
 		contents := rest[:h.Arg]
 		rest = rest[h.Arg:]
-		visit(o, h, v[:len(v)-len(rest)], contents, in)
+		o.add(h, v[:len(v)-len(rest)], contents, in)
 	default:
-		visit(o, h, v[:len(v)-len(rest)], nil, in)
+		o.add(h, v[:len(v)-len(rest)], nil, in)
 	}
 	return rest
 }
@@ -155,10 +153,28 @@ func readAs(h mp.Head, contents []byte) (kind mp.Kind, lossy bool) {
 	return h.Kind, false
 }
 
-func (o *Originals) noteKind(h mp.Head, _, contents []byte, _ *member) {
-	if kind, lossy := readAs(h, contents); lossy {
-		o.kinds |= 1 << kind
+// lossyKinds has a bit for each kind that a lossy part of v is read as.
+func lossyKinds(v []byte) (kinds uint32) {
+	for waiting := uint64(1); waiting > 0; waiting-- {
+		h, rest, err := mp.ReadHead(v)
+		if err != nil {
+			return kinds // AppendJSON would have refused it
+		}
+		var contents []byte
+		switch h.Kind {
+		case mp.Map:
+			waiting += 2 * h.Arg
+		case mp.Array:
+			waiting += h.Arg
+		case mp.Str, mp.Bin, mp.Ext:
+			contents, rest = rest[:h.Arg], rest[h.Arg:]
+		}
+		if kind, lossy := readAs(h, contents); lossy {
+			kinds |= 1 << kind
+		}
+		v = rest
 	}
+	return kinds
 }
 
 // hasReplacement says whether bytes of s become U+FFFD. Of surrogate pairs nothing is lost.

@@ -108,10 +108,57 @@ func TestConfigOfModule(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		configured, file := guest(t, "configured"), filepath.Join(t.TempDir(), "config.json")
 		writeFile(t, file, `{"greeting":"hi","other":[1]}`)
+		yaml := filepath.Join(t.TempDir(), "config.yaml")
+		writeFile(t, yaml, "greeting: &a hi\nother: [*a]\n")
 		checkOneRecord(t, fb, map[string]any{"config": "hello, world"},
+			filterOf(configured, "config_file", yaml),
 			filterOf(configured, "config_file", file),
 			filterOf(guest(t, "wrap")),
 			filterOf(configured, "config.greeting", "hello, world", "config.other", "x", "config_file", file))
+	})
+}
+
+// What the instances of a filter count is exact, though they are several, and some trap. The log has
+// it at the end.
+func TestStateOfModule(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		for _, yaml := range []bool{false, true} {
+			t.Run(fmt.Sprintf("yaml_%v", yaml), func(t *testing.T) {
+				if yaml {
+					needYAML(t, fb)
+				}
+				const each = 30 // records with each digit, of which those with 7 trap
+				run, events := fb.finish(t, pipeline{
+					inputs:  []plugin{tailInput(linesFile(t, numbered(10*each)...), "json")},
+					filters: []plugin{filterOf(guest(t, "counts_in_store"), "workers", "2", "store_limit", "1M")},
+					yaml:    yaml,
+				})
+				got, want := map[string]int{}, map[string]int{}
+				for _, body := range bodies(events) {
+					got[fmt.Sprint(body)]++
+				}
+				for n := range each {
+					for digit := range 10 {
+						text := fmt.Sprintf("map[count:%d digit:%d]", n+1, digit)
+						if digit == 7 {
+							text = fmt.Sprintf("map[n:%d]", 10*n+digit)
+						}
+						want[text] = 1
+					}
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("records (-want +got):\n%s", diff)
+				}
+				for digit := range 10 {
+					if run.logLine("[ info]", "counter seen_total: {", fmt.Sprintf(`{digit="%d"} %d`, digit, each)) == "" {
+						t.Errorf("the log does not say how often %d was there", digit)
+					}
+				}
+				if run.logLine("[ info]", "store: 10 keys, ", "; 0 calls refused") == "" {
+					t.Error("the log does not say what was in the store")
+				}
+			})
+		}
 	})
 }
 
@@ -200,6 +247,12 @@ func TestRefusedOptions(t *testing.T) {
 			[]string{"wasmtime.0", "memory_limit", "lots", "allowed"}},
 		{"configuration", []string{"wasm_path", guest(t, "configured"), "function_name", "filter", "config.greetings", "x"},
 			[]string{"wasmtime.0", "it refuses its configuration", "greeting: it must be set"}},
+		{"grant", []string{"wasm_path", guest(t, "counts_in_store"), "function_name", "filter", "metrics_series", "0"},
+			[]string{"wasmtime.0", "flb_v1.store_add", "not granted", "store_limit", "flb_v1.metric_define", "metrics_series is 0"}},
+		{"table", []string{"wasm_path", guest(t, "lookup"), "function_name", "filter", "table.t", "/nowhere/t.csv"},
+			[]string{"wasmtime.0", "option table.t: /nowhere/t.csv: ", "no such file"}},
+		{"no table", []string{"wasm_path", guest(t, "lookup"), "function_name", "filter"},
+			[]string{"wasmtime.0", "flb_v1.table_open", "set table.NAME PATH"}},
 		{"path", []string{"wasm_path", "/nowhere/guest.wasm", "function_name", "filter"},
 			[]string{"wasmtime.0", "wasm_path", "/nowhere/guest.wasm"}},
 		{"machine code", []string{"wasm_path", compiled, "function_name", "filter"},

@@ -211,10 +211,10 @@ func sorted(events []oracle.Event) map[any]oracle.Event {
 }
 
 const otlp = `{"resourceLogs":[
-{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},{"key":"user","value":{"stringValue":"bob@example.com"}}]},
  "scopeLogs":[{"scope":{"name":"lib","version":"1.0"},"logRecords":[
   {"timeUnixNano":"1700000000000000001","severityNumber":9,"severityText":"INFO",
-   "body":{"stringValue":"hello"},"attributes":[{"key":"k","value":{"intValue":"7"}}],
+   "body":{"stringValue":"hello"},"attributes":[{"key":"k","value":{"intValue":"7"}},{"key":"user","value":{"stringValue":"bob@example.com"}}],
    "traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"},
   {"timeUnixNano":"1700000000000000002","body":{"stringValue":"again"}}]}]},
 {"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},
@@ -222,40 +222,44 @@ const otlp = `{"resourceLogs":[
   {"timeUnixNano":"1700000000000000003","body":{"kvlistValue":{"values":[
    {"key":"a","value":{"doubleValue":1.5}},{"key":"b","value":{"boolValue":true}}]}}}]}]}]}`
 
+// collectOpenTelemetry is what becomes of otlp.
+func collectOpenTelemetry(t *testing.T, fb fluentBit, filters ...plugin) []oracle.Event {
+	t.Helper()
+	if !fb.has("Inputs", "opentelemetry") {
+		t.Skip("this Fluent Bit has no opentelemetry input")
+	}
+	port := freePort(t)
+	run := fb.start(t, pipeline{
+		inputs:  []plugin{{name: "opentelemetry", options: []string{"listen", "127.0.0.1", "port", port, "tag", "app"}}},
+		filters: filters,
+	})
+	run.dial(port).Close()
+	response, err := http.Post("http://127.0.0.1:"+port+"/v1/logs", "application/json", strings.NewReader(otlp))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+	if response.StatusCode == http.StatusBadRequest {
+		t.Skip("this Fluent Bit takes no OTLP logs in JSON")
+	}
+	if response.StatusCode/100 != 2 {
+		t.Fatalf("POST /v1/logs: %s", response.Status)
+	}
+	// Three records, in two groups where there are groups.
+	run.until("three records", func() bool {
+		events, err := oracle.Unpack(run.output())
+		return err == nil && len(events) >= 3
+	})
+	run.stop()
+	return run.events()
+}
+
 // Since Fluent Bit 3.2, the records of a resource and scope lie between group
 // markers, whose bodies hold resource and scope.
 func TestOpenTelemetry(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		if !fb.has("Inputs", "opentelemetry") {
-			t.Skip("this Fluent Bit has no opentelemetry input")
-		}
-		collect := func(t *testing.T, filters ...plugin) []oracle.Event {
-			port := freePort(t)
-			run := fb.start(t, pipeline{
-				inputs:  []plugin{{name: "opentelemetry", options: []string{"listen", "127.0.0.1", "port", port, "tag", "app"}}},
-				filters: filters,
-			})
-			run.dial(port).Close()
-			response, err := http.Post("http://127.0.0.1:"+port+"/v1/logs", "application/json", strings.NewReader(otlp))
-			if err != nil {
-				t.Fatal(err)
-			}
-			io.Copy(io.Discard, response.Body)
-			response.Body.Close()
-			if response.StatusCode == http.StatusBadRequest {
-				t.Skip("this Fluent Bit takes no OTLP logs in JSON")
-			}
-			if response.StatusCode/100 != 2 {
-				t.Fatalf("POST /v1/logs: %s", response.Status)
-			}
-			// Three records, in two groups where there are groups.
-			run.until("three records", func() bool {
-				events, err := oracle.Unpack(run.output())
-				return err == nil && len(events) >= 3
-			})
-			run.stop()
-			return run.events()
-		}
+		collect := func(t *testing.T, filters ...plugin) []oracle.Event { return collectOpenTelemetry(t, fb, filters...) }
 		want := collect(t)
 		if diff := cmp.Diff(want, collect(t, filterOf(guest(t, "spaced")))); diff != "" {
 			t.Errorf("events (-without the filter +with it):\n%s", diff)

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -106,27 +108,64 @@ func BenchmarkInstructions(b *testing.B) {
 	eachCall(b, []int{1, 10, 75}, func(b *testing.B, p *process, n int, words []string) {
 		perRecord, ok := known[b.Name()]
 		if !ok {
-			p.do(append([]string{"time", "10", "0"}, words...)...)
-			r := p.do(append([]string{"instructions"}, words...)...)
-			perRecord = float64(r.num("instructions")) / float64(n)
+			perRecord = symbols.instructions(b, p, n, words)
 			known[b.Name()] = perRecord
-			by := map[string]int{}
-			for _, d := range r.details {
-				offset, _ := strconv.ParseUint(d[2], 10, 64)
-				count, _ := strconv.Atoi(d[3])
-				by[symbols.name(d[1], offset)] += count
-			}
-			var text strings.Builder
-			for _, name := range slices.SortedFunc(maps.Keys(by), func(x, y string) int { return cmp.Compare(by[y], by[x]) }) {
-				if by[name] >= 20*n {
-					fmt.Fprintf(&text, " %s %d,", name, by[name]/n)
-				}
-			}
-			b.Logf("per record:%s and less", &text)
 		}
 		b.ReportMetric(perRecord, "instructions/record")
 		b.ReportMetric(0, "ns/op")
 	})
+}
+
+// instructions counts those of a call that is no longer the first, per record of n.
+func (s symbols) instructions(b *testing.B, p *process, n int, words []string) float64 {
+	p.do(append([]string{"time", "10", "0"}, words...)...)
+	r := p.do(append([]string{"instructions"}, words...)...)
+	by := map[string]int{}
+	for _, d := range r.details {
+		offset, _ := strconv.ParseUint(d[2], 10, 64)
+		count, _ := strconv.Atoi(d[3])
+		by[s.name(d[1], offset)] += count
+	}
+	var text strings.Builder
+	for _, name := range slices.SortedFunc(maps.Keys(by), func(x, y string) int { return cmp.Compare(by[y], by[x]) }) {
+		if by[name] >= 20*n {
+			fmt.Fprintf(&text, " %s %d,", name, by[name]/n)
+		}
+	}
+	b.Logf("per record:%s and less", &text)
+	return float64(r.num("instructions")) / float64(n)
+}
+
+// BenchmarkHostFunctions counts the instructions of host functions: of twenty calls for one record, less
+// those of a record without any.
+func BenchmarkHostFunctions(b *testing.B) {
+	if err := plainHost(); err != nil {
+		b.Fatal(err)
+	}
+	path, err := filepath.Abs("../bench/testdata/host_functions.wat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	known := map[string]int{}
+	for _, m := range regexp.MustCompile(`\(func \(export "(\w+)"\) \(type \$filter\)`).FindAllSubmatch(text, -1) {
+		name := string(m[1])
+		b.Run(name, func(b *testing.B) {
+			if _, ok := known[name]; !ok {
+				p := loaded(b, plain)
+				i := p.ready(path, name, settings{"store_limit": "1M"})
+				words := []string{i.id, enhex("app"), p.chunk(tailChunk(b, 1))}
+				p.do(append([]string{"time", "10", "0"}, words...)...)
+				known[name] = p.do(append([]string{"instructions"}, words...)...).num("instructions")
+				i.exit()
+			}
+			b.ReportMetric(float64(known[name]-known["nothing"])/20, "instructions/call")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }
 
 // symbols are the functions of a shared object, by their offset in the file.
@@ -176,4 +215,60 @@ func (s symbols) name(file string, offset uint64) string {
 		return filepath.Base(file)
 	}
 	return strings.TrimPrefix(s.names[i-1], "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/")
+}
+
+// BenchmarkRecordFunctions counts the instructions of what each function for the current record costs:
+// those of a guest that calls it once and returns its record, in chunks of ten records. A chunk
+// with a group goes through Go in any case.
+func BenchmarkRecordFunctions(b *testing.B) {
+	if err := plainHost(); err != nil {
+		b.Fatal(err)
+	}
+	symbols := readSymbols(b, filepath.Join(objectDir, filterWasmtime))
+	const metadata, room = `{"severity":9,"trace":"5b8efff798038103"}`, 16384
+	const imports = `
+  (import "flb_v1" "time_get" (func $time_get (result i64)))
+  (import "flb_v1" "time_set" (func $time_set (param i64 i32) (result i32)))
+  (import "flb_v1" "metadata_get" (func $metadata_get (param i32 i32) (result i32)))
+  (import "flb_v1" "metadata_set" (func $metadata_set (param i32 i32) (result i32)))
+  (import "flb_v1" "group_get" (func $group_get (param i32 i32) (result i32)))
+  (import "flb_v1" "group_set" (func $group_set (param i32 i32) (result i32)))
+  (import "flb_v1" "emit" (func $emit (param i32 i32 i32 i32 i64 i32) (result i32)))`
+	set := func(call string) string {
+		return fmt.Sprintf("(drop (call $%s (i32.const 0) (i32.const %d)))", call, len(metadata))
+	}
+	group := oracle.Pack(oracle.Current(oracle.Timestamp(1<<32-1, 0), map[string]any{}, map[string]any{
+		"resource": map[string]any{"attributes": map[string]any{"service.name": "shop", "host.name": "web-7d4b9c6f5-x2x7p"}}}))
+	for _, c := range []struct{ name, body string }{
+		{"none", ""},
+		{"none in a group", ""},
+		{"group_get", fmt.Sprintf("(drop (call $group_get (i32.const %d) (i32.const %[1]d)))", room)},
+		{"group_set", set("group_set")},
+		{"time_get", "(drop (call $time_get))"},
+		{"metadata_get", fmt.Sprintf("(drop (call $metadata_get (i32.const %d) (i32.const %[1]d)))", room)},
+		{"time_set", "(drop (call $time_set (i64.const 1) (i32.const 1)))"},
+		{"metadata_set", set("metadata_set")},
+		{"emit", fmt.Sprintf("(drop (call $emit (i32.const 0) (i32.const %d) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)))", len(metadata))},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "guest.wat")
+			text := `(module ` + imports + ` (memory (export "memory") 4) (data (i32.const 0) "` + strings.ReplaceAll(metadata, `"`, `\"`) + `")
+  (func (export "malloc") (param i32) (result i32) (i32.const 65536))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) ` + c.body + ` (local.get 4)))`
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			p := loaded(b, plain)
+			i := p.ready(path, "filter", settings{"event_format": "json"})
+			chunk := tailChunk(b, 10)
+			if strings.Contains(c.name, "group") {
+				chunk = append(group, chunk...)
+			}
+			words := []string{i.id, enhex("app"), p.chunk(chunk)}
+			b.ReportMetric(symbols.instructions(b, p, 10, words), "instructions/record")
+			b.ReportMetric(0, "ns/op")
+			i.exit()
+		})
+	}
 }
