@@ -104,8 +104,12 @@ func Check(o options.Options) error {
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s, %s",
-		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version, guest.EngineText()))
+	records := fmt.Sprint("event_format ", o.EventFormat)
+	if f.batch {
+		records = "batches"
+	}
+	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, %s; %s; plugin %s, %s",
+		o.WasmPath, hostlog.Name(o.FunctionName), records, f.module.Summary(f.config), version.Version, guest.EngineText()))
 	for _, line := range f.tables.Describe() {
 		f.log.Always(hostlog.Info, line)
 	}
