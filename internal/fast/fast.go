@@ -43,6 +43,19 @@ package fast
 //
 //     return in_end != NULL ? after(p, flbwt_skip_reply(p, p + n, depth, in, (size_t) (in_end - in), containers)) : NOT_DONE;
 // }
+//
+// // read_events reads all events of p, at most step at once, as batches of step events do.
+// static bool read_events(const uint8_t *p, size_t n, size_t step, flbwt_shape *shape, flbwt_place *places, size_t max, size_t *read)
+// {
+//     size_t from = 0, some;
+//     enum flbwt_reading reading = FLBWT_READ_FULL;
+//
+//     for (*read = 0; reading == FLBWT_READ_FULL && *read < max; *read += some) {
+//         reading = flbwt_read_events(p, n, from, n, shape, places + *read, step, &some);
+//         from = some > 0 ? places[*read + some - 1].next : from;
+//     }
+//     return reading == FLBWT_READ_ALL;
+// }
 import "C"
 
 import "unsafe"
@@ -110,6 +123,28 @@ func ReadJSON(dst, json []byte, depth int, body []byte) (out []byte, ok bool) {
 		return dst, false
 	}
 	return append(dst, buffer[:written]...), true
+}
+
+// Place is where an event and its parts begin, and where it ends, in a chunk. Meta is Body if it has no
+// metadata.
+type Place struct {
+	At, Time, Meta, Body, Next int
+	Sec, Nsec                  uint32
+}
+
+// Shape is what records have been like that ReadEvents has read.
+type Shape struct{ c C.flbwt_shape }
+
+// ReadEvents is chunk.Next as C does it for the events of a batch, step at once, up to the first that it
+// leaves to that function; all says that there is none. What shape has seen makes no difference.
+func (s *Shape) ReadEvents(data []byte, step int) (places []Place, all bool) {
+	list := make([]C.flbwt_place, len(data)+step+1)
+	var n C.size_t
+	all = bool(C.read_events(pointer(data), C.size_t(len(data)), C.size_t(step), &s.c, &list[0], C.size_t(len(data)+1), &n))
+	for _, p := range list[:n] {
+		places = append(places, Place{int(p.at), int(p.time), int(p.meta), int(p.body), int(p.next), uint32(p.sec), uint32(p.nsec)})
+	}
+	return places, all
 }
 
 func pointer(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }

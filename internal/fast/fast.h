@@ -43,7 +43,7 @@ enum { FLBWT_SHAPE_MEMBERS = 64 };
 typedef struct {
     uint8_t key, key_len; // its lead byte, and how many bytes it takes
     uint8_t kind, lead, len; // of the value
-    uint8_t members; // if that is a map
+    uint8_t members, containers; // if that is a map
 } flbwt_member;
 
 typedef struct {

@@ -44,6 +44,7 @@ static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_
         m->lead = c;
         m->len = 1;
         m->members = c & 0x0f;
+        m->containers = 1;
     }
     else if (c >= 0xc0 && flbwt_fixed[c - 0xc0] > 0) {
         m->kind = EXPECT_FIXED;
@@ -91,8 +92,8 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
     }
     *containers = 1;
     for (; pairs > 0; pairs--) {
-        if (end - p < SHAPE_SAFE_BYTES) {
-            p = skip_flat(p, end, pairs * 2, max, containers);
+        if (end - p < SHAPE_SAFE_BYTES) { // or it is behind the end
+            p = p <= end ? skip_flat(p, end, pairs * 2, max, containers) : NULL;
             break;
         }
         if (*p != m->key) {
@@ -117,7 +118,7 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
         }
         else if (m->kind == EXPECT_FIXED && c == m->lead) {
             p = value + m->len;
-            *containers += m->members > 0;
+            *containers += m->containers;
             pairs += m->members;
         }
         else if (m->kind == EXPECT_SMALL && (uint8_t) (c + 0x20) < 0xa0) {
