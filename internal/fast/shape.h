@@ -23,6 +23,10 @@ enum {
     NO_KEY = 0xc1, // no value begins with it
 };
 
+// What stands behind the last member. Where the bytes have NO_KEY too, it is read as a value, and is
+// none.
+static const flbwt_member flbwt_no_member = {.key = NO_KEY, .kind = EXPECT_OTHER};
+
 // shape_learn notes the member at p, of which SHAPE_SAFE_BYTES are there, before m.
 static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_t *p)
 {
@@ -30,7 +34,7 @@ static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_
     uint8_t c;
 
     memmove(m + 1, m, behind * sizeof(*m));
-    shape->members[++shape->n].key = NO_KEY;
+    shape->members[++shape->n] = flbwt_no_member;
     *m = (flbwt_member) {.key = *p, .key_len = (uint8_t) (1 + (*p & 0x1f)), .kind = EXPECT_OTHER};
     c = p[m->key_len];
     if (is_fixstr(c) || c == 0xd9) {
@@ -87,12 +91,12 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
         return NULL;
     }
     if (shape->n == 0) {
-        m->key = NO_KEY;
+        *m = flbwt_no_member;
     }
     *containers = 1;
     for (; pairs > 0; pairs--) {
-        if (end - p < SHAPE_SAFE_BYTES) {
-            p = skip_flat(p, end, pairs * 2, max, containers);
+        if (end - p < SHAPE_SAFE_BYTES) { // or less than none, behind a string
+            p = p <= end ? skip_flat(p, end, pairs * 2, max, containers) : NULL;
             break;
         }
         if (*p != m->key) {
@@ -117,7 +121,7 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
         }
         else if (m->kind == EXPECT_FIXED && c == m->lead) {
             p = value + m->len;
-            *containers += m->members > 0;
+            *containers += c < 0xc0;
             pairs += m->members;
         }
         else if (m->kind == EXPECT_SMALL && (uint8_t) (c + 0x20) < 0xa0) {
