@@ -22,13 +22,14 @@ func FuzzReadEvents(f *testing.F) {
 		f.Add([]byte(plain), []byte(s), []byte(plain+s), uint8(0), uint8(9))
 		f.Add([]byte(event(s)), []byte(event(s)+event(s)), []byte(event(s+s)), uint8(100), uint8(2))
 	}
-	// No key, where none has been expected; a string beyond the end; many members; deep nesting.
-	f.Add([]byte(event("\x83\xa1a\x01\xa1b\xd9\x02xy"+padding)), []byte(event("\x82\xa1a\x01\xc1"+padding)),
+	// No key, where none is expected any more; strings beyond the end; containers that nest as deep as they may, and
+	// one more.
+	f.Add([]byte(event("\xde\x00\x42"+strings.Repeat("\xa1k\x01", 65)+"\xc1k\x01")+plain), []byte(event("\xde\x00\x41"+strings.Repeat("\xa1k\x01", 65))+plain),
 		[]byte(event("\x8f\xc1\xa1"+padding)), uint8(0), uint8(3))
-	f.Add([]byte(event("\x83\xa1a\xa2xyA\xa1b\xa1z"+padding)), []byte(event("\x83\xa1a\xd9\xff"+strings.Repeat("x", 40))),
+	f.Add([]byte(event("\x83\xa1a\xa2xy\xa2bb\x01\xa1b\xa1z"+padding)), []byte(event("\x83\xa1a\xd9\xff"+strings.Repeat("x", 40))),
 		[]byte(event("\x83\xa1a\xbf"+strings.Repeat("x", 38))), uint8(0), uint8(3))
-	f.Add([]byte(event("\xde\x00\x50"+strings.Repeat("\xa1k\x01\xa2kk\x80", 40))), []byte(event("\x82"+strings.Repeat("\xa1k\x81", 127)+"\xa1k\x80"+padding+padding)),
-		[]byte(event("\x82"+strings.Repeat("\xa1k\x81", 126)+"\xa1k\x80"+padding+padding)), uint8(0), uint8(3))
+	f.Add([]byte(event(strings.Repeat("\x81\xa1k", 127)+"\x81\xa2kk\x80")+plain), []byte(event(strings.Repeat("\x81\xa1k", 126)+"\x81\xa2kk\x80")+plain),
+		[]byte(event("\xde\x00\x50"+strings.Repeat("\xa1k\x01\xa2kk\x80", 40))+plain), uint8(0), uint8(3))
 	f.Fuzz(func(t *testing.T, a, b, c []byte, maxBytes, most uint8) {
 		var shape Shape
 		limit := 1 << 20
