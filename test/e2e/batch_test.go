@@ -104,19 +104,28 @@ func TestBatchRebuild(t *testing.T) {
 	})
 }
 
-// otlpValue is a value of JSON as OTLP has it.
-func otlpValue(v any) map[string]any {
+// otlpDepth is how deep values nest: some Fluent Bits read no deeper ones.
+const otlpDepth = 3
+
+// otlpValue is a value of JSON as OTLP has it. What nests deeper is text.
+func otlpValue(v any, depth int) map[string]any {
 	switch v := v.(type) {
 	case map[string]any:
+		if depth == 0 {
+			return map[string]any{"stringValue": fmt.Sprint(v)}
+		}
 		list := []any{}
 		for _, key := range sortedKeys(v) {
-			list = append(list, map[string]any{"key": key, "value": otlpValue(v[key])})
+			list = append(list, map[string]any{"key": key, "value": otlpValue(v[key], depth-1)})
 		}
 		return map[string]any{"kvlistValue": map[string]any{"values": list}}
 	case []any:
+		if depth == 0 {
+			return map[string]any{"stringValue": fmt.Sprint(v)}
+		}
 		list := []any{}
 		for _, e := range v {
-			list = append(list, otlpValue(e))
+			list = append(list, otlpValue(e, depth-1))
 		}
 		return map[string]any{"arrayValue": map[string]any{"values": list}}
 	case bool:
@@ -124,6 +133,9 @@ func otlpValue(v any) map[string]any {
 	case json.Number:
 		if _, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
 			return map[string]any{"intValue": v.String()}
+		}
+		if !strings.Contains(v.String(), ".") { // OTLP has no such integer
+			return map[string]any{"stringValue": v.String()}
 		}
 		// As it stands there: some Fluent Bits refuse a double that is written like an integer.
 		return map[string]any{"doubleValue": json.RawMessage(v)}
@@ -165,7 +177,7 @@ func otlpRequests(t *testing.T, n int) (requests [][]byte) {
 		time := fmt.Sprint(1_700_000_000_000_000_000 + have*1_000_003)
 		group = append(group, map[string]any{
 			"timeUnixNano": time, "observedTimeUnixNano": time, "severityNumber": 9, "severityText": "INFO",
-			"body":       otlpValue(record),
+			"body":       otlpValue(record, otlpDepth),
 			"attributes": []any{map[string]any{"key": "n", "value": map[string]any{"intValue": fmt.Sprint(have)}}},
 			"traceId":    "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
 		})
