@@ -165,8 +165,8 @@ race: build ## runs the tests with the race detector
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
 UBSAN = CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS="$(CGO_LDFLAGS) -fsanitize=undefined"
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
-	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/state ./internal/guest ./internal/filter
-	$(UBSAN) $(GO) test ./internal/fast ./internal/state ./internal/guest ./internal/filter ./internal/output
+	$(GO) test -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/state ./internal/tables ./internal/guest ./internal/filter
+	$(UBSAN) $(GO) test ./internal/fast ./internal/state ./internal/tables ./internal/guest ./internal/filter ./internal/output
 	@mkdir -p $(BUILD)/ubsan
 	$(UBSAN) $(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
 	@$(call aliases,$(CC),$(BUILD)/ubsan)

@@ -19,7 +19,7 @@ func TestPluginDependencies(t *testing.T) {
 	if !strings.Contains(string(out), "/internal/filter\n") {
 		t.Fatalf("no list of packages: %.200s", out)
 	}
-	for _, path := range []string{"dlclark/regexp2", "spf13/", "goccy/go-yaml", "progressbar", "/internal/fbconf", "/internal/command"} {
+	for _, path := range []string{"dlclark/regexp2", "spf13/", "progressbar", "/mmdbwriter", "/internal/fbconf", "/internal/command"} {
 		if strings.Contains(string(out), path) {
 			t.Errorf("the plugin has %s in it", path)
 		}
@@ -33,7 +33,8 @@ func TestIncludes(t *testing.T) {
 		"internal/capi":     {},
 		"internal/bounds":   {"internal/capi"},
 		"internal/state":    {},
-		"internal/hostcall": {"internal/capi", "internal/bounds", "internal/state", "internal/fast"},
+		"internal/tables":   {"internal/fast"},
+		"internal/hostcall": {"internal/capi", "internal/bounds", "internal/state", "internal/tables", "internal/fast"},
 		"internal/guest":    {"internal/capi", "internal/bounds", "internal/hostcall", "internal/fast"},
 		".":                 {"internal/guest"},
 	}

@@ -4,6 +4,7 @@ package examples_test
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/maxmind/mmdbwriter"
+	"github.com/maxmind/mmdbwriter/mmdbtype"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/command"
 )
@@ -97,5 +100,57 @@ func TestRedactFailsClosed(t *testing.T) {
 	}
 	if code != 1 || !strings.Contains(stderr.String(), "1 failed (1: the guest's reply is not a map)") {
 		t.Errorf("exit code %d: %s", code, &stderr)
+	}
+}
+
+// enrich has countries of a MaxMind DB, for addresses of both kinds, and departments of a table.
+func TestEnrich(t *testing.T) {
+	t.Chdir("..")
+	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "Test-Country", IncludeReservedNetworks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for prefix, country := range map[string]string{"192.0.2.0/24": "DE", "2001:db8::/32": "FR"} {
+		_, network, err := net.ParseCIDR(prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Insert(network, mmdbtype.Map{"country": mmdbtype.Map{"iso_code": mmdbtype.String(country)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var db bytes.Buffer
+	if _, err := w.WriteTo(&db); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "country.mmdb")
+	if err := os.WriteFile(path, db.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const dir = "examples/enrich-table/"
+	run := func(in string, tables ...string) (string, string) {
+		args := []string{"run", dir + "enrich.wasm", "--quiet"}
+		for _, table := range tables {
+			args = append(args, "--table", table)
+		}
+		var stdout, stderr bytes.Buffer
+		command.Main(args, strings.NewReader(in), &stdout, &stderr)
+		return stdout.String(), stderr.String()
+	}
+	out, stderr := run(`{"client_ip":"192.0.2.7","user":"bob"}`+"\n"+`{"client_ip":"2001:DB8::1"}`+"\n"+`{"client_ip":"192.0.3.1"}`+"\n"+`{"client_ip":"host"}`+"\n",
+		"geo="+path, "users="+dir+"users.csv")
+	want := []any{
+		map[string]any{"client_ip": "192.0.2.7", "user": "bob", "user_department": "Platform", "client_country": "DE"},
+		map[string]any{"client_ip": "2001:DB8::1", "client_country": "FR"}, map[string]any{"client_ip": "192.0.3.1"}, map[string]any{"client_ip": "host"},
+	}
+	if diff := cmp.Diff(want, values(t, []byte(out))); diff != "" {
+		t.Error(diff, stderr)
+	}
+	large := `{"user":"bob","x":"` + strings.Repeat("x", 300<<10) + `"}` + "\n"
+	if out, stderr := run(large, "users="+dir+"users.csv"); out != large {
+		t.Errorf("%d bytes, %s", len(out), stderr)
+	}
+	if _, stderr := run("{}\n", "other="+dir+"users.csv"); !strings.Contains(stderr, "set table.users to a .csv file, or table.geo to a .mmdb file") {
+		t.Error(stderr)
 	}
 }

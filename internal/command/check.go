@@ -15,6 +15,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 )
 
 type checkFlags struct {
@@ -87,7 +88,15 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 func inspect(o options.Options) (guest.Report, error) {
 	shared := filter.NewState(o)
 	defer shared.Close()
-	return guest.Inspect(filter.Source(o), filter.Config(o, shared))
+	set, problem := tables.Open(filter.Tables(o))
+	defer set.Close()
+	config := filter.Config(o, shared)
+	config.Tables, config.TablesFail = set, problem != nil
+	report, err := guest.Inspect(filter.Source(o), config)
+	if problem != nil {
+		report.Problems = append([]string{problem.Error()}, report.Problems...)
+	}
+	return report, err
 }
 
 // checkConfiguration checks what a configuration has of this plugin, and says of each
@@ -162,7 +171,7 @@ func parseOutput(s *fbconf.Section) (options.Output, error) {
 	known := slices.Concat(optionNames(options.Table), optionNames(options.OutputTable))
 	for _, p := range s.Properties {
 		meant := closest.To(p.Key, known)
-		if strings.HasPrefix(p.Key, "config.") {
+		if strings.HasPrefix(p.Key, "config.") || strings.HasPrefix(p.Key, "table.") {
 			continue
 		}
 		if !slices.Contains(known, p.Key) && !slices.Contains(coreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {
@@ -211,10 +220,13 @@ func writeReport(w io.Writer, r guest.Report) error {
 	return write(w, []byte(text.String()))
 }
 
-// abi is the convention that the function is called by; there is one so far.
+// abi is the convention that the function is called by.
 func abi(r guest.Report) string {
 	if !r.Callable {
 		return "none that is known"
+	}
+	if r.Batch {
+		return "batches, version 1: (input, length) -> reply"
 	}
 	return "as Fluent Bit's wasm filter: (tag, tag_len, sec, nsec, record, record_len) -> reply"
 }

@@ -26,6 +26,8 @@ func TestCheck(t *testing.T) {
 			"size ", " bytes\n", "code compiled in ", "function filter: func (i32, i32, i32, i32, i32, i32) -> i32\n",
 			"ABI as Fluent Bit's wasm filter", "input malloc and free", "called first nothing\n",
 			"exports memory: memory", "malloc: func (i32) -> i32\n", "imports none\n", "problems none\n", "result the plugin would start\n"}},
+		{"batches", "batch_script", nil, 0, []string{
+			"candidates filter: func (i32, i32) -> i32\n", "ABI batches, version 1: (input, length) -> reply\n", "input one buffer by flb_buffer"}},
 		{"no function asked for", "wasi_print", nil, 0, []string{
 			"candidates filter: func ", "imports wasi_snapshot_preview1.fd_write: func ", "problems none\n",
 			"result the plugin would start with one of the candidates as function_name\n"}},
@@ -129,5 +131,40 @@ func TestCompile(t *testing.T) {
 	}
 	if _, err := os.Stat(out + "2"); err == nil {
 		t.Error("a file has been written")
+	}
+}
+
+// Tables come from flags and configurations; bad ones are problems.
+func TestTables(t *testing.T) {
+	guest := guestFile(t, "lookup")
+	good, bad := writeFile(t, "good.csv", "k,v\nk,one\n"), writeFile(t, "bad.csv", "k,v\nk\n")
+	for _, command := range []string{"run", "bench"} {
+		args := []string{command, guest, "--function-name", "filter", "--table", "T=" + good, writeFile(t, "in.ndjson", "{}\n")}
+		got := runMain("", args...)
+		if got.code != 0 || command == "run" && got.stdout != `{"value":{"v":"one"}}`+"\n" {
+			t.Errorf("%s: %+v", command, got)
+		}
+	}
+	got := runMain("", "check", guest, "--table", "t="+good)
+	if got.code != 0 || !strings.Contains(got.stdout, "result         the plugin would start") {
+		t.Errorf("%+v", got)
+	}
+	got = runMain("", "check", guest, "--table", "t="+bad)
+	if got.code != 1 || !strings.Contains(got.stdout, "problems       option table.t: "+bad+": line 2: it has another number of fields than line 1\nresult") {
+		t.Errorf("%+v", got)
+	}
+	got = runMain("", "check", guest)
+	if got.code != 1 || !strings.Contains(got.stdout, "which is not granted: set table.NAME PATH") {
+		t.Errorf("%+v", got)
+	}
+	config := writeFile(t, "fluent-bit.yaml", "pipeline:\n  filters:\n    - name: wasmtime\n      match: '*'\n      wasm_path: "+guest+
+		"\n      function_name: filter\n      table.t: "+bad+"\n")
+	got = runMain("", "check", "--config", config)
+	if got.code != 1 || !strings.Contains(got.stdout, "option table.t: "+bad+": line 2: ") {
+		t.Errorf("%+v", got)
+	}
+	got = runMain("{}\n", "run", guest, "--table", "t")
+	if got.code != 2 || !strings.Contains(got.stderr, "it must be of the form NAME=PATH") {
+		t.Errorf("%+v", got)
 	}
 }

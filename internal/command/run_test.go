@@ -308,8 +308,8 @@ func TestRunFlags(t *testing.T) {
 		}
 		got := []string{f.Usage, f.DefValue, f.Value.Type()}
 		word := o.Type.String()
-		if o.Prefix {
-			word = "KEY=VALUE"
+		if o.Prefix != "" {
+			word = o.Prefix
 		}
 		if diff := cmp.Diff([]string{o.Help, o.Default, word}, got); diff != "" {
 			t.Errorf("option %s (-want +got):\n%s", o.Name, diff)

@@ -194,7 +194,7 @@ func checkKeys(s *fbconf.Section) error {
 	seen := map[string]bool{}
 	isKnown := func(key string) bool {
 		return slices.ContainsFunc(options.Table, func(o options.Option) bool {
-			return o.Name == key || o.Prefix && strings.HasPrefix(key, o.Name)
+			return o.Name == key || o.Prefix != "" && strings.HasPrefix(key, o.Name)
 		})
 	}
 	for _, p := range s.Properties {
@@ -254,10 +254,10 @@ type optionValue struct {
 // Set takes a value, which takes the place of one that was given before, unless the option may
 // have several.
 func (v *optionValue) Set(text string) error {
-	if v.option.Prefix && !strings.Contains(text, "=") {
-		return errors.New("it must be of the form KEY=VALUE")
+	if v.option.Prefix != "" && !strings.Contains(text, "=") {
+		return errors.New("it must be of the form " + v.Type())
 	}
-	if !v.option.Multiple && !v.option.Prefix {
+	if !v.option.Multiple && v.option.Prefix == "" {
 		v.texts = nil
 	}
 	v.texts = append(v.texts, text)
@@ -266,8 +266,8 @@ func (v *optionValue) Set(text string) error {
 
 // Type is what stands after the flag in the help.
 func (v *optionValue) Type() string {
-	if v.option.Prefix {
-		return "KEY=VALUE"
+	if v.option.Prefix != "" {
+		return v.option.Prefix
 	}
 	return v.option.Type.String()
 }
@@ -279,10 +279,10 @@ func (v *optionValue) String() string {
 	return v.option.Default
 }
 
-// flagName is the flag of an option. Of config.KEY it is --set KEY=VALUE.
+// flagName is the flag of an option. Of config.KEY it is --set KEY=VALUE, of table.NAME --table NAME=PATH.
 func flagName(o options.Option) string {
-	if o.Prefix {
-		return "--set"
+	if o.Flag != "" {
+		return "--" + o.Flag
 	}
 	return "--" + strings.ReplaceAll(o.Name, "_", "-")
 }
@@ -346,7 +346,7 @@ func (f filterFlags) source() options.Source {
 	for _, o := range options.Table {
 		for _, text := range f[o.Name].texts {
 			p := options.Property{Key: o.Name, Value: text}
-			if o.Prefix {
+			if o.Prefix != "" {
 				key, value, _ := strings.Cut(text, "=")
 				p = options.Property{Key: o.Name + key, Value: value}
 			}

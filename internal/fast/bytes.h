@@ -117,6 +117,30 @@ static inline bool blocks_differ(const uint8_t *a, const uint8_t *b)
     return bits(same) != 0xffff;
 }
 
+// utf8_length returns how many bytes the valid UTF-8 sequence at p takes; 0 if it
+// is none.
+static inline int utf8_length(const uint8_t *p, size_t n)
+{
+    uint8_t c = p[0];
+
+    if (c >= 0xc2 && c <= 0xdf) {
+        return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
+    }
+    if (c >= 0xe0 && c <= 0xef) {
+        if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80) {
+            return 0;
+        }
+        return (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] >= 0xa0) ? 0 : 3;
+    }
+    if (c >= 0xf0 && c <= 0xf4) {
+        if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80) {
+            return 0;
+        }
+        return (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90) ? 0 : 4;
+    }
+    return 0;
+}
+
 // start_bit returns one of 64 bits for the first four bytes of a member's JSON, which
 // has no fewer.
 static inline uint64_t start_bit(const uint8_t *json)

@@ -8,30 +8,6 @@
 
 #include <math.h>
 
-// utf8_length returns how many bytes the valid UTF-8 sequence at p takes; 0 if it
-// is none.
-static int utf8_length(const uint8_t *p, size_t n)
-{
-    uint8_t c = p[0];
-
-    if (c >= 0xc2 && c <= 0xdf) {
-        return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
-    }
-    if (c >= 0xe0 && c <= 0xef) {
-        if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80) {
-            return 0;
-        }
-        return (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] >= 0xa0) ? 0 : 3;
-    }
-    if (c >= 0xf0 && c <= 0xf4) {
-        if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80) {
-            return 0;
-        }
-        return (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90) ? 0 : 4;
-    }
-    return 0;
-}
-
 typedef struct {
     const uint8_t *p, *end;
     bool exact; // what was read so far is what its JSON decodes to

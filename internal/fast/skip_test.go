@@ -105,8 +105,11 @@ func FuzzReadEvents(f *testing.F) {
 			at := 0
 			for _, p := range places {
 				event, rest, err := chunk.Next(data[at:])
-				time, metadata, body := event.Offsets()
-				want := Place{at, at + time, at + metadata, at + body, len(data) - len(rest), uint32(event.Sec), event.Nsec}
+				time, metadata := event.Parts()
+				next := len(data) - len(rest)
+				body := next - len(event.Body)
+				meta := body - len(metadata)
+				want := Place{at, meta - len(time), meta, body, next, uint32(event.Sec), event.Nsec}
 				if err != nil || event.Kind != chunk.Record || int64(p.Sec) != event.Sec || p != want {
 					t.Fatalf("%x: %+v; Next: %+v, %v", data[at:], p, want, err)
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
@@ -37,7 +38,10 @@ type Filter struct {
 	instance   *guest.Instance // nil after a trap, until a record needs the next one
 	log        *hostlog.Limiter
 	workers    []*worker // further instances
-	share      float64   // of a chunk that is the filter's own, if there are workers
+	tables     *tables.Set
+	logged     int     // lines about tables
+	silent     bool    // about tables: another filter logs them
+	share      float64 // of a chunk that is the filter's own, if there are workers
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -83,7 +87,8 @@ func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
 const checkedLife = 2 * time.Minute
 
 // Check says what would keep New from making a filter with these options. It starts a guest and
-// ends it. The module's code is kept for a while, so that New need not compile it again.
+// ends it. The module's code and the tables are kept for a while, so that New need not compile and
+// load them again.
 func Check(o options.Options) error {
 	shared := NewState(o)
 	defer shared.Close()
@@ -92,14 +97,22 @@ func Check(o options.Options) error {
 		return err
 	}
 	time.AfterFunc(checkedLife, f.module.Share().Close)
+	time.AfterFunc(checkedLife, f.tables.Share().Close)
 	f.stop()
 	return nil
 }
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s, %s",
-		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version, guest.EngineText()))
+	records := fmt.Sprint("event_format ", o.EventFormat)
+	if f.batch {
+		records = "batches"
+	}
+	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, %s; %s; plugin %s, %s",
+		o.WasmPath, hostlog.Name(o.FunctionName), records, f.module.Summary(f.config), version.Version, guest.EngineText()))
+	for _, line := range f.tables.Describe() {
+		f.log.Always(hostlog.Info, line)
+	}
 	for _, w := range o.Warnings {
 		f.log.Always(hostlog.Warn, w)
 	}
@@ -118,6 +131,11 @@ func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, s
 	if err != nil {
 		return nil, fmt.Errorf("option wasm_path: %w", err)
 	}
+	set, err := tables.Open(Tables(o))
+	if err != nil {
+		module.Close()
+		return nil, err
+	}
 	f := &Filter{
 		msgpack:    o.EventFormat == options.Msgpack,
 		onError:    o.OnError,
@@ -129,11 +147,15 @@ func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, s
 		limit:      o.MemoryLimitBytes,
 		module:     module,
 		config:     Config(o, shared),
+		tables:     set,
+		logged:     set.Told(),
 		log:        limiter,
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
+	f.config.Tables = set
 	f.instance, err = module.NewInstance(f.config)
 	if err != nil {
+		set.Close()
 		module.Close()
 		return nil, fmt.Errorf("module %s: %w", o.WasmPath, err)
 	}
@@ -158,7 +180,16 @@ func Source(o options.Options) guest.Source {
 // NewState makes what the instances of a filter with these options share. The caller closes it.
 func NewState(o options.Options) *state.State { return state.New(o.StoreLimitBytes, o.MetricsSeries) }
 
-// Config is how instances of a filter with these options are.
+// Tables are those of a filter with these options.
+func Tables(o options.Options) tables.Config {
+	c := tables.Config{LimitBytes: o.TableLimitBytes, Interval: o.TableRefresh}
+	for _, t := range o.Tables {
+		c.Specs = append(c.Specs, tables.Spec{Name: t.Name, Path: t.Path, Column: t.Column})
+	}
+	return c
+}
+
+// Config is how instances of a filter with these options are, but for the tables.
 func Config(o options.Options, shared *state.State) guest.Config {
 	c := guest.Config{
 		State:              shared,
@@ -219,6 +250,7 @@ func (f *Filter) Close() {
 	for _, w := range f.workers {
 		w.stop(f.log)
 	}
+	f.logTables()
 	f.stop()
 	f.logState()
 	f.config.State.Close()
@@ -238,6 +270,7 @@ func (f *Filter) stop() {
 	if f.instance != nil {
 		f.instance.Close()
 	}
+	f.tables.Close()
 	f.module.Close()
 	f.log.Close()
 	f.mu.Lock()
@@ -365,7 +398,17 @@ func (f *Filter) succeeded(state breakerState) {
 	}
 }
 
-// logOutput logs what the guest wrote to its standard streams.
+// logTables logs what has happened to the tables.
+func (f *Filter) logTables() {
+	if f.silent {
+		return
+	}
+	for _, l := range f.tables.Lines(&f.logged) {
+		f.log.Always(l.Level, l.Text)
+	}
+}
+
+// logOutput logs what the guest wrote to its standard streams, and what has happened to its tables.
 func (f *Filter) logOutput() {
 	if f.instance == nil || !f.instance.HasOutput() {
 		return
@@ -379,4 +422,6 @@ func (f *Filter) logOutput() {
 	}
 	f.log.LeaveOut(lost)
 	f.logNotices(f.instance.TakeNotices())
+	f.instance.NoteTables()
+	f.logTables()
 }

@@ -37,6 +37,7 @@ func newWorker(o options.Options, shared *state.State) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.filter.silent = true
 	w.helper = guest.NewHelper(w.filter.lane)
 	w.filter.setReady()
 	if err := guest.Go(w.loop); err != nil {

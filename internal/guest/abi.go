@@ -48,7 +48,7 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	if m.isBatch() {
+	if m.IsBatch() {
 		a.allocator, a.alloc = allocOwn, bufferFunction
 	} else {
 		a.chooseAllocator(m, config.Allocator)
@@ -189,7 +189,14 @@ func (m *Module) Warnings(config Config) []string {
 	if len(config.Settings) > 0 && !slices.ContainsFunc(m.imports, readsConfiguration) {
 		list = append(list, "configuration is set, and the module imports no function of "+hostcall.Host+" that reads it; is flb_configure exported?")
 	}
+	if (config.Tables != nil || config.TablesFail) && !slices.ContainsFunc(m.imports, usesTables) {
+		list = append(list, "tables are set, and the module imports no function of "+hostcall.Host+" that reads them")
+	}
 	return list
+}
+
+func usesTables(i item) bool {
+	return i.module == hostcall.Host && strings.HasPrefix(i.name, "table_")
 }
 
 func readsConfiguration(i item) bool {
@@ -298,6 +305,7 @@ type grant struct {
 var grants = []grant{
 	{"store_", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
 	{"metric_", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
+	{"table_", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
 }
 
 // grantFor returns what an import needs, nil if that is nothing.

@@ -54,9 +54,6 @@ func TestConfigOfGuest(t *testing.T) {
 
 // What a guest says of its memory is checked.
 func TestHostFunctionsOutsideMemory(t *testing.T) {
-	atEnd := func(before int) string {
-		return fmt.Sprintf("(i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const %d))", before)
-	}
 	for _, body := range []string{
 		"(call $get " + atEnd(1) + " (i32.const 2) (i32.const 0) (i32.const 0))",
 		"(call $get (i32.const -1) (i32.const -1) (i32.const 0) (i32.const 0))",

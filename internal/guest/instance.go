@@ -23,6 +23,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 )
 
 // Config says how instances of a module are used.
@@ -34,6 +35,8 @@ type Config struct {
 	Dirs               []Dir         // what the guest may see of the file system
 	Env                []string      // NAME=value
 	Settings           []Setting     // the module's configuration
+	Tables             *tables.Set   // that it may look things up in; they outlive its instances; nil: none
+	TablesFail         bool          // there should be Tables, which can't be loaded: a module is not started without
 	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info, hostlog.Off none
 	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
@@ -80,11 +83,12 @@ var ErrRecycle = errors.New("the guest's memory has grown")
 // Instance is one instance of a module, in a store of its own. It must not be
 // used by two goroutines at once. After a *TrapError it must be closed.
 type Instance struct {
-	store *wasmtime.Store
-	lines *lineTable // of the module
-	limit uint64     // memory_limit, in bytes
-	made  *wasmtime.Instance
-	c     *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
+	store  *wasmtime.Store
+	lines  *lineTable // of the module
+	limit  uint64     // memory_limit, in bytes
+	made   *wasmtime.Instance
+	tables *tables.Set
+	c      *C.flbwt_guest // in C memory: wasmtime and the watchdog keep pointers into it
 }
 
 // NewInstance checks the module against the guest ABI, instantiates it, and runs
@@ -165,6 +169,9 @@ func (in *Instance) configure(m *Module, config Config) {
 	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
 	c.instance.store = (*C.struct_flbwt_store)(config.State.StorePointer())
 	c.instance.metrics = (*C.struct_flbwt_metrics)(config.State.MetricsPointer())
+	c.instance.tables = (*C.flbwt_tables)(config.Tables.Pointer())
+	in.tables = config.Tables
+	in.tables.AddReader(unsafe.Pointer(&c.instance.table_reader))
 	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
 	if config.Timeout > 0 {
 		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
@@ -343,6 +350,7 @@ func (in *Instance) Close() {
 		return
 	}
 	C.flbwt_watch_remove(&in.c.instance.watch)
+	in.tables.RemoveReader(unsafe.Pointer(&in.c.instance.table_reader))
 	in.store.Close()
 	C.flbwt_wasi_close(&in.c.instance)
 	C.free(unsafe.Pointer(in.c.instance.out.buffer.data))
@@ -357,8 +365,11 @@ func (in *Instance) Close() {
 // MemoryBytes returns what the guest's memories have in all, and its tables had at first.
 func (in *Instance) MemoryBytes() uint64 { return uint64(in.c.instance.room.bytes) }
 
-// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput, or there are notices.
-func (in *Instance) HasOutput() bool { return bool(C.flbwt_has_written(&in.c.instance)) }
+// HasOutput says whether the guest wrote to stdout or stderr since TakeOutput, or logged since
+// TakeLog, or there are notices, or something to log of its tables since NoteTables.
+func (in *Instance) HasOutput() bool {
+	return bool(C.flbwt_has_written(&in.c.instance)) || bool(C.flbwt_has_news(&in.c.instance))
+}
 
 // Notice is something that the filter should say.
 type Notice uint32
@@ -401,6 +412,13 @@ func (in *Instance) TakeLog() (lines []LogLine, lost uint64) {
 	lost = uint64(o.lost)
 	o.buffer.len, o.lost = 0, 0
 	return lines, lost
+}
+
+// NoteTables has HasOutput speak of tables again once there is more to log of them.
+func (in *Instance) NoteTables() {
+	if in.c.instance.tables != nil {
+		in.c.instance.table_news = C.flbwt_tables_news(in.c.instance.tables)
+	}
 }
 
 func takeStream(o *C.flbwt_output) []byte {

@@ -411,7 +411,8 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
         lane->held = true;
     }
     // What the guest has said comes before what becomes of the record that it said it about.
-    if (lane->guest != NULL && flbwt_has_written(&lane->guest->instance)) {
+    if (lane->guest != NULL &&
+        (flbwt_has_written(&lane->guest->instance) || flbwt_has_news(&lane->guest->instance))) {
         return FLBWT_STOP_OUTPUT;
     }
     lane->held = false;

@@ -20,8 +20,9 @@ import (
 
 	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/bounds" // for C
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
-	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast"  // for record.c
-	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state" // for C
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fast"   // for record.c
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"  // for C
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables" // for C
 )
 
 // Function is a function that modules may import, from a table of import.h.
@@ -38,7 +39,7 @@ const (
 	// WASIUnstable is the one before, of compilers up to 2020.
 	WASIUnstable = "wasi_unstable"
 
-	// Host has the functions of this project (host.c).
+	// Host has the functions of this project (host.c, table.c).
 	Host = "flb_v1"
 
 	// Env has the functions of libc.c, and what AssemblyScript imports.

@@ -22,6 +22,7 @@ static const struct {
     {&flbwt_record_imports, &flbwt_record_imports_len},
     {&flbwt_store_imports, &flbwt_store_imports_len},
     {&flbwt_metric_imports, &flbwt_metric_imports_len},
+    {&flbwt_table_imports, &flbwt_table_imports_len},
 };
 
 const flbwt_import *flbwt_imports(size_t i, size_t *len)

@@ -17,14 +17,16 @@ typedef struct {
 // may share a module, and names if their types differ.
 const flbwt_import *flbwt_imports(size_t i, size_t *len);
 
-extern const flbwt_import *const flbwt_host, *const flbwt_libc, *const flbwt_script,
-                                                                    *const flbwt_wasi_imports;
-extern const size_t flbwt_host_len, flbwt_libc_len, flbwt_script_len, flbwt_wasi_imports_len;
-extern const flbwt_import *const flbwt_record_imports;
-extern const size_t flbwt_record_imports_len;
-
-extern const flbwt_import *const flbwt_store_imports, *const flbwt_metric_imports;
-extern const size_t flbwt_store_imports_len, flbwt_metric_imports_len;
+// The tables.
+extern const flbwt_import *const flbwt_host,
+    *const flbwt_libc, *const flbwt_script, *const flbwt_wasi_imports,
+                                                *const flbwt_record_imports,
+                                                    *const flbwt_store_imports,
+                                                        *const flbwt_metric_imports,
+                                                            *const flbwt_table_imports;
+extern const size_t flbwt_host_len, flbwt_libc_len, flbwt_script_len, flbwt_wasi_imports_len,
+    flbwt_record_imports_len, flbwt_store_imports_len, flbwt_metric_imports_len,
+    flbwt_table_imports_len;
 
 // flbwt_import_define gives a function to a linker, as one of that type (one of its types)
 // for that guest, which has to outlive the store. It returns an error or NULL.

@@ -10,6 +10,7 @@
 
 #include "../bounds/memory.h"
 #include "../bounds/watchdog.h"
+#include "../tables/table.h"
 
 // flbwt_buffer grows by realloc; owned by its Go holder.
 typedef struct {
@@ -73,6 +74,9 @@ typedef struct {
     struct flbwt_current *current; // NULL: the guest imports nothing of record.c
     bool exited;             // the guest has asked to be ended, with that status
     int32_t exit_status;
+    const flbwt_tables *tables; // of the filter, which outlive it; NULL: there are none
+    flbwt_table_reader table_reader;
+    uint32_t table_news;     // of the tables, that have been taken to the log
 } flbwt_instance;
 
 // flbwt_reserve makes room for that many bytes more. False: there is no memory.
@@ -107,6 +111,12 @@ static inline bool flbwt_has_written(const flbwt_instance *instance)
 {
     return (instance->out.buffer.len | instance->err.buffer.len | instance->log.buffer.len |
             instance->out.lost | instance->err.lost | instance->log.lost | instance->notices) != 0;
+}
+
+// flbwt_has_news says whether there is something to log of the tables.
+static inline bool flbwt_has_news(const flbwt_instance *instance)
+{
+    return instance->tables != NULL && flbwt_tables_news(instance->tables) != instance->table_news;
 }
 
 #endif

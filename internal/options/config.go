@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -26,15 +27,9 @@ func (p *parser) config(prefix, file string) []Property {
 		}
 		values = members
 	}
-	for _, set := range p.source.all {
-		if len(set.Key) < len(prefix) || !strings.EqualFold(set.Key[:len(prefix)], prefix) {
-			continue
-		}
+	for _, set := range p.prefixed(prefix) {
 		key := lower(set.Key[len(prefix):])
-		switch {
-		case key == "":
-			p.fail(set.Key, set.Value, "a key is missing after the dot: config.KEY")
-		case strings.IndexByte(set.Value, 0) >= 0:
+		if strings.IndexByte(set.Value, 0) >= 0 {
 			p.fail(set.Key, set.Value, "a value can't hold a zero byte")
 		}
 		values[key] = set.Value
@@ -56,6 +51,22 @@ func (p *parser) config(prefix, file string) []Property {
 	return config
 }
 
+// prefixed returns the options that begin with the prefix, in order, each with more behind it.
+func (p *parser) prefixed(prefix string) (list []Property) {
+	for _, set := range p.source.all {
+		switch {
+		case len(set.Key) < len(prefix) || !strings.EqualFold(set.Key[:len(prefix)], prefix):
+		case len(set.Key) == len(prefix):
+			o := find(prefix)
+			word, _, _ := strings.Cut(strings.ToLower(o.Prefix), "=")
+			p.fail(set.Key, set.Value, fmt.Sprintf("a %s is missing after the dot: %s", word, o.Label()))
+		default:
+			list = append(list, set)
+		}
+	}
+	return list
+}
+
 // lower makes ASCII lower case, as Fluent Bit does, and host functions that look for a key.
 func lower(key string) string {
 	b := []byte(key)
@@ -67,11 +78,17 @@ func lower(key string) string {
 	return string(b)
 }
 
-// readConfigFile returns the members of the object in a JSON file, by keys in lower case.
+// readConfigFile returns the members of the object in a JSON file, or of the mapping in a YAML file,
+// by keys in lower case.
 func readConfigFile(path string) (map[string]string, error) {
 	content, err := regular.Read(path, maxConfigBytes)
 	if err != nil {
 		return nil, fmt.Errorf("it can't be read: %w", err)
+	}
+	if ext := strings.ToLower(filepath.Ext(path)); ext == ".yaml" || ext == ".yml" {
+		if content, err = yamlToJSON(content); err != nil {
+			return nil, err
+		}
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(content, &members); err != nil {

@@ -55,17 +55,16 @@ type Option struct {
 	Default  string   // "" means none
 	Values   []string // all that a String may be, if that is a choice
 	Required bool
-	Multiple bool // it may be given several times, in YAML as a list
-	Prefix   bool // of options, whose names go on as the user likes
+	Multiple bool   // it may be given several times, in YAML as a list
+	Prefix   string // of options, whose names go on as the user likes: how documents call the rest and the value, KEY=VALUE
+	Flag     string // of the command, if it is another than the name tells
 	Help     string
 }
 
 // Label is the name as documents write it.
 func (o Option) Label() string {
-	if o.Prefix {
-		return o.Name + "KEY"
-	}
-	return o.Name
+	rest, _, _ := strings.Cut(o.Prefix, "=")
+	return o.Name + rest
 }
 
 // MaxWasmStackBytes bounds wasm_stack_size: guests run on threads whose stack
@@ -89,10 +88,16 @@ var Table = []Option{
 		Help: "Directories that the module may read, or also write (PATH:rw), by the same names inside; in double quotes a path may hold commas; none unless set"},
 	{Name: "env", Type: List, Multiple: true,
 		Help: "Environment variables of the module: NAME=value,NAME=value; a comma that no NAME= follows belongs to the value, and a value in double quotes may hold anything; none unless set"},
-	{Name: "config.", Type: String, Prefix: true,
+	{Name: "config.", Type: String, Prefix: "KEY=VALUE", Flag: "set",
 		Help: "Configuration of the module: config.KEY value, any number of them, which it reads by host functions; keys without case"},
 	{Name: "config_file", Type: String,
-		Help: "Path of a JSON file with an object, whose members are configuration of the module, too; config.KEY wins"},
+		Help: "Path of a file with a JSON object, or of a .yaml or .yml file with a mapping, whose members are configuration of the module, too; config.KEY wins"},
+	{Name: "table.", Type: String, Prefix: "NAME=PATH", Flag: "table",
+		Help: "Path of a file that the module may look things up in by that name: .csv (PATH:COLUMN if the keys are not in the first one), .json or .mmdb; any number of them"},
+	{Name: "table_limit", Type: Size, Default: "256M",
+		Help: "Max memory of all tables together; while one is refreshed, the version before stays beside it"},
+	{Name: "table_refresh", Type: Time, Default: "5s",
+		Help: "How often the files of tables are looked at, to load those that have changed; 0 for never"},
 	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"},
 		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
 	{Name: "mark_key", Type: String,
@@ -169,15 +174,25 @@ type Path struct {
 	Writable bool
 }
 
+// TableFile is a file that the module may look things up in.
+type TableFile struct {
+	Name   string
+	Path   string
+	Column string // of CSV: where the keys are; "": in the first one
+}
+
 // Options are the checked values of one filter instance. They are not changed
 // after Parse.
 type Options struct {
 	WasmPath        string
 	FunctionName    string
 	EventFormat     EventFormat
-	AccessiblePaths []Path     // existing directories
-	Env             []string   // NAME=value
-	Config          []Property // of the module; keys in lower case, each once
+	AccessiblePaths []Path      // existing directories
+	Env             []string    // NAME=value
+	Config          []Property  // of the module; keys in lower case, each once
+	Tables          []TableFile // names in lower case, each once
+	TableLimitBytes int64
+	TableRefresh    time.Duration // 0: never
 	OnError         OnError
 	MarkKey         string // "": in the metadata
 	LogFailed       bool
@@ -292,6 +307,9 @@ func (p *parser) shared() Options {
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		Config:          p.config("config.", "config_file"),
+		Tables:          p.tables("table."),
+		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
+		TableRefresh:    p.time("table_refresh", 0, 24*time.Hour),
 		OnError:         OnError(p.oneOf("on_error")),
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),

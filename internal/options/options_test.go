@@ -36,7 +36,7 @@ func configMap(whose string, table []Option) string {
 			def = strconv.Quote(o.Default)
 		}
 		kind, flags := types[o.Type], "0"
-		if o.Prefix {
+		if o.Prefix != "" {
 			kind = "CONFIG_MAP_STR_PREFIX"
 		}
 		if o.Multiple {
@@ -102,8 +102,8 @@ func TestParse(t *testing.T) {
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
 		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
-		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "allow_precompiled": "On",
 		"store_limit": "16M", "metrics_series": "0",
+		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "table_limit": "1M", "table_refresh": "0", "allow_precompiled": "On",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestParse(t *testing.T) {
 	want := Options{
 		WasmPath: "/x.wasm", FunctionName: "f", EventFormat: Msgpack,
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
-		Env: []string{"A=1", "B=x=y", "C="}, OnError: Mark, Timeout: 250 * time.Millisecond,
+		Env: []string{"A=1", "B=x=y", "C="}, TableLimitBytes: 1_000_000, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
 		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
 		StoreLimitBytes: 16_000_000,
@@ -129,6 +129,7 @@ func TestParseDefaults(t *testing.T) {
 	// As the built-in filter's, but for the paths: nothing is granted unasked.
 	want := Options{
 		WasmPath: "a", FunctionName: "b", EventFormat: JSON, WasmHeapBytes: 8192, WasmStackBytes: 8192,
+		TableLimitBytes: 256_000_000, TableRefresh: 5 * time.Second,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
 		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
 		MetricsSeries: 1000,

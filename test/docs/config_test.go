@@ -14,6 +14,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/maxmind/mmdbwriter"
+
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
@@ -205,6 +207,7 @@ var guests = map[string]string{
 	"redact-1.0.0.wasm": "examples/c/redact.wasm",
 	"redact-1.1.0.wasm": "examples/c/redact.wasm",
 	"enrich.wasm":       "examples/rust/enrich.wasm",
+	"lookup.wasm":       "examples/enrich-table/enrich.wasm",
 	"sample.wasm":       "examples/assemblyscript/sample.wasm",
 }
 
@@ -237,6 +240,13 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 			ok = false // built by its own test
 		}
 		return m[1] + at + m[3] + m[4]
+	})
+	text = tablePath.ReplaceAllStringFunc(text, func(s string) string {
+		m := tablePath.FindStringSubmatch(s)
+		if path.Ext(m[2]) == ".csv" {
+			return m[1] + "examples/enrich-table/users.csv" + strings.Replace(m[3], "login", "user", 1)
+		}
+		return m[1] + database(t)
 	})
 	text = regexp.MustCompile(`(?mi)^\s+plugins_file.*\n`).ReplaceAllString(text, "    Flush 1\n") // -e does
 	text = stateOfADoc.ReplaceAllString(text, "${1}"+dir+"/${2}")
@@ -271,6 +281,26 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 		}
 	}
 	return text, ok
+}
+
+var tablePath = regexp.MustCompile(`(?m)^(\s+table\.\w+:?\s+)(/\S+?\.(?:csv|mmdb))(:\w+)?$`)
+
+// database makes a MaxMind DB.
+func database(t *testing.T) string {
+	t.Helper()
+	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "Test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "a.mmdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := w.WriteTo(file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Name()
 }
 
 // The plugin accepts each configuration: flb-wasmtime says so, and Fluent Bit itself where there

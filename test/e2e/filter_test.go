@@ -108,7 +108,10 @@ func TestConfigOfModule(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		configured, file := guest(t, "configured"), filepath.Join(t.TempDir(), "config.json")
 		writeFile(t, file, `{"greeting":"hi","other":[1]}`)
+		yaml := filepath.Join(t.TempDir(), "config.yaml")
+		writeFile(t, yaml, "greeting: &a hi\nother: [*a]\n")
 		checkOneRecord(t, fb, map[string]any{"config": "hello, world"},
+			filterOf(configured, "config_file", yaml),
 			filterOf(configured, "config_file", file),
 			filterOf(guest(t, "wrap")),
 			filterOf(configured, "config.greeting", "hello, world", "config.other", "x", "config_file", file))
@@ -246,6 +249,10 @@ func TestRefusedOptions(t *testing.T) {
 			[]string{"wasmtime.0", "it refuses its configuration", "greeting: it must be set"}},
 		{"grant", []string{"wasm_path", guest(t, "counts_in_store"), "function_name", "filter", "metrics_series", "0"},
 			[]string{"wasmtime.0", "flb_v1.store_add", "not granted", "store_limit", "flb_v1.metric_define", "metrics_series is 0"}},
+		{"table", []string{"wasm_path", guest(t, "lookup"), "function_name", "filter", "table.t", "/nowhere/t.csv"},
+			[]string{"wasmtime.0", "option table.t: /nowhere/t.csv: ", "no such file"}},
+		{"no table", []string{"wasm_path", guest(t, "lookup"), "function_name", "filter"},
+			[]string{"wasmtime.0", "flb_v1.table_open", "set table.NAME PATH"}},
 		{"path", []string{"wasm_path", "/nowhere/guest.wasm", "function_name", "filter"},
 			[]string{"wasmtime.0", "wasm_path", "/nowhere/guest.wasm"}},
 		{"machine code", []string{"wasm_path", compiled, "function_name", "filter"},

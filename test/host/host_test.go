@@ -67,7 +67,7 @@ func TestConfigMapIsTheOptionTable(t *testing.T) {
 	var want []entry
 	for _, o := range options.Table {
 		e := entry{o.Name, types[o.Type], o.Default, "0", o.Help}
-		if o.Prefix {
+		if o.Prefix != "" {
 			e.Type = "1"
 		}
 		if o.Multiple {

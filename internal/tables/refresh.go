@@ -1,0 +1,203 @@
+package tables
+
+// #include "table.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+)
+
+// maxChanging is how many looks in a row may find a file changed since the look before until it is
+// loaded all the same.
+const maxChanging = 10
+
+// file is what is known of a table's file.
+type file struct {
+	spec   Spec
+	loaded version
+
+	bad       version // that can't be loaded
+	complaint string  // what was logged of the file since it was loaded
+	seen      version // at the last look, if that was another one than loaded and bad
+	looks     int     // since then
+}
+
+// version tells one version of a file from another.
+type version struct {
+	device, inode uint64
+	size          int64
+	modified      time.Time
+
+	bytes    int64 // of memory
+	entries  int64
+	repeated uint64 // entries whose key comes again
+	first    string // such a key
+	what     string // of a MaxMind DB
+}
+
+// same compares what the file system says.
+func (v *version) same(other *version) bool {
+	return v.device == other.device && v.inode == other.inode && v.size == other.size && v.modified.Equal(other.modified)
+}
+
+// versionOf follows links, as the maps of Kubernetes have them.
+func versionOf(info os.FileInfo) version {
+	v := version{size: info.Size(), modified: info.ModTime()}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		v.device, v.inode = uint64(stat.Dev), stat.Ino //nolint:unconvert // 32 bits on some machines
+	}
+	return v
+}
+
+func (f *file) describe() string {
+	text := fmt.Sprintf("table %s: %s, ", hostlog.Name(f.spec.Name), hostlog.Printable(f.spec.Path, hostlog.MaxTextBytes))
+	if f.loaded.what != "" {
+		text += f.loaded.what
+	} else {
+		text += fmt.Sprintf("%d entries", f.loaded.entries)
+	}
+	text += fmt.Sprintf(", %d bytes", f.loaded.bytes)
+	if f.loaded.repeated > 0 {
+		text += fmt.Sprintf("; of %d keys that are there again, such as %s, the last one counts",
+			f.loaded.repeated, hostlog.Quote(f.loaded.first, 100))
+	}
+	return text
+}
+
+// option words an error of a table.
+func (f *file) option(err error) error {
+	return fmt.Errorf("option table.%s: %s: %w", hostlog.Name(f.spec.Name), hostlog.Printable(f.spec.Path, hostlog.MaxTextBytes), err)
+}
+
+// update loads what has not been loaded, or has changed.
+func (s *Set) update() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range s.files {
+		info, err := os.Stat(f.spec.Path)
+		if err != nil {
+			return f.option(err)
+		}
+		if found := versionOf(info); s.place(i).current != nil && found.same(&f.loaded) {
+			continue
+		}
+		if err := s.load(i); err != nil {
+			return f.option(err)
+		}
+	}
+	return nil
+}
+
+// load has the file's version take the table's place.
+func (s *Set) load(i int) error {
+	f := s.files[i]
+	others := s.bytes() - f.loaded.bytes
+	t, found, err := load(f.spec, s.config.LimitBytes-others)
+	if errors.Is(err, errLimit) {
+		err = fmt.Errorf("%w of %d bytes, of which other tables have %d", err, s.config.LimitBytes, others)
+	}
+	if err != nil {
+		return err
+	}
+	f.loaded, f.bad, f.complaint, f.looks = found, version{}, "", 0
+	if old := C.flbwt_table_swap(s.place(i), t); old != nil {
+		s.retired = append(s.retired, old)
+		s.release()
+	}
+	return nil
+}
+
+// release frees versions that nobody reads.
+func (s *Set) release() {
+	s.readersMu.Lock()
+	defer s.readersMu.Unlock()
+	kept := s.retired[:0]
+	for _, t := range s.retired {
+		if s.isRead(t) {
+			kept = append(kept, t)
+		} else {
+			C.flbwt_table_free(t)
+		}
+	}
+	s.retired = kept
+}
+
+func (s *Set) isRead(t *C.flbwt_table) bool {
+	for reader := range s.readers {
+		if bool(C.flbwt_table_reads(reader, t)) {
+			return true
+		}
+	}
+	return false
+}
+
+// watch looks at the files until the Set is closed.
+func (s *Set) watch() {
+	defer close(s.done)
+	defer s.free()
+	var tick <-chan time.Time // nil: never
+	if s.config.Interval > 0 {
+		ticker := time.NewTicker(s.config.Interval)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-tick:
+			s.look()
+		}
+	}
+}
+
+// look loads files that have changed, and says so.
+func (s *Set) look() {
+	defer hostlog.Recover(func(line string) { s.tell(hostlog.Error, line) }, "tables", nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release()
+	for i, f := range s.files {
+		info, err := os.Stat(f.spec.Path)
+		if err == nil {
+			found := versionOf(info)
+			if !f.isDue(found) {
+				continue
+			}
+			if err = s.load(i); err == nil {
+				s.tell(hostlog.Info, f.describe()+": refreshed")
+				continue
+			}
+			f.bad = found
+		}
+		if text := err.Error(); text != f.complaint {
+			f.complaint = text
+			s.tell(hostlog.Warn, fmt.Sprintf("%v: the version that was loaded before stays", f.option(err)))
+		}
+	}
+}
+
+// isDue says whether the version that is there is to be loaded now. A file may be written while it
+// is looked at: it is loaded once it has stayed the same between two looks, or if it never does.
+func (f *file) isDue(found version) bool {
+	switch {
+	case found.same(&f.loaded):
+		f.looks, f.complaint = 0, ""
+		return false
+	case found.same(&f.bad):
+		f.looks = 0
+		return false
+	case f.looks > 0 && found.same(&f.seen), f.looks >= maxChanging:
+		f.looks = 0
+		return true
+	}
+	f.seen = found
+	f.looks++
+	return false
+}
