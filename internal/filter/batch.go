@@ -63,7 +63,8 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	outcome, err := f.lane.Outcome(), f.lane.TakeError()
 	n := f.lane.BatchRecords()
 	// What the module has had no room for, it has not seen.
-	again := n > 1 && state == closed && (outcome == guest.BadBuffer || outcome == guest.NoMemory || f.retryBatch)
+	noRoom := !f.lane.BatchSeen() && (outcome == guest.BadBuffer || outcome == guest.NoMemory)
+	again := n > 1 && state == closed && (noRoom || f.retryBatch)
 	event, readErr := f.next(data)
 	if readErr != nil {
 		f.giveUp(err)

@@ -397,7 +397,8 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
 
     flbwt_watch_enter(&g->instance.watch);
     enum flbwt_outcome outcome = flbwt_call_room(&x, need);
-    if (outcome == FLBWT_NOT_RUN) {
+    b->seen = outcome == FLBWT_NOT_RUN;
+    if (b->seen) {
         write_input(lane, tag, tag_len, data, g->instance.base + x.at, first);
         outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
     }

@@ -55,6 +55,7 @@ typedef struct {
     bool closed; // the event at end is for the next batch
     flbwt_marker outer; // of the group that is open at base
 
+    bool seen; // the guest has been given the input, whatever came of it
     bool called; // the guest has been: they are to be emitted
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
     flbwt_ops ops, group_ops;
