@@ -340,6 +340,7 @@ uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, si
 {
     edit_state s = {.in = in, .n = n, .depth = depth};
     bool puts = false, members = false;
+    uint64_t pairs;
 
     for (size_t i = 0; i < count; i++) {
         switch (edits[i].kind) {
@@ -353,6 +354,10 @@ uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, si
         default:
             members = true;
         }
+    }
+    if (map_header(in, in + n, &pairs) == NULL) {
+        *why = "what is to be edited is not a map";
+        return NULL;
     }
     if (puts) {
         uint8_t *to = members ? scratch : out;

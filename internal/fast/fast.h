@@ -42,7 +42,9 @@ enum { FLBWT_SHAPE_MEMBERS = 64 };
 
 typedef struct {
     uint8_t key, key_len; // its lead byte, and how many bytes it takes
-    uint8_t kind, lead, len; // of the value
+    uint8_t from, span; // what lead byte its value has: from and span - 1 more; span 0: any
+    bool is_str; // a short string, else of len bytes
+    uint8_t len;
     uint8_t members, containers; // if that is a map
 } flbwt_member;
 
@@ -153,8 +155,8 @@ typedef struct {
     size_t len;
 } flbwt_edit;
 
-// flbwt_edit_map writes the map at in[0..n), which is valid and nests FLBWT_EVENT_DEPTH deep at most,
-// as count > 0 edits make it. It may nest depth deep then, or as deep as it did. out and scratch have room for n, all
+// flbwt_edit_map writes the value at in[0..n), which is valid and nests FLBWT_EVENT_DEPTH deep at most,
+// as count > 0 edits make it; unless it is a map, it can only be replaced. It may nest depth deep then, or as deep as it did. out and scratch have room for n, all
 // bytes of the edits, and 4 more. It returns where the map ends; NULL: an edit is not valid, and
 // *why says how.
 uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, size_t count,
