@@ -120,8 +120,10 @@ func TestHalfWrittenFile(t *testing.T) {
 		t.Error("a file that has stayed the same is not due")
 	}
 	f.bad = version{size: 4}
-	if f.isDue(version{size: 4}) || f.isDue(version{size: 4}) {
-		t.Error("what was refused is due again")
+	for range 2 {
+		if f.isDue(version{size: 4}) {
+			t.Error("what was refused is due again")
+		}
 	}
 	for i := range int64(maxChanging) {
 		if f.isDue(version{size: 10 + i}) {

@@ -3,6 +3,7 @@ package soak
 import (
 	"bytes"
 	"embed"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -66,9 +67,9 @@ var soakFilters = []filterSpec{
 	{"batch_hostile", "batched", "batch_told", []string{"timeout", "100ms", "breaker_failures", "0", "recycle_memory", "32M", "retry_batch", "on"}},
 	// replies of anything,
 	{"batch_random", "batched", "batch_random", []string{"breaker_failures", "0", "batch_records", "100"}},
-	{"batch_random_again", "batched", "batch_random", []string{"breaker_failures", "0", "retry_batch", "on", "workers", "2"}},
+	{"batch_random_again", "batched", "batch_random", []string{"breaker_failures", "0", "batch_records", "50", "retry_batch", "on", "workers", "2"}},
 	// no place for the input,
-	{"batch_buffer", "batched", "batch_buffer", []string{"breaker_failures", "0"}},
+	{"batch_buffer", "batched", "batch_buffer", []string{"breaker_failures", "0", "batch_records", "100"}},
 	// and every event made anew.
 	{"batch_rebuild", "batched", "batch_rebuild", []string{"batch_bytes", "8K"}},
 	{"batch_rebuild_shared", "batched", "batch_rebuild", []string{"workers", "2"}},
@@ -227,7 +228,7 @@ func checkCounts(t *testing.T, counts map[string]count, sent map[string]int, tol
 				t.Errorf("filter %s: %+v", f.name, c)
 			}
 		case "batch_random", "batch_random_again", "batch_buffer", "group_random":
-			if c.records > 5000 && (c.returned == 0 || c.failed == 0 || trapped == 0) {
+			if c.records > 5000 && (c.returned == 0 || c.failed == 0) {
 				t.Errorf("filter %s: %+v", f.name, c)
 			}
 		case "third", "store", "divide", "stack":
@@ -488,7 +489,9 @@ func soakInProcess(t *testing.T) {
 func appendEvent(b []byte, n uint64, a *author) []byte {
 	b = msgp.AppendArrayHeader(b, 2)
 	b = msgp.AppendArrayHeader(b, 2)
-	b = msgp.AppendUint64(b, 1_700_000_000+n)
+	b = append(b, 0xd7, 0)
+	b = binary.BigEndian.AppendUint32(b, 1_700_000_000+uint32(n))
+	b = binary.BigEndian.AppendUint32(b, 0)
 	b = msgp.AppendMapHeader(b, 0)
 	var do byte
 	if a.told != nil {
