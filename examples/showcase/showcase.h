@@ -237,13 +237,14 @@ static u8 *mask_value(u8 *to, const u8 **p, const u8 *end, u32 *found)
 /* mask masks a map in its place. -1: it can't; 1: it is masked, and *len is its length now. */
 static int mask(u8 *map, u32 *len, u32 *found)
 {
+    struct mp v;
     u32 before = *found;
-    const u8 *p = map;
-    u8 *end = mask_value(map, &p, map + *len, found);
+    const u8 *p = map, *end = map + *len;
+    u8 *to = mp_read(p, end, &v) && v.kind == MP_MAP ? mask_value(map, &p, end, found) : 0;
 
-    if (!end)
+    if (!to || p != end)
         return -1;
-    *len = (u32) (end - map);
+    *len = (u32) (to - map);
     return *found > before;
 }
 
@@ -367,19 +368,21 @@ static const u8 *make_body(const u8 *body, const u8 *end, const struct found *f,
     p += v.head;
     to = start + sizeof(head);
     for (u32 i = 0; i < f->members; i++) {
-        const u8 *at = p, *value = mp_skip(p, end);
+        const u8 *at = p;
 
-        p = mp_skip(value, end);
-        key = mp_text(at, end, &key_len);
-        if (f->has_added && is_added(key, key_len))
-            continue;
-        n++;
         if (element && at == f->split_at) {
-            to = move(to, at, (u32) (value - at));
+            to = move(to, at, (u32) (f->split_value - at));
             to = move(to, element, (u32) (element_end - element));
+            p = f->split_end;
+            n++;
             continue;
         }
+        key = mp_text(at, end, &key_len);
+        p = mp_skip(mp_skip(p, end), end);
+        if (f->has_added && is_added(key, key_len))
+            continue;
         to = move(to, at, (u32) (p - at));
+        n++;
     }
     __builtin_memcpy(to, members, members_len);
     next = to + members_len;
