@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
+	model "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/showcase"
 )
 
 type object = map[string]any
@@ -57,89 +57,10 @@ func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {
 	return f, log
 }
 
-// model is what the README says of the guest, over decoded values.
-type model struct {
-	counts  map[string]int
-	masked  map[string]int // by where
-	dropped int
-}
-
-var addresses = regexp.MustCompile(`[0-9A-Za-z._%+\-[:^ascii:]]+@[0-9A-Za-z\-[:^ascii:]]+(?:\.[0-9A-Za-z\-[:^ascii:]]+)*`)
-
-func (m *model) mask(v any, where string) any {
-	switch v := v.(type) {
-	case string:
-		return addresses.ReplaceAllStringFunc(v, func(string) string { m.masked[where]++; return "***" })
-	case []byte:
-		return append([]byte{}, addresses.ReplaceAllFunc(v, func([]byte) []byte { m.masked[where]++; return []byte("***") })...)
-	case []any:
-		list := []any{}
-		for _, e := range v {
-			list = append(list, m.mask(e, where))
-		}
-		return list
-	case object:
-		return m.maskMap(v, where)
-	}
-	return v
-}
-
-func (m *model) maskMap(v object, where string) object {
-	masked := object{}
-	for k, e := range v {
-		masked[k] = m.mask(e, where)
-	}
-	return masked
-}
-
-// bodies are those that become of one.
-func (m *model) bodies(body object) []any {
-	if body["level"] == "debug" {
-		m.dropped++
-		return nil
-	}
-	added := object{"environment": "production"}
-	if ip, ok := body["client_ip"].(string); ok {
-		if country := map[string]string{"192.0.2.7": "DE", "198.51.100.4": "FR", "2001:db8::1": "JP"}[ip]; country != "" {
-			added["country"] = country
-		}
-	}
-	if user, ok := body["user"].(string); ok && len(user) <= 1024 {
-		m.counts[user]++
-		added["count"] = m.counts[user]
-	}
-	without := object{}
-	for k, v := range body {
-		if k != "environment" && k != "country" && k != "count" {
-			without[k] = v
-		}
-	}
-	// Of what is left out the addresses are counted nevertheless.
-	m.maskMap(body, "body")
-	made := (&model{masked: map[string]int{}}).maskMap(without, "body")
-	for k, v := range added {
-		made[k] = v
-	}
-	items, ok := made["items"].([]any)
-	if !ok || len(items) == 0 {
-		return []any{made}
-	}
-	var list []any
-	for _, item := range items {
-		one := object{}
-		for k, v := range made {
-			one[k] = v
-		}
-		one["items"] = item
-		list = append(list, one)
-	}
-	return list
-}
-
 // maker makes events of all kinds, and what the model has become of them.
 type maker struct {
 	*rand.Rand
-	model
+	*model.Model
 	in   []byte
 	want []byte
 }
@@ -240,16 +161,16 @@ func (r *maker) event(i int) {
 	sec, nsec := uint32(1_700_000_000+i), uint32(r.IntN(1e9))
 	if r.IntN(6) == 0 {
 		r.in = append(r.in, oracle.Pack(oracle.Legacy(oracle.Timestamp(sec, nsec), body))...)
-		for _, b := range r.bodies(body) {
+		for _, b := range r.Bodies(body) {
 			r.want = append(r.want, oracle.Pack(oracle.Legacy(oracle.Timestamp(sec, nsec), b))...)
 		}
 		return
 	}
 	metadata := r.object(2)
 	r.in = append(r.in, pairOf(sec, nsec, metadata, body)...)
-	bodies := r.bodies(body)
+	bodies := r.Bodies(body)
 	if len(bodies) > 0 {
-		metadata = r.maskMap(metadata, "metadata")
+		metadata = r.Mask(metadata, "metadata").(object)
 	}
 	for _, b := range bodies {
 		r.want = append(r.want, pairOf(sec, nsec, metadata, b)...)
@@ -267,7 +188,7 @@ func (r *maker) chunk(events int) {
 		group := object{"resource": object{"attributes": r.object(2)}, "scope": r.object(2)}
 		schema := object{"schema": "otlp", "resource_id": 0}
 		r.in = append(r.in, pairOf(1<<32-1, 0, schema, group)...)
-		r.want = append(r.want, pairOf(1<<32-1, 0, schema, r.maskMap(group, "group"))...)
+		r.want = append(r.want, pairOf(1<<32-1, 0, schema, r.Mask(group, "group"))...)
 		for n := 1 + r.IntN(6); n > 0; n-- {
 			r.event(i)
 			i++
@@ -299,7 +220,7 @@ func TestShowcase(t *testing.T) {
 	for _, s := range showcases() {
 		t.Run(s.name, func(t *testing.T) {
 			f, log := s.start(t)
-			r := maker{Rand: rand.New(rand.NewPCG(1, 2)), model: model{counts: map[string]int{}, masked: map[string]int{}}}
+			r := maker{Rand: rand.New(rand.NewPCG(1, 2)), Model: model.New(func(n int) any { return n })}
 			for range 40 {
 				r.chunk(1 + r.IntN(80))
 				out, modified := f.Run([]byte("app.web"), r.in)
@@ -318,14 +239,14 @@ func TestShowcase(t *testing.T) {
 				}
 			}
 			want := map[string]int{}
-			for where, n := range r.masked {
+			for where, n := range r.Masked {
 				want["masked_total "+where] = n
 			}
 			if diff := cmp.Diff(want, got); diff != "" || len(want) != 3 {
 				t.Error(diff)
 			}
-			if stats := f.Stats(); stats.Failed > 0 || int(stats.Dropped) != r.dropped || r.dropped == 0 {
-				t.Errorf("%+v, dropped in the model: %d", stats, r.dropped)
+			if stats := f.Stats(); stats.Failed > 0 || int(stats.Dropped) != r.Dropped || r.Dropped == 0 {
+				t.Errorf("%+v, dropped in the model: %d", stats, r.Dropped)
 			}
 		})
 	}
