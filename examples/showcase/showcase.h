@@ -234,14 +234,34 @@ static u8 *mask_value(u8 *to, const u8 **p, const u8 *end, u32 *found)
     return to;
 }
 
+/* has_at looks for an @ eight bytes at a time: most maps have none, and need not be walked. */
+static int has_at(const u8 *p, const u8 *end)
+{
+    const u64 ones = 0x0101010101010101;
+    u64 word;
+
+    for (; end - p >= 8; p += 8) {
+        __builtin_memcpy(&word, p, 8);
+        word ^= ones * '@';
+        if ((word - ones) & ~word & ones << 7)
+            return 1;
+    }
+    while (p < end && *p != '@')
+        p++;
+    return p < end;
+}
+
 /* mask masks a map in its place. -1: it can't; 1: it is masked, and *len is its length now. */
 static int mask(u8 *map, u32 *len, u32 *found)
 {
     struct mp v;
     u32 before = *found;
     const u8 *p = map, *end = map + *len;
-    u8 *to = mp_read(p, end, &v) && v.kind == MP_MAP ? mask_value(map, &p, end, found) : 0;
+    u8 *to;
 
+    if (!has_at(map, end))
+        return 0;
+    to = mp_read(p, end, &v) && v.kind == MP_MAP ? mask_value(map, &p, end, found) : 0;
     if (!to || p != end)
         return -1;
     *len = (u32) (to - map);
