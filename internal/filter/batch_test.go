@@ -2,11 +2,13 @@ package filter
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
@@ -104,5 +106,36 @@ func TestBatchOperations(t *testing.T) {
 		if diff := cmp.Diff(test.want, bodies(t, out)); diff != "" {
 			t.Errorf("%s: %s\n%v", test.name, diff, f.logs)
 		}
+	}
+}
+
+// Each code of an error has a line in the log, and a count, up to a number of codes.
+func TestErrorsByCode(t *testing.T) {
+	f := startScript(t, options.Options{OnError: options.Drop})
+	chunk := join(event(1, map[string]any{"a": 1}), event(2, map[string]any{"a": 2}))
+	const codes = 100
+	for code := range uint32(codes) {
+		ops := []batchOp{{of: 1, kind: opError, a: code, bytes: []byte("bad \x1b[1m")}}
+		for range 2 {
+			if out, _ := f.Run(script(ops, nil), chunk); len(decode(t, out)) != 1 {
+				t.Fatalf("code %d: % x", code, out)
+			}
+		}
+	}
+	if n := f.count(hostlog.Error, `the guest reports an error: code `); n != maxErrorCodes+1 {
+		t.Errorf("%d lines", n)
+	}
+	if n := f.count(hostlog.Error, `record 2 of a chunk (tag`); n != maxErrorCodes+1 {
+		t.Errorf("%d lines with the record's number", n)
+	}
+	if n := f.count(hostlog.Error, `: code 7: "bad \x1b[1m"`); n != 1 {
+		t.Errorf("%d lines of code 7", n)
+	}
+	s := f.Stats()
+	if s.Failed != 2*codes || s.OtherErrors != 2*(codes-maxErrorCodes) || s.Errors[31] != (errorCount{31, 2}) {
+		t.Errorf("%+v", s)
+	}
+	if text := s.String(); !strings.Contains(text, "; errors by code: 2 of 0, 2 of 1, ") || !strings.Contains(text, ", 2 of 31, 136 of others") {
+		t.Error(text)
 	}
 }
