@@ -63,7 +63,8 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	outcome, err := f.lane.Outcome(), f.lane.TakeError()
 	n := f.lane.BatchRecords()
 	// What the module has had no room for, it has not seen.
-	again := n > 1 && state == closed && (outcome == guest.BadBuffer || outcome == guest.NoMemory || f.retryBatch)
+	noRoom := !f.lane.SawBatch() && (outcome == guest.BadBuffer || outcome == guest.NoMemory)
+	again := n > 1 && state == closed && (noRoom || f.retryBatch)
 	event, readErr := f.next(data)
 	if readErr != nil {
 		f.giveUp(err)
@@ -124,6 +125,7 @@ func (f *Filter) handleBatchRecord(data []byte) error {
 		f.count.addErrors(code, 1)
 		return f.failBy(data, &event, causeOf(outcome), f.errorKind(code), errorOfGuest(code, text))
 	case guest.Breach, guest.TooMuch:
+		f.breaker.answered()
 		f.breaker.bad()
 		return f.fail(data, &event, causeOf(outcome), errors.New(f.lane.Why()))
 	case guest.BadReply:

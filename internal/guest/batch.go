@@ -128,6 +128,9 @@ func (l *Lane) Gather(e Entry) bool {
 // BatchRecords is how many records the batch has, after StopBatch.
 func (l *Lane) BatchRecords() int { return int(l.c.batch.records) }
 
+// SawBatch says, after StopBatch, whether the instance was called with the batch, and not for room alone.
+func (l *Lane) SawBatch() bool { return bool(l.c.batch.seen) }
+
 // FailBatch has all records of the batch fail, after StopBatch: the lane stops at each, with the
 // outcome of the batch. HalveBatch has them called for again, half as many at once.
 func (l *Lane) FailBatch() { C.flbwt_batch_fail(l.c) }

@@ -95,7 +95,7 @@ func EditMap(in []byte, edits []Edit, depth int) (members []Member, ok bool) {
 	var inside []Part
 	_, came, _ := appendParts(in, 0, 0, &inside)
 	depth = max(depth, came)
-	named := 0
+	named, keyBytes := 0, 0
 	var with []byte // what is put
 	done := 0
 	for _, e := range edits {
@@ -114,7 +114,9 @@ func EditMap(in []byte, edits []Edit, depth int) (members []Member, ok bool) {
 			if _, ok := WholeValues(e.Bytes, n, depth-1); !ok {
 				return nil, false
 			}
-			if named++; named > 256 {
+			end, _, _ := appendParts(e.Bytes, 0, 0, new([]Part))
+			named++
+			if keyBytes += end; named > 256 || keyBytes > 65536 {
 				return nil, false
 			}
 		case add:
