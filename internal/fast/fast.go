@@ -105,11 +105,7 @@ package fast
 // static int read_events(const uint8_t *data, size_t size, size_t from, size_t max_bytes, flbwt_shape *shape,
 //                        flbwt_place *places, size_t max, size_t *n)
 // {
-//     uint8_t *copy = copied(data, size);
-//     int reading = flbwt_read_events(copy, size, from, max_bytes, shape, places, max, n);
-//
-//     free(copy);
-//     return reading;
+//     return (int) flbwt_read_events(data, size, from, max_bytes, shape, places, max, n);
 // }
 import "C"
 

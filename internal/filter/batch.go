@@ -63,7 +63,7 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	outcome, err := f.lane.Outcome(), f.lane.TakeError()
 	n := f.lane.BatchRecords()
 	// What the module has had no room for, it has not seen.
-	noRoom := !f.lane.SawBatch() && (outcome == guest.BadBuffer || outcome == guest.NoMemory)
+	noRoom := !f.lane.BatchSeen() && (outcome == guest.BadBuffer || outcome == guest.NoMemory)
 	again := n > 1 && state == closed && (noRoom || f.retryBatch)
 	event, readErr := f.next(data)
 	if readErr != nil {

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +138,49 @@ func TestErrorsByCode(t *testing.T) {
 	}
 	if text := s.String(); !strings.Contains(text, "; errors by code: 2 of 0, 2 of 1, ") || !strings.Contains(text, ", 2 of 31, 136 of others") {
 		t.Error(text)
+	}
+}
+
+// What a module has had no room for goes to it in halves; what it has seen does so with retry_batch alone, and
+// never to one that is stateful.
+func TestBatchAgain(t *testing.T) {
+	const refused = "(drop (memory.grow (i32.const 65000)))"
+	module := func(stateful bool, buffer, call string) string {
+		marker := ""
+		if stateful {
+			marker = `(func (export "flb_stateful"))`
+		}
+		return `(module (memory (export "memory") 17) (func (export "flb_batch_1")) ` + marker + `
+  (func (export "flb_buffer") (param $n i32) (result i32) ` + buffer + `)
+  (func (export "filter") (param i32 i32) (result i32) ` + call + ` (i32.const 0)))`
+	}
+	const room, noRoom = "(i32.const 65536)", refused + "(i32.const 0)"
+	for _, test := range []struct {
+		name            string
+		stateful, retry bool
+		buffer, call    string
+		again           bool
+	}{
+		{"no room", false, false, noRoom, "", true},
+		{"no room, stateful", true, true, noRoom, "", true},
+		{"no memory in the call", false, false, room, refused, false},
+		{"no memory in the call, retry_batch", false, true, room, refused, true},
+		{"no memory in the call, stateful", true, true, room, refused, false},
+		{"trap, stateful", true, true, room, "(unreachable)", false},
+		{"trap, retry_batch", false, true, room, "(unreachable)", true},
+	} {
+		f := startWith(t, options.Options{BatchRecords: 1000, BatchBytes: 1 << 20, RetryBatch: test.retry, Timeout: time.Minute,
+			MemoryLimitBytes: 16 << 20}, module(test.stateful, test.buffer, test.call))
+		chunk := join(event(1, map[any]any{"a": 1}), event(2, map[any]any{"b": 2}), event(3, map[any]any{"c": 3}))
+		if _, modified := f.Run(tag, chunk); modified {
+			t.Errorf("%s: modified", test.name)
+		}
+		if s := f.Stats(); s.Failed != 3 || s.Records != 3 {
+			t.Errorf("%s: %v", test.name, s)
+		}
+		again := slices.ContainsFunc(f.logs, func(l logged) bool { return strings.Contains(l.line, "is run again in halves") })
+		if again != test.again {
+			t.Errorf("%s: run again: %v\n%v", test.name, again, f.logs)
+		}
 	}
 }

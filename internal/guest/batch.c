@@ -9,6 +9,9 @@ enum { HEADER_BYTES = 64, EVENT_BYTES = 32, GROUP_BYTES = 24, OP_BYTES = 24, EMI
 
 enum op_kind { OP_DROP = 1, OP_ERROR, OP_TIME, OP_EMIT = 9 };
 
+// Of a batch: events that do not go to the guest, which nothing else bounds.
+enum { MAX_OTHERS = 1 << 16 };
+
 enum part { BODY, METADATA, PARTS };
 
 enum {
@@ -114,7 +117,7 @@ static void clear(flbwt_lane *lane)
     b->mixed = false;
     b->n = b->records = b->groups_n = b->gathered_group = 0;
     b->base = b->end = lane->at;
-    b->called = b->closed = false;
+    b->called = b->closed = b->stopped = false;
 }
 
 void flbwt_batch_begin(flbwt_lane *lane)
@@ -180,7 +183,8 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
     flbwt_batch *b = &lane->batch;
     uint32_t group = b->gathered_group;
 
-    b->closed = b->records > 0 && entry->place.next > b->max_bytes;
+    b->closed = (b->records > 0 && entry->place.next > b->max_bytes) ||
+                b->n - b->records >= MAX_OTHERS;
     if (b->closed) {
         return true;
     }
@@ -405,11 +409,10 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
     uint64_t need = first + (b->end - lane->at) + tag_len;
     uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
 
-    b->seen = false;
     flbwt_watch_enter(&g->instance.watch);
     enum flbwt_outcome outcome = flbwt_call_room(&x, need);
-    if (outcome == FLBWT_NOT_RUN) {
-        b->seen = true;
+    b->seen = outcome == FLBWT_NOT_RUN;
+    if (b->seen) {
         write_input(lane, tag, tag_len, data, g->instance.base + x.at, first);
         outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
     }
@@ -737,7 +740,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     // What is too much is not gone through.
     size_t time_n = sec == -1 ? e->meta - e->time : MAX_TIME_BYTES,
            n = 2 + time_n + (get32(p + 20) > 0 ? get32(p + 20) : meta_n) + get32(p + 28) +
-               marker_bytes(b, group);
+               (b->open == group ? 0 : marker_bytes(b, group));
     *made += n;
     if (!charge(lane, n) || !reserve(lane, n, *made)) {
         return false;
@@ -1109,17 +1112,19 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
         }
         stop = emit(lane, data);
         if (stop != FLBWT_STOP_DONE) {
+            b->stopped = true;
             return stop;
         }
+        bool stopped = b->stopped;
         max -= max < b->records ? max : b->records;
         b->limit =
             b->limit > UINT32_MAX / 2 || b->failed != FLBWT_NOT_RUN ? b->limit : b->limit * 2;
         clear(lane);
-        if (lane->guest == NULL) { // it has been given up: the next batch needs another one
-            return FLBWT_STOP_BUDGET;
-        }
-        if (lane->guest->recycle) {
+        if (lane->guest != NULL && lane->guest->recycle) {
             return FLBWT_STOP_REPLACE;
+        }
+        if (lane->guest == NULL || stopped) { // the next batch may need another one, or none
+            return FLBWT_STOP_BUDGET;
         }
     }
 }

@@ -125,11 +125,11 @@ func (l *Lane) Gather(e Entry) bool {
 	}))
 }
 
+// BatchSeen says whether the guest has been called for the batch, after StopBatch: else it had no room for it.
+func (l *Lane) BatchSeen() bool { return bool(l.c.batch.seen) }
+
 // BatchRecords is how many records the batch has, after StopBatch.
 func (l *Lane) BatchRecords() int { return int(l.c.batch.records) }
-
-// SawBatch says, after StopBatch, whether the instance was called with the batch, and not for room alone.
-func (l *Lane) SawBatch() bool { return bool(l.c.batch.seen) }
 
 // FailBatch has all records of the batch fail, after StopBatch: the lane stops at each, with the
 // outcome of the batch. HalveBatch has them called for again, half as many at once.

@@ -55,8 +55,9 @@ typedef struct {
     bool closed; // the event at end is for the next batch
     flbwt_marker outer; // of the group that is open at base
 
-    bool seen; // the guest was called with them, not for room alone
-    bool called; // it has been, or need not be: they are to be emitted
+    bool seen; // the guest has been given the input, whatever came of it
+    bool called; // the guest has been: they are to be emitted
+    bool stopped; // for Go to emit some of them
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
     flbwt_ops ops, group_ops;
     uint32_t i, record; // the event that is next, and how many records are before it
