@@ -2,7 +2,6 @@ package fast
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // FuzzReadEvents: events are where package chunk finds them, whatever records have been like before.
@@ -84,176 +84,18 @@ func checkPlace(t *testing.T, data []byte, at int, p Place) {
 	}
 }
 
-// part is a value within another.
-type part struct{ at, len, level int }
-
-// parts lists what stands in the value at v[at:], which stands in level containers, and how deep it
-// nests. ok is false if it is not whole.
-func parts(v []byte, at, level int, list *[]part) (end, depth int, ok bool) {
-	rest, err := msgp.Skip(v[at:])
-	if err != nil {
-		return 0, 0, false
-	}
-	end = len(v) - len(rest)
-	*list = append(*list, part{at, end - at, level})
-	var n uint64
-	var inner []byte
-	if pairs, after, err := msgp.ReadMapHeaderBytes(v[at:]); err == nil {
-		n, inner, depth = uint64(pairs)*2, after, 1
-	} else if elements, after, err := msgp.ReadArrayHeaderBytes(v[at:]); err == nil {
-		n, inner, depth = uint64(elements), after, 1
-	}
-	child := len(v) - len(inner)
-	for range n {
-		var nested int
-		if child, nested, ok = parts(v, child, level+1, list); !ok {
-			return 0, 0, false
-		}
-		depth = max(depth, nested+1)
-	}
-	return end, depth, true
-}
-
-// wholeValues takes n values apart, if they are whole and nest at most depth deep.
-func wholeValues(b []byte, n, depth int) (list [][]byte, ok bool) {
-	for range n {
-		if len(b) == 0 {
-			return nil, false
-		}
-		end, nested, ok := parts(b, 0, 0, new([]part))
-		if !ok || nested > depth {
-			return nil, false
-		}
-		list = append(list, b[:end])
-		b = b[end:]
-	}
-	return list, len(b) == 0
-}
-
-// sameKey: strings of the same bytes, or the same bytes.
-func sameKey(a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	x, _, errX := msgp.ReadStringZC(a)
-	y, _, errY := msgp.ReadStringZC(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
-type pair struct{ key, value []byte }
-
-// modelEdit is what docs/abi.md says of edits: the members of the map that comes out.
-func modelEdit(in []byte, edits []Edit, depth int) (members []pair, ok bool) {
-	var inside []part
-	_, came, _ := parts(in, 0, 0, &inside)
-	depth = max(depth, came)
-	isMap := func(v []byte) bool { return len(v) > 0 && msgp.NextType(v) == msgp.MapType }
-	named := 0
-	var put []byte
-	done := 0
-	for _, e := range edits {
-		switch e.Kind {
-		case EditReplace:
-			v, ok := wholeValues(e.Bytes, 1, depth)
-			if len(edits) > 1 || !ok || !isMap(v[0]) {
-				return nil, false
-			}
-			return pairsOf(v[0]), true
-		case EditSet, EditRemove:
-			n := 1
-			if e.Kind == EditSet {
-				n = 2
-			}
-			if _, ok := wholeValues(e.Bytes, n, depth-1); !ok {
-				return nil, false
-			}
-			if named++; named > 256 {
-				return nil, false
-			}
-		case EditAdd:
-			if uint64(e.A)*2 > uint64(len(e.Bytes)) {
-				return nil, false
-			}
-			if _, ok := wholeValues(e.Bytes, int(e.A)*2, depth-1); !ok {
-				return nil, false
-			}
-		case EditPut:
-			i := slices.IndexFunc(inside, func(p part) bool { return p.at == int(e.A) && p.len == int(e.B) && p.level > 0 })
-			if i < 0 || int(e.A) < done {
-				return nil, false
-			}
-			if _, ok := wholeValues(e.Bytes, 1, depth-inside[i].level); !ok {
-				return nil, false
-			}
-			put = append(append(put, in[done:e.A]...), e.Bytes...)
-			done = int(e.A + e.B)
-		}
-	}
-	if !isMap(in) {
-		return nil, false
-	}
-	members = pairsOf(append(put, in[done:]...))
-	for _, e := range edits {
-		if e.Kind == EditRemove {
-			members = slices.DeleteFunc(members, func(m pair) bool { return sameKey(m.key, e.Bytes) })
-		}
-	}
-	// Of several set with one key the last counts: the others may as well not be there.
-	var sets []pair
-	for _, e := range edits {
-		if e.Kind == EditSet {
-			kv, _ := wholeValues(e.Bytes, 2, depth)
-			sets = slices.DeleteFunc(sets, func(m pair) bool { return sameKey(m.key, kv[0]) })
-			sets = append(sets, pair{kv[0], kv[1]})
-		}
-	}
-	for _, s := range sets {
-		first := slices.IndexFunc(members, func(m pair) bool { return sameKey(m.key, s.key) })
-		if first < 0 {
-			members = append(members, s)
-			continue
-		}
-		members[first] = s
-		kept := slices.DeleteFunc(slices.Clone(members[first+1:]), func(m pair) bool { return sameKey(m.key, s.key) })
-		members = append(members[:first+1], kept...)
-	}
-	for _, e := range edits {
-		if e.Kind == EditAdd {
-			kv, _ := wholeValues(e.Bytes, int(e.A)*2, depth)
-			for i := 0; i < len(kv); i += 2 {
-				members = append(members, pair{kv[i], kv[i+1]})
-			}
-		}
-	}
-	return members, true
-}
-
-// pairsOf takes a map apart that is whole.
-func pairsOf(m []byte) (list []pair) {
-	n, rest, err := msgp.ReadMapHeaderBytes(m)
-	if err != nil {
-		panic(err)
-	}
-	kv, _ := wholeValues(rest, int(n)*2, 1<<20)
-	for i := 0; i < len(kv); i += 2 {
-		list = append(list, pair{kv[i], kv[i+1]})
-	}
-	return list
-}
-
 // editsOf makes edits of any bytes: five of each say what it is, of which kind, at which of the
 // parts of in, and how many bytes follow.
 func editsOf(in, script []byte) (list []Edit) {
-	var inside []part
-	parts(in, 0, 0, &inside)
-	for len(script) >= 5 && len(list) < 300 {
+	inside := oracle.Parts(in)
+	for len(script) >= 5 && len(list) < 600 {
 		e := Edit{Kind: EditReplace + uint32(script[0]%5), A: uint32(script[1])}
 		p := inside[int(script[1])%len(inside)]
 		n := min(int(script[2]), len(script)-5)
 		e.Bytes = script[5 : 5+n]
 		switch e.Kind {
 		case EditPut:
-			e.A, e.B = uint32(p.at), uint32(p.len)
+			e.A, e.B = uint32(p.At), uint32(p.Len)
 			if script[3] > 200 { // about there
 				e.A += uint32(script[3]) & 3
 				e.B -= uint32(script[4]) & 3
@@ -265,23 +107,23 @@ func editsOf(in, script []byte) (list []Edit) {
 			}
 		case EditSet, EditRemove:
 			if script[3] < 128 { // a key that is there, perhaps
-				e.Bytes = append(bytes.Clone(in[p.at:p.at+p.len]), e.Bytes...)
+				e.Bytes = append(bytes.Clone(in[p.At:p.At+p.Len]), e.Bytes...)
 			}
 		}
 		script = script[5+n:]
-		for range 1 + int(script1(script))/64*85 {
+		for range timesOf(script) {
 			list = append(list, e)
 		}
 	}
 	return list
 }
 
-// script1 is 255 if the next bytes ask for an edit many times.
-func script1(script []byte) byte {
-	if len(script) >= 2 && binary.BigEndian.Uint16(script) == 0xfefe {
-		return 255
+// timesOf is how often the last edit stands, by the next bytes: an edit that adds nothing asks for many.
+func timesOf(script []byte) int {
+	if bytes.HasPrefix(script, []byte{0xfc, 0xf8}) {
+		return 257
 	}
-	return 0
+	return 1
 }
 
 // FuzzEditMap: edits make of a map what a model of docs/abi.md makes of it.
@@ -290,15 +132,17 @@ func FuzzEditMap(f *testing.F) {
 	step := func(kind, at int, how string, bytes string) string {
 		return string([]byte{byte(kind - EditReplace), byte(at), byte(len(bytes))}) + how + bytes
 	}
-	for _, in := range append(slices.Clone(values), "\x83\xa1a\x01\xd9\x01a\x92\x01\x81\xa1x\xc0\xa1b\xa1y", "\x05", "\x92\x01\x02", "\xde\x00\x01\xa1a\x01", "\x8f"+strings.Repeat(kv, 15)) {
+	for _, in := range append(slices.Clone(values), "\x83\xa1a\x01\xd9\x01a\x92\x01\x81\xa1x\xc0\xa1b\xa1y", "\x05", "\x92\x01\x02", "\xde\x00\x01\xa1a\x01", "\x8f"+strings.Repeat(kv, 15), "\x81\xd9\xff"+strings.Repeat("k", 255)+"\x01") {
 		for _, script := range []string{
+			step(EditSet, 1, "\x00\x00", "\x07") + step(EditRemove, 1, "\x00\x00", "") + strings.Repeat(step(EditRemove, 1, "\x00\x00", ""), 254),
+			strings.Repeat(step(EditRemove, 1, "\x00\x00", ""), 257),
 			step(EditReplace, 0, "\x00\x00", "\x81"+kv), step(EditReplace, 0, "\x00\x00", "\x91\x00"),
 			step(EditSet, 1, "\x00\x00", "\x07") + step(EditSet, 1, "\x00\x00", "\x08") + step(EditSet, 0, "\xff\x00", kv),
 			step(EditRemove, 1, "\x00\x00", "") + step(EditRemove, 0, "\xff\x00", "\xa1b"),
 			step(EditAdd, 1, "\x00\x00", kv) + step(EditAdd, 2, "\x00\x00", kv+kv) + step(EditAdd, 0, "\xff\x00", kv),
 			step(EditPut, 2, "\x00\x00", "\xa3new") + step(EditPut, 4, "\x00\x00", "\x81"+kv) + step(EditSet, 1, "\x00\x00", "\xc3"),
 			step(EditPut, 0, "\x00\x00", "\x80"), step(EditPut, 2, "\xff\xff", "\x80"),
-			step(EditSet, 0, "\xff\x00", kv) + "\xfe\xfe\x00\x00\x00", step(EditAdd, 0, "\xff\x00", ""),
+			step(EditSet, 0, "\xff\x00", kv) + "\xfc\xf8\x00\x00\x00", step(EditRemove, 1, "\x00\x00", "") + "\xfc\xf8\x00\x00\x00", step(EditAdd, 0, "\xff\x00", ""),
 			step(EditPut, 1, "\x00\x00", strings.Repeat("\x91", 31)+"\x01"),
 		} {
 			f.Add([]byte(in), []byte(script), uint8(31))
@@ -315,11 +159,11 @@ func FuzzEditMap(f *testing.F) {
 		if len(edits) == 0 {
 			return
 		}
-		want, ok := modelEdit(in, edits, int(depth))
+		want, ok := model(in, edits, int(depth))
 		got, why := EditMap(in, edits, int(depth))
 		compareMaps(t, in, edits, want, ok, got, why == "", why)
 		if e := edits[0]; e.Kind == EditAdd {
-			want, ok := modelEdit(in, edits[:1], int(depth))
+			want, ok := model(in, edits[:1], int(depth))
 			// It leaves to EditMap what nests as deep as it came.
 			if got, done := AddMembers(in, e.A, e.Bytes, int(depth)); done || ok && mp.Depth(in) <= int(depth) {
 				compareMaps(t, in, edits[:1], want, ok, got, done, "")
@@ -328,7 +172,15 @@ func FuzzEditMap(f *testing.F) {
 	})
 }
 
-func compareMaps(t *testing.T, in []byte, edits []Edit, want []pair, wantOK bool, got []byte, ok bool, why string) {
+func model(in []byte, edits []Edit, depth int) ([]oracle.Member, bool) {
+	var list []oracle.Edit
+	for _, e := range edits {
+		list = append(list, oracle.Edit(e))
+	}
+	return oracle.EditMap(in, list, depth)
+}
+
+func compareMaps(t *testing.T, in []byte, edits []Edit, want []oracle.Member, wantOK bool, got []byte, ok bool, why string) {
 	t.Helper()
 	if ok != wantOK {
 		t.Fatalf("%x with %+v: %v (%s), want %v", in, edits, ok, why, wantOK)
@@ -338,7 +190,7 @@ func compareMaps(t *testing.T, in []byte, edits []Edit, want []pair, wantOK bool
 	}
 	var members []byte
 	for _, m := range want {
-		members = append(append(members, m.key...), m.value...)
+		members = append(append(members, m.Key...), m.Value...)
 	}
 	n, rest, err := msgp.ReadMapHeaderBytes(got)
 	if err != nil || int(n) != len(want) || !bytes.Equal(rest, members) {

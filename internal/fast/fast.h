@@ -146,8 +146,9 @@ enum {
     FLBWT_EDIT_PUT, // in the place of the value at offset a, of b bytes
 };
 
-// How many keys of a part may be set and removed.
-enum { FLBWT_EDIT_KEYS = 256 };
+// How many keys of a part may be set and removed, and how many bytes they may have in all: each is
+// compared with each.
+enum { FLBWT_EDIT_KEYS = 256, FLBWT_EDIT_KEY_BYTES = 1 << 16 };
 
 typedef struct {
     uint32_t kind, a, b;

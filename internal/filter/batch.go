@@ -125,6 +125,7 @@ func (f *Filter) handleBatchRecord(data []byte) error {
 		f.count.addErrors(code, 1)
 		return f.failBy(data, &event, causeOf(outcome), f.errorKind(code), errorOfGuest(code, text))
 	case guest.Breach, guest.TooMuch:
+		f.breaker.answered()
 		f.breaker.bad()
 		return f.fail(data, &event, causeOf(outcome), errors.New(f.lane.Why()))
 	case guest.BadReply:

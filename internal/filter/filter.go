@@ -352,6 +352,8 @@ func (f *Filter) process(tag, data []byte) error {
 			err = f.handleUndecidedRecord(data, state)
 		case guest.StopBatch:
 			err = f.handleFailedBatch(data, state)
+		case guest.StopNoMemory:
+			err = f.emitted(false)
 		case guest.StopReplace:
 			f.giveUp(f.lane.TakeError())
 		}
