@@ -487,8 +487,9 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 // record emits a record, and what is emitted behind it.
 func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*group) {
 	now := m.open
-	body, ok := m.edited(ev, nil)
-	if ok = allowed(ops, false); ok {
+	body, _ := m.edited(ev, nil)
+	ok := allowed(ops, false)
+	if ok {
 		body, ok = m.edited(ev, ops)
 	}
 	type further struct {
