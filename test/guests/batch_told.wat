@@ -16,6 +16,7 @@
 ;;   i  puts a value where none begins                  y  drops it and emits a copy
 ;;   j  emits to a group that is not there              D  drops it
 ;;   a  says drop and error                             M  emits {"copy": 1} and {"copy": 2} behind it
+;; Promise: each kind of failure of a batch, or of one of its events, has its consequence and no other.
 (module
   (memory (export "memory") 2)
   (global $room (mut i32) (i32.const 0)) ;; for input, which begins at 131072
