@@ -81,7 +81,8 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
 {
     uint64_t pairs;
     const uint8_t *p = map_header(map, end, &pairs);
-    unsigned max = (unsigned) depth;
+    const uint8_t *safe = end - map > SHAPE_SAFE_BYTES ? end - SHAPE_SAFE_BYTES : map;
+    unsigned max = (unsigned) depth, count = 1;
     flbwt_member *m = shape->members;
 
     if (p == NULL) {
@@ -90,18 +91,16 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
     if (shape->n == 0) {
         *m = flbwt_no_member;
     }
-    *containers = 1;
-    const uint8_t *safe = end - map > SHAPE_SAFE_BYTES ? end - SHAPE_SAFE_BYTES : map;
     for (; pairs > 0; pairs--) {
         if (p >= safe) { // or it is behind the end
-            p = p <= end ? skip_flat(p, end, pairs * 2, max, containers) : NULL;
+            p = p <= end ? skip_flat(p, end, pairs * 2, max, &count) : NULL;
             break;
         }
         if (*p != m->key) {
             flbwt_member *found = shape_find(shape, m, p);
 
             if (found == NULL) {
-                p = skip_flat(p, end, 2, max, containers);
+                p = skip_flat(p, end, 2, max, &count);
                 if (p == NULL) {
                     break;
                 }
@@ -114,23 +113,30 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
         if (above < m->span && m->is_str) {
             p = value + above + 1;
         }
-        else if (above < m->span) {
+        else if (above < m->span && m->containers == 0) {
             p = value + m->len;
-            *containers += m->containers;
+        }
+        else if (above < m->span) {
+            p = value + 1;
+            count++;
             pairs += m->members;
         }
         else if (c == 0xd9) {
             p = value + 2 + value[1];
         }
+        else if ((c & 0xe0) == 0xc0 && flbwt_fixed[c - 0xc0] > 0) {
+            p = value + flbwt_fixed[c - 0xc0];
+        }
         else {
-            p = skip_flat(value, end, 1, max, containers);
+            p = skip_flat(value, end, 1, max, &count);
             if (p == NULL) {
                 break;
             }
         }
         m++;
     }
-    if (*containers > max) {
+    *containers = count;
+    if (count > max) {
         return flbwt_skip_values(map, end, 1, depth);
     }
     return p <= end ? p : NULL;
