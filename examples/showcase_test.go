@@ -359,16 +359,23 @@ func TestShowcaseFailsClosed(t *testing.T) {
 	}
 }
 
-// A batch has room for so many operations, and what has more is an error.
+// A batch has room for so many operations, and what has more is an error: there is always room to say so.
 func TestShowcaseOperations(t *testing.T) {
-	f, log := showcases()[0].start(t)
-	many := pairOf(1, 0, object{}, object{"log": "bob@example.com", "items": make([]int, 40_000)})
+	const room = 32768
 	fine := pairOf(2, 0, object{}, object{"log": "bob@example.com"})
-	out, _ := f.Run([]byte("t"), bytes.Join([][]byte{fine, many, fine}, nil))
-	if list := eventValues(t, out); len(list) != 2 || bytes.Contains(out, []byte("bob@")) {
-		t.Errorf("%d events, log: %s", len(list), log)
-	}
-	if !strings.Contains(log.String(), "too many changes: set a smaller batch_records") || f.Stats().Failed != 1 {
-		t.Error(log)
+	for _, n := range []int{room + 1, room, room - 1, room - 2, room - 3} {
+		f, log := showcases()[0].start(t)
+		many := pairOf(1, 0, object{}, object{"log": "bob@example.com", "items": make([]int, n)})
+		out, _ := f.Run([]byte("t"), bytes.Join([][]byte{many, fine, fine}, nil))
+		want, failed := 2, uint64(1)
+		if n+2 <= room {
+			want, failed = n+2, 0
+		}
+		if list := eventValues(t, out); len(list) != want || bytes.Contains(out, []byte("bob@")) || f.Stats().Failed != failed {
+			t.Errorf("%d: %d events, %d failed, log: %s", n, len(list), f.Stats().Failed, log)
+		}
+		if said := strings.Contains(log.String(), "too many changes: set a smaller batch_records"); said != (failed > 0) {
+			t.Error(n, log)
+		}
 	}
 }
