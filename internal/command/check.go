@@ -89,7 +89,9 @@ func inspect(o options.Options) (guest.Report, error) {
 	shared := filter.NewState(o)
 	defer shared.Close()
 	set, problem := tables.Open(filter.Tables(o))
-	defer set.Close()
+	if problem == nil {
+		defer set.Close()
+	}
 	config := filter.Config(o, shared)
 	config.Tables, config.TablesFail = set, problem != nil
 	report, err := guest.Inspect(filter.Source(o), config)
@@ -220,10 +222,13 @@ func writeReport(w io.Writer, r guest.Report) error {
 	return write(w, []byte(text.String()))
 }
 
-// abi is the convention that the function is called by; there is one so far.
+// abi is the convention that the function is called by.
 func abi(r guest.Report) string {
 	if !r.Callable {
 		return "none that is known"
+	}
+	if r.Batch {
+		return "batches, version 1: (input, length) -> reply"
 	}
 	return "as Fluent Bit's wasm filter: (tag, tag_len, sec, nsec, record, record_len) -> reply"
 }

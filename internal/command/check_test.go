@@ -26,6 +26,8 @@ func TestCheck(t *testing.T) {
 			"size ", " bytes\n", "code compiled in ", "function filter: func (i32, i32, i32, i32, i32, i32) -> i32\n",
 			"ABI as Fluent Bit's wasm filter", "input malloc and free", "called first nothing\n",
 			"exports memory: memory", "malloc: func (i32) -> i32\n", "imports none\n", "problems none\n", "result the plugin would start\n"}},
+		{"batches", "batch_script", nil, 0, []string{
+			"candidates filter: func (i32, i32) -> i32\n", "ABI batches, version 1: (input, length) -> reply\n", "input one buffer by flb_buffer"}},
 		{"no function asked for", "wasi_print", nil, 0, []string{
 			"candidates filter: func ", "imports wasi_snapshot_preview1.fd_write: func ", "problems none\n",
 			"result the plugin would start with one of the candidates as function_name\n"}},

@@ -9,19 +9,15 @@
 
 #include "skip.h"
 
-// What a value is expected to be. An expectation costs time if it is wrong, and no more.
-enum flbwt_expected {
-    EXPECT_STR, // a string
-    EXPECT_FIXED, // a value of a fixed length, or a small map, with that lead byte
-    EXPECT_SMALL, // an integer in the lead byte
-    EXPECT_OTHER,
-};
-
 enum {
     SHAPE_LOOK_AHEAD = 16, // members that a record may lack at once
     SHAPE_SAFE_BYTES = 40, // of a short key and the lead byte of its value, and some more
     NO_KEY = 0xc1, // no value begins with it
 };
+
+// What stands behind the last member. Where the bytes have NO_KEY too, it is read as a value, and is
+// none.
+static const flbwt_member flbwt_no_member = {.key = NO_KEY};
 
 // shape_learn notes the member at p, of which SHAPE_SAFE_BYTES are there, before m.
 static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_t *p)
@@ -30,24 +26,29 @@ static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_
     uint8_t c;
 
     memmove(m + 1, m, behind * sizeof(*m));
-    shape->members[++shape->n].key = NO_KEY;
-    *m = (flbwt_member) {.key = *p, .key_len = (uint8_t) (1 + (*p & 0x1f)), .kind = EXPECT_OTHER};
+    shape->members[++shape->n] = flbwt_no_member;
+    *m = (flbwt_member) {.key = *p, .key_len = (uint8_t) (1 + (*p & 0x1f))};
     c = p[m->key_len];
     if (is_fixstr(c) || c == 0xd9) {
-        m->kind = EXPECT_STR;
+        m->from = 0xa0;
+        m->span = 0x20;
+        m->is_str = true;
     }
-    else if ((uint8_t) (c + 0x20) < 0xa0) {
-        m->kind = EXPECT_SMALL;
+    else if ((uint8_t) (c + 0x20) < 0xa0) { // a small integer
+        m->from = 0xe0;
+        m->span = 0xa0;
+        m->len = 1;
     }
-    else if (c < 0x90) {
-        m->kind = EXPECT_FIXED;
-        m->lead = c;
+    else if (c < 0x90) { // a small map
+        m->from = c;
+        m->span = 1;
         m->len = 1;
         m->members = c & 0x0f;
+        m->containers = 1;
     }
     else if (c >= 0xc0 && flbwt_fixed[c - 0xc0] > 0) {
-        m->kind = EXPECT_FIXED;
-        m->lead = c;
+        m->from = c;
+        m->span = 1;
         m->len = flbwt_fixed[c - 0xc0];
     }
 }
@@ -87,12 +88,13 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
         return NULL;
     }
     if (shape->n == 0) {
-        m->key = NO_KEY;
+        *m = flbwt_no_member;
     }
     *containers = 1;
+    const uint8_t *safe = end - map > SHAPE_SAFE_BYTES ? end - SHAPE_SAFE_BYTES : map;
     for (; pairs > 0; pairs--) {
-        if (end - p < SHAPE_SAFE_BYTES) {
-            p = skip_flat(p, end, pairs * 2, max, containers);
+        if (p >= safe) { // or it is behind the end
+            p = p <= end ? skip_flat(p, end, pairs * 2, max, containers) : NULL;
             break;
         }
         if (*p != m->key) {
@@ -108,20 +110,17 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
             m = found;
         }
         const uint8_t *value = p + m->key_len;
-        uint8_t c = *value, str = (uint8_t) (c - 0xa0);
-        if (m->kind == EXPECT_STR && str < 0x20) {
-            p = value + str + 1;
+        uint8_t c = *value, above = (uint8_t) (c - m->from);
+        if (above < m->span && m->is_str) {
+            p = value + above + 1;
         }
-        else if (m->kind == EXPECT_STR && c == 0xd9) {
-            p = value + 2 + value[1];
-        }
-        else if (m->kind == EXPECT_FIXED && c == m->lead) {
+        else if (above < m->span) {
             p = value + m->len;
-            *containers += m->members > 0;
+            *containers += m->containers;
             pairs += m->members;
         }
-        else if (m->kind == EXPECT_SMALL && (uint8_t) (c + 0x20) < 0xa0) {
-            p = value + 1;
+        else if (c == 0xd9) {
+            p = value + 2 + value[1];
         }
         else {
             p = skip_flat(value, end, 1, max, containers);

@@ -2,7 +2,9 @@ package fast
 
 import (
 	"bytes"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
@@ -50,6 +52,52 @@ func TestReadEvent(t *testing.T) {
 	for i, s := range events {
 		if _, ok := ReadEvent([]byte(s), 0); ok != (i < 6) {
 			t.Errorf("%x: %v", s, ok)
+		}
+	}
+}
+
+// atEnd copies data to where memory ends: reading on is a fault.
+func atEnd(t testing.TB, data []byte) []byte {
+	t.Helper()
+	page := os.Getpagesize()
+	size := (len(data)+page-1)/page*page + page
+	memory, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(memory) })
+	if err := syscall.Mprotect(memory[size-page:], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	at := memory[size-page-len(data) : size-page : size-page]
+	copy(at, data)
+	return at
+}
+
+// chunks are events of one shape, and some that only begin like them.
+var chunks = func() (list []string) {
+	const header = "\x92\x92\xd7\x00\x00\x00\x00\x01\x00\x00\x00\x02\x80"
+	event := func(body string) string { return header + body }
+	long := strings.Repeat("x", 60)
+	usual := event("\x84\xa1a\x01\xa1s\xd9\x3c" + long + "\xa1m\x81\xa1n\xcb\x01\x02\x03\x04\x05\x06\x07\x08\xa1z\xd9\x3c" + long)
+	list = append(list, usual, usual+usual+usual)
+	// A string that goes beyond the end, with members behind it.
+	list = append(list, usual+usual+event("\x84\xa1a\x01\xa1s\xd9\xff"+long))
+	// Maps as deep as may be, and one deeper, of which the last is empty.
+	for _, depth := range []int{chunk.MaxDepth - 1, chunk.MaxDepth} {
+		deep := event(strings.Repeat("\x81\xa1k", depth-1) + "\x82\xa1k\x80\xa1s\xd9\x3c" + long)
+		list = append(list, deep+deep)
+	}
+	return append(list, events...)
+}()
+
+// Events of one shape are not declined.
+func TestReadEvents(t *testing.T) {
+	var shape Shape
+	for i, s := range chunks[:4] {
+		_, reading := ReadEvents(atEnd(t, []byte(s)), 0, len(s), &shape, 1000)
+		if want := map[bool]int{true: ReadUnusual, false: ReadAll}[i == 2]; reading != want {
+			t.Errorf("%x: %d, want %d", s, reading, want)
 		}
 	}
 }

@@ -47,15 +47,16 @@ type Filter struct {
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
-	tag       []byte              // of the current chunk
-	earlier   []byte              // of a chunk that is shared, the part before the filter's own
-	staged    []byte              // a record that the lane does not make itself
-	event     []byte              // an event that takes another's place
-	originals transcode.Originals // of the record, what its JSON does not hold
-	given     given               // what the guest has set of the record
-	count     Stats               // of the current chunk, but for what the lane counts
-	ends      []int               // of the parts of a chunk
-	shared    []byte              // what takes the place of a chunk that was split
+	tag        []byte              // of the current chunk
+	errorCodes []uint32            // of records that the guest has reported an error of
+	earlier    []byte              // of a chunk that is shared, the part before the filter's own
+	staged     []byte              // a record that the lane does not make itself
+	event      []byte              // an event that takes another's place
+	originals  transcode.Originals // of the record, what its JSON does not hold
+	given      given               // what the guest has set of the record
+	count      Stats               // of the current chunk, but for what the lane counts
+	ends       []int               // of the parts of a chunk
+	shared     []byte              // what takes the place of a chunk that was split
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -104,8 +105,12 @@ func Check(o options.Options) error {
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, event_format %s; %s; plugin %s, %s",
-		o.WasmPath, hostlog.Name(o.FunctionName), o.EventFormat, f.module.Summary(f.config), version.Version, guest.EngineText()))
+	records := fmt.Sprint("event_format ", o.EventFormat)
+	if f.batch {
+		records = "batches"
+	}
+	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, %s; %s; plugin %s, %s",
+		o.WasmPath, hostlog.Name(o.FunctionName), records, f.module.Summary(f.config), version.Version, guest.EngineText()))
 	for _, line := range f.tables.Describe() {
 		f.log.Always(hostlog.Info, line)
 	}
@@ -347,6 +352,8 @@ func (f *Filter) process(tag, data []byte) error {
 			err = f.handleUndecidedRecord(data, state)
 		case guest.StopBatch:
 			err = f.handleFailedBatch(data, state)
+		case guest.StopNoMemory:
+			err = f.emitted(false)
 		case guest.StopReplace:
 			f.giveUp(f.lane.TakeError())
 		}

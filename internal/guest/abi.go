@@ -48,7 +48,7 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	if m.isBatch() {
+	if m.IsBatch() {
 		a.allocator, a.alloc = allocOwn, bufferFunction
 	} else {
 		a.chooseAllocator(m, config.Allocator)

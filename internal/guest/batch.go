@@ -21,11 +21,9 @@ const (
 	batchSignature = "(i32, i32) -> i32"
 )
 
-// isBatch says whether the module is a guest of the batch ABI.
-func (m *Module) isBatch() bool { return m.export(batchMarker) != nil }
-
-// IsBatch says whether the module is called for batches of records, and not for each of them.
-func (m *Module) IsBatch() bool { return m.isBatch() }
+// IsBatch says whether the module is a guest of the batch ABI: it is called for batches of records, and
+// not for each of them.
+func (m *Module) IsBatch() bool { return m.export(batchMarker) != nil }
 
 // IsStateful says whether no record may go through the module twice.
 func (m *Module) IsStateful() bool { return m.export(statefulMarker) != nil }
@@ -37,11 +35,11 @@ var anyMarker = regexp.MustCompile(`^flb_batch_[0-9]+$`)
 func (m *Module) batchProblems() (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	for _, e := range m.exports {
-		if anyMarker.MatchString(e.name) && e.name != batchMarker && !m.isBatch() {
+		if anyMarker.MatchString(e.name) && e.name != batchMarker && !m.IsBatch() {
 			add("the module exports %s: of the batch ABI this version of the plugin knows %s; a newer one may know it", hostlog.Name(e.name), batchMarker)
 		}
 	}
-	if !m.isBatch() {
+	if !m.IsBatch() {
 		return list
 	}
 	for _, marker := range []string{batchMarker, statefulMarker} {
@@ -57,7 +55,7 @@ func (m *Module) batchProblems() (list []string) {
 
 // signature is the type of the function that is called for records.
 func (m *Module) signature() string {
-	if m.isBatch() {
+	if m.IsBatch() {
 		return batchSignature
 	}
 	return filterSignature
@@ -65,7 +63,7 @@ func (m *Module) signature() string {
 
 // parameters names those of signature.
 func (m *Module) parameters() string {
-	if m.isBatch() {
+	if m.IsBatch() {
 		return "input, length: a batch, for the module exports " + batchMarker
 	}
 	return "tag, tag_len, sec, nsec, record, record_len"
@@ -126,6 +124,9 @@ func (l *Lane) Gather(e Entry) bool {
 		sec: C.int64_t(e.Sec), kind: C.uint32_t(e.Kind),
 	}))
 }
+
+// BatchSeen says whether the guest has been called for the batch, after StopBatch: else it had no room for it.
+func (l *Lane) BatchSeen() bool { return bool(l.c.batch.seen) }
 
 // BatchRecords is how many records the batch has, after StopBatch.
 func (l *Lane) BatchRecords() int { return int(l.c.batch.records) }

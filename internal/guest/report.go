@@ -19,6 +19,7 @@ type Report struct {
 	Imports    []string // "module.name: type", likewise
 	Function   string   // "name: type" of the function that was asked for; "" for none
 	Candidates []string // exported functions that could be asked for, as Exports
+	Batch      bool     // the module asks for the batch ABI
 	Callable   bool     // the function, or a candidate if none was asked for, fits the ABI
 	Allocator  string   // how input reaches the guest, in words
 	Init       string   // what is called once before the first record, in words
@@ -42,6 +43,7 @@ func Inspect(source Source, config Config) (Report, error) {
 		SizeBytes: m.sizeBytes,
 		Origin:    m.origin,
 		LoadTime:  m.loadTime,
+		Batch:     m.IsBatch(),
 		Exports:   listed(m.exports, item.quoted),
 		Imports:   listed(m.imports, item.quoted),
 		Warnings:  append(warnings, m.Warnings(config)...),

@@ -200,14 +200,17 @@ func (w *work) makeRows() error {
 		w.wamrc = strings.TrimSpace(string(out))
 	}
 
-	var modules [8]module
-	for i, m := range []struct {
+	modules := map[string]module{}
+	for _, m := range []struct {
 		name, function string
 		read           func() ([]byte, error)
 	}{
 		{"wrap.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("wrap")), nil }},
 		{"add_json.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/add_json.wat") }},
 		{"add_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/add_msgpack.wat") }},
+		{"add_batch.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/add_batch.wat") }},
+		{"look_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/look_msgpack.wat") }},
+		{"look_batch.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/look_batch.wat") }},
 		{"drop_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/drop_msgpack.wat") }},
 		{"identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("identity")), nil }},
 		{"msgpack_identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("msgpack_identity")), nil }},
@@ -218,12 +221,14 @@ func (w *work) makeRows() error {
 		if err != nil {
 			return err
 		}
-		if modules[i], err = w.module(m.name, m.function, code); err != nil {
+		if modules[m.name], err = w.module(m.name, m.function, code); err != nil {
 			return err
 		}
 	}
-	wrap, addJSON, addMsgpack, drop := modules[0], modules[1], modules[2], modules[3]
-	identity, msgpackIdentity, enrich, hello := modules[4], modules[5], modules[6], modules[7]
+	identity, enrich, hello := modules["identity.wat"], modules["enrich.wasm"], modules["hello.wasm"]
+	msgpack := func(name string) [columns]filter {
+		return [columns]filter{here: modules[name].guest("msgpack")}
+	}
 
 	script, err := testdata.ReadFile("testdata/filters.lua")
 	if err != nil {
@@ -247,15 +252,18 @@ func (w *work) makeRows() error {
 				record, _ := body["record"].(map[string]any)
 				return body["tag"] == "app" && body["sec"] != nil && record["seq"] != nil && len(body) == 3
 			},
-			filters: wrap.guests()},
-		{title: "adds a key, JSON; `modify` Add", keeps: all, made: has("k", "v"), filters: addJSON.guests()},
+			filters: modules["wrap.wat"].guests()},
+		{title: "adds a key, JSON; `modify` Add", keeps: all, made: has("k", "v"), filters: modules["add_json.wat"].guests()},
 		{title: "adds a key, MessagePack; `record_modifier` Record", keeps: all, made: has("k", "v"),
-			filters: [columns]filter{here: addMsgpack.guest("msgpack")}},
+			filters: msgpack("add_msgpack.wat")},
 		{title: "drops level debug, MessagePack; `grep` Exclude", keeps: notDebug, made: notDebug,
-			filters: [columns]filter{here: drop.guest("msgpack")}},
+			filters: msgpack("drop_msgpack.wat")},
 		{title: "returns the record, JSON", keeps: all, made: has("k", nil), filters: identity.guests()},
 		{title: "returns the record, MessagePack", keeps: all, made: has("k", nil),
-			filters: [columns]filter{here: msgpackIdentity.guest("msgpack")}},
+			filters: msgpack("msgpack_identity.wat")},
+		{title: "adds a key, batches", keeps: all, made: has("k", "v"), filters: msgpack("add_batch.wat")},
+		{title: "looks at a key, MessagePack", keeps: all, made: has("k", nil), filters: msgpack("look_msgpack.wat")},
+		{title: "looks at a key, batches", keeps: all, made: has("k", nil), filters: msgpack("look_batch.wat")},
 		{title: "`examples/rust`: adds three keys, drops two levels",
 			keeps:   func(record map[string]any) bool { return record["level"] != "debug" && record["level"] != "trace" },
 			made:    func(body map[string]any) bool { return body["severity_number"] != nil && body["tag"] == "app" },
@@ -274,7 +282,7 @@ func (w *work) makeRows() error {
 	w.rows[3].filters[native] = filter{name: "grep", options: []string{"exclude", "level ^debug$"}}
 	w.rows[3].filters[lua] = luaFilter("drop")
 	w.rows[4].filters[lua] = luaFilter("keep")
-	w.rows[7].filters[interpreter].fewer = true
+	w.rows[len(w.rows)-1].filters[interpreter].fewer = true
 	for i := range 3 {
 		w.rows[i].filters[copies] = filter{name: "copies", made: hasSeq}
 	}

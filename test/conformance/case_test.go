@@ -228,3 +228,36 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// What cases import is in docs/abi.md, and each function there has cases.
+func TestImports(t *testing.T) {
+	all, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	abi, err := os.ReadFile("../../docs/abi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| `\\(").FindAllStringSubmatch(string(abi), -1) {
+		documented[m[1]] = true
+	}
+	imported := map[string]bool{"no_such_function": true}
+	for _, c := range all {
+		for _, m := range regexp.MustCompile(`\((?:import "flb_v1"|func \(export) "([a-z0-9_]+)"`).FindAllStringSubmatch(c.Module, -1) {
+			imported[m[1]] = true
+			if strings.Contains(m[0], "flb_v1") && !documented[m[1]] && m[1] != "no_such_function" {
+				t.Errorf("%s: docs/abi.md does not have %s", c.Name, m[1])
+			}
+		}
+	}
+	for name := range documented {
+		if !imported[name] {
+			t.Errorf("no case has %s", name)
+		}
+	}
+	if len(documented) < 10 {
+		t.Errorf("%d functions are found in docs/abi.md", len(documented))
+	}
+}

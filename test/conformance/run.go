@@ -3,7 +3,6 @@ package conformance
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -41,24 +40,6 @@ func (c *Case) WriteFiles(dir string) error {
 	return nil
 }
 
-var importOf = regexp.MustCompile(`\(import "flb_v1" "([a-z0-9_]+)"`)
-
-// Undocumented is a host function that the case imports and docs/abi.md does not have, or "": such a
-// case has no rule.
-func (c *Case) Undocumented(t *testing.T) string {
-	t.Helper()
-	abi, err := os.ReadFile(filepath.Join("..", "..", "docs", "abi.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range importOf.FindAllStringSubmatch(c.Module, -1) {
-		if m[1] != "no_such_function" && !strings.Contains(string(abi), "\n| `"+m[1]+"` |") {
-			return m[1]
-		}
-	}
-	return ""
-}
-
 // RunAll runs each case by itself in a host, several at a time. dir has the files of the case.
 func RunAll(t *testing.T, run func(t *testing.T, c *Case, dir string) Result) {
 	t.Helper()
@@ -70,9 +51,6 @@ func RunAll(t *testing.T, run func(t *testing.T, c *Case, dir string) Result) {
 		t.Run(c.Name, func(t *testing.T) {
 			if c.Slow && testing.Short() {
 				t.Skip("it takes its time: -short")
-			}
-			if name := c.Undocumented(t); name != "" {
-				t.Skip("docs/abi.md does not have " + name)
 			}
 			t.Parallel()
 			dir := t.TempDir()

@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		var started []*conformance.Case
 		for _, c := range all {
-			switch why := fb.cannot(t, c); {
+			switch why := fb.cannot(c); {
 			case why != "":
 				t.Run(c.Name, func(t *testing.T) { t.Skip(why) })
 			case c.Refused == nil:
@@ -61,11 +61,8 @@ func TestConformance(t *testing.T) {
 }
 
 // cannot says why a case can't be run.
-func (fb fluentBit) cannot(t *testing.T, c *conformance.Case) string {
-	t.Helper()
-	switch name := c.Undocumented(t); {
-	case name != "":
-		return "docs/abi.md does not have " + name
+func (fb fluentBit) cannot(c *conformance.Case) string {
+	switch {
 	case c.Slow && os.Getenv("E2E_FULL") != "1":
 		return "it takes its time: set E2E_FULL=1"
 	case fb.legacyEvents() && !c.FitsLegacy():

@@ -1,6 +1,7 @@
 ;; A batch guest that does what its tag says: the tag is copied to 65536, and is the reply, with
 ;; addresses that fit there; a tag of less than 16 bytes keeps all. Input stands at 1048576 and goes on
 ;; as far as memory does, which grows.
+;; Promise: a reply is carried out, or refused, as docs/abi.md says, whatever it is.
 (module
   (memory (export "memory") 17)
   (func (export "flb_batch_1"))
