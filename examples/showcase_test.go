@@ -306,26 +306,30 @@ func TestShowcaseCountsExpire(t *testing.T) {
 			s.Config = append(s.Config[:2:2], options.Property{Key: "count_ttl", Value: "1"})
 			f, _ := s.start(t)
 			in := pairOf(1, 0, object{}, object{"user": "bob"})
-			last, began := 0, time.Now()
-			for {
+			last, began := 0, time.Now() // before the first record of a count
+			for end := began.Add(time.Minute); ; {
+				before := time.Now()
 				out, _ := f.Run([]byte("t"), in)
 				body := eventValues(t, out)[0].([]any)[1].(object)
 				var n int
 				if _, err := fmt.Sscan(fmt.Sprint(body["count"]), &n); err != nil {
 					t.Fatal(err)
 				}
-				if n == 1 && last > 0 {
-					if took := time.Since(began); last < 2 || took < time.Second {
-						t.Errorf("after %d records and %v", last, took)
+				switch {
+				case n == 1 && last > 0:
+					if took := time.Since(began); took < time.Second {
+						t.Fatalf("%d records after %v", last, took)
 					}
-					return
-				}
-				if n != last+1 {
+					if last > 1 {
+						return
+					}
+					began = before
+				case n != last+1:
 					t.Fatalf("%d after %d", n, last)
-				}
-				if last = n; time.Since(began) > time.Minute {
+				case before.After(end):
 					t.Fatal("the count does not end")
 				}
+				last = n
 			}
 		})
 	}
