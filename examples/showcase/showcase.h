@@ -371,6 +371,25 @@ static u32 add_members(const struct found *f, const u8 *end, const u8 **members)
     return n;
 }
 
+/* copy_members copies members but those of the names that are added, which it counts. */
+static u8 *copy_members(u8 *to, const u8 *p, const u8 *end, const struct found *f, u32 *left_out)
+{
+    if (!f->has_added)
+        return move(to, p, (u32) (end - p));
+    while (p < end) {
+        const u8 *at = p, *key;
+        u32 len;
+
+        key = mp_text(at, end, &len);
+        p = mp_skip(mp_skip(at, end), end);
+        if (is_added(key, len))
+            ++*left_out;
+        else
+            to = move(to, at, (u32) (p - at));
+    }
+    return to;
+}
+
 /* make_body writes a body into the arena, its length to *len: that of the event, which f was found in,
  * without members of the names that are added, with element, if it is not 0, in place of the array,
  * and with the members that are added, n of them. 0: no memory. */
@@ -380,35 +399,25 @@ static const u8 *make_body(const u8 *body, const u8 *end, const struct found *f,
 {
     u8 head[5], *start = room_for((u64) (end - body) + members_len + sizeof(head)), *to;
     struct mp v;
-    const u8 *p = body, *key;
-    u32 key_len;
+    const u8 *p = body;
+    u32 left_out = 0;
 
     if (!start || !mp_read(p, end, &v))
         return 0;
     p += v.head;
     to = start + sizeof(head);
-    for (u32 i = 0; i < f->members; i++) {
-        const u8 *at = p;
-
-        if (element && at == f->split_at) {
-            to = move(to, at, (u32) (f->split_value - at));
-            to = move(to, element, (u32) (element_end - element));
-            p = f->split_end;
-            n++;
-            continue;
-        }
-        key = mp_text(at, end, &key_len);
-        p = mp_skip(mp_skip(p, end), end);
-        if (f->has_added && is_added(key, key_len))
-            continue;
-        to = move(to, at, (u32) (p - at));
-        n++;
+    if (element) {
+        to = copy_members(to, p, f->split_at, f, &left_out);
+        to = move(to, f->split_at, (u32) (f->split_value - f->split_at));
+        to = move(to, element, (u32) (element_end - element));
+        p = f->split_end;
     }
-    __builtin_memcpy(to, members, members_len);
-    next = to + members_len;
-    n = (u32) (mp_put_map(head, n) - head);
+    to = copy_members(to, p, end, f, &left_out);
+    to = move(to, members, members_len);
+    next = to;
+    n = (u32) (mp_put_map(head, n + f->members - left_out) - head);
     start += sizeof(head) - n;
-    __builtin_memcpy(start, head, n);
+    move(start, head, n);
     *len = (u32) (next - start);
     return start;
 }
@@ -457,7 +466,7 @@ static const char *filter_event(u32 of, u8 *body, u32 body_len, u8 *metadata, u3
     }
 
     end = body + body_len;
-    if (!look(body, end, &f))
+    if (changed && !look(body, end, &f)) /* what is in the body has moved */
         return no_map;
     op = (struct op) {.of = of, .kind = OP_REPLACE, .part = BODY};
     if (!f.split_at) {
