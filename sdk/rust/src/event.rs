@@ -161,6 +161,14 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Sets the member to the value that there is, and removes it if there is none.
+    pub fn set_or_remove(&mut self, key: &str, value: Option<impl ToValue>) {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self.remove(key),
+        }
+    }
+
     /// Replaces the value that a path leads to, however deep; false if there is none. A value inside
     /// one that has been replaced can't be: that fails the event.
     pub fn put(&mut self, path: impl Path, value: impl ToValue) -> bool {
@@ -493,6 +501,22 @@ impl<'a> Event<'a> {
             body: body.0,
             body_len: body.1,
         });
+    }
+
+    /// Makes an event for each element of an array, which takes the place of the array at that key, in
+    /// this event with the edits so far. The event itself is dropped. What is not an array, or is
+    /// empty, is left as it is.
+    pub fn split(&mut self, key: &str) {
+        if self.body.get((key,)).map_or(true, |v| v.elements().next().is_none()) {
+            return;
+        }
+        let whole = self.body.edited();
+        for element in whole.get((key,)).iter().flat_map(|v| v.elements()) {
+            let mut part = whole.clone();
+            part.set(key, element);
+            self.emit(part);
+        }
+        self.drop();
     }
 
     /// Says what is to become of the event, in operations.
