@@ -213,13 +213,13 @@ impl<'a> Part<'a> {
         }
         let came = self.value().as_msgpack();
         each_text(came, 0, keys, &mut |at, h| {
-            let text = &came[at + h.head..at + h.head + h.len];
+            let text = &came[at + h.head..at + h.head + h.data];
             if let Some(new) = function(&String::from_utf8_lossy(text)) {
                 let next = self.puts.partition_point(|p| p.at <= at);
                 if next > 0 && self.puts[next - 1].at + self.puts[next - 1].len > at {
                     return;
                 }
-                self.put_at(at, h.head + h.len, |to| match h.kind {
+                self.put_at(at, h.head + h.data, |to| match h.kind {
                     Kind::Bin => write_bin(to, new.as_bytes()),
                     _ => new.write(to),
                 });
@@ -342,7 +342,7 @@ fn each_text(
     bytes: &[u8], at: usize, keys: bool, function: &mut dyn FnMut(usize, crate::value::Head),
 ) -> usize {
     let h = head(&bytes[at..]);
-    let (kind, count, mut next) = (h.kind, h.count, at + h.head + h.len);
+    let (kind, count, mut next) = (h.kind, h.count, at + h.head + h.data);
     match kind {
         Kind::Str | Kind::Bin => function(at, h),
         Kind::Array => {
@@ -472,6 +472,7 @@ impl<'a> Event<'a> {
     }
 
     /// Drops the event. Events that it emits come out.
+    #[allow(clippy::should_implement_trait)]
     pub fn drop(&mut self) {
         self.dropped = true;
     }

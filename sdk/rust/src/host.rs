@@ -54,7 +54,7 @@ pub mod config {
             Some(text) => text
                 .trim()
                 .parse()
-                .map_err(|why| Error::new(alloc::format!("config.{key} is {text:?}: {why}"))),
+                .map_err(|why| Error::new(alloc::format!("config.{key} is '{text}': {why}"))),
         }
     }
 

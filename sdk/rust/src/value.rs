@@ -22,7 +22,7 @@ pub(crate) struct Head {
     /// Bytes of the header.
     pub head: usize,
     /// Bytes after it, without the elements of an array or map.
-    pub len: usize,
+    pub data: usize,
     /// Elements of an array, members of a map.
     pub count: usize,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Head {
 pub(crate) fn head(p: &[u8]) -> Head {
     let lead = p[0];
     let number = |n: usize| p[1..=n].iter().fold(0, |v, b| v << 8 | usize::from(*b));
-    let new = |kind, head, len, count| Head { kind, head, len, count };
+    let new = |kind, head, data, count| Head { kind, head, data, count };
     match lead {
         0x80..=0x8f => new(Kind::Map, 1, 0, usize::from(lead & 15)),
         0x90..=0x9f => new(Kind::Array, 1, 0, usize::from(lead & 15)),
@@ -69,7 +69,7 @@ pub(crate) fn size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
     while left > 0 {
         let h = head(&p[at..]);
-        at += h.head + h.len;
+        at += h.head + h.data;
         left += if h.kind == Kind::Map { 2 * h.count } else { h.count };
         left -= 1;
     }
@@ -123,7 +123,7 @@ impl<'a> Value<'a> {
     pub fn as_bytes(self) -> Option<&'a [u8]> {
         let h = head(self.bytes);
         match h.kind {
-            Kind::Str | Kind::Bin => Some(&self.bytes[h.head..h.head + h.len]),
+            Kind::Str | Kind::Bin => Some(&self.bytes[h.head..h.head + h.data]),
             _ => None,
         }
     }
@@ -143,8 +143,8 @@ impl<'a> Value<'a> {
         if h.kind != Kind::Int {
             return None;
         }
-        let raw = p[1..1 + h.len].iter().fold(0u64, |v, b| v << 8 | u64::from(*b));
-        let shift = 64 - 8 * h.len as u32;
+        let raw = p[1..1 + h.data].iter().fold(0u64, |v, b| v << 8 | u64::from(*b));
+        let shift = 64 - 8 * h.data as u32;
         Some(match p[0] {
             0xcc..=0xcf => i128::from(raw),
             0xd0..=0xd3 => i128::from((raw << shift) as i64 >> shift),
@@ -360,9 +360,9 @@ impl ToValue for u64 {
         let (v, bytes) = (*self, self.to_be_bytes());
         let width = match v {
             0..=0x7f => return to.push(v as u8),
-            0..=0xff => 0,
-            0..=0xffff => 1,
-            0..=0xffff_ffff => 2,
+            0x80..=0xff => 0,
+            0x100..=0xffff => 1,
+            0x1_0000..=0xffff_ffff => 2,
             _ => 3,
         };
         to.push(0xcc + width as u8);
@@ -375,10 +375,10 @@ impl ToValue for i64 {
         let (v, bytes) = (*self, self.to_be_bytes());
         let width = match v {
             0.. => return (v as u64).write(to),
-            -32.. => return to.push(v as u8),
-            -0x80.. => 0,
-            -0x8000.. => 1,
-            -0x8000_0000.. => 2,
+            -0x20..=-1 => return to.push(v as u8),
+            -0x80..=-0x21 => 0,
+            -0x8000..=-0x81 => 1,
+            -0x8000_0000..=-0x8001 => 2,
             _ => 3,
         };
         to.push(0xd0 + width as u8);
