@@ -89,7 +89,9 @@ func inspect(o options.Options) (guest.Report, error) {
 	shared := filter.NewState(o)
 	defer shared.Close()
 	set, problem := tables.Open(filter.Tables(o))
-	defer set.Close()
+	if problem == nil {
+		defer set.Close()
+	}
 	config := filter.Config(o, shared)
 	config.Tables, config.TablesFail = set, problem != nil
 	report, err := guest.Inspect(filter.Source(o), config)

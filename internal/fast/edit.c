@@ -166,6 +166,7 @@ static bool same_key(key a, key b)
 // What set and remove name.
 typedef struct {
     unsigned n;
+    size_t bytes; // of all keys
     const flbwt_edit *edit[MAX_KEYS];
     key key[MAX_KEYS];
     bool done[MAX_KEYS];
@@ -178,6 +179,7 @@ static bool read_named(edit_state *s, const flbwt_edit *edits, size_t count, nam
     unsigned containers;
 
     names->n = 0;
+    names->bytes = 0;
     *added = 0;
     for (const flbwt_edit *e = edits; e < edits + count; e++) {
         bool set = e->kind == FLBWT_EDIT_SET;
@@ -202,6 +204,11 @@ static bool read_named(edit_state *s, const flbwt_edit *edits, size_t count, nam
             flbwt_skip(e->bytes, e->bytes + e->len, FLBWT_EVENT_DEPTH, &containers);
         names->edit[names->n] = e;
         names->key[names->n] = (key) {e->bytes, (size_t) (after - e->bytes)};
+        names->bytes += names->key[names->n].n;
+        if (names->bytes > FLBWT_EDIT_KEY_BYTES) {
+            s->why = "keys that are set or removed are longer than they may be in all";
+            return false;
+        }
         names->done[names->n++] = false;
         *added += set;
     }
@@ -340,6 +347,7 @@ uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, si
 {
     edit_state s = {.in = in, .n = n, .depth = depth};
     bool puts = false, members = false;
+    uint64_t pairs;
 
     for (size_t i = 0; i < count; i++) {
         switch (edits[i].kind) {
@@ -353,6 +361,10 @@ uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, si
         default:
             members = true;
         }
+    }
+    if (map_header(in, in + n, &pairs) == NULL) {
+        *why = "what is to be edited is not a map";
+        return NULL;
     }
     if (puts) {
         uint8_t *to = members ? scratch : out;

@@ -163,7 +163,7 @@ enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t fr
             return FLBWT_READ_UNUSUAL;
         }
         const uint8_t *next = skip_map(body, end, FLBWT_EVENT_DEPTH, &containers, shape);
-        if (next == NULL || next - p > INT32_MAX) {
+        if (next == NULL || next - p > INT32_MAX || next - data > UINT32_MAX) {
             return FLBWT_READ_UNUSUAL;
         }
         if ((size_t) (next - data) > max_bytes && p > data) {

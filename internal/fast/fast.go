@@ -7,6 +7,9 @@ package fast
 // #cgo LDFLAGS: -lm
 // #include "fast.h"
 //
+// #include <stdlib.h>
+// #include <string.h>
+//
 // enum { NOT_DONE = -1 };
 //
 // static ptrdiff_t write_json(const uint8_t *in, size_t n, uint8_t *out, size_t *used)
@@ -44,17 +47,65 @@ package fast
 //     return in_end != NULL ? after(p, flbwt_skip_reply(p, p + n, depth, in, (size_t) (in_end - in), containers)) : NOT_DONE;
 // }
 //
-// // read_events reads all events of p, at most step at once, as batches of step events do.
-// static bool read_events(const uint8_t *p, size_t n, size_t step, flbwt_shape *shape, flbwt_place *places, size_t max, size_t *read)
+// // What follows works on copies of just that size, so that a sanitizer sees each byte beyond.
+// static uint8_t *copied(const uint8_t *p, size_t n)
 // {
-//     size_t from = 0, some;
-//     enum flbwt_reading reading = FLBWT_READ_FULL;
+//     uint8_t *copy = malloc(n > 0 ? n : 1);
 //
-//     for (*read = 0; reading == FLBWT_READ_FULL && *read < max; *read += some) {
-//         reading = flbwt_read_events(p, n, from, n, shape, places + *read, step, &some);
-//         from = some > 0 ? places[*read + some - 1].next : from;
+//     if (n > 0) {
+//         memcpy(copy, p, n);
 //     }
-//     return reading == FLBWT_READ_ALL;
+//     return copy;
+// }
+//
+// // An edit whose bytes are bytes[at..at+len).
+// typedef struct {
+//     uint32_t kind, a, b, at, len;
+// } edit_at;
+//
+// static ptrdiff_t edit_map(const uint8_t *in, size_t n, const edit_at *at, size_t count,
+//                           const uint8_t *bytes, size_t room, int depth, uint8_t *out, const char **why)
+// {
+//     uint8_t *in_copy = copied(in, n), *scratch = malloc(room), *to = malloc(room);
+//     flbwt_edit *edits = calloc(count, sizeof(*edits));
+//
+//     for (size_t i = 0; i < count; i++) {
+//         edits[i] = (flbwt_edit) {at[i].kind, at[i].a, at[i].b, copied(bytes + at[i].at, at[i].len), at[i].len};
+//     }
+//     const uint8_t *end = flbwt_edit_map(in_copy, n, edits, count, depth, scratch, to, why);
+//     ptrdiff_t written = after(to, end);
+//     if (written > 0) {
+//         memcpy(out, to, (size_t) written);
+//     }
+//     for (size_t i = 0; i < count; i++) {
+//         free((void *) edits[i].bytes);
+//     }
+//     free(edits);
+//     free(in_copy);
+//     free(scratch);
+//     free(to);
+//     return written;
+// }
+//
+// static ptrdiff_t add_members(const uint8_t *in, size_t n, uint32_t members, const uint8_t *bytes, size_t len,
+//                              int depth, uint8_t *out, size_t room)
+// {
+//     uint8_t *in_copy = copied(in, n), *bytes_copy = copied(bytes, len), *to = malloc(room);
+//     ptrdiff_t written = after(to, flbwt_add_members(in_copy, n, members, bytes_copy, len, depth, to));
+//
+//     if (written > 0) {
+//         memcpy(out, to, (size_t) written);
+//     }
+//     free(in_copy);
+//     free(bytes_copy);
+//     free(to);
+//     return written;
+// }
+//
+// static int read_events(const uint8_t *data, size_t size, size_t from, size_t max_bytes, flbwt_shape *shape,
+//                        flbwt_place *places, size_t max, size_t *n)
+// {
+//     return (int) flbwt_read_events(data, size, from, max_bytes, shape, places, max, n);
 // }
 import "C"
 
@@ -125,26 +176,74 @@ func ReadJSON(dst, json []byte, depth int, body []byte) (out []byte, ok bool) {
 	return append(dst, buffer[:written]...), true
 }
 
-// Place is where an event and its parts begin, and where it ends, in a chunk. Meta is Body if it has no
-// metadata.
+// Edit is one of EditMap.
+type Edit struct {
+	Kind, A, B uint32
+	Bytes      []byte
+}
+
+// The kinds of edits.
+const (
+	EditReplace = C.FLBWT_EDIT_REPLACE
+	EditSet     = C.FLBWT_EDIT_SET
+	EditAdd     = C.FLBWT_EDIT_ADD
+	EditRemove  = C.FLBWT_EDIT_REMOVE
+	EditPut     = C.FLBWT_EDIT_PUT
+)
+
+// EditMap returns the MessagePack value in, which is valid, as at least one edit makes it. why is not
+// empty if an edit is not valid.
+func EditMap(in []byte, edits []Edit, depth int) (out []byte, why string) {
+	var bytes []byte
+	list := make([]C.edit_at, len(edits))
+	for i, e := range edits {
+		list[i] = C.edit_at{C.uint32_t(e.Kind), C.uint32_t(e.A), C.uint32_t(e.B), C.uint32_t(len(bytes)), C.uint32_t(len(e.Bytes))}
+		bytes = append(bytes, e.Bytes...)
+	}
+	out = make([]byte, len(in)+len(bytes)+4)
+	var text *C.char
+	written := C.edit_map(pointer(in), C.size_t(len(in)), unsafe.SliceData(list), C.size_t(len(list)),
+		pointer(bytes), C.size_t(len(out)), C.int(depth), pointer(out), &text)
+	if written == C.NOT_DONE {
+		return nil, C.GoString(text)
+	}
+	return out[:written], ""
+}
+
+// AddMembers is EditMap for one EditAdd. ok is false for what it leaves to that function.
+func AddMembers(in []byte, members uint32, bytes []byte, depth int) (out []byte, ok bool) {
+	out = make([]byte, len(in)+len(bytes)+4)
+	written := C.add_members(pointer(in), C.size_t(len(in)), C.uint32_t(members), pointer(bytes), C.size_t(len(bytes)),
+		C.int(depth), pointer(out), C.size_t(len(out)))
+	return out[:max(written, 0)], written != C.NOT_DONE
+}
+
+// Shape is what events have been like.
+type Shape struct{ c C.flbwt_shape }
+
+// Place is where an event is.
 type Place struct {
 	At, Time, Meta, Body, Next int
 	Sec, Nsec                  uint32
 }
 
-// Shape is what records have been like that ReadEvents has read.
-type Shape struct{ c C.flbwt_shape }
+// The results of ReadEvents.
+const (
+	ReadAll     = C.FLBWT_READ_ALL
+	ReadFull    = C.FLBWT_READ_FULL
+	ReadUnusual = C.FLBWT_READ_UNUSUAL
+)
 
-// ReadEvents is chunk.Next as C does it for the events of a batch, step at once, up to the first that it
-// leaves to that function; all says that there is none. What shape has seen makes no difference.
-func (s *Shape) ReadEvents(data []byte, step int) (places []Place, all bool) {
-	list := make([]C.flbwt_place, len(data)+step+1)
+// ReadEvents is chunk.Next as C does it, for up to most events of data[from:], as long as they end at maxBytes.
+func ReadEvents(data []byte, from, maxBytes int, shape *Shape, most int) (places []Place, reading int) {
+	list := make([]C.flbwt_place, most)
 	var n C.size_t
-	all = bool(C.read_events(pointer(data), C.size_t(len(data)), C.size_t(step), &s.c, &list[0], C.size_t(len(data)+1), &n))
+	reading = int(C.read_events(pointer(data), C.size_t(len(data)), C.size_t(from), C.size_t(maxBytes), &shape.c,
+		unsafe.SliceData(list), C.size_t(most), &n))
 	for _, p := range list[:n] {
 		places = append(places, Place{int(p.at), int(p.time), int(p.meta), int(p.body), int(p.next), uint32(p.sec), uint32(p.nsec)})
 	}
-	return places, all
+	return places, reading
 }
 
 func pointer(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }

@@ -146,8 +146,9 @@ enum {
     FLBWT_EDIT_PUT, // in the place of the value at offset a, of b bytes
 };
 
-// How many keys of a part may be set and removed.
-enum { FLBWT_EDIT_KEYS = 256 };
+// How many keys of a part may be set and removed, and how many bytes they may have in all: each is
+// compared with each.
+enum { FLBWT_EDIT_KEYS = 256, FLBWT_EDIT_KEY_BYTES = 1 << 16 };
 
 typedef struct {
     uint32_t kind, a, b;
@@ -155,8 +156,8 @@ typedef struct {
     size_t len;
 } flbwt_edit;
 
-// flbwt_edit_map writes the map at in[0..n), which is valid and nests FLBWT_EVENT_DEPTH deep at most,
-// as count > 0 edits make it. It may nest depth deep then, or as deep as it did. out and scratch have room for n, all
+// flbwt_edit_map writes the value at in[0..n), which is valid and nests FLBWT_EVENT_DEPTH deep at most,
+// as count > 0 edits make it; unless it is a map, it can only be replaced. It may nest depth deep then, or as deep as it did. out and scratch have room for n, all
 // bytes of the edits, and 4 more. It returns where the map ends; NULL: an edit is not valid, and
 // *why says how.
 uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, size_t count,

@@ -15,6 +15,10 @@ enum {
     NO_KEY = 0xc1, // no value begins with it
 };
 
+// What stands behind the last member. Where the bytes have NO_KEY too, it is read as a value, and is
+// none.
+static const flbwt_member flbwt_no_member = {.key = NO_KEY};
+
 // shape_learn notes the member at p, of which SHAPE_SAFE_BYTES are there, before m.
 static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_t *p)
 {
@@ -22,7 +26,7 @@ static inline void shape_learn(flbwt_shape *shape, flbwt_member *m, const uint8_
     uint8_t c;
 
     memmove(m + 1, m, behind * sizeof(*m));
-    shape->members[++shape->n].key = NO_KEY;
+    shape->members[++shape->n] = flbwt_no_member;
     *m = (flbwt_member) {.key = *p, .key_len = (uint8_t) (1 + (*p & 0x1f))};
     c = p[m->key_len];
     if (is_fixstr(c) || c == 0xd9) {
@@ -84,7 +88,7 @@ static inline const uint8_t *skip_map(const uint8_t *map, const uint8_t *end, in
         return NULL;
     }
     if (shape->n == 0) {
-        m->key = NO_KEY;
+        *m = flbwt_no_member;
     }
     *containers = 1;
     const uint8_t *safe = end - map > SHAPE_SAFE_BYTES ? end - SHAPE_SAFE_BYTES : map;

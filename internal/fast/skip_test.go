@@ -91,43 +91,13 @@ var chunks = func() (list []string) {
 	return append(list, events...)
 }()
 
-// FuzzReadEvents: what C reads of the events of a batch is what package chunk reads, whatever came before.
-func FuzzReadEvents(f *testing.F) {
-	for _, s := range chunks {
-		f.Add([]byte(s), uint8(2))
-		f.Add([]byte(s[:len(s)*9/10]), uint8(200))
-	}
-	f.Fuzz(func(t *testing.T, data []byte, step uint8) {
-		data = atEnd(t, data)
-		var shape Shape
-		for range 2 {
-			places, all := shape.ReadEvents(data, 1+int(step))
-			at := 0
-			for _, p := range places {
-				event, rest, err := chunk.Next(data[at:])
-				time, metadata := event.Parts()
-				next := len(data) - len(rest)
-				body := next - len(event.Body)
-				meta := body - len(metadata)
-				want := Place{at, meta - len(time), meta, body, next, uint32(event.Sec), event.Nsec}
-				if err != nil || event.Kind != chunk.Record || int64(p.Sec) != event.Sec || p != want {
-					t.Fatalf("%x: %+v; Next: %+v, %v", data[at:], p, want, err)
-				}
-				at = p.Next
-			}
-			if all != (at == len(data)) {
-				t.Fatalf("%x: %d of %d bytes read, all: %v", data, at, len(data), all)
-			}
-		}
-	})
-}
-
 // Events of one shape are not declined.
 func TestReadEvents(t *testing.T) {
 	var shape Shape
-	for _, s := range []string{chunks[0], chunks[1], chunks[3]} {
-		if _, all := shape.ReadEvents([]byte(s), 2); !all {
-			t.Errorf("%x is declined", s)
+	for i, s := range chunks[:4] {
+		_, reading := ReadEvents(atEnd(t, []byte(s)), 0, len(s), &shape, 1000)
+		if want := map[bool]int{true: ReadUnusual, false: ReadAll}[i == 2]; reading != want {
+			t.Errorf("%x: %d, want %d", s, reading, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
@@ -62,7 +63,8 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	outcome, err := f.lane.Outcome(), f.lane.TakeError()
 	n := f.lane.BatchRecords()
 	// What the module has had no room for, it has not seen.
-	again := n > 1 && state == closed && (outcome == guest.BadBuffer || outcome == guest.NoMemory || f.retryBatch)
+	noRoom := !f.lane.BatchSeen() && (outcome == guest.BadBuffer || outcome == guest.NoMemory)
+	again := n > 1 && state == closed && (noRoom || f.retryBatch)
 	event, readErr := f.next(data)
 	if readErr != nil {
 		f.giveUp(err)
@@ -121,8 +123,9 @@ func (f *Filter) handleBatchRecord(data []byte) error {
 	case guest.Error:
 		code, text := f.lane.Verdict()
 		f.count.addErrors(code, 1)
-		return f.failBy(data, &event, causeOf(outcome), fmt.Sprintf("error %d", code), errorOfGuest(code, text))
+		return f.failBy(data, &event, causeOf(outcome), f.errorKind(code), errorOfGuest(code, text))
 	case guest.Breach, guest.TooMuch:
+		f.breaker.answered()
 		f.breaker.bad()
 		return f.fail(data, &event, causeOf(outcome), errors.New(f.lane.Why()))
 	case guest.BadReply:
@@ -130,6 +133,17 @@ func (f *Filter) handleBatchRecord(data []byte) error {
 	default:
 		return f.fail(data, &event, causeOf(outcome), nil)
 	}
+}
+
+// errorKind tells errors of a guest apart by their codes: the first maxErrorCodes of them.
+func (f *Filter) errorKind(code uint32) string {
+	if !slices.Contains(f.errorCodes, code) {
+		if len(f.errorCodes) == maxErrorCodes {
+			return " of another code"
+		}
+		f.errorCodes = append(f.errorCodes, code)
+	}
+	return fmt.Sprintf(" of code %d", code)
 }
 
 // errorOfGuest words what a guest says of a record.

@@ -189,7 +189,6 @@ type madeEvent struct {
 // made is what has to become of a record.
 type made struct {
 	failed, dropped bool
-	time            []byte
 	events          []madeEvent
 	emitted         int
 	group           *value // set

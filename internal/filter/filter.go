@@ -47,15 +47,16 @@ type Filter struct {
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 
 	// What Run works with; kept so that a record needs no allocation.
-	tag       []byte              // of the current chunk
-	earlier   []byte              // of a chunk that is shared, the part before the filter's own
-	staged    []byte              // a record that the lane does not make itself
-	event     []byte              // an event that takes another's place
-	originals transcode.Originals // of the record, what its JSON does not hold
-	given     given               // what the guest has set of the record
-	count     Stats               // of the current chunk, but for what the lane counts
-	ends      []int               // of the parts of a chunk
-	shared    []byte              // what takes the place of a chunk that was split
+	tag        []byte              // of the current chunk
+	errorCodes []uint32            // of records that the guest has reported an error of
+	earlier    []byte              // of a chunk that is shared, the part before the filter's own
+	staged     []byte              // a record that the lane does not make itself
+	event      []byte              // an event that takes another's place
+	originals  transcode.Originals // of the record, what its JSON does not hold
+	given      given               // what the guest has set of the record
+	count      Stats               // of the current chunk, but for what the lane counts
+	ends       []int               // of the parts of a chunk
+	shared     []byte              // what takes the place of a chunk that was split
 }
 
 // New makes the filter of an instance with these options, and starts its guest.
@@ -351,6 +352,8 @@ func (f *Filter) process(tag, data []byte) error {
 			err = f.handleUndecidedRecord(data, state)
 		case guest.StopBatch:
 			err = f.handleFailedBatch(data, state)
+		case guest.StopNoMemory:
+			err = f.emitted(false)
 		case guest.StopReplace:
 			f.giveUp(f.lane.TakeError())
 		}

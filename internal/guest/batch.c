@@ -9,6 +9,9 @@ enum { HEADER_BYTES = 64, EVENT_BYTES = 32, GROUP_BYTES = 24, OP_BYTES = 24, EMI
 
 enum op_kind { OP_DROP = 1, OP_ERROR, OP_TIME, OP_EMIT = 9 };
 
+// Of a batch: events that do not go to the guest, which nothing else bounds.
+enum { MAX_OTHERS = 1 << 16 };
+
 enum part { BODY, METADATA, PARTS };
 
 enum {
@@ -114,12 +117,13 @@ static void clear(flbwt_lane *lane)
     b->mixed = false;
     b->n = b->records = b->groups_n = b->gathered_group = 0;
     b->base = b->end = lane->at;
-    b->called = b->closed = false;
+    b->called = b->closed = b->stopped = false;
 }
 
 void flbwt_batch_begin(flbwt_lane *lane)
 {
     lane->batch.outer.next = 0;
+    lane->batch.given = 0;
     clear(lane);
     lane->batch.limit = 0;
 }
@@ -168,12 +172,19 @@ static bool note_others(flbwt_batch *b, uint32_t from)
     return true;
 }
 
+static flbwt_marker marker_in_chunk(const flbwt_batch *b, const flbwt_place *p)
+{
+    return (flbwt_marker) {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
+                           b->base + p->next};
+}
+
 bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
 {
     flbwt_batch *b = &lane->batch;
     uint32_t group = b->gathered_group;
 
-    b->closed = b->records > 0 && entry->place.next > b->max_bytes;
+    b->closed = (b->records > 0 && entry->place.next > b->max_bytes) ||
+                b->n - b->records >= MAX_OTHERS;
     if (b->closed) {
         return true;
     }
@@ -183,9 +194,7 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
     b->mixed = true;
     switch (entry->kind) {
     case FLBWT_ENTRY_GROUP_START: {
-        const flbwt_place *p = &entry->place;
-        flbwt_marker g = {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
-                          b->base + p->next};
+        flbwt_marker g = marker_in_chunk(b, &entry->place);
 
         if (!push(&b->groups, &g, sizeof(g))) {
             return false;
@@ -221,20 +230,25 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
     uint64_t most = most_records(b, max);
     enum flbwt_reading reading = FLBWT_READ_FULL;
 
-    lane->outcome = FLBWT_HOST_NO_MEMORY;
     if (max == 0) {
         return FLBWT_STOP_BUDGET;
     }
     if (!open_group(lane)) {
-        return FLBWT_STOP_BATCH;
+        return FLBWT_STOP_NO_MEMORY;
     }
     while (!b->closed && b->records < most && reading == FLBWT_READ_FULL && b->end < size) {
-        size_t n, step = most - b->records < PLACES_STEP ? most - b->records : PLACES_STEP;
+        // Behind markers alone, a record has to go with them, however large it is: a guest that changes
+        // groups would never get theirs.
+        bool alone = b->records == 0 && b->n > 0;
+        size_t n, most_bytes = alone ? SIZE_MAX : b->max_bytes,
+                  step = alone                            ? 1
+                         : most - b->records < PLACES_STEP ? most - b->records
+                                                           : PLACES_STEP;
 
         if (!flbwt_reserve(&b->places, step * sizeof(flbwt_place))) {
-            return FLBWT_STOP_BATCH;
+            return FLBWT_STOP_NO_MEMORY;
         }
-        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, b->max_bytes,
+        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, most_bytes,
                                     &b->shape, places_of(b) + b->n, step, &n);
         b->closed = reading == FLBWT_READ_FULL && n < step;
         b->places.len += n * sizeof(flbwt_place);
@@ -244,7 +258,7 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
             b->end = b->base + places_of(b)[b->n - 1].next;
         }
         if (b->mixed && !note_others(b, b->n - (uint32_t) n)) {
-            return FLBWT_STOP_BATCH;
+            return FLBWT_STOP_NO_MEMORY;
         }
     }
     if (reading == FLBWT_READ_UNUSUAL && b->records < most) {
@@ -397,7 +411,8 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
 
     flbwt_watch_enter(&g->instance.watch);
     enum flbwt_outcome outcome = flbwt_call_room(&x, need);
-    if (outcome == FLBWT_NOT_RUN) {
+    b->seen = outcome == FLBWT_NOT_RUN;
+    if (b->seen) {
         write_input(lane, tag, tag_len, data, g->instance.base + x.at, first);
         outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
     }
@@ -506,7 +521,8 @@ static bool note_edits(flbwt_lane *lane, const flbwt_ops *ops, plan *p, uint32_t
         }
         flbwt_edit e = {o.kind, o.a, o.b, o.bytes, o.len};
         if (!push(&b->edits, &e, sizeof(e))) {
-            return refuse(b, "the host has no memory for them");
+            lane->outcome = FLBWT_HOST_NO_MEMORY;
+            return refuse(b, "the host has no memory");
         }
         p->edits[part]++;
     }
@@ -520,8 +536,12 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
     flbwt_batch *b = &lane->batch;
     bool edited[PARTS] = {false, false};
 
-    lane->outcome = FLBWT_BREACH;
     b->edits.len = 0;
+    if ((uint64_t) p->n * OP_BYTES > MAX_MADE_BYTES) {
+        lane->outcome = FLBWT_TOO_MUCH;
+        return refuse(b, "there are more operations than may be");
+    }
+    lane->outcome = FLBWT_BREACH;
     for (uint32_t i = 0; i < p->n; i++) {
         op o = op_at(lane->guest, ops, ops->at + i);
 
@@ -653,6 +673,18 @@ static bool reserve(flbwt_lane *lane, size_t n, size_t given)
     return true;
 }
 
+// charge counts bytes that the guest has given, or has others made of: they take time, whatever becomes of
+// them. False: the chunk may have no more.
+static bool charge(flbwt_lane *lane, size_t n)
+{
+    lane->batch.given += n;
+    if (lane->batch.given <= lane->size * 2 + FLBWT_CHUNK_ROOM) {
+        return true;
+    }
+    lane->outcome = FLBWT_TOO_MUCH;
+    return refuse(&lane->batch, "operations have more bytes than a chunk may have of them");
+}
+
 // write_event appends an event as the plan wants it. False: lane->outcome and why are set.
 static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, const plan *p)
 {
@@ -705,6 +737,14 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (group > b->groups_n) {
         return refuse(b, "there is no group of the number that is emitted to");
     }
+    // What is too much is not gone through.
+    size_t time_n = sec == -1 ? e->meta - e->time : MAX_TIME_BYTES,
+           n = 2 + time_n + (get32(p + 20) > 0 ? get32(p + 20) : meta_n) + get32(p + 28) +
+               (b->open == group ? 0 : marker_bytes(b, group));
+    *made += n;
+    if (!charge(lane, n) || !reserve(lane, n, *made)) {
+        return false;
+    }
     if (get32(p + 20) > 0 && !read_map(lane->guest, p + 16, FLBWT_METADATA_DEPTH, &meta, &meta_n)) {
         return refuse(b, "the metadata of what is emitted is not one map");
     }
@@ -714,13 +754,9 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (legacy && meta_n > 0 && (meta_n != sizeof(none) || *meta != none[0])) {
         return refuse(b, "an event without metadata can't emit one with");
     }
-    size_t n = 2 + MAX_TIME_BYTES + meta_n + body_n + marker_bytes(b, group);
-    *made += n;
-    if (!reserve(lane, n, *made)) {
-        return false;
-    }
     if (!turn_to(lane, data, group)) {
-        return false;
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        return refuse(b, "the host has no memory");
     }
     uint8_t *out = lane->out.data + lane->out.len;
     *out++ = 0x92;
@@ -746,6 +782,7 @@ static bool add_members(flbwt_lane *lane, const uint8_t *data, const flbwt_place
            more = head + n + MAX_HEADER_GROWTH + o.len;
 
     if (o.kind != FLBWT_EDIT_ADD || o.part != BODY || o.bytes == NULL || o.len > MAX_MADE_BYTES ||
+        b->given + o.len > lane->size * 2 + FLBWT_CHUNK_ROOM ||
         b->open != b->now || more > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
         !flbwt_reserve(&lane->out, more)) {
         return false;
@@ -757,6 +794,7 @@ static bool add_members(flbwt_lane *lane, const uint8_t *data, const flbwt_place
         return false;
     }
     lane->out.len = (size_t) (out - lane->out.data);
+    b->given += o.len;
     lane->at = b->base + e->next;
     lane->returned++;
     return true;
@@ -768,15 +806,16 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     flbwt_batch *b = &lane->batch;
     plan p = {.n = n};
 
-    if (!make_plan(lane, &b->ops, &p, false)) {
+    if (!make_plan(lane, &b->ops, &p, false) || !charge(lane, p.made)) {
         return false;
     }
     if (!flbwt_lane_change(lane, data)) {
         lane->outcome = FLBWT_HOST_NO_MEMORY;
-        return false;
+        return refuse(b, "the host has no memory");
     }
     size_t len = lane->out.len, made = p.made;
     uint32_t open = b->open;
+    lane->outcome = FLBWT_HOST_NO_MEMORY;
     bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, e, &p));
 
     for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
@@ -810,7 +849,7 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
     plan p = {.n = n};
     uint8_t *body;
 
-    if (!make_plan(lane, &b->group_ops, &p, true)) {
+    if (!make_plan(lane, &b->group_ops, &p, true) || !charge(lane, p.made)) {
         return false;
     }
     size_t most = most_of(e, &p);
@@ -836,6 +875,18 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
         .next = b->markers.len,
     };
     return true;
+}
+
+// restore_groups has the groups be as they came.
+static void restore_groups(flbwt_batch *b)
+{
+    for (uint32_t i = 0; i < b->n && b->mixed; i++) {
+        flbwt_entry e = entry_at(b, i);
+
+        if (e.kind == FLBWT_ENTRY_GROUP_START) {
+            *group_at(b, e.group) = marker_in_chunk(b, &e.place);
+        }
+    }
 }
 
 // edit_groups does so with all groups.
@@ -937,14 +988,13 @@ static bool keep_records(flbwt_lane *lane, const uint8_t *data)
     return flbwt_lane_keep(lane, data, b->base + places_of(b)[b->i - 1].next);
 }
 
-// emit_next emits the next event, or some records that are kept. False: it is for Go to emit, and
+// emit_next emits the next event, or some records that are kept. RECORD: it is for Go to emit, and
 // lane->outcome says why.
-static bool emit_next(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
+static enum flbwt_stop emit_next(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
 {
     flbwt_batch *b = &lane->batch;
     bool record = is_record(e);
 
-    lane->outcome = FLBWT_HOST_NO_MEMORY;
     if (record && b->failed == FLBWT_NOT_RUN) {
         uint32_t n = ops_of(&b->ops, b->record);
 
@@ -952,32 +1002,32 @@ static bool emit_next(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
             lane->records++;
             if ((n == 1 && add_members(lane, data, &e->place)) || carry_out(lane, data, e, n)) {
                 lane->answered = true;
-                return true;
+                return FLBWT_STOP_DONE;
             }
-            enum flbwt_outcome why = lane->outcome;
-            lane->outcome = turn_to(lane, data, b->now) ? why : FLBWT_HOST_NO_MEMORY;
-            return false;
+            lane->answered = lane->answered || lane->outcome == FLBWT_ERROR;
+            return turn_to(lane, data, b->now) ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
         }
     }
-    if (!turn_to(lane, data, b->now)) {
-        return false;
-    }
+    bool ok = turn_to(lane, data, b->now);
     switch (e->kind) {
     case FLBWT_ENTRY_UNUSABLE:
         lane->outcome = FLBWT_NOT_RUN;
-        return false;
+        return ok ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
     case FLBWT_ENTRY_GROUP_START:
-        return mark_group(lane, data, e);
+        ok = ok && mark_group(lane, data, e);
+        break;
     case FLBWT_ENTRY_GROUP_END:
-        return flbwt_lane_keep(lane, data, b->base + e->place.next);
+        ok = ok && flbwt_lane_keep(lane, data, b->base + e->place.next);
+        break;
     default:
-        if (b->failed == FLBWT_NOT_RUN) {
-            return keep_records(lane, data);
+        if (b->failed != FLBWT_NOT_RUN) {
+            lane->records++;
+            lane->outcome = b->failed;
+            return ok ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
         }
-        lane->records++;
-        lane->outcome = b->failed;
-        return false;
+        ok = ok && keep_records(lane, data);
     }
+    return ok ? FLBWT_STOP_DONE : FLBWT_STOP_NO_MEMORY;
 }
 
 // emit emits what has been gathered. RECORD: the event at lane->at is for Go to emit.
@@ -987,17 +1037,17 @@ static enum flbwt_stop emit(flbwt_lane *lane, const uint8_t *data)
 
     while (b->i < b->n) {
         flbwt_entry e = entry_at(b, b->i);
+        enum flbwt_stop stop = FLBWT_STOP_DONE;
 
         if (lane->at >= b->base + e.place.next) { // it has been
             pass(b, &e);
         }
-        else if (!emit_next(lane, data, &e)) {
-            return FLBWT_STOP_RECORD;
+        else if ((stop = emit_next(lane, data, &e)) != FLBWT_STOP_DONE) {
+            return stop;
         }
     }
     if (!turn_to(lane, data, b->now)) {
-        lane->outcome = FLBWT_HOST_NO_MEMORY;
-        return FLBWT_STOP_BATCH;
+        return FLBWT_STOP_NO_MEMORY;
     }
     lane->batch.outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
     return FLBWT_STOP_DONE;
@@ -1016,6 +1066,7 @@ void flbwt_batch_fail(flbwt_lane *lane)
 {
     lane->batch.failed = lane->outcome;
     lane->batch.ops = no_ops;
+    restore_groups(&lane->batch);
     begin_emitting(lane);
 }
 
@@ -1061,17 +1112,19 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
         }
         stop = emit(lane, data);
         if (stop != FLBWT_STOP_DONE) {
+            b->stopped = true;
             return stop;
         }
+        bool stopped = b->stopped;
         max -= max < b->records ? max : b->records;
         b->limit =
             b->limit > UINT32_MAX / 2 || b->failed != FLBWT_NOT_RUN ? b->limit : b->limit * 2;
         clear(lane);
-        if (lane->guest == NULL) { // it has been given up: the next batch needs another one
-            return FLBWT_STOP_BUDGET;
-        }
-        if (lane->guest->recycle) {
+        if (lane->guest != NULL && lane->guest->recycle) {
             return FLBWT_STOP_REPLACE;
+        }
+        if (lane->guest == NULL || stopped) { // the next batch may need another one, or none
+            return FLBWT_STOP_BUDGET;
         }
     }
 }

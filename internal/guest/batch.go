@@ -125,6 +125,9 @@ func (l *Lane) Gather(e Entry) bool {
 	}))
 }
 
+// BatchSeen says whether the guest has been called for the batch, after StopBatch: else it had no room for it.
+func (l *Lane) BatchSeen() bool { return bool(l.c.batch.seen) }
+
 // BatchRecords is how many records the batch has, after StopBatch.
 func (l *Lane) BatchRecords() int { return int(l.c.batch.records) }
 

@@ -55,12 +55,15 @@ typedef struct {
     bool closed; // the event at end is for the next batch
     flbwt_marker outer; // of the group that is open at base
 
+    bool seen; // the guest has been given the input, whatever came of it
     bool called; // the guest has been: they are to be emitted
+    bool stopped; // for Go to emit some of them
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
     flbwt_ops ops, group_ops;
     uint32_t i, record; // the event that is next, and how many records are before it
     uint32_t now,
         open; // the groups that are open in the chunk there, and in what is emitted; 0: none
+    uint64_t given; // bytes of operations, in the chunk so far
     flbwt_buffer edits, scratch;
     flbwt_shape shape; // of the records so far
 

@@ -445,6 +445,10 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     }
     give_back(&lane->staged);
     give_back(&lane->reply);
+    give_back(&lane->batch.places);
+    give_back(&lane->batch.others);
+    give_back(&lane->batch.groups);
+    give_back(&lane->batch.markers);
     give_back(&lane->batch.edits);
     give_back(&lane->batch.scratch);
     give_back(&lane->group.body);

@@ -25,13 +25,14 @@ type Stop uint32
 
 // Why a lane stops.
 const (
-	StopDone    Stop = C.FLBWT_STOP_DONE    // the chunk, or the event of Call, has been dealt with
-	StopBudget  Stop = C.FLBWT_STOP_BUDGET  // as many records as were allowed have been called for
-	StopOutput  Stop = C.FLBWT_STOP_OUTPUT  // the guest has output, which is to be taken
-	StopEvent   Stop = C.FLBWT_STOP_EVENT   // the event At has not been begun: it is not an ordinary record
-	StopRecord  Stop = C.FLBWT_STOP_RECORD  // the event At has been called for, and is not emitted
-	StopBatch   Stop = C.FLBWT_STOP_BATCH   // the call for a batch has failed
-	StopReplace Stop = C.FLBWT_STOP_REPLACE // the instance has to be replaced
+	StopDone     Stop = C.FLBWT_STOP_DONE      // the chunk, or the event of Call, has been dealt with
+	StopBudget   Stop = C.FLBWT_STOP_BUDGET    // as many records as were allowed have been called for
+	StopOutput   Stop = C.FLBWT_STOP_OUTPUT    // the guest has output, which is to be taken
+	StopEvent    Stop = C.FLBWT_STOP_EVENT     // the event At has not been begun: it is not an ordinary record
+	StopRecord   Stop = C.FLBWT_STOP_RECORD    // the event At has been called for, and is not emitted
+	StopBatch    Stop = C.FLBWT_STOP_BATCH     // the call for a batch has failed
+	StopNoMemory Stop = C.FLBWT_STOP_NO_MEMORY // the host has no memory to go on: the chunk is to stay as it came
+	StopReplace  Stop = C.FLBWT_STOP_REPLACE   // the instance has to be replaced
 )
 
 // Lane takes chunks through an instance: lane.c goes from event to event as long as
@@ -53,12 +54,16 @@ func (l *Lane) Close() {
 	if l.c == nil {
 		return
 	}
-	b := &l.c.batch
-	for _, b := range []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch} {
+	for _, b := range l.buffers() {
 		C.free(unsafe.Pointer(b.data))
 	}
 	C.free(unsafe.Pointer(l.c))
 	l.c = nil
+}
+
+func (l *Lane) buffers() []C.flbwt_buffer {
+	b := &l.c.batch
+	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch}
 }
 
 // Attach has the lane use an instance, or none. It is not ready then: C, which asks for nothing
@@ -176,7 +181,11 @@ func (l *Lane) Changed() bool { return bool(l.c.changed) }
 
 // KeptBytes is what the lane holds for the next chunk, for the tests' sake.
 func (l *Lane) KeptBytes() int {
-	return int(l.c.out.cap + l.c.staged.cap + l.c.reply.cap + l.c.group.body.cap)
+	n := 0
+	for _, b := range l.buffers() {
+		n += int(b.cap)
+	}
+	return n
 }
 
 // Counts are of records that a lane has had answered, or not.

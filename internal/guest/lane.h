@@ -25,6 +25,7 @@ enum flbwt_stop {
     FLBWT_STOP_RECORD, // the event at lane->at has been called for, and is not emitted:
     // lane->outcome says why, FLBWT_REPLY that reply is for Go to read
     FLBWT_STOP_BATCH, // the call for a batch has failed: lane->outcome says why
+    FLBWT_STOP_NO_MEMORY, // the host has none for what goes on: the chunk is to stay as it came
     FLBWT_STOP_REPLACE, // all before lane->at is emitted; the guest is to be replaced
 };
 

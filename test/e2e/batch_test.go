@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
@@ -88,7 +90,7 @@ func TestBatchRebuild(t *testing.T) {
 		t.Run("2 workers", func(t *testing.T) {
 			same(t, rebuild(t, "filter", "workers", "2", "batch_records", "50"))
 		})
-		t.Run("emit, 2 workers", func(t *testing.T) {
+		t.Run("emit with 2 workers", func(t *testing.T) {
 			sameEvents(t, rebuild(t, "emit", "workers", "2", "batch_records", "50"))
 		})
 		// In other bytes, so that it is known that they are the guest's.
@@ -102,19 +104,28 @@ func TestBatchRebuild(t *testing.T) {
 	})
 }
 
-// otlpValue is a value of JSON as OTLP has it.
-func otlpValue(v any) map[string]any {
+// otlpDepth is how deep values nest: some Fluent Bits read no deeper ones.
+const otlpDepth = 3
+
+// otlpValue is a value of JSON as OTLP has it. What nests deeper is text.
+func otlpValue(v any, depth int) map[string]any {
 	switch v := v.(type) {
 	case map[string]any:
+		if depth == 0 {
+			return map[string]any{"stringValue": fmt.Sprint(v)}
+		}
 		list := []any{}
 		for _, key := range sortedKeys(v) {
-			list = append(list, map[string]any{"key": key, "value": otlpValue(v[key])})
+			list = append(list, map[string]any{"key": key, "value": otlpValue(v[key], depth-1)})
 		}
 		return map[string]any{"kvlistValue": map[string]any{"values": list}}
 	case []any:
+		if depth == 0 {
+			return map[string]any{"stringValue": fmt.Sprint(v)}
+		}
 		list := []any{}
 		for _, e := range v {
-			list = append(list, otlpValue(e))
+			list = append(list, otlpValue(e, depth-1))
 		}
 		return map[string]any{"arrayValue": map[string]any{"values": list}}
 	case bool:
@@ -122,6 +133,9 @@ func otlpValue(v any) map[string]any {
 	case json.Number:
 		if _, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
 			return map[string]any{"intValue": v.String()}
+		}
+		if !strings.Contains(v.String(), ".") { // OTLP has no such integer
+			return map[string]any{"stringValue": v.String()}
 		}
 		// As it stands there: some Fluent Bits refuse a double that is written like an integer.
 		return map[string]any{"doubleValue": json.RawMessage(v)}
@@ -163,7 +177,7 @@ func otlpRequests(t *testing.T, n int) (requests [][]byte) {
 		time := fmt.Sprint(1_700_000_000_000_000_000 + have*1_000_003)
 		group = append(group, map[string]any{
 			"timeUnixNano": time, "observedTimeUnixNano": time, "severityNumber": 9, "severityText": "INFO",
-			"body":       otlpValue(record),
+			"body":       otlpValue(record, otlpDepth),
 			"attributes": []any{map[string]any{"key": "n", "value": map[string]any{"intValue": fmt.Sprint(have)}}},
 			"traceId":    "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
 		})
@@ -333,4 +347,114 @@ func sortedBySeq(events []oracle.Event) []oracle.Event {
 	}
 	slices.SortStableFunc(events, func(a, b oracle.Event) int { return seq(a) - seq(b) })
 	return events
+}
+
+// told are numbered records, some of which tell batch_told what to do.
+func told(n int, letters map[int]string) (lines []string) {
+	for i := range n {
+		if do := letters[i]; do != "" {
+			lines = append(lines, fmt.Sprintf(`{"n":%d,"do":"%s"}`, i, do))
+		} else {
+			lines = append(lines, fmt.Sprintf(`{"n":%d}`, i))
+		}
+	}
+	return lines
+}
+
+// A batch guest drops, adds a key, emits, reports an error, breaks a rule, and fails on one record: with
+// retry_batch that one alone fails, else all of its batch.
+func TestBatchVerdicts(t *testing.T) {
+	const n, dropped, emits, erring, breaking, bad = 100, 10, 20, 30, 47, 50
+	for _, c := range []struct {
+		name    string // in paths, which tail has in lists
+		letter  string // of the bad record
+		cause   string
+		onError string
+		retry   bool
+		batch   int
+	}{
+		{"trap retried", "u", "the guest trapped", "passthrough", true, 1000},
+		{"trap retried in small batches", "u", "the guest trapped", "passthrough", true, 20},
+		{"trap retried and dropped", "u", "the guest trapped", "drop", true, 1000},
+		{"trap", "u", "the guest trapped", "passthrough", false, 20},
+		{"trap dropped", "u", "the guest trapped", "drop", false, 20},
+		{"timeout retried", "l", "the guest took longer than timeout", "passthrough", true, 1000},
+		{"timeout", "l", "the guest took longer than timeout", "passthrough", false, 20},
+		{"memory retried", "n", "the guest has no memory left for the record", "passthrough", true, 1000},
+		{"reply retried", "q", "the guest's reply for the batch is not valid", "passthrough", true, 1000},
+		{"reply", "p", "the guest's reply for the batch is not valid", "drop", false, 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			input := tailInput(linesFile(t, told(n, map[int]string{
+				dropped: "D", emits: "M", erring: "c", breaking: "b", bad: c.letter})...), "json")
+			// All of a batch fail without a retry.
+			failsWith := func(i int) bool {
+				return i == bad || !c.retry && i/c.batch == bad/c.batch
+			}
+			var want []any
+			failed, returned := 0, 0
+			for i := range n {
+				body := map[string]any{"n": oracle.Integer(strconv.Itoa(i))}
+				for at, do := range map[int]string{dropped: "D", emits: "M", erring: "c", breaking: "b", bad: c.letter} {
+					if i == at {
+						body["do"] = do
+					}
+				}
+				switch {
+				case i == dropped:
+					continue
+				case failsWith(i) || i == erring || i == breaking:
+					failed++
+					if c.onError == "passthrough" {
+						want = append(want, body)
+					}
+					continue
+				case i == emits:
+					body["seen"] = true
+					want = append(want, body, map[string]any{"copy": oracle.Integer("1")}, map[string]any{"copy": oracle.Integer("2")})
+				default:
+					if body["do"] == nil {
+						body["seen"] = true
+					}
+					want = append(want, body)
+				}
+				returned++
+			}
+			eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+				run, events := fb.finish(t, pipeline{inputs: []plugin{input}, filters: []plugin{{name: "wasmtime", options: []string{
+					"match", "*", "wasm_path", guest(t, "batch_told"), "function_name", "mark",
+					"batch_records", strconv.Itoa(c.batch), "retry_batch", map[bool]string{true: "on", false: "off"}[c.retry],
+					"on_error", c.onError, "timeout", "500ms", "log_level", "info"}}}})
+				if diff := cmp.Diff(want, bodies(events)); diff != "" {
+					t.Errorf("bodies (-want +got):\n%s", diff)
+				}
+				sums := fmt.Sprintf("%d records: %d returned, 1 dropped by the guest, %d failed (", n, returned, failed)
+				if run.logLine(sums, c.cause, "1: the guest reports an error", "errors by code: 1 of 7", "; 2 added;") == "" {
+					t.Errorf("no line %q in the log, with the cause, the error by its code, and what was added", sums)
+				}
+				fate := "passed through unchanged"
+				if c.onError == "drop" {
+					fate = "dropped (on_error drop)"
+				}
+				line := run.logLine(fmt.Sprintf("record %d of a chunk (tag app, time ", erring+1), fate, "the guest reports an error: code 7", "no such")
+				if line == "" || strings.Contains(line[strings.Index(line, "code 7"):], "\x1b") {
+					t.Errorf("no line of the error, or one that is not printable: %q", line)
+				}
+				if !failsWith(breaking) && run.logLine(fmt.Sprintf("record %d of a chunk (", breaking+1), "an operation of the guest's reply is not valid") == "" {
+					t.Error("no line of the operation that is not valid")
+				}
+				if again := run.logLine("is run again in halves"); (again != "") != c.retry {
+					t.Errorf("run again: %q", again)
+				}
+				// What happened to the bad one, or to the first of its batch.
+				first := bad
+				if !c.retry {
+					first = bad / c.batch * c.batch
+				}
+				if c.letter != "n" && run.logLine(fmt.Sprintf("record %d of a chunk (", first+1), fate) == "" {
+					t.Errorf("no line of record %d", first+1)
+				}
+			})
+		})
+	}
 }

@@ -225,6 +225,13 @@ const otlp = `{"resourceLogs":[
 // collectOpenTelemetry is what becomes of otlp.
 func collectOpenTelemetry(t *testing.T, fb fluentBit, filters ...plugin) []oracle.Event {
 	t.Helper()
+	// Three records, in two groups where there are groups.
+	return sendOpenTelemetry(t, fb, otlp, 3, filters...).events()
+}
+
+// sendOpenTelemetry runs Fluent Bit until so many events have become of logs in OTLP's JSON.
+func sendOpenTelemetry(t *testing.T, fb fluentBit, logs string, n int, filters ...plugin) *process {
+	t.Helper()
 	if !fb.has("Inputs", "opentelemetry") {
 		t.Skip("this Fluent Bit has no opentelemetry input")
 	}
@@ -234,7 +241,7 @@ func collectOpenTelemetry(t *testing.T, fb fluentBit, filters ...plugin) []oracl
 		filters: filters,
 	})
 	run.dial(port).Close()
-	response, err := http.Post("http://127.0.0.1:"+port+"/v1/logs", "application/json", strings.NewReader(otlp))
+	response, err := http.Post("http://127.0.0.1:"+port+"/v1/logs", "application/json", strings.NewReader(logs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,13 +253,12 @@ func collectOpenTelemetry(t *testing.T, fb fluentBit, filters ...plugin) []oracl
 	if response.StatusCode/100 != 2 {
 		t.Fatalf("POST /v1/logs: %s", response.Status)
 	}
-	// Three records, in two groups where there are groups.
-	run.until("three records", func() bool {
+	run.until(fmt.Sprintf("%d events", n), func() bool {
 		events, err := oracle.Unpack(run.output())
-		return err == nil && len(events) >= 3
+		return err == nil && len(events) >= n
 	})
 	run.stop()
-	return run.events()
+	return run
 }
 
 // Since Fluent Bit 3.2, the records of a resource and scope lie between group

@@ -4,6 +4,7 @@
 ;;   filter  replaces metadata and body of events, and of markers of groups, and sets the time
 ;;   recode  does so with bodies whose map has a header of another width
 ;;   emit    drops the event, and emits another one with its time, group, metadata and body
+;; Promise: what is put together of copies is what came, and no input is read after a call.
 (module
   (memory (export "memory") 1)
   (global $room (mut i32) (i32.const 0)) ;; for input, which begins at 65536

@@ -29,6 +29,7 @@ type fluentBit struct {
 	path    string
 	version string // names the subtests, and nothing else is decided by it
 	reloads bool   // it knows hot reload; before, SIGHUP ended it
+	groups  bool   // it knows markers of groups
 }
 
 // Set by TestMain.
@@ -59,7 +60,8 @@ func prepare() error {
 	}
 	for _, b := range found {
 		fluentBits = append(fluentBits, fluentBit{path: b.Path, version: b.Version,
-			reloads: strings.Contains(b.Help, "--enable-hot-reload")})
+			reloads: strings.Contains(b.Help, "--enable-hot-reload"),
+			groups:  b.Has("Processors", "opentelemetry_envelope")}) // which came with them
 	}
 	if len(fluentBits) == 0 {
 		return nil

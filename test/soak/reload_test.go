@@ -107,7 +107,7 @@ func reload(t *testing.T, fb fluentBit, filters []filterSpec) reloaded {
 		args = append(args, "-e", pluginPath)
 	}
 	p := fb.start(t, dir, reloadConfig(t, dir, in.Name(), filters), args...)
-	s := &stream{name: "told", author: newAuthor(1, tell()), in: in,
+	s := &stream{name: "told", author: newAuthor(1, tell(quickLetters)), in: in,
 		path: filepath.Join(dir, "told.out"), window: 1000}
 	streams := []*stream{s}
 	p.run(streams, func() bool { return s.next > 0 }, nil)

@@ -1,8 +1,11 @@
 package soak
 
 import (
+	"bytes"
 	"embed"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
@@ -17,6 +20,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
@@ -59,6 +63,20 @@ var soakFilters = []filterSpec{
 	{"store", "faults", "oob_store", []string{"breaker_failures", "0"}},
 	{"divide", "faults", "div_by_zero", []string{"breaker_failures", "0"}},
 	{"stack", "faults", "stack_overflow", []string{"breaker_failures", "0"}},
+	// Batch guests: one that goes wrong on records that tell it to, each of which is found by retry_batch,
+	{"batch_hostile", "batched", "batch_told", []string{"timeout", "100ms", "breaker_failures", "0", "recycle_memory", "32M", "retry_batch", "on"}},
+	// replies of anything,
+	{"batch_random", "batched", "batch_random", []string{"breaker_failures", "0", "batch_records", "100"}},
+	{"batch_random_again", "batched", "batch_random", []string{"breaker_failures", "0", "batch_records", "50", "retry_batch", "on", "workers", "2"}},
+	// no place for the input,
+	{"batch_buffer", "batched", "batch_buffer", []string{"breaker_failures", "0", "batch_records", "100"}},
+	// and every event made anew.
+	{"batch_rebuild", "batched", "batch_rebuild", []string{"batch_bytes", "8K"}},
+	{"batch_rebuild_shared", "batched", "batch_rebuild", []string{"workers", "2"}},
+	// The same between markers of groups.
+	{"group_hostile", "grouped", "batch_told", []string{"timeout", "100ms", "breaker_failures", "0", "recycle_memory", "32M", "retry_batch", "on"}},
+	{"group_random", "grouped", "batch_random", []string{"breaker_failures", "0", "batch_records", "50"}},
+	{"group_rebuild", "grouped", "batch_rebuild", []string{"batch_records", "40"}},
 }
 
 // letters are what hostile.wat may be told, but for l, which takes its time. The
@@ -81,10 +99,36 @@ var letters = map[byte]string{
 	'w': "",
 }
 
+// batchLetters are the same for batch_told.wat.
+var batchLetters = map[byte]string{
+	'u': "the guest trapped",
+	'o': "the guest trapped",
+	's': "the guest trapped",
+	'x': "the guest trapped",
+	'l': "the guest took longer than timeout",
+	'p': "the guest's reply for the batch is not valid",
+	'q': "the guest's reply for the batch is not valid",
+	'h': "the guest's reply for the batch is not valid",
+	'r': "the guest's reply for the batch is not valid",
+	'n': "the guest has no memory left for the record",
+	'b': "an operation of the guest's reply is not valid",
+	'k': "an operation of the guest's reply is not valid",
+	'v': "an operation of the guest's reply is not valid",
+	'i': "an operation of the guest's reply is not valid",
+	'j': "an operation of the guest's reply is not valid",
+	'a': "an operation of the guest's reply is not valid",
+	'c': "the guest reports an error",
+	'f': "",
+	'w': "",
+	'y': "",
+	'g': "",
+}
+
+const quickLetters, quickBatchLetters = "uodsexpmjtfgw", "uosxpqhrnbkvijacfwyg"
+
 // tell tells every 50th record something, and one every two seconds or so to
 // loop.
-func tell() func(n uint64, r *rand.Rand) byte {
-	const quick = "uodsexpmjtfgw"
+func tell(quick string) func(n uint64, r *rand.Rand) byte {
 	loop := time.Now().Add(time.Second)
 	return func(n uint64, r *rand.Rand) byte {
 		if r.IntN(50) != 0 {
@@ -107,7 +151,7 @@ type count struct {
 
 var closing = regexp.MustCompile(`\[filter:wasmtime:([^\]]+)\] (\d+ records: .*instances given up.*)`)
 var closingParts = regexp.MustCompile(
-	`^(\d+) records: (\d+) returned, (\d+) dropped by the guest, (\d+) failed(?: \((.*)\))?; (\d+) instances given up, (\d+) of them for recycle_memory;`)
+	`^(\d+) records: (\d+) returned, (\d+) dropped by the guest, (\d+) failed(?: \((.*)\))?(?:; errors by code: [^;]*)?(?:; \d+ added)?; (\d+) instances given up, (\d+) of them for recycle_memory;`)
 
 func parseCount(line string) (count, error) {
 	m := closingParts.FindStringSubmatch(line)
@@ -151,10 +195,13 @@ func closingCounts(t *testing.T, log string) map[string]count {
 
 // checkCounts compares what the filters counted with what they were sent, and
 // returns the sums.
-func checkCounts(t *testing.T, counts map[string]count, sent map[string]int, told map[byte]int) (sum count) {
+func checkCounts(t *testing.T, counts map[string]count, sent map[string]int, told map[string]map[byte]int) (sum count) {
 	t.Helper()
 	sum.causes = map[string]int{}
 	for _, f := range soakFilters {
+		if _, used := sent[f.match]; !used {
+			continue
+		}
 		c, ok := counts[f.name]
 		if !ok {
 			t.Errorf("filter %s: no closing line in the log", f.name)
@@ -173,7 +220,17 @@ func checkCounts(t *testing.T, counts map[string]count, sent map[string]int, tol
 		trapped, late := c.causes["the guest trapped"], c.causes["the guest took longer than timeout"]
 		switch f.name {
 		case "hostile":
-			checkHostile(t, c, told)
+			checkHostile(t, f.name, c, letters, told[f.match])
+		case "batch_hostile", "group_hostile":
+			checkHostile(t, f.name, c, batchLetters, told[f.match])
+		case "batch_rebuild", "batch_rebuild_shared", "group_rebuild":
+			if c.failed > 0 {
+				t.Errorf("filter %s: %+v", f.name, c)
+			}
+		case "batch_random", "batch_random_again", "batch_buffer", "group_random":
+			if c.records > 5000 && (c.returned == 0 || c.failed == 0) {
+				t.Errorf("filter %s: %+v", f.name, c)
+			}
 		case "third", "store", "divide", "stack":
 			want := c.records
 			if f.name == "third" {
@@ -208,7 +265,7 @@ func checkCounts(t *testing.T, counts map[string]count, sent map[string]int, tol
 // checkHostile compares failures with what the guest was told. On a machine that
 // is busy enough, a record may take longer than the timeout that was told nothing
 // of the kind: each may be missing among the others.
-func checkHostile(t *testing.T, c count, told map[byte]int) {
+func checkHostile(t *testing.T, name string, c count, letters map[byte]string, told map[byte]int) {
 	t.Helper()
 	want := map[string]int{}
 	failed := 0
@@ -221,18 +278,18 @@ func checkHostile(t *testing.T, c count, told map[byte]int) {
 	const late = "the guest took longer than timeout"
 	extra := c.causes[late] - want[late]
 	if extra < 0 {
-		t.Errorf("filter hostile: %d timeouts, told %d", c.causes[late], want[late])
+		t.Errorf("filter %s: %d timeouts, told %d", name, c.causes[late], want[late])
 	}
 	if c.failed < failed || c.failed > failed+extra {
-		t.Errorf("filter hostile: %d failed, told %d", c.failed, failed)
+		t.Errorf("filter %s: %d failed, told %d", name, c.failed, failed)
 	}
 	for cause, n := range want {
 		if cause != late && (c.causes[cause] > n || c.causes[cause] < n-extra) {
-			t.Errorf("filter hostile: %d failed because %s, told %d", c.causes[cause], cause, n)
+			t.Errorf("filter %s: %d failed because %s, told %d", name, c.causes[cause], cause, n)
 		}
 	}
 	if extra > 0 {
-		t.Logf("filter hostile: %d timeouts more than it was told", extra)
+		t.Logf("filter %s: %d timeouts more than it was told", name, extra)
 	}
 }
 
@@ -259,12 +316,22 @@ func filterSections(t *testing.T, dir string, filters []filterSpec) string {
 func soakConfig(t *testing.T, dir string, ports map[string]string) string {
 	t.Helper()
 	text := section("SERVICE", "flush", "0.2", "grace", "5", "log_level", "info")
+	var filters []filterSpec
+	for _, f := range soakFilters {
+		if ports[f.match] != "" {
+			filters = append(filters, f)
+		}
+	}
 	for tag, port := range ports {
-		text += section("INPUT", "name", "tcp", "tag", tag, "listen", "127.0.0.1", "port", port,
-			"format", "json", "chunk_size", "64", "buffer_size", "64")
+		if tag == "grouped" {
+			text += section("INPUT", "name", "forward", "listen", "127.0.0.1", "port", port, "buffer_max_size", "64M")
+		} else {
+			text += section("INPUT", "name", "tcp", "tag", tag, "listen", "127.0.0.1", "port", port,
+				"format", "json", "chunk_size", "64", "buffer_size", "64")
+		}
 		text += section("OUTPUT", "name", "file", "match", tag, "path", dir, "file", tag+".out", "format", "plain")
 	}
-	return text + filterSections(t, dir, soakFilters)
+	return text + filterSections(t, dir, filters)
 }
 
 // Hostile guests, signals at random, and every record counted.
@@ -280,11 +347,19 @@ func TestSoak(t *testing.T) {
 
 func soak(t *testing.T, fb fluentBit) {
 	dir := t.TempDir()
-	ports := map[string]string{"told": freePort(t), "faults": freePort(t)}
+	ports := map[string]string{"told": freePort(t), "faults": freePort(t), "batched": freePort(t)}
+	if fb.groups {
+		ports["grouped"] = freePort(t)
+	}
 	p := fb.start(t, dir, soakConfig(t, dir, ports), "-e", pluginPath)
 	streams := []*stream{
-		{name: "told", author: newAuthor(1, tell()), in: p.dial(ports["told"]), window: 20_000},
+		{name: "told", author: newAuthor(1, tell(quickLetters)), in: p.dial(ports["told"]), window: 20_000},
 		{name: "faults", author: newAuthor(2, nil), in: p.dial(ports["faults"]), window: 200},
+		{name: "batched", author: newAuthor(4, tell(quickBatchLetters)), in: p.dial(ports["batched"]), window: 20_000},
+	}
+	if fb.groups {
+		in := &grouping{Writer: p.dial(ports["grouped"]), tag: "grouped"}
+		streams = append(streams, &stream{name: "grouped", author: newAuthor(5, tell(quickBatchLetters)), in: in, window: 5_000})
 	}
 	for _, s := range streams {
 		s.path = filepath.Join(dir, s.name+".out")
@@ -310,8 +385,9 @@ func soak(t *testing.T, fb fluentBit) {
 	p.stop()
 
 	var all totals
-	sent := map[string]int{}
+	sent, told := map[string]int{}, map[string]map[byte]int{}
 	for _, s := range streams {
+		told[s.name] = s.author.count
 		if _, err := s.read(); err != nil { // what came out after all had come
 			t.Fatal(err)
 		}
@@ -329,7 +405,7 @@ func soak(t *testing.T, fb fluentBit) {
 	if fb.reloads && caught == 0 {
 		t.Errorf("%d SIGHUPs sent, none seen by Fluent Bit", hangups)
 	}
-	sum := checkCounts(t, closingCounts(t, log), sent, streams[0].author.count)
+	sum := checkCounts(t, closingCounts(t, log), sent, told)
 	figures("Fluent Bit %s, %v: %v; %d traps, %d timeouts, %d SIGHUPs (%d handled), %d instances given up (%d of them for recycle_memory); after a fifth of the time %v, at the end %v",
 		fb.version, soakTime, all, sum.causes["the guest trapped"], sum.causes["the guest took longer than timeout"],
 		hangups, caught, sum.givenUp, sum.recycled, early, late)
@@ -360,13 +436,17 @@ func soakInProcess(t *testing.T) {
 		links = append(links, l)
 	}
 
-	authors := map[string]*author{"told": newAuthor(1, tell()), "faults": newAuthor(2, nil)}
+	authors := map[string]*author{"told": newAuthor(1, tell(quickLetters)), "faults": newAuthor(2, nil),
+		"batched": newAuthor(4, tell(quickBatchLetters)), "grouped": newAuthor(5, tell(quickBatchLetters))}
 	sent := map[string]int{}
 	random := rand.New(rand.NewPCG(soakSeed, 3))
 	for end := time.Now().Add(soakTime); time.Now().Before(end); {
-		for tag, most := range map[string]int{"told": 2000, "faults": 20} {
+		for tag, most := range map[string]int{"told": 2000, "faults": 20, "batched": 2000, "grouped": 500} {
 			var in []byte
-			for range 1 + random.IntN(most) {
+			for i := range 1 + random.IntN(most) {
+				if tag == "grouped" && i%groupRecords == 0 {
+					in = append(append(in, groupEnd...), groupStart...)
+				}
 				in = appendEvent(in, uint64(sent[tag]), authors[tag])
 				sent[tag]++
 			}
@@ -394,9 +474,14 @@ func soakInProcess(t *testing.T) {
 		}
 		counts[l.name] = c
 	}
-	sum := checkCounts(t, counts, sent, authors["told"].count)
+	told, all := map[string]map[byte]int{}, 0
+	for tag, a := range authors {
+		told[tag] = a.count
+		all += sent[tag]
+	}
+	sum := checkCounts(t, counts, sent, told)
 	figures("no Fluent Bit, %v: %d records came back as they were sent; %d traps, %d timeouts, %d instances given up (%d of them for recycle_memory)",
-		soakTime, sent["told"]+sent["faults"], sum.causes["the guest trapped"], sum.causes["the guest took longer than timeout"],
+		soakTime, all, sum.causes["the guest trapped"], sum.causes["the guest took longer than timeout"],
 		sum.givenUp, sum.recycled)
 }
 
@@ -404,7 +489,9 @@ func soakInProcess(t *testing.T) {
 func appendEvent(b []byte, n uint64, a *author) []byte {
 	b = msgp.AppendArrayHeader(b, 2)
 	b = msgp.AppendArrayHeader(b, 2)
-	b = msgp.AppendUint64(b, 1_700_000_000+n)
+	b = append(b, 0xd7, 0)
+	b = binary.BigEndian.AppendUint32(b, 1_700_000_000+uint32(n))
+	b = binary.BigEndian.AppendUint32(b, 0)
 	b = msgp.AppendMapHeader(b, 0)
 	var do byte
 	if a.told != nil {
@@ -425,4 +512,47 @@ func appendEvent(b []byte, n uint64, a *author) []byte {
 		b = msgp.AppendString(b, string(rune(do)))
 	}
 	return b
+}
+
+// Markers, as Fluent Bit writes them, and how many records a group has.
+const (
+	groupStart   = "\x92\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x81\xa6schema\xa4otlp\x81\xa8resource\x81\xa1r\x01"
+	groupEnd     = "\x92\x92\xd7\x00\xff\xff\xff\xfe\x00\x00\x00\x00\x80\x80"
+	groupRecords = 37
+)
+
+// A grouping makes messages of the forward protocol of lines of JSON, with their records in groups.
+type grouping struct {
+	io.Writer
+	tag string
+}
+
+func (g *grouping) Write(lines []byte) (int, error) {
+	var events []byte
+	n := 0
+	for line := range bytes.Lines(lines) {
+		if n%groupRecords == 0 && n > 0 {
+			events = append(events, groupEnd...)
+		}
+		if n%groupRecords == 0 {
+			events = append(events, groupStart...)
+		}
+		n++
+		events = append(events, "\x92\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x01\x80"...)
+		var err error
+		if events, _, err = transcode.AppendMsgpack(events, line, transcode.MaxDepth); err != nil {
+			return 0, err
+		}
+	}
+	events = append(events, groupEnd...)
+	message := msgp.AppendArrayHeader(nil, 3)
+	message = msgp.AppendString(message, g.tag)
+	message = msgp.AppendBytes(message, events)
+	message = msgp.AppendMapHeader(message, 1)
+	message = msgp.AppendString(message, "size")
+	message = msgp.AppendInt(message, n)
+	if _, err := g.Writer.Write(message); err != nil {
+		return 0, err
+	}
+	return len(lines), nil
 }
