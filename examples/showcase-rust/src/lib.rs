@@ -8,7 +8,7 @@ mod tests;
 struct Showcase {
     environment: String,
     geo: Table,
-    geo_path: String,
+    path: String,
     ttl: store::Ttl,
     masked: Counter,
 }
@@ -21,7 +21,7 @@ impl Filter for Showcase {
         Ok(Showcase {
             environment: config::require("environment", "what is to be added to each record")?,
             geo: Table::open("geo")?,
-            geo_path: config::get_or("geo_path", "country.iso_code"),
+            path: config::get_or("geo_path", "country.iso_code"),
             ttl: store::Ttl::seconds(config::parse_or("count_ttl", 60)?),
             masked: Counter::new("masked_total", "E-mail addresses masked", &["where"]),
         })
@@ -42,10 +42,8 @@ impl Filter for Showcase {
         self.mask(body, "body");
         self.mask(&mut event.metadata, "metadata");
         body.set("environment", &self.environment);
-        let address = body.get_str("client_ip");
-        body.set_or_remove("country", address.and_then(|ip| self.geo.get(ip, &self.geo_path)));
-        let user = body.get_str("user");
-        body.set_or_remove("count", user.map(|user| store::add(user, 1, self.ttl)).transpose()?);
+        body.set_or_remove("country", body.get_str("client_ip").and_then(|ip| self.geo.get(ip, &self.path)));
+        body.set_or_remove("count", body.get_str("user").and_then(|user| store::add(user, 1, self.ttl).ok()));
         event.split("items");
         Ok(())
     }
@@ -53,13 +51,17 @@ impl Filter for Showcase {
 
 impl Showcase {
     fn mask(&self, part: &mut Part, place: &str) {
+        let domain = |c: char| c.is_ascii_alphanumeric() || c == '-' || !c.is_ascii();
         part.rewrite_strings(|text| {
-            text.find('@')?;
-            let mut new = text.to_string();
-            for word in text.split(|c: char| !(c.is_alphanumeric() || "._%+-@".contains(c))) {
-                let word = word.trim_matches(|c| c == '.' || c == '@');
-                if word.contains('@') {
-                    new = new.replacen(word, "***", 1);
+            let (mut new, rest) = text.split_once('@').map(|(new, rest)| (new.to_string(), rest))?;
+            for piece in rest.split('@') {
+                let host = piece.split(|c| c != '.' && !domain(c)).next()?.split("..").next()?;
+                let host = host.trim_end_matches('.').len();
+                let user = new.trim_end_matches(|c| domain(c) || "._%+".contains(c)).len();
+                if user == new.len() || host == 0 || piece.starts_with('.') {
+                    new = new + "@" + piece;
+                } else {
+                    new = new[..user].to_string() + "***" + &piece[host..];
                     self.masked.add(1.0, &[place]);
                 }
             }

@@ -66,6 +66,8 @@ fn configuration_is_refused() {
         refused(Host::new()).unwrap(),
         "config.environment: set it to what is to be added to each record"
     );
-    assert!(refused(host().config("count_ttl", "soon")).unwrap().contains("config.count_ttl is 'soon': invalid digit"));
+    assert!(refused(host().config("count_ttl", "soon"))
+        .unwrap()
+        .contains("config.count_ttl is 'soon': invalid digit"));
     assert!(refused(Host::new().config("environment", "x")).unwrap().contains("table.geo"));
 }

@@ -416,8 +416,8 @@ pub struct Event<'a> {
     pub(crate) emitted: Vec<Emitted>,
     /// Texts of errors, and what emitted events consist of.
     pub(crate) extra: Vec<u8>,
-    /// Of `emitted`, the first that is this event's.
-    first: usize,
+    /// Where in `emitted` and `extra` what is this event's begins.
+    first: (usize, usize),
 }
 
 impl<'a> Event<'a> {
@@ -432,7 +432,7 @@ impl<'a> Event<'a> {
             dropped: false,
             emitted: Vec::new(),
             extra: Vec::new(),
-            first: 0,
+            first: (0, 0),
         }
     }
 
@@ -443,7 +443,7 @@ impl<'a> Event<'a> {
         self.new_time = None;
         self.group = group;
         self.dropped = false;
-        self.first = self.emitted.len();
+        self.first = (self.emitted.len(), self.extra.len());
     }
 
     /// Returns the tag. Bytes of it that are not UTF-8 are U+FFFD.
@@ -486,6 +486,11 @@ impl<'a> Event<'a> {
         if metadata.is_some() {
             self.metadata.check();
         }
+        let size = |map: &Map| map.value().as_msgpack().len();
+        if !self.has_room(size(&event.body) + metadata.as_ref().map_or(0, size)) {
+            self.body.fault = Some("no memory for the event");
+            return;
+        }
         let time = event.time.or(self.new_time);
         let mut write = |map: Option<&Map>| {
             let from = self.extra.len();
@@ -504,6 +509,14 @@ impl<'a> Event<'a> {
         });
     }
 
+    /// Makes room for what is emitted. An allocation that fails would end the instance, and with it the
+    /// batch: so there has to be more, for the copies from which the next event is made.
+    fn has_room(&mut self, size: usize) -> bool {
+        let grows = self.extra.capacity() - self.extra.len() < size;
+        let (room, mut probe) = (self.extra.try_reserve(size), Vec::<u8>::new());
+        room.is_ok() && (!grows || probe.try_reserve_exact(4 * size + (64 << 10)).is_ok())
+    }
+
     /// Makes an event for each element of an array, which takes the place of the array at that key, in
     /// this event with the edits so far. The event itself is dropped. What is not an array, or is
     /// empty, is left as it is.
@@ -513,6 +526,9 @@ impl<'a> Event<'a> {
         }
         let whole = self.body.edited();
         for element in whole.get((key,)).iter().flat_map(|v| v.elements()) {
+            if self.body.fault.is_some() {
+                return; // such as for want of memory
+            }
             let mut part = whole.clone();
             part.set(key, element);
             self.emit(part);
@@ -524,9 +540,11 @@ impl<'a> Event<'a> {
     pub(crate) fn finish(&mut self, of: usize, result: Result<(), Error>, ops: &mut Vec<Op>) {
         let fault = self.body.fault.or(self.metadata.fault).map_or(Ok(()), |fault| Err(fault.into()));
         if let Err(why) = result.and(fault) {
+            self.emitted.truncate(self.first.0);
+            self.extra.truncate(self.first.1);
+            self.extra.shrink_to(2 * self.first.1);
             let from = self.extra.len();
             self.extra.extend_from_slice(why.text.as_bytes());
-            self.emitted.truncate(self.first);
             ops.push(Op::new(of, kind::ERROR, 0, why.code, 0, from, why.text.len()));
             return;
         }
@@ -539,7 +557,7 @@ impl<'a> Event<'a> {
             self.body.finish(of, 0, ops);
             self.metadata.finish(of, 1, ops);
         }
-        for i in self.first..self.emitted.len() {
+        for i in self.first.0..self.emitted.len() {
             ops.push(Op::new(of, kind::EMIT, 0, 0, 0, i, core::mem::size_of::<Emitted>()));
         }
     }

@@ -518,6 +518,7 @@ impl Map {
     /// Gives the first member of that key the value, if there is one, and leaves the others out.
     fn change<T: ToValue>(&mut self, key: &str, value: Option<&T>) -> bool {
         let (mut map, mut value, mut found) = (Map::new(), value, false);
+        map.bytes.reserve(self.bytes.len());
         for (k, v) in self.value().members() {
             let is = k.is_key(key);
             found |= is;
