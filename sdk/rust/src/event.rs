@@ -214,7 +214,12 @@ impl<'a> Part<'a> {
         let came = self.value().as_msgpack();
         each_text(came, 0, keys, &mut |at, h| {
             let text = &came[at + h.head..at + h.head + h.data];
-            if let Some(new) = function(&String::from_utf8_lossy(text)) {
+            // In older Rusts from_utf8_lossy alone takes several times as long.
+            let new = match core::str::from_utf8(text) {
+                Ok(text) => function(text),
+                Err(_) => function(&String::from_utf8_lossy(text)),
+            };
+            if let Some(new) = new {
                 let next = self.puts.partition_point(|p| p.at <= at);
                 if next > 0 && self.puts[next - 1].at + self.puts[next - 1].len > at {
                     return;

@@ -322,6 +322,8 @@ fn input(tag: &str, records: &[Record], groups: &[[Vec<u8>; 2]]) -> Vec<u8> {
 /// Returns what a host makes of a part by operations.
 fn carry_out(came: &[u8], part: u8, ops: &[&Op], buffer: &[u8]) -> Vec<u8> {
     let ops: Vec<&Op> = ops.iter().copied().filter(|op| op.is_edit() && op.part == part).collect();
+    let edits = ops.iter().filter(|op| op.kind == kind::SET || op.kind == kind::REMOVE).count();
+    assert!(edits <= 256, "a host takes 256 sets and removes of a part");
     match ops.first() {
         None => came.to_vec(),
         Some(op) if op.kind == kind::REPLACE => buffer[op.address as usize..][..op.len as usize].to_vec(),

@@ -28,7 +28,9 @@ fn run_on(record: Record, mut filter: impl FnMut(&mut Event)) -> Output {
         &[first.clone(), record, first],
     );
     assert_eq!(out.events.remove(0).body_json(), r#"{"first":1,"neighbour":1}"#);
-    assert_eq!(out.events.pop().map(|e| e.body_json()).as_deref(), Some(r#"{"first":1,"neighbour":3}"#));
+    let last = out.events.pop().unwrap();
+    assert_eq!(last.body_json(), r#"{"first":1,"neighbour":3}"#);
+    assert_eq!((last.metadata_json(), last.when().sec), (r#"{"m":[1]}"#.to_string(), 1_700_000_000));
     out
 }
 
@@ -285,7 +287,7 @@ fn the_host() {
     impl Filter for All {
         fn configure() -> Result<Self, Error> {
             assert_eq!(config::keys(), ["large", "n"]);
-            assert_eq!(config::get("LARGE").map(|text| text.len()), Some(1000));
+            assert_eq!(config::get("LARGE"), Some("x".repeat(1000)));
             assert_eq!((config::get("x"), config::get_or("x", "y")), (None, "y".to_string()));
             assert_eq!(config::parse_or("n", 1)?, 42);
             assert_eq!(config::parse_or("x", 1)?, 1);
@@ -346,12 +348,14 @@ fn the_store() {
         assert_eq!(store::compare_and_set("a", Some(b"1"), "2", Ttl::Keep), Ok(true));
         assert_eq!(store::compare_and_set("c", None, "3", Ttl::For(Duration::from_millis(1500))), Ok(true));
         assert_eq!(store::add("n", 2, Ttl::seconds(1)), Ok(2));
+        store::set("short", "", Ttl::For(Duration::from_nanos(1))).unwrap();
         assert!(store::delete("b") && !store::delete("b"));
     });
     host.advance(Duration::from_millis(999));
     step(&|| {
         assert_eq!(store::get("a").as_deref(), Some(&b"2"[..]));
         assert_eq!(store::add("n", -5, Ttl::seconds(9)), Ok(-3));
+        assert_eq!(store::get("short"), None);
     });
     host.advance(Duration::from_millis(1));
     step(&|| {
