@@ -183,8 +183,8 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
     flbwt_batch *b = &lane->batch;
     uint32_t group = b->gathered_group;
 
-    b->closed = (b->records > 0 && entry->place.next > b->max_bytes) ||
-                b->n - b->records >= MAX_OTHERS;
+    b->closed =
+        (b->records > 0 && entry->place.next > b->max_bytes) || b->n - b->records >= MAX_OTHERS;
     if (b->closed) {
         return true;
     }
@@ -241,7 +241,7 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
         // groups would never get theirs.
         bool alone = b->records == 0 && b->n > 0;
         size_t n, most_bytes = alone ? SIZE_MAX : b->max_bytes,
-                  step = alone                            ? 1
+                  step = alone                             ? 1
                          : most - b->records < PLACES_STEP ? most - b->records
                                                            : PLACES_STEP;
 
@@ -782,8 +782,8 @@ static bool add_members(flbwt_lane *lane, const uint8_t *data, const flbwt_place
            more = head + n + MAX_HEADER_GROWTH + o.len;
 
     if (o.kind != FLBWT_EDIT_ADD || o.part != BODY || o.bytes == NULL || o.len > MAX_MADE_BYTES ||
-        b->given + o.len > lane->size * 2 + FLBWT_CHUNK_ROOM ||
-        b->open != b->now || more > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
+        b->given + o.len > lane->size * 2 + FLBWT_CHUNK_ROOM || b->open != b->now ||
+        more > flbwt_lane_room(lane) || !flbwt_lane_change(lane, data) ||
         !flbwt_reserve(&lane->out, more)) {
         return false;
     }
