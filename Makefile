@@ -48,7 +48,7 @@ else ifneq ($(ENGINE),go)
 $(error ENGINE is $(ENGINE): it is go or lts)
 endif
 
-.PHONY: help engine audit build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples clean
+.PHONY: help engine audit build dist install uninstall version package image-tree run test race sanitize lint lint-c format arm64 fuzz fuzz-smoke soak bench examples verify-examples test-sdk clean
 
 help: ## lists the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -98,7 +98,7 @@ $(CURDIR)/$(BUILD)/zig/ziglang/zig:
 PREFIX ?= /usr/local
 FROM ?= $(BUILD)
 DOC := share/doc/fluent-bit-wasmtime
-DOCUMENTS := *.md LICENSE docs examples deploy wit fluent-bit.conf
+DOCUMENTS := *.md LICENSE docs examples sdk deploy wit fluent-bit.conf
 install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
 	@set -e; to="$(DESTDIR)$(PREFIX)"; \
@@ -277,6 +277,9 @@ examples: ## builds the example guests whose toolchain is there
 verify-examples: ## rebuilds the examples' and tests' guests and compares them with the committed ones
 	$(MAKE) -C examples verify
 	$(MAKE) -C test/toolchains verify
+
+test-sdk: ## tests the SDKs, and the filters of the examples that use them, without WebAssembly
+	$(MAKE) -C sdk/rust test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

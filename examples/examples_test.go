@@ -15,7 +15,9 @@ import (
 	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/command"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 )
 
 // Each example makes its expected.ndjson, which was written by hand, of its
@@ -152,5 +154,68 @@ func TestEnrich(t *testing.T) {
 	}
 	if _, stderr := run("{}\n", "other="+dir+"users.csv"); !strings.Contains(stderr, "set table.users to a .csv file, or table.geo to a .mmdb file") {
 		t.Error(stderr)
+	}
+}
+
+// showcase-rust masks what is beside bodies, too: in metadata and in what a group has in common, in
+// bins and in texts that are not UTF-8; and events of the form without metadata come out in it.
+func TestShowcaseRustMasksEverywhere(t *testing.T) {
+	t.Chdir("..")
+	object := func(pairs ...string) []byte {
+		b := mp.AppendMapHeader(nil, len(pairs)/2)
+		for _, s := range pairs {
+			b = mp.AppendString(b, s)
+		}
+		return b
+	}
+	nested := func(key string, value []byte) []byte {
+		return append(mp.AppendString(mp.AppendMapHeader(nil, 1), key), value...)
+	}
+	oldForm := func(sec uint64, body []byte) []byte {
+		return append(mp.AppendUint(mp.AppendArrayHeader(nil, 2), sec), body...)
+	}
+	bin := func(s string) []byte { return append([]byte{0xc4, byte(len(s))}, s...) }
+	var in, want []byte
+	in = chunk.AppendRecord(in, -1, 0, object("owner", "ops@example.com"), nested("resource", object("mail", "bob@example.com")))
+	want = chunk.AppendRecord(want, -1, 0, object("owner", "***"), nested("resource", object("mail", "***")))
+	in = chunk.AppendRecord(in, 7, 8, nested("otlp", object("from", "x bob@example.com")), nested("raw", bin("bob@example.com")))
+	body := func(key string, value []byte) []byte {
+		b := append(mp.AppendString(mp.AppendMapHeader(nil, 2), key), value...)
+		return mp.AppendString(mp.AppendString(b, "environment"), "test")
+	}
+	want = chunk.AppendRecord(want, 7, 8, nested("otlp", object("from", "x ***")), body("raw", bin("***")))
+	in = chunk.AppendRecord(in, -2, 0, object(), object())
+	want = chunk.AppendRecord(want, -2, 0, object(), object())
+	in = append(in, oldForm(9, object("a", "\xff bob@example.com"))...)
+	want = append(want, oldForm(9, body("a", mp.AppendString(nil, "\uFFFD ***")))...)
+
+	var stdout, stderr bytes.Buffer
+	code := command.Main([]string{"run", "examples/showcase-rust/showcase.wasm", "--input-format", "msgpack", "--output-format", "msgpack",
+		"--set", "environment=test", "--table", "geo=examples/showcase-rust/geo.csv", "--store-limit", "1M", "--metrics", "-"},
+		bytes.NewReader(in), &stdout, &stderr)
+	if code != 0 || !bytes.Equal(stdout.Bytes(), want) {
+		t.Errorf("exit code %d\ngot  %q\nwant %q\n%s", code, &stdout, want, &stderr)
+	}
+	for _, line := range []string{`masked_total{where="body"} 2`, `masked_total{where="metadata"} 1`, `masked_total{where="group"} 2`} {
+		if !strings.Contains(stderr.String(), line) {
+			t.Errorf("no %s in %s", line, &stderr)
+		}
+	}
+}
+
+// A configuration that showcase-rust refuses is a start error with its text.
+func TestShowcaseRustRefuses(t *testing.T) {
+	t.Chdir("..")
+	for want, args := range map[string][]string{
+		"config.count_ttl is 'soon': invalid digit":                        {"--set", "environment=x", "--set", "count_ttl=soon", "--table", "geo=examples/showcase-rust/geo.csv"},
+		"config.environment: set it to what is to be added to each record": {"--table", "geo=examples/showcase-rust/geo.csv"},
+		"table.geo: set it to a .csv, .json or .mmdb file":                 {"--set", "environment=x", "--table", "other=examples/showcase-rust/geo.csv"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := command.Main(append([]string{"run", "examples/showcase-rust/showcase.wasm", "--store-limit", "1M"}, args...),
+			strings.NewReader("{}"), &stdout, &stderr)
+		if code != 2 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("exit code %d: %s, want %s", code, &stderr, want)
+		}
 	}
 }

@@ -43,7 +43,9 @@ func showcases() []showcase {
 	one.name, one.BatchRecords = "batch of 1", 1
 	record := showcase{"record", o}
 	record.WasmPath, record.EventFormat = "showcase/record.wasm", options.Msgpack
-	return []showcase{batch, small, one, record}
+	rust := batch
+	rust.name, rust.WasmPath = "rust", "showcase-rust/showcase.wasm"
+	return []showcase{batch, small, one, record, rust}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {

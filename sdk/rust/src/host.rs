@@ -1,0 +1,355 @@
+//! What the host does for a filter. Outside of WebAssembly [`testing`](crate::testing) stands in for it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Has a host function write into a buffer, which is as large as need be. `Err` is what it says less
+/// than 0.
+fn fetch(function: impl Fn(&mut [u8]) -> i32) -> Result<Vec<u8>, i32> {
+    let mut buffer = alloc::vec![0; 256];
+    loop {
+        let len = function(&mut buffer);
+        if len < 0 {
+            return Err(len);
+        }
+        let fits = len as usize <= buffer.len();
+        buffer.resize(len as usize, 0);
+        if fits {
+            return Ok(buffer);
+        }
+    }
+}
+
+/// The configuration: what the user has set as `config.KEY`, and in `config_file`. Upper and lower
+/// case are the same in a key.
+pub mod config {
+    use super::*;
+    use crate::Error;
+
+    /// Returns the value of a key, if it is set. Bytes that are not UTF-8 are U+FFFD.
+    pub fn get(key: &str) -> Option<String> {
+        let value = fetch(|to| sys::config_get(key, to)).ok()?;
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// Returns the value of a key, or the default.
+    pub fn get_or(key: &str, default: &str) -> String {
+        get(key).unwrap_or_else(|| default.into())
+    }
+
+    /// Returns the value of a key, or an error that says what to set it to.
+    pub fn require(key: &str, what: &str) -> Result<String, Error> {
+        get(key).ok_or_else(|| Error::new(alloc::format!("config.{key}: set it to {what}")))
+    }
+
+    /// Returns the value of a key as a number, a `bool` or whatever else reads itself from text; the
+    /// default if it is not set, and an error with the key and the value if it can't be read.
+    pub fn parse_or<T>(key: &str, default: T) -> Result<T, Error>
+    where
+        T: core::str::FromStr,
+        T::Err: core::fmt::Display,
+    {
+        match get(key) {
+            None => Ok(default),
+            Some(text) => text
+                .trim()
+                .parse()
+                .map_err(|why| Error::new(alloc::format!("config.{key} is '{text}': {why}"))),
+        }
+    }
+
+    /// Returns the keys that are set, in lower case and in order.
+    pub fn keys() -> Vec<String> {
+        (0..)
+            .map_while(|i| fetch(|to| sys::config_key(i, to)).ok())
+            .map(|key| String::from_utf8_lossy(&key).into_owned())
+            .collect()
+    }
+}
+
+/// Fluent Bit's log. The macros [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info),
+/// [`debug!`](crate::debug) and [`trace!`](crate::trace) format only what is logged.
+pub mod log {
+    use super::*;
+
+    /// Levels of the log.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Level {
+        Error = 1,
+        Warn = 2,
+        Info = 3,
+        Debug = 4,
+        Trace = 5,
+    }
+
+    /// Says whether lines of that level reach the log.
+    pub fn enabled(level: Level) -> bool {
+        sys::log_enabled(level as u32) == 1
+    }
+
+    /// Writes a line. The host takes 16 KiB of it, and 100 lines in 10 s.
+    pub fn line(level: Level, text: &str) {
+        sys::log(level as u32, text);
+    }
+}
+
+/// Metrics, which Fluent Bit's log has at the end, and `flb-wasmtime run --metrics`. Define them in
+/// [`configure`](crate::Filter::configure).
+///
+/// Labels are given in the order of their names, all of them. The host counts what it has no room for
+/// by itself. A name or label that Prometheus does not allow is a trap.
+pub mod metrics {
+    use super::*;
+
+    fn define(kind: i32, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> i32 {
+        sys::metric_define(kind, name, help, &labels.join(","), buckets)
+    }
+
+    fn values(labels: &[&str]) -> Vec<u8> {
+        let mut to = Vec::new();
+        for label in labels {
+            to.extend_from_slice(&(label.len() as u32).to_le_bytes());
+            to.extend_from_slice(label.as_bytes());
+        }
+        to
+    }
+
+    /// What only grows.
+    #[derive(Clone, Copy)]
+    pub struct Counter(i32);
+
+    impl Counter {
+        /// Defines a counter, or finds the one that is defined the same.
+        pub fn new(name: &str, help: &str, labels: &[&str]) -> Self {
+            Counter(define(1, name, help, labels, &[]))
+        }
+
+        /// Adds to the counter of these labels.
+        pub fn add(&self, n: f64, labels: &[&str]) {
+            sys::metric_add(self.0, n, &values(labels));
+        }
+    }
+
+    /// What grows and shrinks.
+    #[derive(Clone, Copy)]
+    pub struct Gauge(i32);
+
+    impl Gauge {
+        /// Defines a gauge, or finds the one that is defined the same.
+        pub fn new(name: &str, help: &str, labels: &[&str]) -> Self {
+            Gauge(define(2, name, help, labels, &[]))
+        }
+
+        /// Adds to the gauge of these labels.
+        pub fn add(&self, n: f64, labels: &[&str]) {
+            sys::metric_add(self.0, n, &values(labels));
+        }
+
+        /// Sets the gauge of these labels.
+        pub fn set(&self, value: f64, labels: &[&str]) {
+            sys::metric_set(self.0, value, &values(labels));
+        }
+    }
+
+    /// How many values there are up to each of some bounds.
+    #[derive(Clone, Copy)]
+    pub struct Histogram(i32);
+
+    impl Histogram {
+        /// Defines a histogram by the upper ends of its buckets, 1 to 64 that ascend.
+        pub fn new(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Self {
+            Histogram(define(3, name, help, labels, buckets))
+        }
+
+        /// Counts a value.
+        pub fn observe(&self, value: f64, labels: &[&str]) {
+            sys::metric_observe(self.0, value, &values(labels));
+        }
+    }
+}
+
+/// The key-value store, which all instances of the filter share, and which ends with it. A filter
+/// that uses it needs `store_limit`.
+pub mod store {
+    use super::*;
+    use core::time::Duration;
+
+    /// How long a key lives from now on.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Ttl {
+        /// Until it is deleted.
+        Forever,
+        /// As long as it would have.
+        Keep,
+        /// For so long, in milliseconds, and at least one.
+        For(Duration),
+    }
+
+    impl Ttl {
+        /// Returns that of so many seconds.
+        pub fn seconds(n: u32) -> Self {
+            Ttl::For(Duration::from_secs(n.into()))
+        }
+
+        fn ms(self) -> i64 {
+            match self {
+                Ttl::Forever => 0,
+                Ttl::Keep => -1,
+                Ttl::For(time) => i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1),
+            }
+        }
+    }
+
+    /// There is no room in the store, or a key or value is longer than 1,024 bytes and 1 MiB.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Full;
+
+    impl From<Full> for crate::Error {
+        fn from(_: Full) -> Self {
+            crate::Error::new("there is no room in the store: see store_limit")
+        }
+    }
+
+    /// Returns the value of a key.
+    pub fn get(key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        fetch(|to| sys::store_get(key.as_ref(), to)).ok()
+    }
+
+    /// Sets a key.
+    pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Ttl) -> Result<(), Full> {
+        match sys::store_set(key.as_ref(), value.as_ref(), ttl.ms()) {
+            0 => Ok(()),
+            _ => Err(Full),
+        }
+    }
+
+    /// Deletes a key, and says whether it was there.
+    pub fn delete(key: impl AsRef<[u8]>) -> bool {
+        sys::store_delete(key.as_ref()) == 1
+    }
+
+    /// Adds to a counter, and returns what it is then. `ttl` counts if the key is new. A key that has a
+    /// value of another length than 8 bytes is a trap.
+    pub fn add(key: impl AsRef<[u8]>, n: i64, ttl: Ttl) -> Result<i64, Full> {
+        let mut result = 0;
+        match sys::store_add(key.as_ref(), n, ttl.ms(), &mut result) {
+            0 => Ok(result),
+            _ => Err(Full),
+        }
+    }
+
+    /// Sets a key if its value is `old`, or with `None` if it is not there; says whether it was so.
+    pub fn compare_and_set(
+        key: impl AsRef<[u8]>, old: Option<&[u8]>, value: impl AsRef<[u8]>, ttl: Ttl,
+    ) -> Result<bool, Full> {
+        match sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.ms()) {
+            -1 => Err(Full),
+            set => Ok(set == 1),
+        }
+    }
+}
+
+/// A table that the user has set as `table.NAME`: a CSV, JSON or MaxMind DB file.
+#[derive(Clone, Copy)]
+pub struct Table(i32);
+
+impl Table {
+    /// Opens a table, or returns an error that says to set it. Open it in
+    /// [`configure`](crate::Filter::configure).
+    pub fn open(name: &str) -> Result<Self, crate::Error> {
+        match sys::table_open(name) {
+            -1 => {
+                Err(crate::Error::new(alloc::format!("table.{name}: set it to a .csv, .json or .mmdb file")))
+            }
+            table => Ok(Table(table)),
+        }
+    }
+
+    /// Returns as text what the path leads to in the table's value for the key: text as it is, other
+    /// values as JSON. The path is as in docs/abi.md (`country.iso_code`), or empty for the whole value.
+    pub fn get(&self, key: &str, path: &str) -> Option<String> {
+        let text = fetch(|to| sys::table_get(self.0, key, path, 2, to)).ok()?;
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Returns the same as MessagePack, to be read or put into a record.
+    pub fn get_value(&self, key: &str, path: &str) -> Option<TableValue> {
+        fetch(|to| sys::table_get(self.0, key, path, 1, to)).ok().map(TableValue)
+    }
+}
+
+/// A value out of a table.
+pub struct TableValue(Vec<u8>);
+
+impl TableValue {
+    /// Returns the value, to read it.
+    pub fn value(&self) -> crate::Value<'_> {
+        crate::Value::new(&self.0)
+    }
+}
+
+impl crate::ToValue for TableValue {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0);
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::sys;
+
+#[cfg(target_arch = "wasm32")]
+mod sys {
+    /// Declares a host function, and a safe form of it: of a slice the host gets address and length,
+    /// and is done with both when it returns.
+    macro_rules! import {
+        ($name:ident($($arg:tt)*)) => { import!(@ $name () () () $($arg)*,); };
+        (@ $name:ident ($($safe:tt)*) ($($raw:tt)*) ($($call:tt)*) $(,)?) => {
+            pub fn $name($($safe)*) -> i32 {
+                #[link(wasm_import_module = "flb_v1")]
+                extern "C" {
+                    fn $name($($raw)*) -> i32;
+                }
+                unsafe { $name($($call)*) }
+            }
+        };
+        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: slice $type:ty, $($more:tt)*) => {
+            import!(@ $name ($($s)* $arg: &$type,) ($($r)* _: *const u8, _: usize,)
+                ($($c)* $arg.as_ptr().cast(), $arg.len(),) $($more)*);
+        };
+        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: room, $($more:tt)*) => {
+            import!(@ $name ($($s)* $arg: &mut [u8],) ($($r)* _: *mut u8, _: usize,)
+                ($($c)* $arg.as_mut_ptr(), $arg.len(),) $($more)*);
+        };
+        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: optional, $($more:tt)*) => {
+            import!(@ $name ($($s)* $arg: Option<&[u8]>,) ($($r)* _: *const u8, _: i32,)
+                ($($c)* $arg.map_or(core::ptr::null(), <[u8]>::as_ptr), $arg.map_or(-1, |a| a.len() as i32),)
+                $($more)*);
+        };
+        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: $type:ty, $($more:tt)*) => {
+            import!(@ $name ($($s)* $arg: $type,) ($($r)* _: $type,) ($($c)* $arg,) $($more)*);
+        };
+    }
+
+    import!(log_enabled(level: u32));
+    import!(config_get(key: slice str, to: room));
+    import!(config_key(i: usize, to: room));
+    import!(table_open(name: slice str));
+    import!(table_get(table: i32, key: slice str, path: slice str, format: i32, to: room));
+    import!(store_get(key: slice [u8], to: room));
+    import!(store_set(key: slice [u8], value: slice [u8], ttl_ms: i64));
+    import!(store_delete(key: slice [u8]));
+    import!(store_add(key: slice [u8], n: i64, ttl_ms: i64, result: &mut i64));
+    import!(store_cas(key: slice [u8], old: optional, value: slice [u8], ttl_ms: i64));
+    import!(metric_define(kind: i32, name: slice str, help: slice str, labels: slice str, buckets: slice [f64]));
+    import!(metric_add(metric: i32, value: f64, labels: slice [u8]));
+    import!(metric_set(metric: i32, value: f64, labels: slice [u8]));
+    import!(metric_observe(metric: i32, value: f64, labels: slice [u8]));
+
+    pub fn log(level: u32, text: &str) {
+        #[link(wasm_import_module = "flb_v1")]
+        extern "C" {
+            fn log(level: u32, text: *const u8, len: usize);
+        }
+        unsafe { log(level, text.as_ptr(), text.len()) }
+    }
+}

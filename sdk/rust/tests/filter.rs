@@ -1,0 +1,366 @@
+//! What filters see and do, by the host in memory.
+
+use std::time::Duration;
+
+use flb_filter::log::Level;
+use flb_filter::metrics::{Counter, Gauge, Histogram};
+use flb_filter::store::Ttl;
+use flb_filter::testing::{json, map, Host, Output, Record};
+use flb_filter::{config, store, Emit, Error, Event, Filter, Group, Kind, List, Map, Table, Time, Value};
+
+fn run(body: &str, filter: impl FnMut(&mut Event)) -> Output {
+    run_on(Record::json(body), filter)
+}
+
+fn run_on(record: Record, mut filter: impl FnMut(&mut Event)) -> Output {
+    // A neighbour on each side, whose bytes would show offsets that are wrong.
+    let first = Record::json(r#"{"first":1}"#).metadata(r#"{"m":[1]}"#);
+    let mut n = 0;
+    let mut out = Host::new().run(
+        |event| {
+            n += 1;
+            match n {
+                2 => filter(event),
+                _ => event.body.set("neighbour", n),
+            }
+            Ok(())
+        },
+        &[first.clone(), record, first],
+    );
+    assert_eq!(out.events.remove(0).body_json(), r#"{"first":1,"neighbour":1}"#);
+    let last = out.events.pop().unwrap();
+    assert_eq!(last.body_json(), r#"{"first":1,"neighbour":3}"#);
+    assert_eq!((last.metadata_json(), last.when().sec), (r#"{"m":[1]}"#.to_string(), 1_700_000_000));
+    out
+}
+
+/// Edits a body, and compares: as it comes out, and as `edited` has it.
+fn edit(body: &str, want: &str, filter: impl Fn(&mut Event)) {
+    let mut edited = String::new();
+    let out = run(body, |event| {
+        filter(event);
+        edited = json(event.body.edited().value());
+    });
+    assert_eq!(out.bodies(), [want]);
+    assert_eq!(edited, want, "as edited has it");
+}
+
+fn fails(record: Record, want: &str, filter: impl FnMut(&mut Event)) {
+    let out = run_on(record, filter);
+    assert_eq!(out.errors.iter().map(|(i, why)| (*i, why.text())).collect::<Vec<_>>(), [(1, want)]);
+    assert!(out.events.is_empty());
+}
+
+#[test]
+fn edits() {
+    edit(r#"{"a":1,"b":{"c":2}}"#, r#"{"a":1,"b":{"c":2}}"#, |_| {});
+    edit(r#"{"a":1,"b":2}"#, r#"{"a":"x","b":2,"c":[true,null]}"#, |event| {
+        event.body.set("c", List::new().with(true).with(None::<u8>));
+        event.body.set("a", 1);
+        event.body.set("a", "x");
+    });
+    edit(r#"{"a":1,"b":2}"#, r#"{"b":2,"c":3,"d":4,"e":5}"#, |event| {
+        event.body.add("d", 4);
+        event.body.add("e", 5);
+        event.body.remove("a");
+        event.body.remove("not there");
+        event.body.set("c", 3);
+    });
+    edit(r#"{"a":{"b":[1,{"c":2}]},"z":0}"#, r#"{"a":{"b":["one",{"c":{}}]},"z":9}"#, |event| {
+        assert!(event.body.put("z", 9));
+        assert!(event.body.put(("a", "b", 1, "c"), Map::new()));
+        assert!(event.body.put("a.b.0", "one"));
+        assert!(!event.body.put("a.x", 1));
+    });
+    // What holds an earlier place takes its place.
+    edit(r#"{"a":{"b":1,"c":2},"d":3}"#, r#"{"a":null,"d":4}"#, |event| {
+        event.body.put("a.c", 7);
+        event.body.put("d", 4);
+        event.body.put("a.b", 8);
+        event.body.put("a", None::<&str>);
+    });
+    edit(r#"{"a":1}"#, r#"{"b":3,"c":"y"}"#, |event| {
+        event.body.put("a", 5);
+        event.body.set("a", 6);
+        event.body.replace(Map::new().with("a", 1).with("b", 2));
+        event.body.set("b", 3);
+        event.body.remove("a");
+        event.body.add("c", "x");
+        event.body.rewrite_strings(|text| (text == "x").then(|| "y".to_string()));
+    });
+    edit(r#"{"a":1}"#, r#"{"a":2}"#, |event| event.body.set_or_remove("a", Some(2)));
+    edit(r#"{"a":1}"#, r#"{}"#, |event| event.body.set_or_remove("a", None::<bool>));
+}
+
+#[test]
+fn more_edits_than_a_host_takes() {
+    let out = run(r#"{"a":1}"#, |event| (0..600).for_each(|i| event.body.set(&format!("k{}", i % 300), i)));
+    let body = map(&out.bodies()[0]);
+    assert_eq!(body.value().len(), 301);
+    assert_eq!(body.get("k299").and_then(Value::as_i64), Some(599));
+}
+
+#[test]
+fn strings_are_rewritten() {
+    let body = r#"{"k@":"a@","n":1,"l":["@",{"m@":"@b","x":"none"}]}"#;
+    let mark = |text: &str| text.contains('@').then(|| text.replace('@', "***"));
+    edit(body, r#"{"k@":"a***","n":1,"l":["***",{"m@":"***b","x":"none"}]}"#, |event| {
+        event.body.rewrite_strings(mark)
+    });
+    edit(body, r#"{"k***":"a***","n":1,"l":["***",{"m***":"***b","x":"none"}]}"#, |event| {
+        event.body.rewrite_all(mark)
+    });
+    let long = "@".repeat(70_000);
+    edit(&format!(r#"{{"a":"{long}","b":"@"}}"#), r#"{"a":"short","b":"***"}"#, |event| {
+        event.body.rewrite_strings(|text| Some(if text.len() > 1 { "short".into() } else { mark(text)? }))
+    });
+    // What was put stays.
+    edit(r#"{"a":["@"],"b":"@"}"#, r#"{"a":"@put","b":"***"}"#, |event| {
+        event.body.put("a", "@put");
+        event.body.rewrite_strings(mark);
+    });
+}
+
+#[test]
+fn faults_are_the_events() {
+    let record = || Record::json(r#"{"a":{"b":1}}"#);
+    fails(record(), "put inside a value that has been replaced", |event| {
+        event.body.put("a", 1);
+        event.body.put("a.b", 1);
+    });
+    fails(record(), "put after replace: edit the map before it is given to replace", |event| {
+        event.body.replace(Map::new());
+        event.body.put("a.b", 1);
+    });
+    let form = "the event is of a form that has no metadata";
+    fails(record().without_metadata(), form, |event| event.metadata.set("a", 1));
+    fails(record().without_metadata(), form, |event| event.metadata.replace(Map::new()));
+    fails(record().without_metadata(), form, |event| event.emit(Emit::new(Map::new()).metadata(Map::new())));
+    run_on(record().without_metadata(), |event| assert!(event.metadata.get("a").is_none()));
+}
+
+#[test]
+fn errors_are_the_events() {
+    let records: Vec<Record> = ["{}", r#"{"n":"x"}"#, r#"{"n":"7"}"#].map(Record::json).into();
+    let out = Host::new().run(
+        |event| {
+            event.emit(Map::new());
+            event.body.set("touched", true);
+            let n = event.body.get_str("n").ok_or_else(|| Error::with_code(7, "no n"))?;
+            event.body.set("n", n.parse::<u8>()?);
+            Ok(())
+        },
+        &records,
+    );
+    assert_eq!(out.bodies(), [r#"{"n":7,"touched":true}"#, "{}"]);
+    let errors: Vec<_> = out.errors.iter().map(|(i, why)| (*i, why.code(), why.text())).collect();
+    assert_eq!(errors, [(0, 7, "no n"), (1, 1, "invalid digit found in string")]);
+}
+
+#[test]
+fn emitted_events_have_what_the_event_has_by_then() {
+    let record = Record::json("{}").metadata(r#"{"m":1}"#).time(10, 11).group(1);
+    let (time, later) = (Time { sec: 20, nsec: 21 }, Time { sec: 30, nsec: 31 });
+    let host = Host::new().tag("a.b").group(r#"{"scope":1}"#);
+    let out = host.run(
+        |event| {
+            assert_eq!((event.tag(), event.time()), ("a.b", Time { sec: 10, nsec: 11 }));
+            assert_eq!(event.group().and_then(|g| g.get("scope")).and_then(Value::as_u64), Some(1));
+            event.emit(Map::new().with("n", 1));
+            event.metadata.set("m", 2);
+            event.set_time(time)?;
+            assert!(event.set_time(Time { sec: i64::from(u32::MAX) - 1, nsec: 0 }).is_err());
+            assert!(event.set_time(Time { sec: 0, nsec: 1_000_000_000 }).is_err());
+            event.emit(Map::new().with("n", 2));
+            event.emit(Emit::new(Map::new()).metadata(Map::new()).time(later).without_group());
+            event.drop();
+            Ok(())
+        },
+        &[record],
+    );
+    let seen: Vec<_> =
+        out.events.iter().map(|e| (e.metadata_json(), e.when().sec, e.group_number())).collect();
+    let want = [(r#"{"m":1}"#, 10, 1), (r#"{"m":2}"#, 20, 1), ("{}", 30, 0)];
+    assert_eq!(seen, want.map(|(m, sec, group)| (m.to_string(), sec, group)));
+}
+
+#[test]
+fn times_and_metadata() {
+    let out = run_on(Record::json("{}").metadata(r#"{"a":{"b":1}}"#), |event| {
+        event.set_time(Time { sec: 5, nsec: 6 }).unwrap();
+        event.metadata.put("a.b", 2);
+        event.metadata.set("c", 3);
+    });
+    assert_eq!(out.events[0].metadata_json(), r#"{"a":{"b":2},"c":3}"#);
+    assert_eq!(out.events[0].when(), Time { sec: 5, nsec: 6 });
+    assert_eq!(out.bodies(), ["{}"]);
+}
+
+#[test]
+fn arrays_are_split() {
+    let split = |event: &mut Event| {
+        event.body.set("a", 1);
+        event.split("l");
+    };
+    assert_eq!(run(r#"{"l":[1,"x"]}"#, split).bodies(), [r#"{"l":1,"a":1}"#, r#"{"l":"x","a":1}"#]);
+    for body in [r#"{"l":[],"a":1}"#, r#"{"l":{"b":2},"a":1}"#, r#"{"a":1}"#] {
+        assert_eq!(run(body, split).bodies(), [body]);
+    }
+}
+
+struct Groups;
+
+impl Filter for Groups {
+    fn configure() -> Result<Self, Error> {
+        Ok(Groups)
+    }
+
+    fn filter(&mut self, event: &mut Event) -> Result<(), Error> {
+        event.body.set("seen", true);
+        Ok(())
+    }
+
+    fn group(&mut self, group: &mut Group) -> Result<(), Error> {
+        group.body.set("tagged", 1);
+        if group.body.get("bad").is_some() {
+            return Err("a bad group".into());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn groups() {
+    let host = Host::new().group(r#"{"bad":1}"#).group(r#"{"good":1}"#);
+    let records = [0, 1, 2].map(|group| Record::json("{}").group(group));
+    let out = host.start::<Groups>().unwrap().run(&records);
+    assert_eq!(out.groups, [r#"{"bad":1}"#, r#"{"good":1,"tagged":1}"#]);
+    assert_eq!(out.bodies(), [r#"{"seen":true}"#; 2]);
+    assert_eq!(out.errors, [(1, Error::new("a bad group"))]);
+}
+
+#[test]
+fn numbers_and_lengths() {
+    let ints = [0, 1, -1, -32, -33, 127, 128, 255, 256, -128, -129, 65535, 65536, -32768, -32769];
+    let large = [i64::MAX, i64::MIN, 1 << 31, -(1 << 31), -(1 << 31) - 1, 1 << 32, u32::MAX.into()];
+    for n in ints.into_iter().chain(large) {
+        let map = Map::new().with("n", n);
+        let value = map.get("n").unwrap();
+        assert_eq!((value.as_i64(), value.as_u64()), (Some(n), u64::try_from(n).ok()));
+        assert_eq!(value.as_f64(), Some(n as f64));
+    }
+    let map = Map::new().with("n", u64::MAX).with("f", 1.5f32);
+    assert_eq!(map.get("n").map(|v| (v.as_u64(), v.as_i64())), Some((Some(u64::MAX), None)));
+    assert_eq!(map.get("f").map(|v| (v.as_f64(), v.as_i64())), Some((Some(1.5), None)));
+    for n in [0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536] {
+        let (text, list) = ("x".repeat(n), vec![7u8; n]);
+        let mut map = Map::new();
+        (0..n).for_each(|i| map.add("k", i));
+        let whole = Map::new().with("text", &text).with("list", &list).with("map", map).with("last", true);
+        assert_eq!(whole.get("text").and_then(Value::as_str), Some(&*text));
+        assert_eq!(whole.get("list").map(|v| v.elements().count()), Some(n));
+        assert_eq!(whole.get("map").map(|v| v.members().count()), Some(n));
+        assert_eq!(whole.get("last").and_then(Value::as_bool), Some(true), "{n}");
+        assert_eq!(Map::copy(whole.get("map").unwrap()).unwrap().value().len(), n);
+    }
+}
+
+#[test]
+fn paths() {
+    let map = map(r#"{"a.b":{"c":1},"a":{"b":{"c":2,"d":3},"b.c":4},"l":[[5]],"0":6}"#);
+    let get = |path: &str| map.get(path).and_then(Value::as_i64);
+    assert_eq!((get("a.b.c"), get("a.b.d"), get("l.0.0"), get("0")), (Some(4), Some(3), Some(5), Some(6)));
+    assert_eq!(
+        (get(""), get("."), get("a."), get("l.1"), get("l.x"), get("0.0")),
+        (None, None, None, None, None, None)
+    );
+    assert_eq!(map.get(("a", "b", "d")).and_then(Value::as_i64), Some(3));
+    assert_eq!(map.get(("a.b", "c")).and_then(Value::as_i64), Some(1));
+    assert!(map.get((0,)).is_none() && map.get(("l", "0")).is_none());
+    assert_eq!(map.get(("l",)).map(Value::kind), Some(Kind::Array));
+}
+
+#[test]
+fn the_host() {
+    struct All(Table, Counter, Gauge, Histogram);
+
+    impl Filter for All {
+        fn configure() -> Result<Self, Error> {
+            assert_eq!(config::keys(), ["large", "n"]);
+            assert_eq!(config::get("LARGE"), Some("x".repeat(1000)));
+            assert_eq!((config::get("x"), config::get_or("x", "y")), (None, "y".to_string()));
+            assert_eq!(config::parse_or("n", 1)?, 42);
+            assert_eq!(config::parse_or("x", 1)?, 1);
+            let counter = Counter::new("c_total", "", &["a", "b"]);
+            let gauge = Gauge::new("g", "", &[]);
+            Ok(All(Table::open("Users")?, counter, gauge, Histogram::new("h", "", &[], &[1.0, 2.0])))
+        }
+
+        fn filter(&mut self, event: &mut Event) -> Result<(), Error> {
+            self.1.add(2.0, &["x", ""]);
+            self.1.add(1.0, &["x", ""]);
+            self.2.set(5.0, &[]);
+            self.2.add(-1.0, &[]);
+            self.3.observe(7.0, &[]);
+            event.body.set_or_remove("name", self.0.get("bob", "name"));
+            event.body.set_or_remove("bob", self.0.get_value("bob", ""));
+            event.body.set_or_remove("ids", self.0.get("bob", "ids"));
+            event.body.set_or_remove("eve", self.0.get("eve", "name"));
+            flb_filter::warn!("{} of {}", 1, 2);
+            flb_filter::debug!("{}", unreachable_text());
+            Ok(())
+        }
+    }
+
+    fn unreachable_text() -> &'static str {
+        panic!("a line that is not logged is not formatted")
+    }
+
+    let host = Host::new()
+        .config("n", "42")
+        .config("Large", &"x".repeat(1000))
+        .table("users", r#"{"bob":{"name":"Bob","ids":[1,2]}}"#);
+    let out = host.start::<All>().unwrap().run(&[Record::json(r#"{"eve":1}"#)]);
+    assert_eq!(out.bodies(), [r#"{"name":"Bob","bob":{"name":"Bob","ids":[1,2]},"ids":"[1,2]"}"#]);
+    assert_eq!(host.metric("c_total", &["x", ""]), 3.0);
+    assert_eq!((host.metric("g", &[]), host.metric("h", &[])), (4.0, 1.0));
+    assert_eq!(host.lines(), [(Level::Warn, "1 of 2".to_string())]);
+}
+
+#[test]
+fn the_store() {
+    let host = Host::new();
+    let step = |function: &dyn Fn()| {
+        host.run(
+            |_| {
+                function();
+                Ok(())
+            },
+            &[Record::json("{}")],
+        );
+    };
+    step(&|| {
+        assert_eq!(store::get("a"), None);
+        store::set("a", "1", Ttl::seconds(1)).unwrap();
+        store::set("b", [0; 1000], Ttl::Forever).unwrap();
+        assert_eq!(store::get("b").map(|b| b.len()), Some(1000));
+        assert_eq!(store::compare_and_set("a", None, "2", Ttl::Keep), Ok(false));
+        assert_eq!(store::compare_and_set("a", Some(b"1"), "2", Ttl::Keep), Ok(true));
+        assert_eq!(store::compare_and_set("c", None, "3", Ttl::For(Duration::from_millis(1500))), Ok(true));
+        assert_eq!(store::add("n", 2, Ttl::seconds(1)), Ok(2));
+        store::set("short", "", Ttl::For(Duration::from_nanos(1))).unwrap();
+        assert!(store::delete("b") && !store::delete("b"));
+    });
+    host.advance(Duration::from_millis(999));
+    step(&|| {
+        assert_eq!(store::get("a").as_deref(), Some(&b"2"[..]));
+        assert_eq!(store::add("n", -5, Ttl::seconds(9)), Ok(-3));
+        assert_eq!(store::get("short"), None);
+    });
+    host.advance(Duration::from_millis(1));
+    step(&|| {
+        assert_eq!((store::get("a"), store::get("n"), store::get("b")), (None, None, None));
+        assert_eq!(store::get("c").as_deref(), Some(&b"3"[..]));
+        assert!(store::set(vec![0; 1025], "", Ttl::Forever).is_err());
+    });
+}
