@@ -21,6 +21,7 @@ import (
 // notHere are the cases that Fluent Bits can't judge, and why.
 var notHere = map[string]string{
 	"batch-not-a-map":      "Fluent Bit 5.1 writes nothing of a chunk with a body that is no map",
+	"batch-group-no-map":   "Fluent Bit 5.1 writes nothing of a chunk with a body that is no map",
 	"batch-without-events": "Fluent Bit 5.1 writes nothing of a chunk without records",
 }
 
