@@ -301,19 +301,27 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
 
     p = to + events;
     for (uint32_t i = 0; i < b->n; i++) {
-        flbwt_entry e = entry_at(b, i);
+        const flbwt_place *e = &places_of(b)[i];
+        int64_t sec = e->sec;
+        uint32_t group = b->gathered_group;
 
-        if (!is_record(&e)) {
-            continue;
+        if (b->mixed) {
+            flbwt_entry entry = entry_at(b, i);
+
+            if (!is_record(&entry)) {
+                continue;
+            }
+            sec = entry.sec;
+            group = entry.group;
         }
         row r = {
-            .sec = e.sec,
-            .nsec = e.place.nsec,
-            .group = e.group,
-            .meta = (uint32_t) first + e.place.meta,
-            .meta_len = e.place.body - e.place.meta,
-            .body = (uint32_t) first + e.place.body,
-            .body_len = e.place.next - e.place.body,
+            .sec = sec,
+            .nsec = e->nsec,
+            .group = group,
+            .meta = (uint32_t) first + e->meta,
+            .meta_len = e->body - e->meta,
+            .body = (uint32_t) first + e->body,
+            .body_len = e->next - e->body,
         };
         p = copy(p, (const uint8_t *) &r, sizeof(r));
     }
