@@ -246,7 +246,7 @@ static void do_metadata_set(call *c)
 {
     flbwt_current *r = record(c);
 
-    set(c, r, has_metadata(r), &r->new_metadata, FLBWT_METADATA_SET);
+    set(c, r, has_metadata(r), r != NULL ? &r->new_metadata : NULL, FLBWT_METADATA_SET);
 }
 
 static void do_group_get(call *c)
@@ -267,7 +267,7 @@ static void do_group_set(call *c)
 {
     flbwt_current *r = record(c);
 
-    set(c, r, r != NULL && r->group != NULL, &r->new_group, FLBWT_GROUP_SET);
+    set(c, r, r != NULL && r->group != NULL, r != NULL ? &r->new_group : NULL, FLBWT_GROUP_SET);
 }
 
 static void do_emit(call *c)

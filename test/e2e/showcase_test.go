@@ -76,6 +76,11 @@ func checkShowcase(t *testing.T, collect func(t *testing.T, n int, filters ...pl
 			if diff := cmp.Diff(want, showcaseValues(t, run.events(), nil)); diff != "" {
 				t.Error(diff)
 			}
+			if run.logLine("wasmtime.0", " returned, ") == "" {
+				// Some versions end before they have written all lines of their log.
+				t.Log("Fluent Bit has not written the filter's last lines: counters are not compared")
+				return
+			}
 			line := run.logLine("wasmtime.0", "counter masked_total: ")
 			for where, n := range m.Masked {
 				if !strings.Contains(line+",", fmt.Sprintf("{where=%q} %d,", where, n)) {
