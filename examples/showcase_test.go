@@ -332,6 +332,7 @@ func TestShowcaseCountsExpire(t *testing.T) {
 					t.Fatal("the count does not end")
 				}
 				last = n
+				time.Sleep(5 * time.Millisecond) // until the next look
 			}
 		})
 	}
