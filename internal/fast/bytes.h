@@ -117,6 +117,15 @@ static inline bool blocks_differ(const uint8_t *a, const uint8_t *b)
     return bits(same) != 0xffff;
 }
 
+// copy appends n bytes, which may be none at NULL, and returns where they end.
+static inline uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
+{
+    if (n > 0) {
+        memcpy(out, bytes, n);
+    }
+    return out + n;
+}
+
 // utf8_length returns how many bytes the valid UTF-8 sequence at p takes; 0 if it
 // is none.
 static inline int utf8_length(const uint8_t *p, size_t n)

@@ -4,8 +4,6 @@
 
 #include "skip.h"
 
-#include <limits.h>
-
 enum { MAX_KEYS = FLBWT_EDIT_KEYS };
 
 // depth_of is how deep the value at in[0..n) nests, which is known to be at most FLBWT_EVENT_DEPTH.
@@ -56,14 +54,6 @@ static bool whole(edit_state *s, const uint8_t *bytes, size_t n, uint64_t values
     }
     s->why = "its bytes are not as many whole values as they have to be, or nest too deep";
     return false;
-}
-
-static uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
-{
-    if (n > 0) {
-        memcpy(out, bytes, n);
-    }
-    return out + n;
 }
 
 static uint8_t *replace(edit_state *s, const flbwt_edit *edits, size_t count, uint8_t *out)

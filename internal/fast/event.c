@@ -22,8 +22,6 @@ static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
     return NULL;
 }
 
-static bool is_map(uint8_t lead) { return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf; }
-
 // read_time reads the timestamp at p, an event time or an integer, and returns what
 // follows.
 static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_event *e)

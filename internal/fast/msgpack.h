@@ -27,6 +27,11 @@ extern const flbwt_lead flbwt_leads[32] __attribute__((visibility("hidden")));
 
 static inline bool is_fixstr(uint8_t lead) { return (lead & 0xe0) == 0xa0; }
 
+static inline bool is_map(uint8_t lead)
+{
+    return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf;
+}
+
 // map_header reads the header of the map at p, and returns what follows it. NULL if there
 // is none.
 static inline const uint8_t *map_header(const uint8_t *p, const uint8_t *end, uint64_t *pairs)

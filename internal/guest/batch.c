@@ -1,6 +1,7 @@
 #include "lane.h"
 
 #include "../bounds/clock.h"
+#include "../fast/msgpack.h"
 
 #include <string.h>
 
@@ -88,14 +89,6 @@ static flbwt_marker *group_at(const flbwt_batch *b, uint32_t i)
     void *groups = b->groups.data;
 
     return (flbwt_marker *) groups + i - 1;
-}
-
-static uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t n)
-{
-    if (n > 0) {
-        memcpy(out, bytes, n);
-    }
-    return out + n;
 }
 
 static bool push(flbwt_buffer *b, const void *item, size_t n)
@@ -614,11 +607,9 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
 
 static uint8_t *write_time(uint8_t *out, uint32_t sec, uint32_t nsec)
 {
-    uint32_t big[2] = {__builtin_bswap32(sec), __builtin_bswap32(nsec)};
-
     *out++ = 0xd7;
     *out++ = 0;
-    return copy(out, (const uint8_t *) big, sizeof(big));
+    return store32(store32(out, sec), nsec);
 }
 
 // write_part writes a part as the plan wants it, and returns where it ends; NULL: an edit is not
@@ -708,8 +699,6 @@ static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_entry
     lane->out.len = (size_t) (out - lane->out.data);
     return true;
 }
-
-static bool is_map(uint8_t lead) { return (lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf; }
 
 static bool read_map(const flbwt_guest *g, const uint8_t *p, int depth, const uint8_t **map,
                      size_t *n)
