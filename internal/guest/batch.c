@@ -913,12 +913,10 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, flbwt_marker *g, u
     return true;
 }
 
-// restore_groups has the groups be as they were.
+// restore_groups has the groups of a failed batch that begin in it be as they came. Of the one before,
+// nothing more is emitted if another one was edited.
 static void restore_groups(flbwt_batch *b)
 {
-    if (b->outer.next > 0 && b->groups_n > 0) {
-        *group_at(b, 1) = b->outer;
-    }
     for (uint32_t i = 0; i < b->n && b->mixed; i++) {
         flbwt_entry e = entry_at(b, i);
 
