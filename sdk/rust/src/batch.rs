@@ -116,7 +116,7 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
     parts.iter_mut().chain(group_parts.iter_mut()).for_each(|part| part.bytes.clear());
     let ([body, metadata], [group_body, group_metadata]) = (parts, group_parts);
 
-    let number = |at: usize| u32::from_le_bytes([input[at], input[at + 1], input[at + 2], input[at + 3]]);
+    let number = |at: usize| u32::from_le_bytes(input[at..at + 4].try_into().unwrap_or_default());
     let place = |at: usize| number(at) as usize;
     let slice = |at: usize| &input[place(at)..][..place(at + 4)];
     let tag = String::from_utf8_lossy(slice(8));

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::batch::{kind, Op};
 use crate::path::{Path, Route};
-use crate::value::{head, size, write_text, Head, Kind, Map, ToValue, Value};
+use crate::value::{head, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
 
 /// As many sets, adds and removes of a part are said one by one. A host takes 256.
 const EDITS: usize = 32;
@@ -152,21 +152,15 @@ impl<'a> Part<'a> {
         }
         let Edits { puts, whole, bytes, .. } = &mut *self.edits;
         let from = if as_came { came.bytes } else { &whole.bytes };
-        // Where the byte is next, at a place that has not been gone by.
-        let next_byte = |at: usize| byte.map_or(at, |byte| at + position(&from[at..], byte));
-        let mut next = next_byte(0);
-        if next == from.len() {
+        let lacks = |text: &[u8]| byte.map_or(false, |byte| position(text, byte) == text.len());
+        if byte.map_or(false, |byte| !has_text_with(from, byte)) {
             return;
         }
         texts(from, 0, 1, keys, &mut |at, h| {
-            let text = at + h.len..at + h.len + h.data;
-            if next < text.start {
-                next = next_byte(text.start);
-            }
-            if next >= text.end && byte.is_some() {
+            let text = &from[at + h.len..at + h.len + h.data];
+            if lacks(text) {
                 return;
             }
-            let text = &from[text];
             // In older Rusts from_utf8_lossy alone takes several times as long.
             let new = match core::str::from_utf8(text) {
                 Ok(text) => function(text),
@@ -252,6 +246,9 @@ impl<'a> Part<'a> {
     /// Says whether earlier edits have to do with what a path leads to, or with `all` that is beside it.
     pub(crate) fn is_touched(&self, route: Route, to: &Found<'a, '_>, all: bool) -> bool {
         let Edits { puts, edits, is_whole, bytes, .. } = &*self.edits;
+        if !self.is_edited() {
+            return false;
+        }
         let place = match to {
             Found { found: Some((found, _)), .. } if !all => found.place(self.came),
             Found { holder: Some(holder), .. } if !puts.is_empty() => holder.place(self.came),
@@ -384,19 +381,26 @@ fn splice(from: &[u8], start: usize, puts: &[Op], bytes: &[u8], to: &mut Vec<u8>
     to.extend_from_slice(&from[done..]);
 }
 
-/// Returns where a byte is first, or how many bytes there are.
-fn position(bytes: &[u8], byte: u8) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let other = u64::from_le_bytes(chunk.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
-        let zeros = other.wrapping_sub(LOW) & !other & (LOW << 7);
-        if zeros != 0 {
-            return at + zeros.trailing_zeros() as usize / 8;
+/// Says whether a text, be it a key or a value, has that byte: numbers and headers may, too.
+fn has_text_with(bytes: &[u8], byte: u8) -> bool {
+    let (mut at, mut next) = (0, position(bytes, byte));
+    while next < bytes.len() {
+        let n = usize::from(SIZES[usize::from(bytes[at])]);
+        if n > 0 && at + n <= next {
+            at += n;
+            continue;
         }
-        at += 8;
+        let h = head(&bytes[at..]);
+        let end = at + h.len + h.data;
+        if next < end {
+            if next >= at + h.len && (h.kind == Kind::Str || h.kind == Kind::Bin) {
+                return true;
+            }
+            next = end + position(&bytes[end..], byte);
+        }
+        at = end;
     }
-    at + bytes[at..].iter().take_while(|b| **b != byte).count()
+    false
 }
 
 /// Calls a function for each text of so many values, in order, with its place, and returns their end.

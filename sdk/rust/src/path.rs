@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::value::{head, write_head, Kind, ToValue, Value};
+use crate::value::{head, position, write_head, Kind, ToValue, Value};
 
 /// A way to a value: a text with dots between its parts (`"a.b"`, `"items.0.name"`), an array of parts
 /// (`["items", "0", "name"]`), whose dots are theirs, or an [`Accessor`]. A part is the key of a member,
@@ -98,9 +98,9 @@ impl<'p> Route<'p> {
     /// Returns the first part, and what is left then.
     pub(crate) fn split(self) -> (&'p str, Option<Route<'p>>) {
         match self {
-            Route::Text(text, separator) => match text.bytes().position(|b| b == separator) {
-                Some(i) => (&text[..i], Some(Route::Text(&text[i + 1..], separator))),
-                None => (text, None),
+            Route::Text(text, separator) => match position(text.as_bytes(), separator) {
+                end if end == text.len() => (text, None),
+                i => (&text[..i], Some(Route::Text(&text[i + 1..], separator))),
             },
             Route::Parts([first, rest @ ..]) => {
                 (first, Some(Route::Parts(rest)).filter(|_| !rest.is_empty()))

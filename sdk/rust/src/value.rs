@@ -76,8 +76,8 @@ fn long_head(p: &[u8]) -> Head {
     }
 }
 
-/// By the first byte of a value how many it has; 0 where that is not all that decides.
-const SIZES: [u8; 256] = {
+/// By its first byte how many bytes a value has; 0 where that byte is not all that decides.
+pub(crate) static SIZES: [u8; 256] = {
     let (mut sizes, mut lead) = ([0; 256], 0);
     while lead < 256 {
         sizes[lead] = match lead {
@@ -98,16 +98,36 @@ pub(crate) fn size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
     while left > 0 {
         left -= 1;
-        match SIZES[usize::from(p[at])] {
+        let lead = p[at];
+        match usize::from(SIZES[usize::from(lead)]) {
+            0 if lead < 0xa0 => {
+                at += 1;
+                left += usize::from(lead & 15) << u8::from(lead < 0x90);
+            }
             0 => {
-                let h = head(&p[at..]);
+                let h = long_head(&p[at..]);
                 at += h.len + h.data;
                 left += h.inside();
             }
-            n => at += usize::from(n),
+            n => at += n,
         }
     }
     at
+}
+
+/// Returns where a byte is first, or how many bytes there are.
+pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    for chunk in bytes.chunks_exact(8) {
+        let other = u64::from_le_bytes(chunk.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
+        let zeros = other.wrapping_sub(LOW) & !other & (LOW << 7);
+        if zeros != 0 {
+            return at + zeros.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|b| **b != byte).count()
 }
 
 /// A value of a record, read where it stands: nothing is parsed but what is asked for. Its text is JSON, with
