@@ -185,7 +185,7 @@ func TestFiltersDoTheirJob(t *testing.T) {
 	found, w := found(t)
 	for _, fb := range found {
 		t.Run(fb.Version, func(t *testing.T) {
-			for i, r := range w.rows {
+			for _, r := range w.rows {
 				for c, f := range r.filters {
 					if f.name == "" || c == aot || w.object(fb, f) == "" && !fb.Has("Filters", f.name) {
 						continue

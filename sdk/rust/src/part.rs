@@ -391,11 +391,13 @@ fn has_text_with(bytes: &[u8], byte: u8) -> bool {
             continue;
         }
         let h = head(&bytes[at..]);
-        let end = at + h.len + h.data;
-        if next < end {
-            if next >= at + h.len && (h.kind == Kind::Str || h.kind == Kind::Bin) {
+        let (start, end) = (at + h.len, at + h.len + h.data);
+        if next < end && (h.kind == Kind::Str || h.kind == Kind::Bin) {
+            if position(&bytes[start..end], byte) < h.data {
                 return true;
             }
+        }
+        if next < end {
             next = end + position(&bytes[end..], byte);
         }
         at = end;

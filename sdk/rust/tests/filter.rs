@@ -245,8 +245,7 @@ fn strings_with_a_byte_are_rewritten() {
     for len in (0..40).chain([64, 255, 256, 300]) {
         for at in (0..len).step_by(7) {
             let text = "x".repeat(at) + "@" + &"y".repeat(len - at - 1);
-            let body =
-                format!(r#"{{"@":64,"{0}":["{0}","{1}",{{"b":"@"}}],"c":"{0}"}}"#, "z".repeat(len), text);
+            let body = format!(r#"{{"a":[64,2.5,"{0}","{1}",{{"b":2.5}}],"c":"{0}"}}"#, "z".repeat(len), text);
             let mut seen = Vec::new();
             run(&body, |event| {
                 event.body.rewrite_strings_with(b'@', |text| {
@@ -254,7 +253,7 @@ fn strings_with_a_byte_are_rewritten() {
                     None::<&str>
                 })
             });
-            assert_eq!(seen, [text.as_str(), "@"]);
+            assert_eq!(seen, [text.as_str()]);
         }
     }
 }
