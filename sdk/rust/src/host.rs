@@ -206,7 +206,7 @@ pub mod store {
 
     /// Sets a key.
     pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Ttl) -> Result<(), Full> {
-        (sys::store_set(key.as_ref(), value.as_ref(), ttl.0) == 0).then(|| ()).ok_or(Full)
+        (sys::store_set(key.as_ref(), value.as_ref(), ttl.0) == 0).then_some(()).ok_or(Full)
     }
 
     /// Deletes a key, and says whether it was there.
@@ -218,7 +218,7 @@ pub mod store {
     /// value of another length than 8 bytes is a trap.
     pub fn add(key: impl AsRef<[u8]>, n: i64, ttl: Ttl) -> Result<i64, Full> {
         let mut result = 0;
-        (sys::store_add(key.as_ref(), n, ttl.0, &mut result) == 0).then(|| result).ok_or(Full)
+        (sys::store_add(key.as_ref(), n, ttl.0, &mut result) == 0).then_some(result).ok_or(Full)
     }
 
     /// Sets a key if its value is `old`, or with `None` if it is not there; says whether it was so.

@@ -392,12 +392,11 @@ fn has_text_with(bytes: &[u8], byte: u8) -> bool {
         }
         let h = head(&bytes[at..]);
         let (start, end) = (at + h.len, at + h.len + h.data);
-        if next < end && (h.kind == Kind::Str || h.kind == Kind::Bin) {
-            if position(&bytes[start..end], byte) < h.data {
+        if next < end {
+            let is_text = h.kind == Kind::Str || h.kind == Kind::Bin;
+            if is_text && position(&bytes[start..end], byte) < h.data {
                 return true;
             }
-        }
-        if next < end {
             next = end + position(&bytes[end..], byte);
         }
         at = end;

@@ -229,7 +229,7 @@ fn input(tag: &str, records: &[Record], groups: &[Map]) -> Vec<u8> {
     let events_at = HEADER + (tag.len() + 7) / 8 * 8;
     let groups_at = events_at + EVENT * records.len();
     let mut all = vec![0; groups_at + GROUP * groups.len()];
-    fn put(all: &mut Vec<u8>, at: usize, numbers: &[usize]) {
+    fn put(all: &mut [u8], at: usize, numbers: &[usize]) {
         for (i, number) in numbers.iter().enumerate() {
             all[at + 4 * i..][..4].copy_from_slice(&(*number as u32).to_le_bytes());
         }
@@ -237,7 +237,8 @@ fn input(tag: &str, records: &[Record], groups: &[Map]) -> Vec<u8> {
     let append = |all: &mut Vec<u8>, at: usize, map: Option<&Map>| {
         let end = all.len();
         map.iter().for_each(|map| map.write(all));
-        put(all, at, &[end, all.len() - end]);
+        let len = all.len() - end;
+        put(all, at, &[end, len]);
     };
     put(
         &mut all,

@@ -364,7 +364,7 @@ pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], bin: bool) {
 fn write_int(to: &mut Vec<u8>, v: i128) {
     let (lead, width) = match v {
         -0x20..=0x7f => return to.push(v as u8),
-        0.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|max| v > **max).count()),
+        0x80.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|max| v > **max).count()),
         _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|min| v < **min).count()),
     };
     to.push(lead + width as u8);
@@ -435,7 +435,7 @@ impl Map {
         let mut map = Map::new();
         map.begin(value.len());
         map.bytes.extend_from_slice(&value.as_msgpack()[head(value.bytes).len..]);
-        (value.kind() == Kind::Map).then(|| map)
+        (value.kind() == Kind::Map).then_some(map)
     }
 
     /// Begins anew, with a header for so many members.
