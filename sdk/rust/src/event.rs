@@ -5,7 +5,7 @@ use core::fmt::Display;
 use crate::batch::{kind, Emitted, Op, Out};
 use crate::part::Part;
 use crate::path::Path;
-use crate::value::{Map, ToValue, Value};
+use crate::value::{Map, Value};
 
 /// Why an event has failed. The host counts it and logs it with its text; `on_error` of the
 /// filter says what becomes of the event. Texts, and errors of other kinds, become one with the code 1.
@@ -143,27 +143,16 @@ impl<'a> Event<'a> {
             out.ops.push(Op::new(kind::ERROR, why.code, 0, first.1..out.extra.len()).on(of, 0));
             return;
         }
-        let emitted = &mut out.emitted[first.0..];
-        if !emitted.is_empty() && self.metadata.is_edited() {
-            let from = out.extra.len();
-            self.metadata.make_whole();
-            self.metadata.edits.whole.write(&mut out.extra);
-            for event in emitted.iter_mut().filter(|event| event.metadata_len == 0) {
-                (event.metadata, event.metadata_len) = (from as u32, (out.extra.len() - from) as u32);
-            }
-        }
-        if let Some(time) = self.new_time {
-            for event in emitted.iter_mut().filter(|event| event.sec == -1) {
-                (event.sec, event.nsec) = (time.sec, time.nsec);
-            }
-        }
         if self.dropped {
             out.ops.push(Op::new(kind::DROP, 0, 0, 0..0).on(of, 0));
         } else {
+            self.body.finish(of, 0, &mut out.ops);
+        }
+        // What is emitted has the time and metadata that the event is left with.
+        if !self.dropped || out.emitted.len() > first.0 {
             if let Some(time) = self.new_time {
                 out.ops.push(Op::new(kind::TIME, time.sec as u32, time.nsec, 0..0).on(of, 0));
             }
-            self.body.finish(of, 0, &mut out.ops);
             self.metadata.finish(of, 1, &mut out.ops);
         }
         let size = core::mem::size_of::<Emitted>();

@@ -201,20 +201,21 @@ impl<F: Filter> Started<F> {
                 }
                 kept &= op.kind != kind::ERROR && op.kind != kind::DROP;
             }
-            output.events.extend(Some(event).filter(|_| kept));
+            output.events.extend(Some(event.clone()).filter(|_| kept));
             for op in ops.filter(|op| op.kind == kind::EMIT) {
                 let e = &reply.out.emitted[op.address as usize];
                 let copy = |at, len| Map::copy(Value::new(bytes(at, len))).expect("what is emitted is a map");
-                output.events.push(Record {
-                    body: copy(e.body, e.body_len),
-                    metadata: if e.metadata_len > 0 {
-                        Some(copy(e.metadata, e.metadata_len))
-                    } else {
-                        record.metadata.clone()
-                    },
-                    time: if e.sec == -1 { record.time } else { Time { sec: e.sec, nsec: e.nsec } },
-                    group: if e.group == u32::MAX { record.group } else { e.group as usize },
-                });
+                let mut new = Record { body: copy(e.body, e.body_len), ..event.clone() };
+                if e.metadata_len > 0 {
+                    new.metadata = Some(copy(e.metadata, e.metadata_len));
+                }
+                if e.sec != -1 {
+                    new.time = Time { sec: e.sec, nsec: e.nsec };
+                }
+                if e.group != u32::MAX {
+                    new.group = e.group as usize;
+                }
+                output.events.push(new);
             }
         }
         output
