@@ -141,12 +141,12 @@ impl Host {
     /// Configures a filter, as at a start.
     pub fn start<F: Filter>(&self) -> Result<Started<F>, Error> {
         HOST.with(|host| *host.borrow_mut() = self.clone());
-        Ok(Started { filter: F::configure()?, host: self.clone() })
+        Ok(Started { filter: F::configure()?, host: self.clone(), reply: Reply::default() })
     }
 
     /// Runs a filter that is a function.
     pub fn run(&self, function: impl FnMut(&mut Event) -> Result<(), Error>, records: &[Record]) -> Output {
-        Started { filter: Function(function), host: self.clone() }.run(records)
+        Started { filter: Function(function), host: self.clone(), reply: Reply::default() }.run(records)
     }
 }
 
@@ -167,6 +167,7 @@ pub struct Started<F> {
     /// The filter.
     pub filter: F,
     host: Host,
+    reply: Reply,
 }
 
 impl<F: Filter> Started<F> {
@@ -174,8 +175,8 @@ impl<F: Filter> Started<F> {
     pub fn run(&mut self, records: &[Record]) -> Output {
         HOST.with(|host| *host.borrow_mut() = self.host.clone());
         let (tag, groups) = (self.host.0.borrow().tag.clone(), self.host.0.borrow().groups.clone());
-        let mut reply = Reply::default();
-        batch::run(&mut self.filter, &input(&tag, records, &groups), &mut reply);
+        batch::run(&mut self.filter, &input(&tag, records, &groups), &mut self.reply);
+        let reply = &self.reply;
         let mut output = Output::default();
         for (i, group) in groups.iter().enumerate() {
             let ops = reply.group_ops.iter().filter(|op| op.of as usize == i && op.part == 0);

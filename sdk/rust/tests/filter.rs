@@ -209,6 +209,11 @@ fn accessors() {
 
 #[test]
 fn more_edits_than_a_host_takes() {
+    let members: Vec<_> = (0..300).map(|i| format!(r#""k{i}":0"#)).collect();
+    let out = run(&format!("{{{}}}", members.join(",")), |event| {
+        (0..300).for_each(|i| event.body.set(&format!("k{i}"), i));
+    });
+    assert_eq!(out.events[0].body.get("k299").and_then(Value::as_i64), Some(299));
     let out = run(r#"{"a":1}"#, |event| (0..600).for_each(|i| event.body.set(&format!("k{}", i % 300), i)));
     let body = map(&out.bodies()[0]);
     assert_eq!(body.value().len(), 301);
@@ -245,7 +250,8 @@ fn strings_with_a_byte_are_rewritten() {
     for len in (0..40).chain([64, 255, 256, 300]) {
         for at in (0..len).step_by(7) {
             let text = "x".repeat(at) + "@" + &"y".repeat(len - at - 1);
-            let body = format!(r#"{{"a":[64,2.5,"{0}","{1}",{{"b":2.5}}],"c":"{0}"}}"#, "z".repeat(len), text);
+            let body =
+                format!(r#"{{"a":[64,2.5,"{0}","{1}",{{"b":2.5}}],"c":"{0}"}}"#, "z".repeat(len), text);
             let mut seen = Vec::new();
             run(&body, |event| {
                 event.body.rewrite_strings_with(b'@', |text| {
@@ -366,6 +372,22 @@ impl Filter for Groups {
             return Err("a bad group".into());
         }
         Ok(())
+    }
+}
+
+/// Buffers are used again for the next batch, and nothing in them.
+#[test]
+fn batches_follow_each_other() {
+    let host = Host::new().group(r#"{"bad":1}"#);
+    let mut filter = host.start::<Groups>().unwrap();
+    for records in [vec![0, 1, 1], vec![], vec![0]] {
+        let events: Vec<_> =
+            records.iter().map(|group| Record { group: *group, ..Record::json("{}") }).collect();
+        let out = filter.run(&events);
+        let failed = records.iter().filter(|group| **group == 1).count();
+        assert_eq!(out.bodies(), vec![r#"{"seen":true}"#; records.len() - failed]);
+        assert_eq!(out.errors.len(), failed);
+        assert_eq!(out.groups, [r#"{"bad":1}"#]);
     }
 }
 
