@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 // What Main returns.
@@ -84,7 +85,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), hint(args[0], names))
+	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), trial.Hint(args[0], names))
 }
 
 // unknownFlag adds to the error about a flag which one may have been meant.
@@ -95,7 +96,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-	return fmt.Errorf("%w%s", err, hint("--"+unknown.GetSpecifiedName(), names))
+	return fmt.Errorf("%w%s", err, trial.Hint("--"+unknown.GetSpecifiedName(), names))
 }
 
 // execute runs the command on a thread on whose stack guests may run, whatever the limits

@@ -9,17 +9,9 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
-
-// stage is a filter in its place in the pipeline.
-type stage struct {
-	name    string
-	filter  *filter.Filter
-	matches bool // it sees the tag of this run
-	elapsed time.Duration
-}
 
 // pipeline takes records, hands them through the stages in chunks and writes
 // them to standard output in the order in which they came.
@@ -31,7 +23,7 @@ type pipeline struct {
 	stderr       io.Writer
 	msgpack      bool // format of the output
 
-	stages []*stage
+	trial  *trial.Pipeline
 	body   []byte // of the record that is being read
 	chunk  []byte // events that wait to be run
 	events int    // of these
@@ -44,27 +36,14 @@ type pipeline struct {
 }
 
 // start makes the filters. On an error none is left running.
-func (p *pipeline) start(specs []spec) error {
+func (p *pipeline) start(specs []trial.Spec) (err error) {
 	for _, s := range specs {
-		matches, err := s.match(p.tag)
-		if err != nil {
-			p.close()
-			return fmt.Errorf("filter %s: %w", s.name, err)
+		if _, err := s.Match(p.tag); err != nil {
+			return fmt.Errorf("filter %s: %w", s.Name, err)
 		}
-		f, err := filter.New(s.options, newLog(p.stderr, s.logLevel, s.plugin, s.name))
-		if err != nil {
-			p.close()
-			return fmt.Errorf("filter %s: %w", s.name, err)
-		}
-		p.stages = append(p.stages, &stage{name: s.name, filter: f, matches: matches})
 	}
-	return nil
-}
-
-func (p *pipeline) close() {
-	for _, s := range p.stages {
-		s.filter.Close()
-	}
+	p.trial, err = trial.Start(specs, logTo(p.stderr))
+	return err
 }
 
 // readAll runs all inputs. The error is a *writeError; what is wrong with an
@@ -126,19 +105,10 @@ func (p *pipeline) added(isRecord bool) error {
 
 // flush runs the chunk and writes what is left of it.
 func (p *pipeline) flush() error {
-	data := p.chunk
-	for _, s := range p.stages {
-		if !s.matches || len(data) == 0 {
-			continue
-		}
-		start := time.Now()
-		out, modified := s.filter.Run([]byte(p.tag), data)
-		s.elapsed += time.Since(start)
-		if modified {
-			data = out
-		}
+	data, err := p.trial.Run(p.tag, p.chunk)
+	if err == nil {
+		err = p.write(data)
 	}
-	err := p.write(data)
 	p.chunk, p.events = p.chunk[:0], 0
 	return err
 }
@@ -187,35 +157,31 @@ func (p *pipeline) append(event chunk.Event) {
 
 // failed reports whether a record, or a part of the input, failed.
 func (p *pipeline) failed() bool {
-	for _, s := range p.stages {
-		if stats := s.filter.Stats(); stats.Failed > 0 || stats.Corrupt > 0 {
-			return true
-		}
-	}
-	return p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
+	stats := p.trial.Stats()
+	return stats.Failed > 0 || stats.Corrupt > 0 || p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
 }
 
 // summary is one line for each filter if there are several, and one for all.
 func (p *pipeline) summary() string {
 	var text strings.Builder
-	total := counts{in: p.in, out: p.written, failed: p.unreadable}
-	for _, s := range p.stages {
-		stats := s.filter.Stats()
-		total.dropped += stats.Dropped
-		total.failed += stats.Failed
-		total.elapsed += s.elapsed
-		if len(p.stages) == 1 && s.matches {
+	stats := p.trial.Stats()
+	total := counts{in: p.in, out: p.written, dropped: stats.Dropped, failed: p.unreadable + stats.Failed}
+	for _, s := range p.trial.Stages {
+		total.elapsed += s.Elapsed
+		matches, _ := s.Match(p.tag)
+		if len(p.trial.Stages) == 1 && matches {
 			continue
 		}
-		if !s.matches {
-			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.name, p.tag)
+		if !matches {
+			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.Name, p.tag)
 			continue
 		}
-		fmt.Fprintf(&text, "filter %s: %s\n", s.name, counts{
-			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.elapsed,
+		stats := s.Filter.Stats()
+		fmt.Fprintf(&text, "filter %s: %s\n", s.Name, counts{
+			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed,
 		})
 	}
-	if len(p.stages) > 1 {
+	if len(p.trial.Stages) > 1 {
 		text.WriteString("total: ")
 	}
 	text.WriteString(total.String())

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 // defaultChunkRecords is about what Fluent Bit's tail hands on at a time, 32 KiB,
@@ -74,18 +75,18 @@ be run.`,
 	flags.SortFlags = false
 	f.filter.add(cmd)
 	flags.StringVar(&f.config, "config", "", "Take the filters of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
-	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+defaultTag+")")
+	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+trial.DefaultTag+")")
 	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")
 	flags.StringVar(&f.output, "output-format", formatNDJSON, "Format of the output: ndjson or msgpack")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Most records in a chunk")
 	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
-	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(levelNames, ", ")+" (default: the configuration's, or info)")
+	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(trial.LevelNames, ", ")+" (default: the configuration's, or info)")
 	flags.StringVar(&f.metrics, "metrics", "", "Write the modules' metrics to this file at the end, in Prometheus' text format; - is standard error")
 	flags.BoolVar(&f.quiet, "quiet", false, "Leave the summary out")
 	completeConfigurations(cmd)
 	completeWords(cmd, "input-format", formatNDJSON, formatMsgpack)
 	completeWords(cmd, "output-format", formatNDJSON, formatMsgpack)
-	completeWords(cmd, "log-level", levelNames...)
+	completeWords(cmd, "log-level", trial.LevelNames...)
 	return cmd
 }
 
@@ -97,7 +98,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 	}
 	defer closeModule()
 	if cmd.Flags().Changed("tag") {
-		conf.tag = f.tag
+		conf.Tag = f.tag
 	}
 	clock, err := f.clock()
 	if err != nil {
@@ -118,25 +119,25 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	defer inputs.close()
-	for _, note := range conf.notes {
+	for _, note := range conf.Notes {
 		say(stderr, "%s", note)
 	}
 	p := &pipeline{
-		tag:          conf.tag,
+		tag:          conf.Tag,
 		chunkRecords: f.chunkRecords,
 		now:          clock,
 		stdout:       cmd.OutOrStdout(),
 		stderr:       stderr,
 		msgpack:      f.output == formatMsgpack,
 	}
-	if err := p.start(conf.specs); err != nil {
+	if err := p.start(conf.Specs); err != nil {
 		return err
 	}
 	err = p.readAll(inputs, f.input == formatMsgpack)
 	if err == nil && f.metrics != "" {
 		err = p.writeMetrics(f.metrics, stderr)
 	}
-	p.close()
+	p.trial.Close()
 	if err != nil {
 		return err
 	}
@@ -164,11 +165,11 @@ var moduleSuffixes = []string{".wasm", ".wat", compiledSuffix}
 // configuration is what the flags, the arguments or the file say of filters, and which
 // arguments are left. The function that is returned is to be called once the filters
 // have been made.
-func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configuration, []string, func(), error) {
-	fail := func(err error) (*configuration, []string, func(), error) { return nil, nil, nil, err }
+func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*trial.Configuration, []string, func(), error) {
+	fail := func(err error) (*trial.Configuration, []string, func(), error) { return nil, nil, nil, err }
 	var level *hostlog.Level
 	if f.logLevel != "" {
-		l, err := parseLevel(f.logLevel)
+		l, err := trial.ParseLevel(f.logLevel)
 		if err != nil {
 			return fail(fmt.Errorf("--log-level: %w", err))
 		}
@@ -178,7 +179,7 @@ func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configurat
 		if err := f.filter.refuse(); err != nil {
 			return fail(err)
 		}
-		conf, err := readFilters(f.config, level)
+		conf, err := trial.ReadFilters(f.config, level)
 		return conf, args, func() {}, err
 	}
 	if level == nil {
@@ -195,7 +196,7 @@ func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configurat
 	if err != nil {
 		return fail(err)
 	}
-	return &configuration{specs: []spec{sp}, tag: defaultTag}, args, module.Close, nil
+	return &trial.Configuration{Specs: []trial.Spec{sp}, Tag: trial.DefaultTag}, args, module.Close, nil
 }
 
 // clock gives records their time.
