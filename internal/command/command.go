@@ -42,6 +42,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case errors.Is(err, errBroken):
+		return exitUsage
 	case errors.As(err, &write):
 		// Whoever closed the pipe, head for one, has seen enough.
 		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.ErrClosedPipe) {
@@ -70,7 +72,7 @@ func newRoot() *cobra.Command {
 	info, _ := debug.ReadBuildInfo()
 	root.SetVersionTemplate(string(versionText(info)))
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newRun(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
+	root.AddCommand(newRun(), newTest(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
 	return root
 }
 

@@ -193,7 +193,7 @@ func (i Item) AppendLine(dst []byte, now time.Time) []byte {
 	}
 	var at Value
 	if i.Time != nil {
-		at = i.Time.UTC().Format(time.RFC3339Nano)
+		at = TimeText(*i.Time)
 	}
 	return AppendNotation(dst, List{List{at, i.metadata()}, i.Body})
 }
@@ -204,3 +204,6 @@ func (i Item) metadata() Value {
 	}
 	return i.Metadata
 }
+
+// TimeText is a time as lines of events have it.
+func TimeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -24,6 +24,7 @@ type Spec struct {
 	Options  options.Options
 	LogLevel hostlog.Level
 	Match    func(tag string) (bool, error)
+	Quick    bool // Load compiles quickly, to code that is not optimised
 }
 
 // Configuration is what a Fluent Bit configuration means for this program.
@@ -292,7 +293,9 @@ const OnlyName = "wasmtime.0"
 // could be called; choose says by what one of several is chosen. The module is the caller's to
 // close: while it is loaded, filters need not compile it.
 func (sp *Spec) Load(choose string) (*guest.Module, error) {
-	module, err := guest.Load(filter.Source(sp.Options))
+	source := filter.Source(sp.Options)
+	source.Quick = sp.Quick
+	module, err := guest.Load(source)
 	if err != nil {
 		return nil, fmt.Errorf("filter %s: option %s: %w", sp.Name, "wasm_path", err)
 	}
