@@ -111,7 +111,7 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return fmt.Errorf("one input at most is measured, not %d", len(args))
 	}
-	sp, module, err := f.filter.load(level)
+	sp, module, err := f.filter.load(cmd.ErrOrStderr(), level)
 	if err != nil {
 		return err
 	}

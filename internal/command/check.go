@@ -71,7 +71,7 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	report, err := inspect(sp.Options)
+	report, err := inspect(stderr, sp.Options)
 	if err != nil {
 		say(stderr, "%v", err)
 		return errFailed
@@ -86,7 +86,10 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // inspect looks at a module as a filter with these options would start it.
-func inspect(o options.Options) (guest.Report, error) {
+func inspect(stderr io.Writer, o options.Options) (guest.Report, error) {
+	if isTerminal(stderr) {
+		defer tellAfter(patience, stderr, o.WasmPath, "")()
+	}
 	shared := filter.NewState(o)
 	defer shared.Close()
 	set, problem := tables.Open(filter.Tables(o))
@@ -124,7 +127,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	checked := len(c.Faults)
 	check := func(name string, o options.Options) error {
 		checked++
-		report, err := inspect(o)
+		report, err := inspect(stderr, o)
 		if err != nil {
 			complain(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
 			return nil

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,13 +30,18 @@ var errFailed = errors.New("failed")
 // Main runs the program with these arguments, the program's name not among
 // them, and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return mainUntil(context.Background(), args, stdin, stdout, stderr)
+}
+
+// mainUntil is Main with a context, whose end ends what else goes on until the process does.
+func mainUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(append([]string{}, args...)) // nil would stand for os.Args
 
-	err := execute(root)
+	err := execute(ctx, root)
 	var write *writeError
 	switch {
 	case err == nil:
@@ -103,11 +109,11 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 
 // execute runs the command on a thread on whose stack guests may run, whatever the limits
 // of the process say of its own.
-func execute(root *cobra.Command) (err error) {
+func execute(ctx context.Context, root *cobra.Command) (err error) {
 	done := make(chan struct{})
 	failed := guest.Go(func() {
 		defer close(done)
-		err = root.Execute()
+		err = root.ExecuteContext(ctx)
 	})
 	if failed != nil {
 		return fmt.Errorf("can't start a thread: %w", failed)

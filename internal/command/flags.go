@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -132,12 +133,12 @@ func (f filterFlags) withoutFunction(level hostlog.Level) (trial.Spec, error) {
 
 // load makes the filter that the flags stand for, with the module's only function that
 // could be called if none is given. The module is the caller's to close.
-func (f filterFlags) load(level hostlog.Level) (trial.Spec, *guest.Module, error) {
+func (f filterFlags) load(stderr io.Writer, level hostlog.Level) (trial.Spec, *guest.Module, error) {
 	sp, err := f.withoutFunction(level)
 	if err != nil {
 		return trial.Spec{}, nil, err
 	}
-	module, err := sp.Load("--function-name")
+	module, err := loading(stderr, &sp, false, "--function-name")
 	return sp, module, err
 }
 

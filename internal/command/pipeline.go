@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,10 +23,13 @@ type pipeline struct {
 	stdout       io.Writer
 	stderr       io.Writer
 	msgpack      bool // format of the output
+	diff         bool // what is written is how records differ
+	palette      trial.Palette
 
 	trial  *trial.Pipeline
 	body   []byte // of the record that is being read
 	chunk  []byte // events that wait to be run
+	group  []byte // with diff, the marker of the group that records are in
 	events int    // of these
 	out    []byte // what is written next
 
@@ -81,6 +85,9 @@ func (p *pipeline) complain(place, format string, args ...any) {
 
 // add appends an event to the chunk, and runs it if it is full.
 func (p *pipeline) add(event chunk.Event) error {
+	if p.diff {
+		return p.try(event)
+	}
 	p.chunk = append(p.chunk, event.Raw...)
 	return p.added(event.Kind == chunk.Record)
 }
@@ -88,6 +95,13 @@ func (p *pipeline) add(event chunk.Event) error {
 // addRecord appends a record with that body, as of now.
 func (p *pipeline) addRecord(body []byte) error {
 	now := p.now()
+	if p.diff {
+		event, _, err := chunk.Next(chunk.AppendRecord(nil, now.Unix(), uint32(now.Nanosecond()), nil, body))
+		if err != nil {
+			return err
+		}
+		return p.try(event)
+	}
 	p.chunk = chunk.AppendRecord(p.chunk, now.Unix(), uint32(now.Nanosecond()), nil, body)
 	return p.added(true)
 }
@@ -203,4 +217,52 @@ func (c counts) String() string {
 		text += fmt.Sprintf("; %.2f µs per record", float64(c.elapsed.Nanoseconds())/1e3/float64(c.in))
 	}
 	return text
+}
+
+// try runs an event alone, and writes how it differs after that.
+func (p *pipeline) try(event chunk.Event) error {
+	switch event.Kind {
+	case chunk.GroupStart:
+		p.group = bytes.Clone(event.Raw)
+		return nil
+	case chunk.GroupEnd:
+		p.group = nil
+		return nil
+	}
+	p.in++
+	o, err := p.trial.Try(p.tag, p.group, event)
+	if err != nil {
+		p.unreadable++
+		p.complain(fmt.Sprintf("record %d", p.in), "%v", err)
+		return nil
+	}
+	p.written += uint64(len(o.After))
+	p.out = p.appendOutcome(p.out[:0], &o)
+	return write(p.stdout, p.out)
+}
+
+// appendOutcome appends what has become of a record, if it has changed or failed.
+func (p *pipeline) appendOutcome(dst []byte, o *trial.Outcome) []byte {
+	changes := o.Changes()
+	word := "changed"
+	switch {
+	case o.Failed && len(o.After) == 0:
+		word = "failed, and dropped"
+	case o.Failed:
+		word = "failed"
+	case len(o.After) == 0:
+		word = "dropped"
+	case len(o.After) == 1 && len(changes) == 0:
+		return dst
+	}
+	dst = fmt.Appendf(dst, "record %d: %s\n", p.in, word)
+	line := func(item trial.Item) string { return string(item.AppendLine(nil, *o.Before.Time)) }
+	if len(o.After) == 0 {
+		dst = fmt.Appendf(dst, "  %s\n", p.palette.Was(line(o.Before)))
+	}
+	dst = append(dst, p.palette.Changes("  ", changes)...)
+	for _, item := range o.After[min(len(o.After), 1):] {
+		dst = fmt.Appendf(dst, "  %s\n", p.palette.Is(line(item)))
+	}
+	return dst
 }

@@ -33,18 +33,18 @@ const patience = time.Second
 // loading loads the module of a filter. If that takes long, whoever sits at a terminal is told why.
 func loading(stderr io.Writer, sp *trial.Spec, quick bool, choose string) (*guest.Module, error) {
 	if isTerminal(stderr) {
-		defer tellAfter(patience, stderr, sp.Options.WasmPath, quick)()
+		advice := "; with --quick it takes less, and runs slower"
+		if quick {
+			advice = ""
+		}
+		defer tellAfter(patience, stderr, sp.Options.WasmPath, advice)()
 	}
 	sp.Quick = quick
 	return sp.Load(choose)
 }
 
 // tellAfter says that a module is being compiled, unless what it returns is called before.
-func tellAfter(d time.Duration, stderr io.Writer, path string, quick bool) (stop func()) {
-	advice := "; with --quick it takes less, and runs slower"
-	if quick {
-		advice = ""
-	}
+func tellAfter(d time.Duration, stderr io.Writer, path, advice string) (stop func()) {
 	timer := time.AfterFunc(d, func() {
 		fmt.Fprintf(stderr, "flb-wasmtime: compiling %s%s\n", hostlog.Line(path), advice)
 	})

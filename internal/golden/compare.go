@@ -16,74 +16,6 @@ type Problem struct {
 	Was, Is string
 }
 
-// maxAligned bounds the table by which two lists are aligned.
-const maxAligned = 4_000_000
-
-// pair is an element of each of two lists; -1: of none.
-type pair struct{ was, is int }
-
-// align pairs what is the same in two lists, in order and as much as possible. Between such pairs, others are
-// paired one by one.
-func align(n, m int, same func(was, is int) bool) (equal, others []pair) {
-	head := 0
-	for head < min(n, m) && same(head, head) {
-		equal = append(equal, pair{head, head})
-		head++
-	}
-	tail := 0
-	for tail < min(n, m)-head && same(n-1-tail, m-1-tail) {
-		tail++
-	}
-	rows, columns := n-head-tail, m-head-tail
-	i, j := 0, 0
-	gap := func(endI, endJ int) {
-		for ; i < endI || j < endJ; i, j = min(i+1, endI), min(j+1, endJ) {
-			p := pair{head + i, head + j}
-			if i == endI {
-				p.was = -1
-			}
-			if j == endJ {
-				p.is = -1
-			}
-			others = append(others, p)
-		}
-	}
-	if rows*columns <= maxAligned {
-		// longest[i][j] is how many pairs rows from i and columns from j can have.
-		longest := make([][]int32, rows+1)
-		for i := range longest {
-			longest[i] = make([]int32, columns+1)
-		}
-		for i := rows - 1; i >= 0; i-- {
-			for j := columns - 1; j >= 0; j-- {
-				if same(head+i, head+j) {
-					longest[i][j] = longest[i+1][j+1] + 1
-				} else {
-					longest[i][j] = max(longest[i+1][j], longest[i][j+1])
-				}
-			}
-		}
-		for a, b := 0, 0; a < rows && b < columns; {
-			switch {
-			case same(head+a, head+b):
-				gap(a, b)
-				equal = append(equal, pair{head + a, head + b})
-				a, b = a+1, b+1
-				i, j = a, b
-			case longest[a+1][b] >= longest[a][b+1]:
-				a++
-			default:
-				b++
-			}
-		}
-	}
-	gap(rows, columns)
-	for k := range tail {
-		equal = append(equal, pair{n - tail + k, m - tail + k})
-	}
-	return equal, others
-}
-
 // compare says what of the outcome is not as the case expects.
 func (c *Case) compare(o *outcome) (problems []Problem, err error) {
 	if o.startError != "" || c.startError != "" {
@@ -116,7 +48,7 @@ func (c *Case) compare(o *outcome) (problems []Problem, err error) {
 	}
 	problems = append(problems, compareSets("errors", c.errors, o.errors)...)
 	if c.log != nil {
-		_, others := align(len(c.log), len(o.log), func(i, j int) bool { return sameLine(c.log[i], o.log[j]) })
+		_, others := trial.Align(len(c.log), len(o.log), func(i, j int) bool { return sameLine(c.log[i], o.log[j]) })
 		problems = append(problems, textProblems("log", c.log, o.log, others)...)
 	}
 	if c.metrics != nil {
@@ -130,18 +62,18 @@ const maxLogShown = 10
 
 // compareEvents compares the output, event by event.
 func (c *Case) compareEvents(want, got []trial.Item) (problems []Problem) {
-	_, others := align(len(want), len(got), func(i, j int) bool { return len(c.changes(want[i], got[j])) == 0 })
+	_, others := trial.Align(len(want), len(got), func(i, j int) bool { return len(c.changes(want[i], got[j])) == 0 })
 	for _, p := range others {
 		switch {
-		case p.is < 0:
-			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.was+1), Was: string(want[p.was].AppendLine(nil, c.time))})
-		case p.was < 0:
-			problems = append(problems, Problem{What: fmt.Sprintf("output, further (%d of what came out)", p.is+1), Is: string(got[p.is].AppendLine(nil, c.time))})
-		case want[p.was].Kind != got[p.is].Kind || want[p.was].Kind == trial.Tag:
-			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.was+1),
-				Was: string(want[p.was].AppendLine(nil, c.time)), Is: string(got[p.is].AppendLine(nil, c.time))})
+		case p.Is < 0:
+			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.Was+1), Was: string(want[p.Was].AppendLine(nil, c.time))})
+		case p.Was < 0:
+			problems = append(problems, Problem{What: fmt.Sprintf("output, further (%d of what came out)", p.Is+1), Is: string(got[p.Is].AppendLine(nil, c.time))})
+		case want[p.Was].Kind != got[p.Is].Kind || want[p.Was].Kind == trial.Tag:
+			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.Was+1),
+				Was: string(want[p.Was].AppendLine(nil, c.time)), Is: string(got[p.Is].AppendLine(nil, c.time))})
 		default:
-			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.was+1), Changes: c.changes(want[p.was], got[p.is])})
+			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.Was+1), Changes: c.changes(want[p.Was], got[p.Is])})
 		}
 	}
 	return problems
@@ -181,18 +113,18 @@ func sameLine(want, got string) bool {
 // compareSets compares lists of which the order does not count.
 func compareSets(what string, want, got []string) []Problem {
 	want, got = slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))
-	_, others := align(len(want), len(got), func(i, j int) bool { return want[i] == got[j] })
+	_, others := trial.Align(len(want), len(got), func(i, j int) bool { return want[i] == got[j] })
 	return textProblems(what, want, got, others)
 }
 
-func textProblems(what string, want, got []string, others []pair) (problems []Problem) {
+func textProblems(what string, want, got []string, others []trial.Pair) (problems []Problem) {
 	for _, p := range others {
 		problem := Problem{What: what}
-		if p.was >= 0 {
-			problem.Was = want[p.was]
+		if p.Was >= 0 {
+			problem.Was = want[p.Was]
 		}
-		if p.is >= 0 {
-			problem.Is = got[p.is]
+		if p.Is >= 0 {
+			problem.Is = got[p.Is]
 		}
 		problems = append(problems, problem)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 // Update makes the file of the case, and the file that it names for output, say what came out. Log and metrics are
@@ -41,7 +42,7 @@ func (r *Result) Update() (changed bool, err error) {
 			texts = lines(string(text))
 		}
 		if err == nil {
-			equal, _ := align(len(want), len(o.items), func(i, j int) bool { return len(c.changes(want[i], o.items[j])) == 0 })
+			equal, _ := trial.Align(len(want), len(o.items), func(i, j int) bool { return len(c.changes(want[i], o.items[j])) == 0 })
 			output = keep(texts, o.output, equal)
 		}
 	}
@@ -77,7 +78,7 @@ func (r *Result) Update() (changed bool, err error) {
 		f.set("errors", errors)
 	}
 	if c.log != nil {
-		equal, _ := align(len(c.log), len(o.log), func(i, j int) bool { return sameLine(c.log[i], o.log[j]) })
+		equal, _ := trial.Align(len(c.log), len(o.log), func(i, j int) bool { return sameLine(c.log[i], o.log[j]) })
 		if log := keep(c.log, o.log, equal); !slices.Equal(log, c.log) {
 			f.set("log", block(log))
 		}
@@ -90,10 +91,10 @@ func (r *Result) Update() (changed bool, err error) {
 }
 
 // keep returns what there is, with expected lines in the place of those that are as expected.
-func keep(want, got []string, equal []pair) []string {
+func keep(want, got []string, equal []trial.Pair) []string {
 	got = slices.Clone(got)
 	for _, p := range equal {
-		got[p.is] = want[p.was]
+		got[p.Is] = want[p.Was]
 	}
 	return got
 }

@@ -35,6 +35,7 @@ type Configuration struct {
 	Tag     string   // of the first input
 	Notes   []string // what of the configuration does not take part, and warnings
 	Outputs []fbconf.Section
+	Files   []string // of which the configuration consists
 }
 
 // Other is a filter of another plugin, which is not run here.
@@ -79,7 +80,7 @@ func ReadConfiguration(path string, logLevel *hostlog.Level) (*Configuration, er
 	if err != nil {
 		return nil, err
 	}
-	c := &Configuration{Tag: DefaultTag, Notes: conf.Warnings}
+	c := &Configuration{Tag: DefaultTag, Notes: conf.Warnings, Files: conf.Files}
 	level := hostlog.Info
 	for _, s := range conf.Kind("service") {
 		if text, ok := s.Get("log_level"); ok {
@@ -272,6 +273,18 @@ func OptionNames(table []options.Option) []string {
 // Hint asks whether a word that is not known was meant to be one that is.
 func Hint(word string, known []string) string {
 	return closest.Hint(word, known, func(w string) string { return w })
+}
+
+// Files are those that decide what the filter does: module, configuration, tables.
+func (sp *Spec) Files() []string {
+	files := []string{sp.Options.WasmPath}
+	if sp.Options.ConfigFile != "" {
+		files = append(files, sp.Options.ConfigFile)
+	}
+	for _, t := range sp.Options.Tables {
+		files = append(files, t.Path)
+	}
+	return files
 }
 
 // With makes a filter of options that are given elsewhere. It sees all tags.

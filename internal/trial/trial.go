@@ -21,16 +21,23 @@ type Stage struct {
 // once, and runs on a thread of guest.Go.
 type Pipeline struct {
 	Stages []*Stage
+	lines  *[]Line // where lines of the log go, too; may be nil
 }
 
 // Start makes the filters. log takes what their log_level lets through, on the goroutine that calls
 // Start, Run or Close. On an error no filter is left running.
 func Start(specs []Spec, log func(Line)) (*Pipeline, error) {
 	p := &Pipeline{}
+	take := func(line Line) {
+		if p.lines != nil {
+			*p.lines = append(*p.lines, line)
+		}
+		log(line)
+	}
 	for _, sp := range specs {
 		s := &Stage{Spec: sp}
 		var err error
-		if s.Filter, err = filter.New(sp.Options, sp.Log(log)); err != nil {
+		if s.Filter, err = filter.New(sp.Options, sp.Log(take)); err != nil {
 			p.Close()
 			return nil, fmt.Errorf("filter %s: %w", sp.Name, err)
 		}

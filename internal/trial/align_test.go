@@ -1,4 +1,4 @@
-package golden
+package trial
 
 import (
 	"math/rand/v2"
@@ -16,33 +16,33 @@ func TestAlign(t *testing.T) {
 				list[i] = r.IntN(3)
 			}
 		}
-		equal, others := align(len(a), len(b), func(i, j int) bool { return a[i] == b[j] })
+		equal, others := Align(len(a), len(b), func(i, j int) bool { return a[i] == b[j] })
 		if most := longest(a, b); len(equal) != most {
 			t.Fatalf("%v %v: %d pairs, and %d are possible", a, b, len(equal), most)
 		}
 		seenA, seenB := make([]int, len(a)), make([]int, len(b))
-		last := pair{-1, -1}
+		last := Pair{-1, -1}
 		for _, p := range equal {
-			if p.was <= last.was || p.is <= last.is || a[p.was] != b[p.is] {
+			if p.Was <= last.Was || p.Is <= last.Is || a[p.Was] != b[p.Is] {
 				t.Fatalf("%v %v: %v", a, b, equal)
 			}
 			last = p
-			seenA[p.was]++
-			seenB[p.is]++
+			seenA[p.Was]++
+			seenB[p.Is]++
 		}
-		last = pair{-1, -1}
+		last = Pair{-1, -1}
 		for _, p := range others {
-			if p.was >= 0 {
-				if seenA[p.was]++; p.was <= last.was {
+			if p.Was >= 0 {
+				if seenA[p.Was]++; p.Was <= last.Was {
 					t.Fatalf("%v %v: %v", a, b, others)
 				}
-				last.was = p.was
+				last.Was = p.Was
 			}
-			if p.is >= 0 {
-				if seenB[p.is]++; p.is <= last.is {
+			if p.Is >= 0 {
+				if seenB[p.Is]++; p.Is <= last.Is {
 					t.Fatalf("%v %v: %v", a, b, others)
 				}
-				last.is = p.is
+				last.Is = p.Is
 			}
 		}
 		for _, n := range append(seenA, seenB...) {
@@ -52,7 +52,7 @@ func TestAlign(t *testing.T) {
 		}
 	}
 	// Too many to be aligned are paired one by one.
-	_, others := align(3000, 3000, func(i, j int) bool { return i == j+1 })
+	_, others := Align(3000, 3000, func(i, j int) bool { return i == j+1 })
 	if len(others) != 3000 {
 		t.Error(len(others))
 	}
