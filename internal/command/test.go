@@ -129,7 +129,7 @@ func (f *testFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		results = append(results, result)
 	}
-	summary := fmt.Sprintf("%d cases: %d passed, %d failed, %d could not be run\n", len(paths), len(paths)-failed-broken, failed, broken)
+	summary := fmt.Sprintf("%d passed, %d failed, %d could not be run\n", len(paths)-failed-broken, failed, broken)
 	if err := write(stdout, []byte(summary)); err != nil {
 		return err
 	}
