@@ -14,8 +14,6 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
-var tookTime = regexp.MustCompile(`(?m) \([0-9.]+(µs|ms|s)\)$`)
-
 // casesIn writes files to a directory. @name@ becomes the path of a guest.
 func casesIn(t *testing.T, files map[string]string) string {
 	t.Helper()
