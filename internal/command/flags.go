@@ -103,7 +103,10 @@ func (f filterFlags) spec(level hostlog.Level) (trial.Spec, error) {
 }
 
 // source makes the flags a source of options.
-func (f filterFlags) source() options.Source {
+func (f filterFlags) source() options.Source { return options.Of(f.properties()) }
+
+// properties are the options that have been given.
+func (f filterFlags) properties() []options.Property {
 	var list []options.Property
 	for _, o := range options.Table {
 		for _, text := range f[o.Name].texts {
@@ -115,7 +118,7 @@ func (f filterFlags) source() options.Source {
 			list = append(list, p)
 		}
 	}
-	return options.Of(list)
+	return list
 }
 
 // withoutFunction is spec with no function if none is given.

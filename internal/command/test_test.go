@@ -264,6 +264,10 @@ func TestCasesOfConfigurations(t *testing.T) {
 	if got.code != 0 || !strings.HasSuffix(got.stdout, "\n3 passed, 0 failed, 0 could not be run\n") {
 		t.Errorf("%+v", got)
 	}
+	got = runMain("", "test", "--wasm-path", "x.wasm", filepath.Join(dir, "cases", "yaml.yaml"))
+	if got.code != 2 || !strings.Contains(got.stdout, "options can't be given for them") {
+		t.Errorf("%+v", got)
+	}
 	got = runMain("", "test", filepath.Join(dir, "more"))
 	if got.code != 2 || !strings.Contains(got.stdout, "filter grep.0 of "+dir+"/fluent-bit.conf matches tag app.web and can't be run here: if the case is right without it, add it to skip") {
 		t.Errorf("%+v", got)
@@ -291,6 +295,13 @@ func TestCasesInCommon(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := runMain("", "test", dir); got.code != 2 || !strings.Contains(got.stdout, `common.yaml:1: unknown key "output"`) {
+		t.Errorf("%+v", got)
+	}
+	other := filepath.Join(dir, "wrap.wat")
+	if got := runMain("", "test", "--wasm-path", other, filepath.Join(dir, "sub")); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := runMain("", "test", "--wasm-path", guestFile(t, "drop"), filepath.Join(dir, "sub")); got.code != 1 || !strings.Contains(got.stdout, "  output 1\n    - {") {
 		t.Errorf("%+v", got)
 	}
 	for _, args := range [][]string{{"/no/such"}, {t.TempDir()}} {
