@@ -40,6 +40,8 @@ type Language struct {
 var Languages = []Language{
 	{Name: "rust", Title: "Rust", Source: "src/lib.rs", templates: []string{"common", "rust"}, sdk: "rust", into: "flb-filter",
 		parts: []string{"Cargo.toml", "LICENSE", "README.md", "src"}},
+	{Name: "go", Title: "Go", Source: "main.go", templates: []string{"common", "go", "gomake"}, sdk: "go", into: "flb", parts: []string{"."}},
+	{Name: "tinygo", Title: "Go, for TinyGo", Source: "main.go", templates: []string{"common", "go", "tinygomake"}, sdk: "go", into: "flb", parts: []string{"."}},
 }
 
 // Names are those of all languages.
@@ -94,25 +96,30 @@ func (l Language) New(dir, sdks string) error {
 		}
 	}
 	for _, part := range l.parts {
-		asIs := func(name, text string) (string, string) { return name, text }
-		if err := copyTree(os.DirFS(filepath.Join(sdks, l.sdk)), part, filepath.Join(dir, l.into), asIs); err != nil {
+		if err := copyTree(os.DirFS(filepath.Join(sdks, l.sdk)), part, filepath.Join(dir, l.into), nil); err != nil {
 			return fmt.Errorf("the SDK for %s can't be copied: %w", l.Title, err)
 		}
 	}
 	return nil
 }
 
-// copyTree copies a file, or the files of a directory, as edit gives them.
+// copyTree copies a file, or the files of a directory, as edit gives them; nil: as they are, without Go's tests.
 func copyTree(from fs.FS, part, to string, edit func(name, text string) (string, string)) error {
 	return fs.WalkDir(from, part, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
+		if strings.HasSuffix(p, "_test.go") && edit == nil {
+			return nil // of the SDK itself
+		}
 		text, err := fs.ReadFile(from, p)
 		if err != nil {
 			return err
 		}
-		name, edited := edit(filepath.FromSlash(p), string(text))
+		name, edited := filepath.FromSlash(p), string(text)
+		if edit != nil {
+			name, edited = edit(name, edited)
+		}
 		target := filepath.Join(to, name)
 		if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 			return err
