@@ -52,13 +52,13 @@ func batchGuest(kind int, stateful bool) string {
 			`(func (export "filter") (param $in i32) (param $len i32) (result i32) (local $p i32) (local $n i32)
     (local.set $p (i32.add (local.get $in) (i32.load offset=16 (local.get $in))))
     (local.set $n (i32.load offset=20 (local.get $in)))
-    (loop $next
+    (block $none (br_if $none (i32.eqz (local.get $n))) (loop $next
       (if (i32.eq (i32.const `+fmt.Sprint(badByte)+`) (i32.load8_u (i32.sub (i32.add (local.get $in)
           (i32.add (i32.load offset=24 (local.get $p)) (i32.load offset=28 (local.get $p)))) (i32.const 1))))
         (then `+bad+`))
       (local.set $p (i32.add (local.get $p) (i32.load offset=24 (local.get $in))))
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-      (br_if $next (local.get $n)))`, 1)
+      (br_if $next (local.get $n))))`, 1)
 	}
 	if stateful {
 		text = strings.Replace(text, `(func (export "flb_batch_1"))`, `(func (export "flb_batch_1")) (func (export "flb_stateful"))`, 1)
@@ -106,7 +106,7 @@ type batchModel struct {
 	mode    batchMode
 	reply   []byte // the tag, which is the guest's memory from scriptReply on
 	out     []segment
-	open    *group // what is emitted is in that one
+	open    *group // what is emitted is in that one, as long as all groups come out
 	want    Stats
 	causes  map[cause]uint64
 	size    int  // bytes that operations made
@@ -119,10 +119,20 @@ type segment struct {
 	members []oracle.Member
 	isMap   bool
 	marked  *chunk.Event
+	start   *group // the marker of that one, as it is in the end
+	end     *group // bytes are the marker that ends it
+	copied  bool   // of a start: it is none of the chunk
 }
 
-// group is that of a marker, as it is emitted.
-type group struct{ marker []segment }
+// group is that of a marker.
+type group struct {
+	came                              chunk.Event
+	marker                            []segment
+	answered, refused, failed, passed bool // refused: a batch has failed that had it; else of its records
+}
+
+// lost says whether the markers of the group are not to come out, as far as is known.
+func (g *group) lost() bool { return (g.failed || g.refused && !g.answered) && !g.passed }
 
 // memory returns bytes of the guest's memory. ok is false if they are not inside.
 func (m *batchModel) memory(at, n uint32) (b []byte, ok bool) {
@@ -326,16 +336,19 @@ func (m *batchModel) turnTo(g *group) {
 		m.out = append(m.out, segment{bytes: groupEndMarker})
 	}
 	if g != nil {
-		m.out = append(m.out, g.marker...)
+		m.out = append(m.out, segment{start: g, copied: true})
 	}
 	m.open = g
 }
 
-func (m *batchModel) fail(ev chunk.Event, c cause) {
+func (m *batchModel) fail(ev chunk.Event, in *group, c cause) {
 	m.want.Failed++
 	m.causes[c]++
 	switch m.mode.onError {
 	case options.Drop:
+		if in != nil {
+			in.failed = true
+		}
 	case options.Mark:
 		m.out = append(m.out, segment{marked: &ev})
 	default:
@@ -356,7 +369,7 @@ func (m *batchModel) run(events []chunk.Event) {
 		n, records, size := 0, 0, 0
 		for n < len(events) && records < most {
 			size += len(events[n].Raw)
-			if records > 0 && size > m.mode.bytes {
+			if n > 0 && size > m.mode.bytes {
 				break
 			}
 			if usable(events[n]) {
@@ -384,12 +397,11 @@ func (m *batchModel) run(events []chunk.Event) {
 
 // call is the guest's: what it says of events, and the groups as it wants them.
 func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops []modelOp, markers map[int][]segment, why cause) {
-	if records == 0 {
-		return nil, nil, none
-	}
 	bad, groups, first := false, 0, 0
+	asked := records > 0
 	if outer != nil {
 		groups, first = 1, 1
+		asked = asked || !outer.answered && !outer.lost()
 	}
 	var starts []chunk.Event
 	for _, ev := range batch {
@@ -397,9 +409,12 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 		if ev.Kind == chunk.GroupStart {
 			groups++
 			starts = append(starts, ev)
+			asked = true
 		}
 	}
 	switch {
+	case !asked:
+		return nil, nil, none
 	case m.mode.guest == noBuffer:
 		return nil, nil, causeOf(guest.NoMemory)
 	case m.mode.guest == oddBuffer:
@@ -416,13 +431,28 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 		if len(list) == 0 {
 			continue
 		}
-		ok = i >= first && allowed(list, true)
+		ok = (i >= first || !outer.answered) && allowed(list, true)
 		if ok {
-			markers[i-first], ok = m.edited(starts[i-first], list)
+			var came chunk.Event
+			if i >= first {
+				came = starts[i-first]
+			} else {
+				came = outer.came
+			}
+			markers[i-first], ok = m.edited(came, list)
 		}
 	}
 	if !ok {
 		return nil, nil, causeOf(guest.BadReply)
+	}
+	for i, list := range markers {
+		if i < 0 {
+			outer.marker = list
+			m.called = true
+		}
+	}
+	if outer != nil {
+		outer.answered = true
 	}
 	return ops, markers, none
 }
@@ -437,7 +467,7 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 	own := len(table)
 	for _, ev := range batch {
 		if ev.Kind == chunk.GroupStart {
-			g := &group{[]segment{{bytes: ev.Raw}}}
+			g := &group{came: ev, marker: []segment{{bytes: ev.Raw}}, answered: why == none, refused: why != none && m.mode.onError == options.Drop}
 			if list, ok := markers[starts]; ok {
 				g.marker = list
 				m.called = true
@@ -445,6 +475,9 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 			starts++
 			table = append(table, g)
 		}
+	}
+	if now != nil && why != none && m.mode.onError == options.Drop {
+		now.refused = true
 	}
 	next, record := len(table)-starts, -1
 	for _, ev := range batch {
@@ -454,33 +487,36 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 			now = table[next]
 			next++
 			own = next
-			m.out = append(m.out, now.marker...)
+			m.out = append(m.out, segment{start: now})
 			m.open = now
 			continue
 		case ev.Kind == chunk.GroupEnd:
+			m.out = append(m.out, segment{bytes: ev.Raw, end: now})
 			now, own = nil, 0
-			m.out = append(m.out, segment{bytes: ev.Raw})
 			m.open = nil
 			continue
 		}
 		m.want.Records++
 		if !usable(ev) {
-			m.fail(ev, recordNotMap)
+			m.fail(ev, now, recordNotMap)
 			continue
 		}
 		record++
 		if why != none {
-			m.fail(ev, why)
+			m.fail(ev, now, why)
 			continue
 		}
 		list := opsOn(ops, record)
 		if len(list) == 0 {
 			m.want.Returned++
 			m.out = append(m.out, segment{bytes: ev.Raw})
+			if now != nil {
+				now.passed = true
+			}
 			continue
 		}
 		if allowed(list, false) && list[0].kind == opError {
-			m.fail(ev, causeOf(guest.Error))
+			m.fail(ev, now, causeOf(guest.Error))
 			continue
 		}
 		m.record(ev, list, own, table)
@@ -511,10 +547,13 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	}
 	if !ok {
 		m.open = now
-		m.fail(ev, causeOf(guest.Breach))
+		m.fail(ev, now, causeOf(guest.Breach))
 		return
 	}
 	m.called = true
+	if now != nil {
+		now.passed = true
+	}
 	drop := slices.ContainsFunc(ops, func(o modelOp) bool { return o.kind == opDrop })
 	if !drop {
 		m.out = append(m.out, body...)
@@ -542,21 +581,35 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 // check compares what came out.
 func (m *batchModel) check(out []byte) {
 	m.t.Helper()
-	for i, s := range m.out {
+	// Markers of groups that are lost are left out, but for an end that has something to end.
+	var pieces []segment
+	inside := false
+	for _, s := range m.out {
+		switch {
+		case s.start != nil && (s.copied || !s.start.lost()):
+			pieces = append(pieces, s.start.marker...)
+			inside = true
+		case s.start != nil || s.end != nil && s.end.lost() && !inside:
+		default:
+			pieces = append(pieces, s)
+			inside = inside && s.end == nil
+		}
+	}
+	for i, s := range pieces {
 		switch {
 		case s.marked != nil:
 			out = checkMarked(m.t, *s.marked, out)
 		case s.isMap:
 			rest, err := msgp.Skip(out)
 			if err != nil || !oracle.IsMap(out) {
-				m.t.Fatalf("piece %d of %d: % x is no map (%v)", i, len(m.out), out[:min(len(out), 100)], err)
+				m.t.Fatalf("piece %d of %d: % x is no map (%v)", i, len(pieces), out[:min(len(out), 100)], err)
 			}
 			if diff := gocmp.Diff(s.members, oracle.Members(out[:len(out)-len(rest)]), cmpopts.EquateEmpty()); diff != "" {
-				m.t.Fatalf("piece %d of %d: %s", i, len(m.out), diff)
+				m.t.Fatalf("piece %d of %d: %s", i, len(pieces), diff)
 			}
 			out = rest
 		case !bytes.HasPrefix(out, s.bytes):
-			m.t.Fatalf("piece %d of %d: % x, want % x", i, len(m.out), out[:min(len(out), len(s.bytes)+40)], s.bytes)
+			m.t.Fatalf("piece %d of %d: % x, want % x", i, len(pieces), out[:min(len(out), len(s.bytes)+40)], s.bytes)
 		default:
 			out = out[len(s.bytes):]
 		}
@@ -604,7 +657,7 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 	var lists [2][]batchOp
 	for _, i := range []int{0, 1} {
 		of := uint32(0)
-		count := int(take()) % 24
+		count := int(take()) % []int{24, 4}[i] // one that may not be is a breach of all on groups
 		for range count {
 			if len(input) == 0 {
 				break

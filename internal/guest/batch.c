@@ -167,8 +167,12 @@ static bool note_others(flbwt_batch *b, uint32_t from)
 
 static flbwt_marker marker_in_chunk(const flbwt_batch *b, const flbwt_place *p)
 {
-    return (flbwt_marker) {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
-                           b->base + p->next};
+    return (flbwt_marker) {
+        .at = b->base + p->at,
+        .meta = b->base + p->meta,
+        .body = b->base + p->body,
+        .next = b->base + p->next,
+    };
 }
 
 bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
@@ -176,8 +180,7 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
     flbwt_batch *b = &lane->batch;
     uint32_t group = b->gathered_group;
 
-    b->closed =
-        (b->records > 0 && entry->place.next > b->max_bytes) || b->n - b->records >= MAX_OTHERS;
+    b->closed = (b->n > 0 && entry->place.next > b->max_bytes) || b->n - b->records >= MAX_OTHERS;
     if (b->closed) {
         return true;
     }
@@ -230,18 +233,12 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
         return FLBWT_STOP_NO_MEMORY;
     }
     while (!b->closed && b->records < most && reading == FLBWT_READ_FULL && b->end < size) {
-        // Behind markers alone, a record has to go with them, however large it is: a guest that changes
-        // groups would never get theirs.
-        bool alone = b->records == 0 && b->n > 0;
-        size_t n, most_bytes = alone ? SIZE_MAX : b->max_bytes,
-                  step = alone                             ? 1
-                         : most - b->records < PLACES_STEP ? most - b->records
-                                                           : PLACES_STEP;
+        size_t n, step = most - b->records < PLACES_STEP ? most - b->records : PLACES_STEP;
 
         if (!flbwt_reserve(&b->places, step * sizeof(flbwt_place))) {
             return FLBWT_STOP_NO_MEMORY;
         }
-        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, most_bytes,
+        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, b->max_bytes,
                                     &b->shape, places_of(b) + b->n, step, &n);
         b->closed = reading == FLBWT_READ_FULL && n < step;
         b->places.len += n * sizeof(flbwt_place);
@@ -265,9 +262,7 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
 
 static const uint8_t *bytes_of(const flbwt_lane *lane, const uint8_t *data, const flbwt_marker *g)
 {
-    return g->where == FLBWT_IN_CHUNK ? data
-           : g->where == FLBWT_IN_OUT ? lane->out.data
-                                      : lane->batch.markers.data;
+    return g->edited ? lane->batch.markers.data : data;
 }
 
 // write_input writes the input of the batch to `to`. The bytes of the events stand at offset first, behind
@@ -320,10 +315,9 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
     }
     for (uint32_t i = 1; i <= b->groups_n; i++) {
         const flbwt_marker *g = group_at(b, i);
-        bool here = i > 1 || lane->batch.outer.next == 0;
-        size_t meta = here ? first + (g->meta - lane->at) : outer;
+        size_t meta = i == 1 && b->outer.next > 0 ? outer : first + (g->meta - lane->at);
 
-        p = put32(p, here);
+        p = put32(p, !g->answered);
         p = put32(p, 0);
         p = put32(p, meta);
         p = put32(p, g->body - g->meta);
@@ -453,8 +447,7 @@ static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
         const flbwt_marker *g = group_at(b, group);
         size_t n = g->next - g->at;
 
-        if (!flbwt_reserve(&lane->out, n) || // which may move what is to be copied
-            !flbwt_lane_append(lane, bytes_of(lane, data, g) + g->at, n)) {
+        if (!flbwt_lane_append(lane, bytes_of(lane, data, g) + g->at, n)) {
             return false;
         }
     }
@@ -631,14 +624,11 @@ static uint8_t *write_part(flbwt_batch *b, const plan *p, uint32_t part, const u
                           out, &b->why);
 }
 
-// write_parts writes an event or marker as the plan wants it, and returns where it ends; NULL: an edit
+// write_parts writes an event or marker, whose place is in data, as the plan wants it, and returns where it ends; NULL: an edit
 // is not valid. *body is where its body begins.
-static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_entry *entry,
+static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_place *e,
                             const plan *p, uint8_t *out, uint8_t **body)
 {
-    const flbwt_place *e = &entry->place;
-
-    data += b->base;
     out = copy(out, data + e->at, (p->timed ? e->time : e->meta) - e->at);
     if (p->timed) {
         out = write_time(out, p->sec, p->nsec);
@@ -649,10 +639,9 @@ static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_ent
 }
 
 // most_of is how many bytes that may be.
-static size_t most_of(const flbwt_entry *e, const plan *p)
+static size_t most_of(const flbwt_place *e, const plan *p)
 {
-    return e->place.next - e->place.at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH +
-           MAX_TIME_BYTES;
+    return e->next - e->at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH + MAX_TIME_BYTES;
 }
 
 // reserve makes room for n bytes more, of which the guest has given some. False: there is no memory, or it
@@ -685,14 +674,15 @@ static bool charge(flbwt_lane *lane, size_t n)
 }
 
 // write_event appends an event as the plan wants it. False: lane->outcome and why are set.
-static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, const plan *p)
+static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e, const plan *p)
 {
     uint8_t *body, *out;
 
     if (!reserve(lane, most_of(e, p), p->made)) {
         return false;
     }
-    out = write_parts(&lane->batch, data, e, p, lane->out.data + lane->out.len, &body);
+    out = write_parts(&lane->batch, data + lane->batch.base, e, p, lane->out.data + lane->out.len,
+                      &body);
     if (out == NULL) {
         return false;
     }
@@ -813,7 +803,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     size_t len = lane->out.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, e, &p));
+    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, &e->place, &p));
 
     for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
         op o = op_at(lane->guest, &b->ops, b->ops.at + i);
@@ -839,17 +829,23 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     return true;
 }
 
-// edit_group makes the marker of a group as its operations want it, in batch->markers.
-static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, uint32_t n)
+// edit_group makes the marker of a group as its operations want it, in batch->markers. It is in the chunk
+// by now: no answer has had it.
+static bool edit_group(flbwt_lane *lane, const uint8_t *data, flbwt_marker *g, uint32_t n)
 {
     flbwt_batch *b = &lane->batch;
     plan p = {.n = n};
+    flbwt_place place = {
+        .meta = (uint32_t) (g->meta - g->at),
+        .body = (uint32_t) (g->body - g->at),
+        .next = (uint32_t) (g->next - g->at),
+    };
     uint8_t *body;
 
     if (!make_plan(lane, &b->group_ops, &p, true) || !charge(lane, p.made)) {
         return false;
     }
-    size_t most = most_of(e, &p);
+    size_t most = most_of(&place, &p);
     if (p.made > MAX_MADE_BYTES || most + b->markers.len > flbwt_lane_room(lane)) {
         return refuse(b, "they make more bytes than are left for a group");
     }
@@ -858,25 +854,28 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
         return refuse(b, "the host has no memory");
     }
     uint8_t *from = b->markers.data + b->markers.len,
-            *to = write_parts(b, data, e, &p, from, &body);
+            *to = write_parts(b, data + g->at, &place, &p, from, &body);
     if (to == NULL) {
         return false;
     }
     size_t at = b->markers.len;
     b->markers.len += (size_t) (to - from);
-    *group_at(b, e->group) = (flbwt_marker) {
-        .where = FLBWT_IN_MARKERS,
+    *g = (flbwt_marker) {
+        .edited = true,
         .at = at,
-        .meta = at + (e->place.meta - e->place.at),
+        .meta = at + place.meta,
         .body = at + (size_t) (body - from),
         .next = b->markers.len,
     };
     return true;
 }
 
-// restore_groups has the groups be as they came.
+// restore_groups has the groups be as they were.
 static void restore_groups(flbwt_batch *b)
 {
+    if (b->outer.next > 0 && b->groups_n > 0) {
+        *group_at(b, 1) = b->outer;
+    }
     for (uint32_t i = 0; i < b->n && b->mixed; i++) {
         flbwt_entry e = entry_at(b, i);
 
@@ -892,48 +891,72 @@ static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
     flbwt_batch *b = &lane->batch;
     flbwt_ops *ops = &b->group_ops;
 
-    b->markers.len = 0;
-    for (uint32_t i = 0; i < b->n && ops->at < ops->n; i++) {
-        flbwt_entry e = entry_at(b, i);
-        uint32_t n;
+    b->markers.len = b->outer.edited ? b->outer.next : 0;
+    for (uint32_t i = 1; i <= b->groups_n; i++) {
+        flbwt_marker *g = group_at(b, i);
+        uint32_t n = ops_of(ops, i - 1);
 
-        if (e.kind != FLBWT_ENTRY_GROUP_START) {
-            continue;
+        if (n > 0 && g->answered) {
+            return refuse(b, "a group that an earlier batch was answered with can't be changed");
         }
-        n = ops_of(ops, e.group - 1);
-        if (n > 0 && !edit_group(lane, data, &e, n)) {
+        if (n > 0 && !edit_group(lane, data, g, n)) {
             return false;
         }
         ops->at += n;
     }
-    return ops->at == ops->n || refuse(b, "a group that began before the batch can't be changed");
+    return true;
+}
+
+// take_groups has them be what the guest has answered. What it says of the group that began before the
+// batch goes into its marker, which has been emitted. False: there is no memory.
+static bool take_groups(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_batch *b = &lane->batch;
+
+    for (uint32_t i = 1; i <= b->groups_n; i++) {
+        group_at(b, i)->answered = true;
+    }
+    if (b->outer.next == 0 || b->outer.answered) {
+        return true;
+    }
+    lane->group.refused = false;
+    const flbwt_marker *g = group_at(b, 1);
+
+    return !g->edited ||
+           flbwt_lane_splice(lane, data, lane->group.marker, b->outer.next - b->outer.at,
+                             b->markers.data + g->at, g->next - g->at);
 }
 
 // mark_group emits the marker before a group.
 static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
 {
     flbwt_batch *b = &lane->batch;
-    flbwt_marker *g = group_at(b, e->group);
+    const flbwt_marker *g = group_at(b, e->group);
+    size_t next = b->base + e->place.next;
 
-    if (g->where == FLBWT_IN_CHUNK) {
-        return flbwt_lane_keep(lane, data, b->base + e->place.next);
-    }
-    if (!flbwt_lane_change(lane, data)) {
+    if (!flbwt_lane_close_group(lane, data)) {
         return false;
     }
-    size_t from = lane->out.len;
-    if (!flbwt_lane_append(lane, b->markers.data + g->at, g->next - g->at)) {
-        return false;
+    flbwt_lane_open_group(lane, b->base + e->place.body, next);
+    lane->group.refused = b->failed != FLBWT_NOT_RUN && b->drop;
+    return g->edited
+               ? flbwt_lane_replace(lane, data, next, b->markers.data + g->at, g->next - g->at)
+               : flbwt_lane_keep(lane, data, next);
+}
+
+// keep_outer has the group that is open behind the batch be the one that is open before the next.
+static void keep_outer(flbwt_batch *b)
+{
+    b->outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
+    if (b->outer.edited) { // the others of markers are not needed any more
+        size_t at = b->outer.at;
+
+        memmove(b->markers.data, b->markers.data + at, b->outer.next - at);
+        b->outer.at = 0;
+        b->outer.meta -= at;
+        b->outer.body -= at;
+        b->outer.next -= at;
     }
-    *g = (flbwt_marker) {
-        .where = FLBWT_IN_OUT,
-        .at = from,
-        .meta = from + (g->meta - g->at),
-        .body = from + (g->body - g->at),
-        .next = lane->out.len,
-    };
-    lane->at = b->base + e->place.next;
-    return true;
 }
 
 // pass goes on behind an event that has been emitted.
@@ -1014,7 +1037,7 @@ static enum flbwt_stop emit_next(flbwt_lane *lane, const uint8_t *data, const fl
         ok = ok && mark_group(lane, data, e);
         break;
     case FLBWT_ENTRY_GROUP_END:
-        ok = ok && flbwt_lane_keep(lane, data, b->base + e->place.next);
+        ok = ok && flbwt_lane_end_group(lane, data, b->base + e->place.next);
         break;
     default:
         if (b->failed != FLBWT_NOT_RUN) {
@@ -1046,8 +1069,18 @@ static enum flbwt_stop emit(flbwt_lane *lane, const uint8_t *data)
     if (!turn_to(lane, data, b->now)) {
         return FLBWT_STOP_NO_MEMORY;
     }
-    lane->batch.outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
+    keep_outer(b);
     return FLBWT_STOP_DONE;
+}
+
+// has_groups says whether the guest is to be called though no record is in the batch: there is a group that
+// it has not answered for, and that comes out.
+static bool has_groups(const flbwt_lane *lane)
+{
+    const flbwt_batch *b = &lane->batch;
+
+    return b->groups_n > 1 || (b->groups_n == 1 && !group_at(b, 1)->answered &&
+                               (b->outer.next == 0 || !flbwt_lane_is_lost(lane)));
 }
 
 static void begin_emitting(flbwt_lane *lane)
@@ -1059,11 +1092,17 @@ static void begin_emitting(flbwt_lane *lane)
     b->now = b->open = lane->batch.outer.next > 0;
 }
 
-void flbwt_batch_fail(flbwt_lane *lane)
+void flbwt_batch_fail(flbwt_lane *lane, bool drop)
 {
-    lane->batch.failed = lane->outcome;
-    lane->batch.ops = no_ops;
-    restore_groups(&lane->batch);
+    flbwt_batch *b = &lane->batch;
+
+    b->failed = lane->outcome;
+    b->drop = drop;
+    b->ops = no_ops;
+    restore_groups(b);
+    if (b->outer.next > 0 && !b->outer.answered) {
+        lane->group.refused = drop;
+    }
     begin_emitting(lane);
 }
 
@@ -1094,7 +1133,7 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
             }
             b->failed = FLBWT_NOT_RUN;
             b->ops = b->group_ops = no_ops;
-            if (b->records > 0) {
+            if (b->records > 0 || has_groups(lane)) {
                 lane->outcome = call_guest(lane, tag, tag_len, data);
                 if (lane->outcome == FLBWT_REPLY) {
                     bool ok = edit_groups(lane, data);
@@ -1104,6 +1143,10 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
                 if (lane->outcome != FLBWT_REPLY) {
                     return FLBWT_STOP_BATCH;
                 }
+                if (!take_groups(lane, data)) {
+                    return FLBWT_STOP_NO_MEMORY;
+                }
+                lane->answered = lane->answered || b->records == 0;
             }
             begin_emitting(lane);
         }

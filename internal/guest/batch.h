@@ -28,7 +28,8 @@ typedef struct {
 
 // flbwt_marker is the marker of a group, as offsets in where it is.
 typedef struct {
-    enum { FLBWT_IN_CHUNK, FLBWT_IN_MARKERS, FLBWT_IN_OUT } where; // batch.markers, lane->out
+    bool edited; // it is in batch.markers, not in the chunk
+    bool answered; // the guest has, for a batch that had the group
     size_t at, meta, body, next; // next 0: there is no group
 } flbwt_marker;
 
@@ -59,6 +60,7 @@ typedef struct {
     bool called; // the guest has been: they are to be emitted
     bool stopped; // for Go to emit some of them
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
+    bool drop; // what has failed
     flbwt_ops ops, group_ops;
     uint32_t i, record; // the event that is next, and how many records are before it
     uint32_t now,
