@@ -63,12 +63,16 @@ func (b *batch) run(handler Handler, input string) {
 
 func (b *batch) runGroup(handler GroupHandler, i int) (err error) {
 	at := b.group(i)
-	if handler == nil || b.number(at) != 1 {
+	if handler == nil || b.number(at)&1 == 0 {
 		return nil
 	}
 	g := &b.groups
 	g.Metadata.load(b.slice(at + 8))
-	g.Body.load(b.slice(at + 16))
+	body := b.slice(at + 16)
+	if (Value{body}).Kind() != KindMap {
+		body = "" // a marker may have anything: it reads as an empty map, and can't be edited
+	}
+	g.Body.load(body)
 	defer func() {
 		if why := recover(); why != nil {
 			err = panicked(why)

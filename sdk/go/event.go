@@ -120,7 +120,7 @@ func (n Emitted) Metadata(metadata any) Emitted {
 	sent := &n.event.batch.Emitted[n.i]
 	sent.Metadata, sent.MetadataLen = n.event.appendMap(metadata)
 	if n.event.Metadata.came == "" {
-		n.event.Body.fail(noMetadata)
+		n.event.Body.fail(missingPart)
 	}
 	return n
 }

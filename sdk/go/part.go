@@ -14,8 +14,8 @@ const (
 )
 
 const (
-	emptyMap   = "\x80"
-	noMetadata = "the event is of a form that has no metadata"
+	emptyMap    = "\x80"
+	missingPart = "the event is of a form that has no metadata, or its group has no map"
 )
 
 // Part is the body or the metadata of an event or group: a map.
@@ -53,6 +53,9 @@ func (p *Part) Get(path string) Value { return p.Value().Get(path) }
 
 // At returns what keys and numbers of elements lead to, in the part as it came. See [Value.At].
 func (p *Part) At(steps ...any) Value { return p.Value().At(steps...) }
+
+// GetStr returns the text that a path leads to, and whether there is one.
+func (p *Part) GetStr(path string) (string, bool) { return p.Get(path).AsStr() }
 
 // Set gives the member of that key the value, or adds it as the last one. Values are nil, bool, numbers
 // and text of Go, []byte, which becomes a bin, [Value], [*Map], []string and []any; another type panics.
@@ -96,7 +99,7 @@ func (p *Part) forget(key string) {
 
 func (p *Part) edit(kind uint8, key string, value any) {
 	if p.came == "" {
-		p.fail(noMetadata)
+		p.fail(missingPart)
 		return
 	}
 	from, to := len(*p.bytes), appendStr(*p.bytes, key)
@@ -167,7 +170,7 @@ func (p *Part) covers(n, at int) bool { return n > 0 && int(p.puts[n-1].A+p.puts
 func (p *Part) Replace(with any) {
 	base := view(appendValue(nil, with))
 	if p.came == "" {
-		p.fail(noMetadata)
+		p.fail(missingPart)
 	} else if (Value{base}).Kind() != KindMap {
 		p.fail("replace: a part is a map")
 	} else {

@@ -341,8 +341,8 @@ func (v Value) At(steps ...any) Value {
 
 // Accessor returns the steps for [Value.At] of a path as Fluent Bit's options have it: $a['b'][0].
 func Accessor(text string) (steps []any, err error) {
-	first, rest, _ := strings.Cut(strings.TrimPrefix(text, "$"), "[")
-	if steps = []any{first}; first == "" || text[0] != '$' {
+	first, rest, more := strings.Cut(strings.TrimPrefix(text, "$"), "[")
+	if steps = []any{first}; first == "" || text[0] != '$' || strings.Contains(first, "]") || more && rest == "" {
 		rest = "?"
 	}
 	for rest != "" {
@@ -358,7 +358,7 @@ func Accessor(text string) (steps []any, err error) {
 		} else {
 			ok = false
 		}
-		if rest = strings.TrimPrefix(after, "["); !ok || after != "" && rest == after {
+		if rest = strings.TrimPrefix(after, "["); !ok || after != "" && rest == after || after == "[" {
 			return nil, errors.New("'" + text + "' is not a path: write it as $key['key'][0]")
 		}
 	}
