@@ -40,7 +40,7 @@ func TestNothingIsAllocatedForAnEvent(t *testing.T) {
 	})
 	b, in := newBatch(), input(1000, body)
 	b.run(filter, in)
-	if len(b.Ops) != 3000 || len(b.Emitted) != 2000 {
+	if len(b.Ops) != 4000 || len(b.Emitted) != 2000 {
 		t.Fatal(len(b.Ops), len(b.Emitted))
 	}
 	if n := testing.AllocsPerRun(10, func() { b.run(filter, in) }); n > 5 {

@@ -194,43 +194,23 @@ func (e *Event) finish(of int, err error) {
 		b.Bytes = append(b.Bytes, text...)
 		return
 	}
-	e.inherit()
 	if e.dropped {
 		b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Drop})
-	} else {
+	}
+	// What is emitted gets time and metadata of the event, although that is dropped.
+	if !e.dropped || e.firstSent < len(b.Emitted) {
 		if e.timed {
 			b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Time, A: uint32(e.sec), B: e.nsec})
-		}
-		if e.Body.edited() {
-			b.Ops = e.Body.finish(of, 0, b.Ops)
 		}
 		if e.Metadata.edited() {
 			b.Ops = e.Metadata.finish(of, 1, b.Ops)
 		}
 	}
+	if e.Body.edited() && !e.dropped {
+		b.Ops = e.Body.finish(of, 0, b.Ops)
+	}
 	for i := e.firstSent; i < len(b.Emitted); i++ {
 		b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Emit, Address: uint32(i), Len: 32})
-	}
-}
-
-// inherit gives emitted events the time and metadata of the event, if these have been edited: the host
-// gives them those that the event came with.
-func (e *Event) inherit() {
-	b := e.batch
-	var at, n uint32
-	for i := e.firstSent; i < len(b.Emitted); i++ {
-		sent := &b.Emitted[i]
-		if sent.Sec == -1 && e.timed {
-			sent.Sec, sent.Nsec = e.sec, e.nsec
-		}
-		if sent.MetadataLen == 0 && e.Metadata.edited() {
-			if n == 0 {
-				at = uint32(len(b.Bytes))
-				b.Bytes = e.Metadata.appendEdited(b.Bytes)
-				n = uint32(len(b.Bytes)) - at
-			}
-			sent.Metadata, sent.MetadataLen = at, n
-		}
 	}
 }
 
