@@ -114,9 +114,9 @@ func TestEditsLikeAModel(t *testing.T) {
 		for _, i := range r.Perm(20)[:r.IntN(20)] {
 			came = append(came, member{"k" + strconv.Itoa(i), []string{"1", `"text"`, `[1,"text"]`, `{"a":null}`}[r.IntN(4)], true})
 		}
-		n := r.IntN(12)
+		n, keys := r.IntN(12), 30
 		if r.IntN(20) == 0 {
-			n = 600 // more than a host takes
+			n, keys = 900, 600 // more than a host takes
 		}
 		model, added := slices.Clone(came), []member{}
 		rewrite := r.IntN(2) == 0
@@ -127,7 +127,7 @@ func TestEditsLikeAModel(t *testing.T) {
 		}
 		var edits []func(*flb.Part)
 		for i := range n {
-			key := "k" + strconv.Itoa(r.IntN(30))
+			key := "k" + strconv.Itoa(r.IntN(keys))
 			is := func(m member) bool { return m.key == key }
 			switch r.IntN(3) {
 			case 0:
@@ -483,6 +483,7 @@ func TestTheStore(t *testing.T) {
 		add(2, time.Second, 2)
 		equal(t, flb.Store.Set("short", nil, time.Nanosecond), nil)
 		is("short", "", true)
+		cas("short", []byte{}, "", time.Nanosecond, true)
 		equal(t, []bool{flb.Store.Delete("b"), flb.Store.Delete("b")}, []bool{true, false})
 		equal(t, flb.Store.Set(strings.Repeat("k", 1025), nil, flb.Forever), flb.ErrFull)
 	})
