@@ -1,11 +1,10 @@
 /* Drops debug, masks e-mail addresses, adds an environment, a country and a count, and splits by an array. */
 
 #include "flb_filter.h"
-
 static flb_text environment, geo_path;
 static flb_table geo;
-static long long ttl;
 static flb_metric masked_total;
+static long long ttl;
 
 static int configure(void) {
     ttl = 60;
@@ -20,7 +19,6 @@ static int is_domain(unsigned char c) {
 }
 
 static int is_local(unsigned char c) { return is_domain(c) || c == '.' || c == '_' || c == '%' || c == '+'; }
-
 static int mask(void *where, flb_text text, flb_buf *to) {
     unsigned done = 0, found = 0, from, end;
     for (unsigned at = flb_find(text, '@', 0); at < text.len; at = flb_find(text, '@', at + 1)) {
@@ -42,11 +40,7 @@ static void mask_part(flb_part *part, const char *where) {
     if (flb_may_have(part, '@')) flb_rewrite(part, mask, (void *) where);
 }
 
-static int group(flb_group *g) {
-    mask_part(&g->body, "group");
-    mask_part(&g->metadata, "group");
-    return 0;
-}
+static int group(flb_group *g) { return mask_part(&g->body, "group"), mask_part(&g->metadata, "group"), 0; }
 
 static int filter(flb_event *e) {
     long long count;
@@ -56,7 +50,7 @@ static int filter(flb_event *e) {
     mask_part(&e->metadata, "metadata");
     flb_set(&e->body, "environment", environment);
     flb_set_or_remove(&e->body, "country", flb_table_get(geo, flb_get(&e->body, "client_ip"), geo_path));
-    if (user.at && flb_store_add(user, 1, FLB_SECONDS(ttl), &count) == 0) flb_set(&e->body, "count", count);
+    if (user.at && !flb_store_add(user, 1, FLB_SECONDS(ttl), &count)) flb_set(&e->body, "count", count);
     else flb_remove(&e->body, "count");
     flb_split(e, "items");
     return 0;

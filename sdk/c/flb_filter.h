@@ -186,13 +186,15 @@ struct flb_reply_ {
 
 /* ---- state ---- */
 
+struct flb_block_ {
+    struct flb_block_ *next;
+    unsigned size;
+};
+
 /* Where memory is free. */
 struct flb_place_ {
     flb_byte *next, *end;
-    struct flb_block_ {
-        struct flb_block_ *next;
-        unsigned size;
-    } *block;
+    struct flb_block_ *block;
 };
 
 struct flb_failure_ {
@@ -383,8 +385,7 @@ static inline void flb_vformat(flb_buf *buf, const char *format, __builtin_va_li
     __builtin_va_copy(args, given);
     for (const char *p = format, *from = p; *p; from = p) {
         unsigned long long v = 0, longs = 0, most = ~0U, base = 10;
-        char digits[24], sign = 0;
-        unsigned at = sizeof(digits);
+        char digits[24], *at = digits + sizeof(digits), sign = 0;
         flb_text text;
         while (*p && *p != '%') p++;
         flb_append_(buf, flb_between_(from, p));
@@ -402,8 +403,8 @@ static inline void flb_vformat(flb_buf *buf, const char *format, __builtin_va_li
             for (text.len = 0; text.at && text.len < most && text.at[text.len];) text.len++;
             flb_append_(buf, text);
             continue;
-        case 'c': digits[--at] = (char) __builtin_va_arg(args, int); break;
-        case '%': digits[--at] = '%'; break;
+        case 'c': *--at = (char) __builtin_va_arg(args, int); break;
+        case '%': *--at = '%'; break;
         case 'd':
         case 'i':
             v = (unsigned long long) (longs == 0   ? __builtin_va_arg(args, int)
@@ -420,16 +421,16 @@ static inline void flb_vformat(flb_buf *buf, const char *format, __builtin_va_li
                 : longs == 1 ? __builtin_va_arg(args, unsigned long)
                              : __builtin_va_arg(args, unsigned long long);
         number:
-            do digits[--at] = "0123456789abcdef"[v % base];
+            do *--at = "0123456789abcdef"[v % base];
             while ((v /= base) > 0);
-            if (sign) digits[--at] = sign;
+            if (sign) *--at = sign;
             break;
         default:
             flb_append_(buf, flb_str_(from));
             __builtin_va_end(args);
             return;
         }
-        flb_append_(buf, flb_text_of(digits + at, (unsigned) sizeof(digits) - at));
+        flb_append_(buf, flb_between_(at, digits + sizeof(digits)));
     }
     __builtin_va_end(args);
 }
@@ -1273,7 +1274,7 @@ static inline flb_value flb_table_get_(flb_table table, flb_text key, flb_text p
 #define FLB_SECONDS(n) (1000LL * (n))
 
 static inline int flb_full_(int is) {
-    return is ? flb_error(1, "there is no room in the store: see store_limit") : 0;
+    return is ? flb_error(1, "no key, or no room in the store: see store_limit") : 0;
 }
 
 static inline flb_text flb_store_get_(flb_text key) {
@@ -1283,13 +1284,13 @@ static inline flb_text flb_store_get_(flb_text key) {
 }
 
 static inline int flb_store_set_(flb_text key, flb_text value, long long ttl_ms) {
-    return flb_full_(flb_host_store_set(key.at, key.len, value.at, value.len, ttl_ms));
+    return flb_full_(!key.at || flb_host_store_set(key.at, key.len, value.at, value.len, ttl_ms));
 }
 
 static inline int flb_store_delete_(flb_text key) { return flb_host_store_delete(key.at, key.len); }
 
 static inline int flb_store_add_(flb_text key, long long n, long long ttl_ms, long long *result) {
-    return flb_full_(flb_host_store_add(key.at, key.len, n, ttl_ms, result));
+    return flb_full_(!key.at || flb_host_store_add(key.at, key.len, n, ttl_ms, result));
 }
 
 static inline int flb_store_cas_(flb_text key, flb_text old, flb_text value, long long ttl_ms) {
@@ -1578,7 +1579,7 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
         flb_buf *: flb_arg_buf_, \
         flb_arg: flb_arg_arg_)(v)
 #define FLB_WHERE_(at) \
-    _Generic((at), char *: flb_str_, const char *: flb_str_, flb_value: flb_arg_itself_, flb_text: flb_itself_)(at)
+    _Generic((at), char *: flb_str_, const char *: flb_str_, flb_value: flb_itself_value_, flb_text: flb_itself_)(at)
 #define flb_get_(from, path) \
     _Generic((from), flb_part *: flb_get_part_, flb_value: flb_get_value_, flb_buf *: flb_get_buf_)(from, path)
 #define flb_add_(to, key, v) _Generic((to), flb_part *: flb_part_add_, flb_buf *: flb_buf_add_)(to, key, v)
