@@ -49,7 +49,9 @@ func showcases() []showcase {
 	// The module has to be built, and takes seconds to compile.
 	golang := batch
 	golang.name, golang.WasmPath, golang.CacheDir = "go", "showcase-go/showcase.wasm", cache
-	return []showcase{batch, small, one, record, rust, golang}
+	c := batch
+	c.name, c.WasmPath = "c by SDK", "showcase-c/showcase.wasm"
+	return []showcase{batch, small, one, record, rust, golang, c}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {

@@ -29,6 +29,7 @@ func showcaseForms(t *testing.T, more ...string) map[string]plugin {
 	}
 	return map[string]plugin{
 		"batch":      form("batch.wasm"),
+		"c by SDK":   form("../showcase-c/showcase.wasm"),
 		"rust":       form("../showcase-rust/showcase.wasm"),
 		"go":         form("../showcase-go/showcase.wasm", "cache_dir", showcaseCache(t)),
 		"batch of 2": form("batch.wasm", "batch_records", "2"),
