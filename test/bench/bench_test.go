@@ -309,6 +309,16 @@ func TestWall(t *testing.T) {
 	}
 }
 
+func TestInstructionsOfALog(t *testing.T) {
+	const log = "[ info] [engine] ==1== I refs: 7 of none\n==564== \n==564== I   refs:      109,032,390\n"
+	if n, err := instructions(log); err != nil || n != 109032390 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if n, err := instructions("==564== \n"); err == nil {
+		t.Errorf("%v of a log without a count", n)
+	}
+}
+
 func TestFootprint(t *testing.T) {
 	const status = "Name:\tfluent-bit\nVmHWM:\t   99999 kB\nVmRSS:\t   12595 kB\nRssAnon:\t    2253 kB\nRssFile:\t   10342 kB\n"
 	got, err := footprintOf(status)

@@ -74,6 +74,7 @@ type work struct {
 	one          input // a single record
 	averageBytes int
 	rows         []row
+	counted      bool // runs are, under valgrind
 }
 
 // An input is a file of records, one on a line.

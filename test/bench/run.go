@@ -62,6 +62,9 @@ func (w *work) command(ctx context.Context, fb fluentbit.Binary, f filter, conf 
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.WaitDelay = time.Second
+	if w.counted {
+		cmd = underValgrind(ctx, cmd)
+	}
 	return cmd, &log, nil
 }
 
