@@ -53,6 +53,22 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// The showcase's batch guests, in whatever language, pass the same cases.
+func TestShowcaseCases(t *testing.T) {
+	build(t, "showcase-go")
+	modules, err := filepath.Glob("showcase-*/showcase.wasm")
+	if err != nil || len(modules) == 0 {
+		t.Fatal("no modules", err)
+	}
+	for _, module := range append(modules, "showcase/batch.wasm") {
+		var stdout, stderr bytes.Buffer
+		code := command.Main([]string{"test", "--wasm-path", module, "--cache-dir", cache, "showcase/cases"}, strings.NewReader(""), &stdout, &stderr)
+		if code != 0 || !strings.HasSuffix(stdout.String(), "\n3 passed, 0 failed, 0 could not be run\n") {
+			t.Errorf("%s: exit code %d: %s%s", module, code, &stdout, &stderr)
+		}
+	}
+}
+
 var (
 	lock  sync.Mutex
 	built = map[string]string{} // by directory, why it was not
