@@ -67,7 +67,7 @@ func TestShowcaseCases(t *testing.T) {
 				module = "showcase/batch.wasm"
 			}
 			var stdout, stderr bytes.Buffer
-			code := command.Main([]string{"test", "--wasm-path", module, "showcase/cases"}, strings.NewReader(""), &stdout, &stderr)
+			code := command.Main([]string{"test", "--wasm-path", module, "--cache-dir", cache, "showcase/cases"}, strings.NewReader(""), &stdout, &stderr)
 			if code != 0 || !strings.HasSuffix(stdout.String(), "\n3 passed, 0 failed, 0 could not be run\n") {
 				t.Errorf("exit code %d: %s%s", code, &stdout, &stderr)
 			}
