@@ -119,7 +119,7 @@ func complete(t *testing.T, args ...string) []string {
 
 func TestCompletion(t *testing.T) {
 	commands := complete(t, "")
-	for _, c := range []string{"run", "check", "bench", "compile", "version"} {
+	for _, c := range []string{"run", "test", "check", "bench", "compile", "version"} {
 		if !slices.Contains(commands, c) {
 			t.Errorf("%s is not offered: %q", c, commands)
 		}
@@ -145,7 +145,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: --wasm-path: files ending in %q are offered", c, files)
 		}
 	}
-	for _, c := range []string{"check", "bench", "compile"} {
+	for _, c := range []string{"run", "check", "bench", "compile"} {
 		if files := complete(t, c, ""); !slices.Equal(files, []string{"wasm", "wat", "cwasm"}) {
 			t.Errorf("%s: files ending in %q are offered", c, files)
 		}

@@ -226,7 +226,7 @@ func (f *Filter) Stats() Stats {
 	for _, w := range f.workers {
 		part := w.filter.Stats()
 		part.Chunks, part.Corrupt = 0, 0 // counted already
-		s.add(part)
+		s.Add(part)
 	}
 	return s
 }
@@ -312,7 +312,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
 	}
 	f.mu.Lock()
-	f.total.add(f.count)
+	f.total.Add(f.count)
 	f.mu.Unlock()
 	f.setReady()
 	if forget || !f.lane.Changed() {

@@ -3,6 +3,7 @@ package filter
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -94,7 +95,8 @@ func (s *Stats) addErrors(code uint32, n uint64) {
 	s.OtherErrors += n
 }
 
-func (s *Stats) add(o Stats) {
+// Add adds the counts of another filter, or of other chunks.
+func (s *Stats) Add(o Stats) {
 	s.Chunks += o.Chunks
 	s.Corrupt += o.Corrupt
 	s.Records += o.Records
@@ -123,14 +125,22 @@ func (s *Stats) addLane(c guest.Counts) {
 	s.Added += c.Added
 }
 
+// ErrorCodes yields the codes of errors, which ascend, and how many records had each.
+func (s *Stats) ErrorCodes() iter.Seq2[uint32, uint64] {
+	return func(yield func(uint32, uint64) bool) {
+		for _, e := range slices.SortedFunc(slices.Values(s.Errors[:]), func(a, b errorCount) int { return cmp.Compare(a.Code, b.Code) }) {
+			if e.N > 0 && !yield(e.Code, e.N) {
+				return
+			}
+		}
+	}
+}
+
 // errorsText lists the codes of errors, as "3 of 17, 1 of 404".
 func (s *Stats) errorsText() string {
 	var list []string
-	errors := slices.SortedFunc(slices.Values(s.Errors[:]), func(a, b errorCount) int { return cmp.Compare(a.Code, b.Code) })
-	for _, e := range errors {
-		if e.N > 0 {
-			list = append(list, fmt.Sprintf("%d of %d", e.N, e.Code))
-		}
+	for code, n := range s.ErrorCodes() {
+		list = append(list, fmt.Sprintf("%d of %d", n, code))
 	}
 	if s.OtherErrors > 0 {
 		list = append(list, fmt.Sprintf("%d of others", s.OtherErrors))
