@@ -103,8 +103,10 @@ func (f filterFlags) spec(level hostlog.Level) (trial.Spec, error) {
 }
 
 // source makes the flags a source of options.
-func (f filterFlags) source() options.Source {
-	var list []options.Property
+func (f filterFlags) source() options.Source { return options.Of(f.properties()) }
+
+// properties are the options that are given, in the order of the table.
+func (f filterFlags) properties() (list []options.Property) {
 	for _, o := range options.Table {
 		for _, text := range f[o.Name].texts {
 			p := options.Property{Key: o.Name, Value: text}
@@ -115,7 +117,7 @@ func (f filterFlags) source() options.Source {
 			list = append(list, p)
 		}
 	}
-	return options.Of(list)
+	return list
 }
 
 // withoutFunction is spec with no function if none is given.
