@@ -5,6 +5,7 @@ package browser
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/url"
@@ -218,7 +219,19 @@ func (p *page) status(text string) {
 // paste puts text in the place of the records, as a paste does.
 func (p *page) paste(text string) {
 	p.t.Helper()
-	eval[bool](p, fmt.Sprintf(`(() => { const i = document.getElementById("input"); i.focus(); i.select(); document.execCommand("insertText", false, %q); return true; })()`, text))
+	eval[bool](p, fmt.Sprintf(`(() => { const i = document.getElementById("input"); i.focus(); i.select(); document.execCommand("insertText", false, %s); return true; })()`, quoted(text)))
+}
+
+// fill puts text into a field, and says so.
+func (p *page) fill(selector, text string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`(() => { const i = document.querySelector(%s); i.value = %s; i.dispatchEvent(new Event("input", {bubbles: true})); return true; })()`, quoted(selector), quoted(text)))
+}
+
+// quoted is text as JavaScript has it.
+func quoted(text string) string {
+	b, _ := json.Marshal(text)
+	return string(b)
 }
 
 func write(t *testing.T, path, text string) {
