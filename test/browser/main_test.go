@@ -56,6 +56,7 @@ type served struct {
 // serve starts flb-wasmtime play with these arguments.
 func serve(t *testing.T, args ...string) *served {
 	t.Helper()
+	chromium(t)
 	if _, err := os.Stat(command); err != nil {
 		t.Fatalf("%v: run make build first", err)
 	}
@@ -112,14 +113,31 @@ type page struct {
 	complain []string
 }
 
-// open opens a URL in a browser of its own, of that size, and looks at what it asks for.
-func open(t *testing.T, address string, width, height int, options ...chromedp.ExecAllocatorOption) *page {
+var (
+	browser      context.Context // the one browser of all tests, once there is one
+	closeBrowser = func() {}
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	closeBrowser()
+	os.Exit(code)
+}
+
+// open opens a URL in a window of that size, which shares no storage with others, and looks at what it asks for.
+func open(t *testing.T, address string, width, height int) *page {
 	t.Helper()
-	options = append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox,
-		chromedp.WindowSize(width, height), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("disable-dev-shm-usage", true)), options...)
-	allocated, cancelBrowser := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancelBrowser)
-	ctx, cancel := chromedp.NewContext(allocated)
+	if browser == nil {
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox,
+			chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("disable-dev-shm-usage", true))
+		allocated, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+		ctx, cancel := chromedp.NewContext(allocated)
+		if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+			t.Fatal(err)
+		}
+		browser, closeBrowser = ctx, func() { cancel(); cancelAllocator() }
+	}
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	p := &page{t: t, ctx: ctx}
 	if err := chromedp.Listen(ctx, func(event any) {
