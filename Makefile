@@ -98,6 +98,8 @@ $(CURDIR)/$(BUILD)/zig/ziglang/zig:
 PREFIX ?= /usr/local
 FROM ?= $(BUILD)
 DOC := share/doc/fluent-bit-wasmtime
+# What flb-wasmtime new copies. It is not looked for among the documentation, which images leave out.
+SHARE := share/fluent-bit-wasmtime
 DOCUMENTS := *.md LICENSE docs examples sdk deploy wit fluent-bit.conf
 install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
@@ -112,10 +114,12 @@ install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	$(COMMAND) completion fish >"$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
 	{ git ls-files $(DOCUMENTS) 2>/dev/null || find $(DOCUMENTS) -type f ! -path '*/node_modules/*' ! -path '*/target/*'; } | \
 		grep -v -e '\.gitignore$$' -e '_test\.go$$' | \
-		while read -r file; do mkdir -p "$$to/$(DOC)/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$(DOC)/$$file"; done
+		while read -r file; do \
+			for in in $(DOC) $$(case "$$file" in sdk/*) echo $(SHARE);; esac); do \
+				mkdir -p "$$to/$$in/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$$in/$$file"; done; done
 
 uninstall: ## removes what make install has installed there
-	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)"; \
+	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)" "$$to/$(SHARE)"; \
 	rm -f "$$to/bin/flb-wasmtime" $(foreach so,$(notdir $(SO) $(ALIASES)),"$$to/lib/fluent-bit/$(so)") \
 		"$$to/share/man/man1/flb-wasmtime.1" "$$to/share/bash-completion/completions/flb-wasmtime" \
 		"$$to/share/zsh/site-functions/_flb-wasmtime" "$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \

@@ -52,6 +52,21 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// The showcase's batch guests, in whatever language, pass the same cases.
+func TestShowcaseCases(t *testing.T) {
+	modules, err := filepath.Glob("showcase-*/showcase.wasm")
+	if err != nil || len(modules) == 0 {
+		t.Fatal("no modules", err)
+	}
+	for _, module := range append(modules, "showcase/batch.wasm") {
+		var stdout, stderr bytes.Buffer
+		code := command.Main([]string{"test", "--wasm-path", module, "showcase/cases"}, strings.NewReader(""), &stdout, &stderr)
+		if code != 0 || !strings.HasSuffix(stdout.String(), "\n3 passed, 0 failed, 0 could not be run\n") {
+			t.Errorf("%s: exit code %d: %s%s", module, code, &stdout, &stderr)
+		}
+	}
+}
+
 // build builds an example whose module is too large to be committed, which is one
 // without TOOLCHAIN.
 func build(t *testing.T, dir string) {

@@ -105,8 +105,9 @@ func (f filterFlags) spec(level hostlog.Level) (trial.Spec, error) {
 // source makes the flags a source of options.
 func (f filterFlags) source() options.Source { return options.Of(f.properties()) }
 
-// properties are the options that are given, in the order of the table.
-func (f filterFlags) properties() (list []options.Property) {
+// properties are the options that have been given.
+func (f filterFlags) properties() []options.Property {
+	var list []options.Property
 	for _, o := range options.Table {
 		for _, text := range f[o.Name].texts {
 			p := options.Property{Key: o.Name, Value: text}

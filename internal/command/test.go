@@ -22,10 +22,11 @@ type testFlags struct {
 	update bool
 	junit  string
 	quick  bool
+	filter filterFlags
 }
 
 func newTest() *cobra.Command {
-	f := testFlags{}
+	f := testFlags{filter: filterFlags{}}
 	cmd := &cobra.Command{
 		Use:   "test [--update] [--junit FILE] [DIR|FILE ...]",
 		Short: "Compare what modules make of events with what is expected",
@@ -71,6 +72,9 @@ order of members means nothing. What JSON has no form for is written as {"$bin":
 BASE64}, {"$str": BASE64} (not UTF-8), {"$ext": [TYPE, BASE64]}, {"$float": "NaN"} and
 {"$map": [[KEY, VALUE], ...]}.
 
+Options of the filter that are given as flags take the place of those of the cases:
+--wasm-path FILE tries them with another module.
+
 With --update the files are made to say what came out: output, failed and errors, and
 log and metrics where they are there.
 
@@ -84,6 +88,7 @@ run.`,
 	flags.BoolVar(&f.update, "update", false, "Write what came out into the cases, as what is expected")
 	flags.StringVar(&f.junit, "junit", "", "Write the results to this file as JUnit's XML")
 	addQuick(cmd, &f.quick)
+	f.filter.add(cmd)
 	completeFiles(cmd, "junit", ".xml")
 	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
 	return cmd
@@ -98,7 +103,7 @@ func (f *testFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := golden.Runner{Load: func(sp *trial.Spec) (*guest.Module, error) {
+	r := golden.Runner{Options: f.filter.properties(), Load: func(sp *trial.Spec) (*guest.Module, error) {
 		return loading(stderr, sp, f.quick, "function_name")
 	}}
 	defer r.Close()
@@ -129,7 +134,7 @@ func (f *testFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		results = append(results, result)
 	}
-	summary := fmt.Sprintf("%d cases: %d passed, %d failed, %d could not be run\n", len(paths), len(paths)-failed-broken, failed, broken)
+	summary := fmt.Sprintf("%d passed, %d failed, %d could not be run\n", len(paths)-failed-broken, failed, broken)
 	if err := write(stdout, []byte(summary)); err != nil {
 		return err
 	}

@@ -9,12 +9,14 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 // Runner runs cases. It keeps their modules, so that each is compiled once. It runs on a thread of guest.Go.
 type Runner struct {
+	Options []options.Property                       // take the place of those of filter in all cases
 	Load    func(*trial.Spec) (*guest.Module, error) // loads a module, which the Runner closes
 	modules []*guest.Module
 }
@@ -66,16 +68,22 @@ func (r *Runner) Run(path string) *Result {
 }
 
 // specs are the filters that the case is about, and the tag of its events.
-func (c *Case) specs() ([]trial.Spec, string, error) {
+func (c *Case) specs(given []options.Property) ([]trial.Spec, string, error) {
 	tag := c.tag
 	if c.config == "" {
 		if tag == "" {
 			tag = trial.DefaultTag
 		}
 		section := c.filter
+		section.Properties = slices.DeleteFunc(slices.Clone(section.Properties), func(p fbconf.Property) bool {
+			return slices.ContainsFunc(given, func(g options.Property) bool { return strings.EqualFold(g.Key, p.Key) })
+		})
+		for _, g := range given {
+			section.Properties = append(section.Properties, fbconf.Property{Key: strings.ToLower(g.Key), Value: g.Value})
+		}
 		if !slices.ContainsFunc(section.Properties, func(p fbconf.Property) bool { return p.Key == functionName }) {
 			// It must be set; the only one that could be called takes its place.
-			section.Properties = append(slices.Clone(section.Properties), fbconf.Property{Key: functionName, Value: "?"})
+			section.Properties = append(section.Properties, fbconf.Property{Key: functionName, Value: "?"})
 		}
 		sp, err := trial.ReadSection(&section, trial.OnlyName, c.logLevel)
 		if err != nil {
@@ -85,6 +93,9 @@ func (c *Case) specs() ([]trial.Spec, string, error) {
 			sp.Options.FunctionName = ""
 		}
 		return []trial.Spec{sp}, tag, nil
+	}
+	if len(given) > 0 {
+		return nil, "", fmt.Errorf("%s: it has the filters of %s: options can't be given for them", c.Path, c.config)
 	}
 	conf, err := trial.ReadFilters(c.config, &c.logLevel)
 	if err != nil {
@@ -107,7 +118,7 @@ const functionName = "function_name"
 
 // run makes the filters and takes the events through them.
 func (r *Runner) run(c *Case) (o outcome, err error) {
-	specs, tag, err := c.specs()
+	specs, tag, err := c.specs(r.Options)
 	if err != nil {
 		return o, err
 	}

@@ -112,6 +112,7 @@ func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte, quick bool)
 	config := engineConfig(StackBytes(stackBytes), len(wasm) >= serialBytes)
 	if quick {
 		config.SetCraneliftOptLevel(wasmtime.OptLevelNone)
+		config.SetCraneliftFlag("regalloc_algorithm", "single_pass")
 	}
 	parallel := wasmtime.NewEngineWithConfig(config)
 	C.flbwt_signals_release()
