@@ -14,7 +14,7 @@
  * Freestanding: no libc, no allocation. The reply lives in one static buffer
  * until the next call. For a record that does not fit it replies with something that is no
  * record: that is a failure, which on_error decides about. With on_error drop no record leaves
- * unmasked; a group of which each record fails does.
+ * unmasked, and a group of which each record fails does not leave at all.
  */
 
 #define OUT_MAX (256 * 1024)

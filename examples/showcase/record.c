@@ -5,8 +5,8 @@
 EXPORT(malloc) void *malloc(u32 size) { return reserve(size); }
 EXPORT(free) void free(void *p) { (void) p; }
 
-/* drop drops a record that must not pass. A failure would follow on_error, and undo what has been set
- * of its group: a group of which every record fails would go on unmasked. */
+/* drop drops a record that must not pass. A failure would follow on_error, which may let it pass, and
+ * undo what has been set of its group. */
 static const u8 *drop(const char *why)
 {
     flb_log(LOG_ERROR, why, length(why));

@@ -65,19 +65,18 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	// What the module has had no room for, it has not seen.
 	noRoom := !f.lane.BatchSeen() && (outcome == guest.BadBuffer || outcome == guest.NoMemory)
 	again := n > 1 && state == closed && (noRoom || f.retryBatch)
-	event, readErr := f.next(data)
-	if readErr != nil {
-		f.giveUp(err)
-		return readErr
-	}
 	if again {
 		f.log.Limited(hostlog.Warn, "batch again", func() string {
 			return fmt.Sprintf("a batch of %d records failed, and is run again in halves: %s", n, outcome)
 		})
 	}
+	stopped := outcome == guest.Trapped || outcome == guest.TimedOut
+	if n == 0 && !stopped {
+		f.log.Limited(hostlog.Error, "groups alone", func() string { return f.reportBatch(data, f.whyFailed(outcome)) })
+	}
 	switch {
-	case outcome == guest.Trapped || outcome == guest.TimedOut || outcome == guest.NoMemory:
-		f.giveUpBatch(data, &event, outcome, err, !again)
+	case stopped || outcome == guest.NoMemory:
+		f.giveUpBatch(data, outcome, err, !again)
 	case again:
 		f.giveUp(err)
 	default:
@@ -88,15 +87,15 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	if again {
 		f.lane.HalveBatch()
 	} else {
-		f.lane.FailBatch()
+		f.lane.FailBatch(f.onError == options.Drop)
 	}
 	return nil
 }
 
 // giveUpBatch gives the instance up after a batch with no answer. counts: the breaker is to know.
-func (f *Filter) giveUpBatch(data []byte, event *chunk.Event, outcome guest.Outcome, err error, counts bool) {
+func (f *Filter) giveUpBatch(data []byte, outcome guest.Outcome, err error, counts bool) {
 	if counts {
-		f.giveUpAfter(data, event, outcome, err)
+		f.giveUpAfter(outcome, err, func(why string) string { return f.reportBatch(data, why) })
 		return
 	}
 	if outcome != guest.NoMemory {
@@ -105,6 +104,33 @@ func (f *Filter) giveUpBatch(data []byte, event *chunk.Event, outcome guest.Outc
 		}, ", in a batch that is run again")
 	}
 	f.discard()
+}
+
+// whyFailed words the outcome of a batch.
+func (f *Filter) whyFailed(outcome guest.Outcome) string {
+	if outcome == guest.BadReply {
+		return fmt.Sprintf("%s: %s", outcome, f.lane.Why())
+	}
+	return outcome.String()
+}
+
+// reportBatch is the line for a batch that failed: that of its first record, if it has any.
+func (f *Filter) reportBatch(data []byte, why string) string {
+	for rest := data[f.lane.At():]; f.lane.BatchRecords() > 0 && len(rest) > 0; {
+		event, after, err := chunk.Next(rest)
+		if err != nil {
+			break
+		}
+		if event.Kind == chunk.Record {
+			return f.report(data, &event, why)
+		}
+		rest = after
+	}
+	fate := "pass through unchanged"
+	if f.onError == options.Drop {
+		fate = "dropped (on_error drop)"
+	}
+	return fmt.Sprintf("groups without records, %d of a chunk (tag %s), %s: %s", f.lane.BatchGroups(), hostlog.Name(string(f.tag)), fate, why)
 }
 
 // handleBatchRecord emits the record at which the lane has stopped while it emits a batch.

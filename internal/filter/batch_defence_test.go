@@ -171,7 +171,7 @@ func TestFailedBatchLeavesGroups(t *testing.T) {
 	}
 }
 
-// A marker goes to the guest with the first of its records, even if that is larger than a batch.
+// A marker goes to the guest even if it and its first record are more than a batch may have.
 func TestMarkerBeforeLargeRecord(t *testing.T) {
 	f := startScript(t, options.Options{BatchBytes: 100})
 	large := event(1, map[string]any{"a": string(bytes.Repeat([]byte("x"), 1000))})
@@ -242,3 +242,53 @@ func TestManyMarkers(t *testing.T) {
 		t.Errorf("%d bytes are kept", kept)
 	}
 }
+
+// A chunk may be nothing but groups: they go to the guest, in batches that are bounded as others are.
+func TestManyGroupsAlone(t *testing.T) {
+	const groups = 1_000_000
+	one := []byte{0x92, 0xff, 0x81, 0xa1, 'g', 1} // a group that nothing ends
+	for _, test := range []struct {
+		batchBytes int64
+		most       int // bytes that the lane holds for a batch
+	}{{1 << 20, 16 << 20}, {16 << 20, 16 << 20}} {
+		f := startWith(t, options.Options{BatchRecords: 1000, BatchBytes: test.batchBytes, OnError: options.Drop, Timeout: time.Minute}, countsGroups)
+		chunk := bytes.Repeat(one, groups)
+		begun := time.Now()
+		if out, modified := f.Run(tag, chunk); modified {
+			t.Errorf("%d bytes come out of %d: %v", len(out), len(chunk), f.logs)
+		}
+		t.Logf("%d groups took %v", groups, time.Since(begun))
+		if kept := f.lane.KeptBytes(); kept > test.most {
+			t.Errorf("%d bytes are kept", kept)
+		}
+		// The guest knows how many it has been given.
+		count := event(1, map[string]any{"count": "?"})
+		out, _ := f.Run(tag, count)
+		if diff := cmp.Diff([]any{map[any]any{"n": int64(groups)}}, bodies(t, out)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// countsGroups traps for a batch of groups of more than 4 MiB, and makes {"n": …} of each event: how many
+// groups it has been given.
+const countsGroups = `(module (memory (export "memory") 512)
+  (global $n (mut i32) (i32.const 0))
+  (data (i32.const 16) "\40\00\00\00\01\00\00\00" "\00\00\00\00\00\00\00\00")
+  (data (i32.const 64) "\00\00\00\00" "\04\00\00\00" "\00\00\00\00" "\00\00\00\00" "\00\10\00\00\08\00\00\00")
+  (data (i32.const 4096) "\81\a1n\ce")
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 65536))
+  (func (export "filter") (param $in i32) (param $len i32) (result i32)
+    (if (i32.gt_u (local.get $len) (i32.const 4194304)) (then (unreachable)))
+    (global.set $n (i32.add (global.get $n) (i32.load offset=32 (local.get $in))))
+    (if (i32.load offset=32 (local.get $in)) ;; the first may have been in another batch
+      (then (global.set $n (i32.add (i32.sub (global.get $n) (i32.const 1))
+        (i32.load (i32.add (local.get $in) (i32.load offset=28 (local.get $in))))))))
+    (if (i32.eqz (i32.load offset=20 (local.get $in))) (then (return (i32.const 0))))
+    ;; The number as it is, the highest byte first.
+    (i32.store8 (i32.const 4100) (i32.shr_u (global.get $n) (i32.const 24)))
+    (i32.store8 (i32.const 4101) (i32.shr_u (global.get $n) (i32.const 16)))
+    (i32.store8 (i32.const 4102) (i32.shr_u (global.get $n) (i32.const 8)))
+    (i32.store8 (i32.const 4103) (global.get $n))
+    (i32.const 16)))`

@@ -26,14 +26,15 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// What the guests of FuzzBatch do with a batch that has an event whose body ends with badByte; the
-// others do the same with all.
+// What the guests of FuzzBatch do with a batch that has an event whose body ends with badByte; those
+// behind badHasNoMemory do the same with all.
 const (
 	badIgnored = iota
 	badTraps
 	badHasNoMemory // 0, after memory was refused
 	noBuffer       // flb_buffer returns 0
 	oddBuffer      // it returns what is no multiple of 8
+	polite         // it leaves the first operation on groups out if the first group may not be changed
 	numBatchGuests
 
 	badByte = '!'
@@ -46,19 +47,27 @@ func batchGuest(kind int, stateful bool) string {
 	switch kind {
 	case noBuffer, oddBuffer:
 		return strings.Replace(text, "(i32.const 1048576))\n", []string{"(i32.const 0))\n", "(i32.const 1048580))\n"}[kind-noBuffer], 1)
+	case polite:
+		text = strings.Replace(text, "    (i32.const 65536)))", `    (if (i32.load offset=32 (local.get $in))
+      (then (if (i32.eqz (i32.load (i32.add (local.get $in) (i32.load offset=28 (local.get $in)))))
+        (then (if (i32.load (i32.const 65548))
+          (then
+            (i32.store (i32.const 65544) (i32.add (i32.load (i32.const 65544)) (i32.const 24)))
+            (i32.store (i32.const 65548) (i32.sub (i32.load (i32.const 65548)) (i32.const 1)))))))))
+    (i32.const 65536)))`, 1)
 	case badTraps, badHasNoMemory:
 		bad := []string{"unreachable", "(drop (memory.grow (i32.const 65536))) (return (i32.const 0))"}[kind-badTraps]
 		text = strings.Replace(text, `(func (export "filter") (param $in i32) (param $len i32) (result i32)`,
 			`(func (export "filter") (param $in i32) (param $len i32) (result i32) (local $p i32) (local $n i32)
     (local.set $p (i32.add (local.get $in) (i32.load offset=16 (local.get $in))))
     (local.set $n (i32.load offset=20 (local.get $in)))
-    (loop $next
+    (block $none (br_if $none (i32.eqz (local.get $n))) (loop $next
       (if (i32.eq (i32.const `+fmt.Sprint(badByte)+`) (i32.load8_u (i32.sub (i32.add (local.get $in)
           (i32.add (i32.load offset=24 (local.get $p)) (i32.load offset=28 (local.get $p)))) (i32.const 1))))
         (then `+bad+`))
       (local.set $p (i32.add (local.get $p) (i32.load offset=24 (local.get $in))))
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-      (br_if $next (local.get $n)))`, 1)
+      (br_if $next (local.get $n))))`, 1)
 	}
 	if stateful {
 		text = strings.Replace(text, `(func (export "flb_batch_1"))`, `(func (export "flb_batch_1")) (func (export "flb_stateful"))`, 1)
@@ -104,9 +113,10 @@ func (m batchMode) bits() (bits uint16) {
 type batchModel struct {
 	t       *testing.T
 	mode    batchMode
-	reply   []byte // the tag, which is the guest's memory from scriptReply on
+	tag     []byte
+	reply   []byte // the guest's memory from scriptReply on: the tag, but for what a call writes to it
 	out     []segment
-	open    *group // what is emitted is in that one
+	open    *group // what is emitted is in that one, as long as all groups come out
 	want    Stats
 	causes  map[cause]uint64
 	size    int  // bytes that operations made
@@ -119,10 +129,20 @@ type segment struct {
 	members []oracle.Member
 	isMap   bool
 	marked  *chunk.Event
+	start   *group // the marker of that one, as it is in the end
+	end     *group // bytes are the marker that ends it
+	copied  bool   // of a start: it is none of the chunk
 }
 
-// group is that of a marker, as it is emitted.
-type group struct{ marker []segment }
+// group is that of a marker.
+type group struct {
+	came                              chunk.Event
+	marker                            []segment
+	answered, refused, failed, passed bool // refused: a batch has failed that had it; else of its records
+}
+
+// lost says whether the markers of the group are not to come out, as far as is known.
+func (g *group) lost() bool { return (g.failed || g.refused && !g.answered) && !g.passed }
 
 // memory returns bytes of the guest's memory. ok is false if they are not inside.
 func (m *batchModel) memory(at, n uint32) (b []byte, ok bool) {
@@ -186,12 +206,18 @@ func (m *batchModel) fill(at uint32, list []modelOp) {
 }
 
 // parse reads the reply.
-func (m *batchModel) parse(records, groups int) (ops, groupOps []modelOp, ok bool) {
+func (m *batchModel) parse(records, groups int, leaves bool) (ops, groupOps []modelOp, ok bool) {
 	if len(m.reply) < 16 {
 		return nil, nil, true
 	}
 	at, n := little(m.reply), little(m.reply[4:])
 	groupsAt, groupsN := little(m.reply[8:]), little(m.reply[12:])
+	if leaves && groupsN > 0 {
+		groupsAt, groupsN = groupsAt+24, groupsN-1
+		m.reply = bytes.Clone(m.reply)
+		binary.LittleEndian.PutUint32(m.reply[8:], groupsAt)
+		binary.LittleEndian.PutUint32(m.reply[12:], groupsN)
+	}
 	if ops, ok = m.readOps(at, n, uint32(records)); !ok {
 		return nil, nil, false
 	}
@@ -254,37 +280,45 @@ func (m *batchModel) edited(ev chunk.Event, ops []modelOp) (list []segment, ok b
 
 // allowed says whether operations go together.
 func allowed(ops []modelOp, group bool) bool {
-	count := map[byte]int{}
+	edits := true
+	count := map[int]int{} // by operation; -1: those on the body
 	for _, o := range ops {
 		edit := o.kind >= opReplace && o.kind <= opPut
 		if !o.inside || o.kind == 0 || o.kind > opEmit || edit && o.part > 1 ||
 			o.kind == opTime && (o.a >= 1<<32-2 || o.b >= 1e9) {
 			return false
 		}
-		count[o.kind]++
-		if edit {
-			count['e']++
+		count[int(o.kind)]++
+		if edit && o.part == 0 {
+			count[-1]++
 		}
+		edits = edits && edit
 	}
 	if group {
-		return count['e'] == len(ops)
+		return edits
 	}
-	return (count[opDrop] == 0 || count[opDrop]+count[opEmit] == len(ops)) && (count[opError] == 0 || len(ops) == 1)
+	return (count[opDrop] == 0 || count[-1] == 0) && (count[opError] == 0 || len(ops) == 1)
 }
 
-// emitted is what an operation emits, and in which group of the table (0: none).
-func (m *batchModel) emitted(ev chunk.Event, own int, o modelOp, groups int) (list []segment, in int, ok bool) {
+// emitted is what an operation emits, and in which group of the table (0: none). left is the event as
+// operations leave it, as of edited.
+func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp, groups int) (list []segment, in int, ok bool) {
 	if len(o.bytes) < 32 {
 		return nil, 0, false
 	}
 	sec, nsec := int64(binary.LittleEndian.Uint64(o.bytes)), little(o.bytes[8:])
-	time, metadata := ev.Parts()
+	begin := []byte{0x92, 0x92}
+	if ev.Legacy {
+		begin = begin[:1]
+	}
+	time := segment{bytes: join(begin, timeOf(ev, left))}
+	metadata := left[1]
 	if sec != -1 {
 		if sec < 0 || sec >= 1<<32-2 || nsec >= 1e9 {
 			return nil, 0, false
 		}
-		time = binary.BigEndian.AppendUint32([]byte{0xd7, 0}, uint32(sec))
-		time = binary.BigEndian.AppendUint32(time, nsec)
+		time.bytes = binary.BigEndian.AppendUint32(join(begin, []byte{0xd7, 0}), uint32(sec))
+		time.bytes = binary.BigEndian.AppendUint32(time.bytes, nsec)
 	}
 	in = own
 	if g := little(o.bytes[12:]); g != math.MaxUint32 {
@@ -302,17 +336,23 @@ func (m *batchModel) emitted(ev chunk.Event, own int, o modelOp, groups int) (li
 		if !inside || !oneMap(given, 30) || ev.Legacy && !bytes.Equal(given, []byte{0x80}) {
 			return nil, 0, false
 		}
-		metadata = given
+		metadata = segment{bytes: given}
 	}
 	body, inside := m.memory(little(o.bytes[24:]), little(o.bytes[28:]))
 	if !inside || !oneMap(body, 31) {
 		return nil, 0, false
 	}
-	m.size += len(metadata) + len(body)
+	m.size += len(metadata.bytes) + len(body)
 	if ev.Legacy {
-		return []segment{{bytes: join([]byte{0x92}, time, body)}}, in, true
+		metadata = segment{}
 	}
-	return []segment{{bytes: join([]byte{0x92, 0x92}, time, metadata, body)}}, in, true
+	return []segment{time, metadata, {bytes: body}}, in, true
+}
+
+// timeOf is the time of an event as operations leave it: its first segment has what stands before it, too.
+func timeOf(ev chunk.Event, left []segment) []byte {
+	time, metadata := ev.Parts()
+	return left[0].bytes[len(ev.Raw)-len(ev.Body)-len(metadata)-len(time):]
 }
 
 var groupEndMarker = []byte("\x92\x92\xd7\x00\xff\xff\xff\xfe\x00\x00\x00\x00\x80\x80")
@@ -326,16 +366,19 @@ func (m *batchModel) turnTo(g *group) {
 		m.out = append(m.out, segment{bytes: groupEndMarker})
 	}
 	if g != nil {
-		m.out = append(m.out, g.marker...)
+		m.out = append(m.out, segment{start: g, copied: true})
 	}
 	m.open = g
 }
 
-func (m *batchModel) fail(ev chunk.Event, c cause) {
+func (m *batchModel) fail(ev chunk.Event, in *group, c cause) {
 	m.want.Failed++
 	m.causes[c]++
 	switch m.mode.onError {
 	case options.Drop:
+		if in != nil {
+			in.failed = true
+		}
 	case options.Mark:
 		m.out = append(m.out, segment{marked: &ev})
 	default:
@@ -356,7 +399,7 @@ func (m *batchModel) run(events []chunk.Event) {
 		n, records, size := 0, 0, 0
 		for n < len(events) && records < most {
 			size += len(events[n].Raw)
-			if records > 0 && size > m.mode.bytes {
+			if n > 0 && size > m.mode.bytes {
 				break
 			}
 			if usable(events[n]) {
@@ -384,12 +427,12 @@ func (m *batchModel) run(events []chunk.Event) {
 
 // call is the guest's: what it says of events, and the groups as it wants them.
 func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops []modelOp, markers map[int][]segment, why cause) {
-	if records == 0 {
-		return nil, nil, none
-	}
+	m.reply = m.tag
 	bad, groups, first := false, 0, 0
+	asked := records > 0
 	if outer != nil {
 		groups, first = 1, 1
+		asked = asked || !outer.answered && !outer.lost()
 	}
 	var starts []chunk.Event
 	for _, ev := range batch {
@@ -397,9 +440,12 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 		if ev.Kind == chunk.GroupStart {
 			groups++
 			starts = append(starts, ev)
+			asked = true
 		}
 	}
 	switch {
+	case !asked:
+		return nil, nil, none
 	case m.mode.guest == noBuffer:
 		return nil, nil, causeOf(guest.NoMemory)
 	case m.mode.guest == oddBuffer:
@@ -409,20 +455,36 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 	case bad && m.mode.guest == badHasNoMemory:
 		return nil, nil, causeOf(guest.NoMemory)
 	}
-	ops, groupOps, ok := m.parse(records, groups)
+	leaves := m.mode.guest == polite && outer != nil && outer.answered
+	ops, groupOps, ok := m.parse(records, groups, leaves)
 	markers = map[int][]segment{}
 	for i := 0; ok && i < groups; i++ {
 		list := opsOn(groupOps, i)
 		if len(list) == 0 {
 			continue
 		}
-		ok = i >= first && allowed(list, true)
+		ok = (i >= first || !outer.answered) && allowed(list, true)
 		if ok {
-			markers[i-first], ok = m.edited(starts[i-first], list)
+			var came chunk.Event
+			if i >= first {
+				came = starts[i-first]
+			} else {
+				came = outer.came
+			}
+			markers[i-first], ok = m.edited(came, list)
 		}
 	}
 	if !ok {
 		return nil, nil, causeOf(guest.BadReply)
+	}
+	for i, list := range markers {
+		if i < 0 {
+			outer.marker = list
+			m.called = true
+		}
+	}
+	if outer != nil {
+		outer.answered = true
 	}
 	return ops, markers, none
 }
@@ -437,7 +499,7 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 	own := len(table)
 	for _, ev := range batch {
 		if ev.Kind == chunk.GroupStart {
-			g := &group{[]segment{{bytes: ev.Raw}}}
+			g := &group{came: ev, marker: []segment{{bytes: ev.Raw}}, answered: why == none, refused: why != none && m.mode.onError == options.Drop}
 			if list, ok := markers[starts]; ok {
 				g.marker = list
 				m.called = true
@@ -445,6 +507,9 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 			starts++
 			table = append(table, g)
 		}
+	}
+	if now != nil && why != none && m.mode.onError == options.Drop {
+		now.refused = true
 	}
 	next, record := len(table)-starts, -1
 	for _, ev := range batch {
@@ -454,33 +519,36 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 			now = table[next]
 			next++
 			own = next
-			m.out = append(m.out, now.marker...)
+			m.out = append(m.out, segment{start: now})
 			m.open = now
 			continue
 		case ev.Kind == chunk.GroupEnd:
+			m.out = append(m.out, segment{bytes: ev.Raw, end: now})
 			now, own = nil, 0
-			m.out = append(m.out, segment{bytes: ev.Raw})
 			m.open = nil
 			continue
 		}
 		m.want.Records++
 		if !usable(ev) {
-			m.fail(ev, recordNotMap)
+			m.fail(ev, now, recordNotMap)
 			continue
 		}
 		record++
 		if why != none {
-			m.fail(ev, why)
+			m.fail(ev, now, why)
 			continue
 		}
 		list := opsOn(ops, record)
 		if len(list) == 0 {
 			m.want.Returned++
 			m.out = append(m.out, segment{bytes: ev.Raw})
+			if now != nil {
+				now.passed = true
+			}
 			continue
 		}
 		if allowed(list, false) && list[0].kind == opError {
-			m.fail(ev, causeOf(guest.Error))
+			m.fail(ev, now, causeOf(guest.Error))
 			continue
 		}
 		m.record(ev, list, own, table)
@@ -505,16 +573,19 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	for _, o := range ops {
 		if ok && o.kind == opEmit {
 			f := further{}
-			f.list, f.in, ok = m.emitted(ev, own, o, len(table))
+			f.list, f.in, ok = m.emitted(ev, body, own, o, len(table))
 			emitted = append(emitted, f)
 		}
 	}
 	if !ok {
 		m.open = now
-		m.fail(ev, causeOf(guest.Breach))
+		m.fail(ev, now, causeOf(guest.Breach))
 		return
 	}
 	m.called = true
+	if now != nil {
+		now.passed = true
+	}
 	drop := slices.ContainsFunc(ops, func(o modelOp) bool { return o.kind == opDrop })
 	if !drop {
 		m.out = append(m.out, body...)
@@ -542,21 +613,35 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 // check compares what came out.
 func (m *batchModel) check(out []byte) {
 	m.t.Helper()
-	for i, s := range m.out {
+	// Markers of groups that are lost are left out, but for an end that has something to end.
+	var pieces []segment
+	inside := false
+	for _, s := range m.out {
+		switch {
+		case s.start != nil && (s.copied || !s.start.lost()):
+			pieces = append(pieces, s.start.marker...)
+			inside = true
+		case s.start != nil || s.end != nil && s.end.lost() && !inside:
+		default:
+			pieces = append(pieces, s)
+			inside = inside && s.end == nil
+		}
+	}
+	for i, s := range pieces {
 		switch {
 		case s.marked != nil:
 			out = checkMarked(m.t, *s.marked, out)
 		case s.isMap:
 			rest, err := msgp.Skip(out)
 			if err != nil || !oracle.IsMap(out) {
-				m.t.Fatalf("piece %d of %d: % x is no map (%v)", i, len(m.out), out[:min(len(out), 100)], err)
+				m.t.Fatalf("piece %d of %d: % x is no map (%v)", i, len(pieces), out[:min(len(out), 100)], err)
 			}
 			if diff := gocmp.Diff(s.members, oracle.Members(out[:len(out)-len(rest)]), cmpopts.EquateEmpty()); diff != "" {
-				m.t.Fatalf("piece %d of %d: %s", i, len(m.out), diff)
+				m.t.Fatalf("piece %d of %d: %s", i, len(pieces), diff)
 			}
 			out = rest
 		case !bytes.HasPrefix(out, s.bytes):
-			m.t.Fatalf("piece %d of %d: % x, want % x", i, len(m.out), out[:min(len(out), len(s.bytes)+40)], s.bytes)
+			m.t.Fatalf("piece %d of %d: % x, want % x", i, len(pieces), out[:min(len(out), len(s.bytes)+40)], s.bytes)
 		default:
 			out = out[len(s.bytes):]
 		}
@@ -604,7 +689,7 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 	var lists [2][]batchOp
 	for _, i := range []int{0, 1} {
 		of := uint32(0)
-		count := int(take()) % 24
+		count := int(take()) % []int{24, 4}[i] // one that may not be is a breach of all on groups
 		for range count {
 			if len(input) == 0 {
 				break
@@ -729,6 +814,7 @@ func FuzzBatch(f *testing.F) {
 		{records: 1000, bytes: 1 << 20}, {records: 2, bytes: 1 << 20, onError: options.Mark}, {records: 3, bytes: 40, onError: options.Drop},
 		{records: 5, bytes: 1 << 20, guest: badTraps, retry: true}, {records: 4, bytes: 1 << 20, guest: badTraps},
 		{records: 5, bytes: 1 << 20, guest: badHasNoMemory, retry: true, stateful: true}, {records: 5, bytes: 1 << 20, guest: badHasNoMemory},
+		{records: 2, bytes: 1 << 20, guest: polite},
 		{records: 5, bytes: 1 << 20, guest: noBuffer}, {records: 1000, bytes: 1 << 20, guest: oddBuffer, onError: options.Mark, retry: true},
 	}
 	var replies [][]byte
@@ -869,7 +955,7 @@ func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk
 	if _, ok := readChunk(t, out); !ok {
 		t.Errorf("what comes out can't be read: % x", out)
 	}
-	m := &batchModel{t: t, mode: mode, reply: reply, causes: map[cause]uint64{}}
+	m := &batchModel{t: t, mode: mode, tag: reply, causes: map[cause]uint64{}}
 	m.want.Chunks = 1
 	m.run(events)
 	if m.unknown || m.size > 16<<20 {

@@ -7,12 +7,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ugorji/go/codec"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
@@ -537,5 +539,47 @@ func TestChangesDoNotAllocate(t *testing.T) {
 			t.Errorf("%v: %v allocations for 100 records", format, n)
 		}
 		runtime.KeepAlive(f)
+	}
+}
+
+// A group whose records have all failed, and were dropped for that, goes with its markers: nobody has said
+// that what its records have in common may come out.
+func TestLostGroupsBySix(t *testing.T) {
+	trap, fine := event(1, object{"trap": true}), event(1, object{"n": 1})
+	noMap := oracle.Pack([]any{int64(5), 7})
+	start, end := groupStart(object{"k": "a"}), groupEnd()
+	for _, test := range []struct {
+		name       string
+		chunk, out []byte
+	}{
+		{"all", join(start, trap, trap, end), nil},
+		{"not usable", join(start, noMap, end, fine), fine},
+		{"one comes out", join(start, trap, fine, end), join(start, fine, end)},
+		{"no record", join(start, end, trap), join(start, end)},
+		{"no end", join(start, trap, start, fine), join(start, fine)},
+		{"the end is another's", join(start, fine, start, trap, end, fine), join(start, fine, end, fine)},
+	} {
+		for _, workers := range []int{1, 3} {
+			for onError, want := range map[options.OnError][]byte{options.Drop: test.out, options.Passthrough: test.chunk} {
+				f := startWith(t, options.Options{OnError: onError, Workers: workers, Timeout: time.Minute}, guests.WAT("trap_when_told"))
+				out, modified := f.Run(tag, test.chunk)
+				if !modified {
+					out = test.chunk
+				}
+				if !bytes.Equal(out, want) {
+					t.Errorf("%s, %d workers, %v: %v", test.name, workers, onError, decode(t, out))
+				}
+			}
+		}
+	}
+}
+
+// So it does if the module is left out.
+func TestLostGroupsOfAModuleLeftOut(t *testing.T) {
+	f := startWith(t, options.Options{OnError: options.Drop, Timeout: time.Minute, BreakerFailures: 1, BreakerBackoff: time.Hour}, guests.WAT("trap_when_told"))
+	trap, fine := event(1, object{"trap": true}), event(1, object{"n": 1})
+	out, modified := f.Run(tag, join(trap, groupStart(object{"k": "a"}), fine, groupEnd()))
+	if !modified || len(out) > 0 || f.Stats().Causes[breakerOpen] != 1 {
+		t.Errorf("%v, %v", decode(t, out), f.Stats())
 	}
 }

@@ -129,7 +129,7 @@ func (f *Filter) handleUndecidedRecord(data []byte, state breakerState) error {
 func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) error {
 	outcome, err := f.lane.Outcome(), f.lane.TakeError()
 	if outcome == guest.Trapped || outcome == guest.TimedOut || outcome == guest.NoMemory {
-		f.giveUpAfter(data, event, outcome, err)
+		f.giveUpAfter(outcome, err, func(why string) string { return f.report(data, event, why) })
 		return f.fail(data, event, causeOf(outcome), nil)
 	}
 	if cap(f.event) > keepBytes {
@@ -149,7 +149,7 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 	if why == none {
 		f.count.Added += uint64(emitted)
 		if records == 0 {
-			f.count.Dropped++
+			f.lane.CountDropped()
 		} else {
 			f.lane.CountReturned()
 			f.count.Added += uint64(records - 1)
@@ -192,6 +192,7 @@ func (f *Filter) failBy(data []byte, event *chunk.Event, c cause, kind string, e
 	}
 	switch f.onError {
 	case options.Drop:
+		f.lane.FailRecord()
 		f.event = f.event[:0]
 	case options.Mark:
 		if f.markKey != "" {
@@ -400,17 +401,21 @@ func appendMsgpackReply(out []byte, event *chunk.Event, reply []byte, depth int)
 }
 
 // keepMarker emits the marker of a group as it came, once that of the group before it has what was
-// set of it.
+// set of it, or has gone with its records.
 func (f *Filter) keepMarker(data []byte, event *chunk.Event) error {
-	if err := f.emitted(f.lane.CloseGroup(data)); err != nil {
-		return err
-	}
+	at := f.lane.At()
+	end := at + len(event.Raw)
 	if event.Kind == chunk.GroupStart {
-		end := f.lane.At() + len(event.Raw)
+		if err := f.emitted(f.lane.CloseGroup(data)); err != nil {
+			return err
+		}
 		f.lane.OpenGroup(end-len(event.Body), end)
 	}
 	if f.batch {
-		f.lane.PassMarker(entry(f.lane.At(), event))
+		f.lane.PassMarker(entry(at, event), f.onError == options.Drop)
+	}
+	if event.Kind == chunk.GroupEnd {
+		return f.emitted(f.lane.EndGroup(data, end))
 	}
 	return f.keep(data, event)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
@@ -26,7 +25,8 @@ func (f *Filter) giveUp(err error) {
 }
 
 // giveUpAfter does so after a record with no answer: a trap, a timeout, or no memory.
-func (f *Filter) giveUpAfter(data []byte, event *chunk.Event, outcome guest.Outcome, err error) {
+// report makes the line for the log.
+func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why string) string) {
 	switch {
 	case outcome == guest.NoMemory && errors.Is(err, guest.ErrRecycle):
 		f.breaker.stopped(1)
@@ -35,7 +35,7 @@ func (f *Filter) giveUpAfter(data []byte, event *chunk.Event, outcome guest.Outc
 		return
 	default:
 		f.logTrap(err, func() string {
-			return f.report(data, event, fmt.Sprintf("function %s: %v; the instance is given up", hostlog.Name(f.config.Function), worded(err)))
+			return report(fmt.Sprintf("function %s: %v; the instance is given up", hostlog.Name(f.config.Function), worded(err)))
 		}, "")
 		weight := 1
 		if outcome == guest.TimedOut {

@@ -155,7 +155,7 @@ func appendPart(dst, part, came []byte, modified bool) []byte {
 }
 
 // split appends where the parts of a chunk end: up to n, between events, the first one with
-// a share of the bytes, the others about the same. A group is in one part, with its marker. Nothing is
+// a share of the bytes, the others about the same. A group is in one part, with its markers. Nothing is
 // appended if there is one event, or something that is not an event.
 func split(ends []int, data []byte, n int, share float64) []int {
 	size := float64(len(data))
@@ -170,9 +170,7 @@ func split(ends []int, data []byte, n int, share float64) []int {
 				return ends[:0]
 			}
 		}
-		// Another group ends the one before.
-		between := !grouped || event.Kind == chunk.GroupStart
-		if at == len(data) || at > 0 && between && float64(at) >= size*share+other*float64(len(ends)) {
+		if at == len(data) || at > 0 && !grouped && float64(at) >= size*share+other*float64(len(ends)) {
 			ends = append(ends, at)
 		}
 		if at == len(data) {

@@ -167,8 +167,12 @@ static bool note_others(flbwt_batch *b, uint32_t from)
 
 static flbwt_marker marker_in_chunk(const flbwt_batch *b, const flbwt_place *p)
 {
-    return (flbwt_marker) {FLBWT_IN_CHUNK, b->base + p->at, b->base + p->meta, b->base + p->body,
-                           b->base + p->next};
+    return (flbwt_marker) {
+        .at = b->base + p->at,
+        .meta = b->base + p->meta,
+        .body = b->base + p->body,
+        .next = b->base + p->next,
+    };
 }
 
 bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
@@ -176,8 +180,7 @@ bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry)
     flbwt_batch *b = &lane->batch;
     uint32_t group = b->gathered_group;
 
-    b->closed =
-        (b->records > 0 && entry->place.next > b->max_bytes) || b->n - b->records >= MAX_OTHERS;
+    b->closed = (b->n > 0 && entry->place.next > b->max_bytes) || b->n - b->records >= MAX_OTHERS;
     if (b->closed) {
         return true;
     }
@@ -230,18 +233,12 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
         return FLBWT_STOP_NO_MEMORY;
     }
     while (!b->closed && b->records < most && reading == FLBWT_READ_FULL && b->end < size) {
-        // Behind markers alone, a record has to go with them, however large it is: a guest that changes
-        // groups would never get theirs.
-        bool alone = b->records == 0 && b->n > 0;
-        size_t n, most_bytes = alone ? SIZE_MAX : b->max_bytes,
-                  step = alone                             ? 1
-                         : most - b->records < PLACES_STEP ? most - b->records
-                                                           : PLACES_STEP;
+        size_t n, step = most - b->records < PLACES_STEP ? most - b->records : PLACES_STEP;
 
         if (!flbwt_reserve(&b->places, step * sizeof(flbwt_place))) {
             return FLBWT_STOP_NO_MEMORY;
         }
-        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, most_bytes,
+        reading = flbwt_read_events(data + b->base, size - b->base, b->end - b->base, b->max_bytes,
                                     &b->shape, places_of(b) + b->n, step, &n);
         b->closed = reading == FLBWT_READ_FULL && n < step;
         b->places.len += n * sizeof(flbwt_place);
@@ -265,9 +262,7 @@ static enum flbwt_stop gather(flbwt_lane *lane, const uint8_t *data, size_t size
 
 static const uint8_t *bytes_of(const flbwt_lane *lane, const uint8_t *data, const flbwt_marker *g)
 {
-    return g->where == FLBWT_IN_CHUNK ? data
-           : g->where == FLBWT_IN_OUT ? lane->out.data
-                                      : lane->batch.markers.data;
+    return g->edited ? lane->batch.markers.data : data;
 }
 
 // write_input writes the input of the batch to `to`. The bytes of the events stand at offset first, behind
@@ -320,10 +315,9 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
     }
     for (uint32_t i = 1; i <= b->groups_n; i++) {
         const flbwt_marker *g = group_at(b, i);
-        bool here = i > 1 || lane->batch.outer.next == 0;
-        size_t meta = here ? first + (g->meta - lane->at) : outer;
+        size_t meta = i == 1 && b->outer.next > 0 ? outer : first + (g->meta - lane->at);
 
-        p = put32(p, here);
+        p = put32(p, !g->answered);
         p = put32(p, 0);
         p = put32(p, meta);
         p = put32(p, g->body - g->meta);
@@ -453,8 +447,7 @@ static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
         const flbwt_marker *g = group_at(b, group);
         size_t n = g->next - g->at;
 
-        if (!flbwt_reserve(&lane->out, n) || // which may move what is to be copied
-            !flbwt_lane_append(lane, bytes_of(lane, data, g) + g->at, n)) {
+        if (!flbwt_lane_append(lane, bytes_of(lane, data, g) + g->at, n)) {
             return false;
         }
     }
@@ -594,8 +587,8 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
     if (group && (p->drop || p->timed || p->emitted > 0)) {
         return refuse(b, "a group can only be edited");
     }
-    if (p->drop && (p->timed || edited[BODY] || edited[METADATA])) {
-        return refuse(b, "drop goes with emit only");
+    if (p->drop && edited[BODY]) {
+        return refuse(b, "the body of an event that is dropped can't be edited");
     }
     for (uint32_t part = 0; part < PARTS; part++) {
         if (edited[part] && !note_edits(lane, ops, p, part)) {
@@ -631,14 +624,11 @@ static uint8_t *write_part(flbwt_batch *b, const plan *p, uint32_t part, const u
                           out, &b->why);
 }
 
-// write_parts writes an event or marker as the plan wants it, and returns where it ends; NULL: an edit
+// write_parts writes an event or marker, whose place is in data, as the plan wants it, and returns where it ends; NULL: an edit
 // is not valid. *body is where its body begins.
-static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_entry *entry,
+static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_place *e,
                             const plan *p, uint8_t *out, uint8_t **body)
 {
-    const flbwt_place *e = &entry->place;
-
-    data += b->base;
     out = copy(out, data + e->at, (p->timed ? e->time : e->meta) - e->at);
     if (p->timed) {
         out = write_time(out, p->sec, p->nsec);
@@ -649,10 +639,9 @@ static uint8_t *write_parts(flbwt_batch *b, const uint8_t *data, const flbwt_ent
 }
 
 // most_of is how many bytes that may be.
-static size_t most_of(const flbwt_entry *e, const plan *p)
+static size_t most_of(const flbwt_place *e, const plan *p)
 {
-    return e->place.next - e->place.at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH +
-           MAX_TIME_BYTES;
+    return e->next - e->at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH + MAX_TIME_BYTES;
 }
 
 // reserve makes room for n bytes more, of which the guest has given some. False: there is no memory, or it
@@ -685,14 +674,15 @@ static bool charge(flbwt_lane *lane, size_t n)
 }
 
 // write_event appends an event as the plan wants it. False: lane->outcome and why are set.
-static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, const plan *p)
+static bool write_event(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e, const plan *p)
 {
     uint8_t *body, *out;
 
     if (!reserve(lane, most_of(e, p), p->made)) {
         return false;
     }
-    out = write_parts(&lane->batch, data, e, p, lane->out.data + lane->out.len, &body);
+    out = write_parts(&lane->batch, data + lane->batch.base, e, p, lane->out.data + lane->out.len,
+                      &body);
     if (out == NULL) {
         return false;
     }
@@ -711,19 +701,61 @@ static bool read_map(const flbwt_guest *g, const uint8_t *p, int depth, const ui
            flbwt_skip(*map, *map + *n, depth, &containers) == *map + *n;
 }
 
-// write_emitted appends the event that an operation emits behind e.
+// What an emitted event has of the one that it comes behind.
+typedef struct {
+    const uint8_t *time, *meta;
+    size_t time_n, meta_n;
+    uint8_t set[MAX_TIME_BYTES]; // time, if the plan has one
+} heritage;
+
+// inherit finds what events that are emitted behind e get of it, as the plan leaves it. False:
+// lane->outcome and why are set.
+static bool inherit(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e, const plan *p,
+                    heritage *h)
+{
+    flbwt_batch *b = &lane->batch;
+    const uint8_t *from = data + b->base;
+
+    h->time = from + e->time;
+    h->time_n = e->meta - e->time;
+    h->meta = from + e->meta;
+    h->meta_n = e->body - e->meta;
+    if (p->timed) {
+        h->time = h->set;
+        h->time_n = (size_t) (write_time(h->set, p->sec, p->nsec) - h->set);
+    }
+    if (p->edits[METADATA] > 0) {
+        size_t most = h->meta_n + p->made + MAX_HEADER_GROWTH;
+
+        b->inherited.len = 0;
+        if (!reserve(lane, most, p->made)) {
+            return false;
+        }
+        if (!flbwt_reserve(&b->inherited, most)) {
+            lane->outcome = FLBWT_HOST_NO_MEMORY;
+            return refuse(b, "the host has no memory");
+        }
+        const uint8_t *end = write_part(b, p, METADATA, h->meta, h->meta_n, b->inherited.data);
+        if (end == NULL) {
+            return false;
+        }
+        h->meta = b->inherited.data;
+        h->meta_n = (size_t) (end - h->meta);
+    }
+    return true;
+}
+
+// write_emitted appends the event that an operation emits behind one.
 static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
-                          const uint8_t *p, size_t *made)
+                          const heritage *h, const uint8_t *p, size_t *made)
 {
     static const uint8_t none[] = {0x80};
     flbwt_batch *b = &lane->batch;
-    const flbwt_place *e = &entry->place;
-    const uint8_t *from = data + b->base;
-    bool legacy = e->meta == e->body;
+    bool legacy = entry->place.meta == entry->place.body;
     int64_t sec;
     uint32_t nsec = get32(p + 8), group = get32(p + 12);
-    const uint8_t *meta = from + e->meta, *body;
-    size_t meta_n = e->body - e->meta, body_n;
+    const uint8_t *meta = h->meta, *body;
+    size_t meta_n = h->meta_n, body_n;
 
     lane->outcome = FLBWT_BREACH;
     memcpy(&sec, p, sizeof(sec));
@@ -735,7 +767,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
         return refuse(b, "there is no group of the number that is emitted to");
     }
     // What is too much is not gone through.
-    size_t time_n = sec == -1 ? e->meta - e->time : MAX_TIME_BYTES,
+    size_t time_n = sec == -1 ? h->time_n : MAX_TIME_BYTES,
            n = 2 + time_n + (get32(p + 20) > 0 ? get32(p + 20) : meta_n) + get32(p + 28) +
                (b->open == group ? 0 : marker_bytes(b, group));
     *made += n;
@@ -760,8 +792,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (!legacy) {
         *out++ = 0x92;
     }
-    out = sec == -1 ? copy(out, from + e->time, e->meta - e->time)
-                    : write_time(out, (uint32_t) sec, nsec);
+    out = sec == -1 ? copy(out, h->time, h->time_n) : write_time(out, (uint32_t) sec, nsec);
     if (!legacy) {
         out = copy(out, meta, meta_n);
     }
@@ -802,6 +833,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
 {
     flbwt_batch *b = &lane->batch;
     plan p = {.n = n};
+    heritage h;
 
     if (!make_plan(lane, &b->ops, &p, false) || !charge(lane, p.made)) {
         return false;
@@ -813,13 +845,14 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     size_t len = lane->out.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, e, &p));
+    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, &e->place, &p)) &&
+              ((!p.drop && p.emitted == 0) || inherit(lane, data, &e->place, &p, &h));
 
     for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
         op o = op_at(lane->guest, &b->ops, b->ops.at + i);
 
         if (o.kind == OP_EMIT) {
-            ok = o.len >= EMITTED_BYTES ? write_emitted(lane, data, e, o.bytes, &made)
+            ok = o.len >= EMITTED_BYTES ? write_emitted(lane, data, e, &h, o.bytes, &made)
                                         : refuse(b, "what describes an emitted event is too short");
         }
     }
@@ -839,17 +872,23 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     return true;
 }
 
-// edit_group makes the marker of a group as its operations want it, in batch->markers.
-static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e, uint32_t n)
+// edit_group makes the marker of a group as its operations want it, in batch->markers. It is in the chunk
+// by now: no answer has had it.
+static bool edit_group(flbwt_lane *lane, const uint8_t *data, flbwt_marker *g, uint32_t n)
 {
     flbwt_batch *b = &lane->batch;
     plan p = {.n = n};
+    flbwt_place place = {
+        .meta = (uint32_t) (g->meta - g->at),
+        .body = (uint32_t) (g->body - g->at),
+        .next = (uint32_t) (g->next - g->at),
+    };
     uint8_t *body;
 
     if (!make_plan(lane, &b->group_ops, &p, true) || !charge(lane, p.made)) {
         return false;
     }
-    size_t most = most_of(e, &p);
+    size_t most = most_of(&place, &p);
     if (p.made > MAX_MADE_BYTES || most + b->markers.len > flbwt_lane_room(lane)) {
         return refuse(b, "they make more bytes than are left for a group");
     }
@@ -858,23 +897,24 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
         return refuse(b, "the host has no memory");
     }
     uint8_t *from = b->markers.data + b->markers.len,
-            *to = write_parts(b, data, e, &p, from, &body);
+            *to = write_parts(b, data + g->at, &place, &p, from, &body);
     if (to == NULL) {
         return false;
     }
     size_t at = b->markers.len;
     b->markers.len += (size_t) (to - from);
-    *group_at(b, e->group) = (flbwt_marker) {
-        .where = FLBWT_IN_MARKERS,
+    *g = (flbwt_marker) {
+        .edited = true,
         .at = at,
-        .meta = at + (e->place.meta - e->place.at),
+        .meta = at + place.meta,
         .body = at + (size_t) (body - from),
         .next = b->markers.len,
     };
     return true;
 }
 
-// restore_groups has the groups be as they came.
+// restore_groups has the groups of a failed batch that begin in it be as they came. Of the one before,
+// nothing more is emitted if another one was edited.
 static void restore_groups(flbwt_batch *b)
 {
     for (uint32_t i = 0; i < b->n && b->mixed; i++) {
@@ -892,48 +932,72 @@ static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
     flbwt_batch *b = &lane->batch;
     flbwt_ops *ops = &b->group_ops;
 
-    b->markers.len = 0;
-    for (uint32_t i = 0; i < b->n && ops->at < ops->n; i++) {
-        flbwt_entry e = entry_at(b, i);
-        uint32_t n;
+    b->markers.len = b->outer.edited ? b->outer.next : 0;
+    for (uint32_t i = 1; i <= b->groups_n; i++) {
+        flbwt_marker *g = group_at(b, i);
+        uint32_t n = ops_of(ops, i - 1);
 
-        if (e.kind != FLBWT_ENTRY_GROUP_START) {
-            continue;
+        if (n > 0 && g->answered) {
+            return refuse(b, "a group that an earlier batch was answered with can't be changed");
         }
-        n = ops_of(ops, e.group - 1);
-        if (n > 0 && !edit_group(lane, data, &e, n)) {
+        if (n > 0 && !edit_group(lane, data, g, n)) {
             return false;
         }
         ops->at += n;
     }
-    return ops->at == ops->n || refuse(b, "a group that began before the batch can't be changed");
+    return true;
+}
+
+// take_groups has them be what the guest has answered. What it says of the group that began before the
+// batch goes into its marker, which has been emitted. False: there is no memory.
+static bool take_groups(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_batch *b = &lane->batch;
+
+    for (uint32_t i = 1; i <= b->groups_n; i++) {
+        group_at(b, i)->answered = true;
+    }
+    if (b->outer.next == 0 || b->outer.answered) {
+        return true;
+    }
+    lane->group.refused = false;
+    const flbwt_marker *g = group_at(b, 1);
+
+    return !g->edited ||
+           flbwt_lane_splice(lane, data, lane->group.marker, b->outer.next - b->outer.at,
+                             b->markers.data + g->at, g->next - g->at);
 }
 
 // mark_group emits the marker before a group.
 static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
 {
     flbwt_batch *b = &lane->batch;
-    flbwt_marker *g = group_at(b, e->group);
+    const flbwt_marker *g = group_at(b, e->group);
+    size_t next = b->base + e->place.next;
 
-    if (g->where == FLBWT_IN_CHUNK) {
-        return flbwt_lane_keep(lane, data, b->base + e->place.next);
-    }
-    if (!flbwt_lane_change(lane, data)) {
+    if (!flbwt_lane_close_group(lane, data)) {
         return false;
     }
-    size_t from = lane->out.len;
-    if (!flbwt_lane_append(lane, b->markers.data + g->at, g->next - g->at)) {
-        return false;
+    flbwt_lane_open_group(lane, b->base + e->place.body, next);
+    lane->group.refused = b->failed != FLBWT_NOT_RUN && b->drop;
+    return g->edited
+               ? flbwt_lane_replace(lane, data, next, b->markers.data + g->at, g->next - g->at)
+               : flbwt_lane_keep(lane, data, next);
+}
+
+// keep_outer has the group that is open behind the batch be the one that is open before the next.
+static void keep_outer(flbwt_batch *b)
+{
+    b->outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
+    if (b->outer.edited) { // the others of markers are not needed any more
+        size_t at = b->outer.at;
+
+        memmove(b->markers.data, b->markers.data + at, b->outer.next - at);
+        b->outer.at = 0;
+        b->outer.meta -= at;
+        b->outer.body -= at;
+        b->outer.next -= at;
     }
-    *g = (flbwt_marker) {
-        .where = FLBWT_IN_OUT,
-        .at = from,
-        .meta = from + (g->meta - g->at),
-        .body = from + (g->body - g->at),
-        .next = lane->out.len,
-    };
-    lane->at = b->base + e->place.next;
-    return true;
 }
 
 // pass goes on behind an event that has been emitted.
@@ -1014,7 +1078,7 @@ static enum flbwt_stop emit_next(flbwt_lane *lane, const uint8_t *data, const fl
         ok = ok && mark_group(lane, data, e);
         break;
     case FLBWT_ENTRY_GROUP_END:
-        ok = ok && flbwt_lane_keep(lane, data, b->base + e->place.next);
+        ok = ok && flbwt_lane_end_group(lane, data, b->base + e->place.next);
         break;
     default:
         if (b->failed != FLBWT_NOT_RUN) {
@@ -1046,8 +1110,18 @@ static enum flbwt_stop emit(flbwt_lane *lane, const uint8_t *data)
     if (!turn_to(lane, data, b->now)) {
         return FLBWT_STOP_NO_MEMORY;
     }
-    lane->batch.outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
+    keep_outer(b);
     return FLBWT_STOP_DONE;
+}
+
+// has_groups says whether the guest is to be called though no record is in the batch: there is a group that
+// it has not answered for, and that comes out.
+static bool has_groups(const flbwt_lane *lane)
+{
+    const flbwt_batch *b = &lane->batch;
+
+    return b->groups_n > 1 || (b->groups_n == 1 && !group_at(b, 1)->answered &&
+                               (b->outer.next == 0 || !flbwt_lane_is_lost(lane)));
 }
 
 static void begin_emitting(flbwt_lane *lane)
@@ -1059,11 +1133,14 @@ static void begin_emitting(flbwt_lane *lane)
     b->now = b->open = lane->batch.outer.next > 0;
 }
 
-void flbwt_batch_fail(flbwt_lane *lane)
+void flbwt_batch_fail(flbwt_lane *lane, bool drop)
 {
-    lane->batch.failed = lane->outcome;
-    lane->batch.ops = no_ops;
-    restore_groups(&lane->batch);
+    flbwt_batch *b = &lane->batch;
+
+    b->failed = lane->outcome;
+    b->drop = drop;
+    b->ops = no_ops;
+    restore_groups(b);
     begin_emitting(lane);
 }
 
@@ -1094,7 +1171,7 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
             }
             b->failed = FLBWT_NOT_RUN;
             b->ops = b->group_ops = no_ops;
-            if (b->records > 0) {
+            if (b->records > 0 || has_groups(lane)) {
                 lane->outcome = call_guest(lane, tag, tag_len, data);
                 if (lane->outcome == FLBWT_REPLY) {
                     bool ok = edit_groups(lane, data);
@@ -1104,6 +1181,10 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
                 if (lane->outcome != FLBWT_REPLY) {
                     return FLBWT_STOP_BATCH;
                 }
+                if (!take_groups(lane, data)) {
+                    return FLBWT_STOP_NO_MEMORY;
+                }
+                lane->answered = lane->answered || b->records == 0;
             }
             begin_emitting(lane);
         }

@@ -131,9 +131,19 @@ func (l *Lane) BatchSeen() bool { return bool(l.c.batch.seen) }
 // BatchRecords is how many records the batch has, after StopBatch.
 func (l *Lane) BatchRecords() int { return int(l.c.batch.records) }
 
+// BatchGroups is how many groups that the guest may change the batch has, after StopBatch.
+func (l *Lane) BatchGroups() int {
+	n := int(l.c.batch.groups_n)
+	if outer := l.c.batch.outer; outer.next > 0 && bool(outer.answered) {
+		n--
+	}
+	return n
+}
+
 // FailBatch has all records of the batch fail, after StopBatch: the lane stops at each, with the
-// outcome of the batch. HalveBatch has them called for again, half as many at once.
-func (l *Lane) FailBatch() { C.flbwt_batch_fail(l.c) }
+// outcome of the batch. drop: they will be dropped, and so are groups of it that no batch has been
+// answered with and of which no record comes out. HalveBatch has them called for again, half as many at once.
+func (l *Lane) FailBatch(drop bool) { C.flbwt_batch_fail(l.c, C.bool(drop)) }
 
 // HalveBatch is described with FailBatch.
 func (l *Lane) HalveBatch() { C.flbwt_batch_halve(l.c) }
@@ -148,10 +158,12 @@ func (l *Lane) Verdict() (code uint32, text string) {
 	return uint32(b.code), string(unsafe.Slice((*byte)(b.text), int(b.text_len)))
 }
 
-// PassMarker tells the lane of a marker that goes by outside of its batches: its group is open then, or none.
-func (l *Lane) PassMarker(e Entry) {
+// PassMarker tells the lane of a marker that goes by outside of its batches, after OpenGroup or before
+// EndGroup: its group is open then, or none. drop: it is not to come out, unless a later batch is answered with it.
+func (l *Lane) PassMarker(e Entry, drop bool) {
 	l.c.batch.outer = C.flbwt_marker{}
 	if e.Kind == EntryGroupStart {
 		l.c.batch.outer = C.flbwt_marker{at: C.size_t(e.At), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next)}
+		l.c.group.refused = C.bool(drop)
 	}
 }

@@ -28,7 +28,8 @@ typedef struct {
 
 // flbwt_marker is the marker of a group, as offsets in where it is.
 typedef struct {
-    enum { FLBWT_IN_CHUNK, FLBWT_IN_MARKERS, FLBWT_IN_OUT } where; // batch.markers, lane->out
+    bool edited; // it is in batch.markers, not in the chunk
+    bool answered; // the guest has, for a batch that had the group
     size_t at, meta, body, next; // next 0: there is no group
 } flbwt_marker;
 
@@ -59,12 +60,13 @@ typedef struct {
     bool called; // the guest has been: they are to be emitted
     bool stopped; // for Go to emit some of them
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
+    bool drop; // what has failed
     flbwt_ops ops, group_ops;
     uint32_t i, record; // the event that is next, and how many records are before it
     uint32_t now,
         open; // the groups that are open in the chunk there, and in what is emitted; 0: none
     uint64_t given; // bytes of operations, in the chunk so far
-    flbwt_buffer edits, scratch;
+    flbwt_buffer edits, scratch, inherited;
     flbwt_shape shape; // of the records so far
 
     const char *why; // an operation is a breach, or the reply is

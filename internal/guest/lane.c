@@ -36,7 +36,7 @@ void flbwt_lane_begin(flbwt_lane *lane, size_t size)
     lane->at = 0;
     lane->out.len = 0;
     lane->records = lane->returned = lane->dropped = lane->added = 0;
-    lane->group.open = lane->group.set = false;
+    lane->group.open = lane->group.set = lane->group.inside = false;
     lane->group.body.len = 0;
     flbwt_batch_begin(lane);
 }
@@ -88,15 +88,22 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
     return true;
 }
 
+static uint64_t answers(const flbwt_lane *lane) { return lane->returned + lane->dropped; }
+
 void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
 {
     flbwt_group *g = &lane->group;
 
     g->open = true;
+    g->failed = g->refused = false;
+    g->within = g->inside;
+    g->inside = true;
+    g->marker = lane->changed ? lane->out.len : lane->at;
     g->at = at;
     g->end = end;
-    g->emitted = (lane->changed ? lane->out.len : lane->at) + at - lane->at;
+    g->emitted = g->marker + at - lane->at;
     g->number++;
+    g->answers = answers(lane);
 }
 
 bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n)
@@ -114,25 +121,58 @@ bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n)
     return true;
 }
 
-bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
+bool flbwt_lane_splice(flbwt_lane *lane, const uint8_t *data, size_t at, size_t was,
+                       const uint8_t *bytes, size_t n)
 {
-    flbwt_group *g = &lane->group;
-
-    g->open = false;
-    if (!g->set) {
-        return true;
-    }
-    size_t was = g->end - g->at, n = g->body.len;
     if (!flbwt_lane_change(lane, data) || (n > was && !flbwt_reserve(&lane->out, n - was))) {
         return false;
     }
-    uint8_t *body = lane->out.data + g->emitted;
-    memmove(body + n, body + was, lane->out.len - g->emitted - was);
-    memcpy(body, g->body.data, n);
+    uint8_t *to = lane->out.data + at;
+    memmove(to + n, to + was, lane->out.len - at - was);
+    memcpy(to, bytes, n);
     lane->out.len += n - was;
-    g->set = false;
-    g->body.len = 0;
     return true;
+}
+
+bool flbwt_lane_is_lost(const flbwt_lane *lane)
+{
+    const flbwt_group *g = &lane->group;
+
+    return g->open && (g->failed || g->refused) && answers(lane) == g->answers;
+}
+
+bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
+{
+    flbwt_group *g = &lane->group;
+    bool ok = true;
+
+    if (flbwt_lane_is_lost(lane)) { // nothing stands behind its marker
+        ok = flbwt_lane_change(lane, data);
+        lane->out.len = ok ? g->marker : lane->out.len;
+        g->inside = g->within;
+    }
+    else if (g->set) {
+        ok = flbwt_lane_splice(lane, data, g->emitted, g->end - g->at, g->body.data, g->body.len);
+    }
+    g->open = g->set = false;
+    g->body.len = 0;
+    return ok;
+}
+
+bool flbwt_lane_end_group(flbwt_lane *lane, const uint8_t *data, size_t next)
+{
+    flbwt_group *g = &lane->group;
+    bool lost = flbwt_lane_is_lost(lane);
+
+    if (!flbwt_lane_close_group(lane, data)) {
+        return false;
+    }
+    if (lost && !g->inside) {
+        lane->at = next;
+        return true;
+    }
+    g->inside = false;
+    return flbwt_lane_keep(lane, data, next);
 }
 
 size_t flbwt_lane_room(const flbwt_lane *lane)
@@ -451,6 +491,7 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     give_back(&lane->batch.markers);
     give_back(&lane->batch.edits);
     give_back(&lane->batch.scratch);
+    give_back(&lane->batch.inherited);
     give_back(&lane->group.body);
     if (lane->guest != NULL && lane->guest->instance.current != NULL) {
         flbwt_current_trim(lane->guest->instance.current, KEEP_BYTES);

@@ -63,7 +63,7 @@ func (l *Lane) Close() {
 
 func (l *Lane) buffers() []C.flbwt_buffer {
 	b := &l.c.batch
-	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch}
+	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
 }
 
 // Attach has the lane use an instance, or none. It is not ready then: C, which asks for nothing
@@ -202,8 +202,11 @@ func (l *Lane) Counts() Counts {
 	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped), Added: uint64(l.c.added)}
 }
 
-// CountReturned counts a reply that was read outside the lane.
+// CountReturned and CountDropped count answers that were read outside the lane.
 func (l *Lane) CountReturned() { l.c.returned++ }
+
+// CountDropped is described with CountReturned.
+func (l *Lane) CountDropped() { l.c.dropped++ }
 
 // Finish ends a chunk. One that is forgotten counts, but its records don't.
 func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotten)) }

@@ -34,10 +34,17 @@ enum flbwt_stop {
 typedef struct {
     bool open;
     bool set; // body takes the place of the marker's, once the group is closed
+    bool failed; // a record of it has, and was dropped
+    bool
+        refused; // batches: no answer has had it, one that would have has failed, and it may not pass
+    bool inside; // no end marker stands behind the last start marker that has been emitted
+    bool within; // it was so before the group began
+    size_t marker; // where its marker begins in what has been emitted
     size_t at, end; // the marker's body, in the chunk
-    size_t emitted; // where it stands in what has been emitted
+    size_t emitted; // where that stands in what has been emitted
     flbwt_buffer body; // empty if it is not set
     uint64_t number; // another one for each body
+    uint64_t answers; // of the guest for records of the chunk, before the group began
 } flbwt_group;
 
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
@@ -130,21 +137,34 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
 // If there is no room for it in the batch, it is asked for again.
 bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry);
 
-// After FLBWT_STOP_BATCH: flbwt_batch_fail has all of its records fail, flbwt_batch_halve has them
-// gathered again, half as many at once.
-void flbwt_batch_fail(flbwt_lane *lane);
+// After FLBWT_STOP_BATCH: flbwt_batch_fail has all of its records fail; if they are to be dropped, it
+// refuses the groups that no batch has been answered with. flbwt_batch_halve has them gathered again,
+// half as many at once.
+void flbwt_batch_fail(flbwt_lane *lane, bool drop);
 void flbwt_batch_halve(flbwt_lane *lane);
 
-// flbwt_lane_open_group says that the event at lane->at, which is not emitted yet, begins a group,
-// with data[at..end) for a body. It stays open until flbwt_lane_close_group, or the chunk's end.
+// flbwt_lane_open_group says that what is emitted next is the marker of the event at lane->at, which
+// begins a group, with data[at..end) for a body. It stays open until flbwt_lane_close_group or
+// flbwt_lane_end_group.
 void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end);
 
-// flbwt_lane_set_group has the open group have another body.
+// flbwt_lane_set_group has the open group have another body. False: there is no memory.
 bool flbwt_lane_set_group(flbwt_lane *lane, const uint8_t *body, size_t n);
 
-// flbwt_lane_close_group puts a body that has been set into what has been emitted. Both: false if
-// there is no memory.
+// flbwt_lane_close_group puts a body that has been set into what has been emitted. If the group is lost,
+// its marker is taken out of that. False: there is no memory.
 bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data);
+
+// flbwt_lane_end_group does so at the end marker at lane->at, and emits that, unless it has nothing to end.
+bool flbwt_lane_end_group(flbwt_lane *lane, const uint8_t *data, size_t next);
+
+// flbwt_lane_is_lost says whether nothing comes out of the open group, its marker included: records of it
+// have failed, and been dropped, and no other has been answered; or it is refused.
+bool flbwt_lane_is_lost(const flbwt_lane *lane);
+
+// flbwt_lane_splice has n bytes take the place of those that have been emitted from at on, was of them. False: there is no memory.
+bool flbwt_lane_splice(flbwt_lane *lane, const uint8_t *data, size_t at, size_t was,
+                       const uint8_t *bytes, size_t n);
 
 // flbwt_lane_room is how many bytes a reply may still add to the chunk.
 size_t flbwt_lane_room(const flbwt_lane *lane);

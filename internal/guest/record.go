@@ -67,8 +67,8 @@ func (c *Changes) Next() (e Emitted, ok bool) {
 	return e, true
 }
 
-// OpenGroup says that the event At, which is not emitted yet, begins a group, with data[at:end] for a
-// body: it stays open until CloseGroup, or the chunk's end.
+// OpenGroup says that what is emitted next is the marker of the event At, which begins a group, with
+// data[at:end] for a body. It stays open until CloseGroup or EndGroup.
 func (l *Lane) OpenGroup(at, end int) { C.flbwt_lane_open_group(l.c, C.size_t(at), C.size_t(end)) }
 
 // GroupBody returns the body of the marker of the group that is open, nil if there is none. It is valid
@@ -90,8 +90,17 @@ func (l *Lane) SetGroupBody(body []byte) bool {
 	return bool(C.flbwt_lane_set_group(l.c, pointer(body), C.size_t(len(body))))
 }
 
-// CloseGroup ends a group, and puts the body that has been set into its marker. False: there is no
-// memory.
+// CloseGroup ends the group that is open, if there is one: its marker gets the body that has been set, or
+// is taken out of what has been emitted if FailRecord was called, and no record of it has been answered.
+// False: there is no memory.
 func (l *Lane) CloseGroup(data []byte) bool {
 	return bool(C.flbwt_lane_close_group(l.c, pointer(data)))
 }
+
+// EndGroup does so at the end marker At, which ends at next, and emits that, unless it has nothing to end.
+func (l *Lane) EndGroup(data []byte, next int) bool {
+	return bool(C.flbwt_lane_end_group(l.c, pointer(data), C.size_t(next)))
+}
+
+// FailRecord says that a record of the open group, if there is one, has failed and is dropped.
+func (l *Lane) FailRecord() { l.c.group.failed = true }

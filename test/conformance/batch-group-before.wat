@@ -1,5 +1,5 @@
-;; A group that began before the batch is in its table, with its marker's metadata and body, and its
-;; first field is 0.
+;; A group that began before the batch is in its table, with its marker's metadata and body. Its first
+;; field is 0, for the batch before has been answered.
 ;; options: {"batch_records": "1"}
 ;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
 ;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]

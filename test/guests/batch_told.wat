@@ -73,6 +73,7 @@
     (i32.store (i32.const 2056) (i32.const 0))
     (i32.store (i32.const 2060) (i32.const 0))
     (local.set $event (i32.add (local.get $in) (i32.load offset=16 (local.get $in))))
+    (if (i32.eqz (local.get $n)) (then (return (i32.const 0)))) ;; groups alone
     (loop $next
       (local.set $body (i32.add (local.get $in) (i32.load offset=24 (local.get $event))))
       (local.set $size (i32.load offset=28 (local.get $event)))

@@ -1,4 +1,4 @@
-;; A group that began before the batch can't be changed: all events of the batch fail.
+;; A group that an earlier batch was answered with can't be changed: all events of the batch fail.
 ;; options: {"batch_records": "1"}
 ;; chunk: [{"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
 ;;   {"body": {"n": 1}}, {"body": {"n": 2}}, {"group": "end"}]

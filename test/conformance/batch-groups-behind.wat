@@ -1,0 +1,19 @@
+;; So do groups behind the last event of a chunk that the batch before has no room for.
+;; options: {"batch_records": "1"}
+;; chunk: [{"body": {"n": 0}}, {"group": "start", "metadata": {"g": 1}, "body": {"resource": {"r": "one"}}},
+;;   {"group": "end"}]
+;; out: [{"event": 0}, {"group": "start", "metadata": {"g": 1, "x": 1}, "body": {"r": 2}}, {"event": 2}]
+(module
+  (memory (export "memory") 17)
+  (data (i32.const 16) "\00\00\00\00\00\00\00\00" "\00\08\00\00\02\00\00\00") ;; operations on events: 0, on groups: 2
+  (data (i32.const 2048)
+    "\00\00\00\00" "\05\01\00\00" "\00\00\00\00" "\00\00\00\00" "\00\10\00\00\03\00\00\00" ;; 0: set
+    "\00\00\00\00" "\04\00\00\00" "\00\00\00\00" "\00\00\00\00" "\10\10\00\00\04\00\00\00" ;; 0: replace
+  )
+  (data (i32.const 4096) "\a1x\01")
+  (data (i32.const 4112) "\81\a1r\02")
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 65536))
+  (func (export "filter") (param $input i32) (param $length i32) (result i32)
+    (if (i32.load offset=20 (local.get $input)) (then (return (i32.const 0))))
+    (i32.const 16)))
