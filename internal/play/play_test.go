@@ -282,8 +282,8 @@ func TestRunIsBounded(t *testing.T) {
 	}
 	maxRunTime, maxTimeout = time.Minute, time.Second
 	other := start(t, Config{Module: module(t, "identity")})
-	r = other.run(t, strings.Repeat(`{"key":"a value of some length"}`+"\n", maxRecords+1))
-	if r.Counts.Records != maxRecords || len(r.Records) > 1000 || len(r.Notes) != 2 {
+	r = other.run(t, strings.Repeat(`{"key":"`+strings.Repeat("x", 500)+"\"}\n", maxRecords+1))
+	if r.Counts.Records != maxRecords || len(r.Records) > maxViewBytes/500 || len(r.Notes) != 2 {
 		t.Errorf("%+v, %d shown, %q", r.Counts, len(r.Records), r.Notes)
 	}
 }

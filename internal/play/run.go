@@ -326,6 +326,7 @@ func (t *trier) fill(r *record, o *trial.Outcome) {
 	r.Differ = len(o.Changes())
 	if len(o.After) == 0 {
 		r.Blocks = append(r.Blocks, whole("", "-", o.Before.Body))
+		t.room -= sizeOf(r.Blocks)
 		return
 	}
 	for i, is := range o.After {
@@ -369,7 +370,7 @@ func (t *trier) show(r record) {
 		t.unseen++
 		return
 	}
-	t.room -= 100 + len(r.Reason) + sizeOf(r.Blocks)
+	t.room -= 100 + len(r.Reason)
 	t.out.Records = append(t.out.Records, r)
 }
 

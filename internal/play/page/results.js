@@ -208,7 +208,7 @@ function showTime(result) {
   for (const b of t.buckets) {
     const bar = el("div", { className: "bar-fill" });
     bar.style.width = `${(100 * b.n) / most}%`;
-    body.append(el("tr", {}, el("th", { scope: "row", textContent: `below ${edge(b.below)}` }), el("td", { className: "n", textContent: b.n.toLocaleString("en") }), el("td", { className: "bars", "aria-hidden": "true" }, bar)));
+    body.append(el("tr", {}, el("th", { scope: "row", textContent: `below ${edge(b.below)}` }), el("td", { className: "n", textContent: b.n.toLocaleString("en") }), el("td", { className: "bars", "aria-hidden": "true" }, b.n ? bar : null)));
   }
   $("panel-time").replaceChildren(figures,
     el("table", { className: "histogram" }, el("caption", { textContent: "Records by their time" }),
