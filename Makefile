@@ -288,6 +288,8 @@ verify-examples: ## rebuilds the examples' and tests' guests and compares them w
 
 test-sdk: ## tests the SDKs, and the filters of the examples that use them, without WebAssembly
 	$(MAKE) -C sdk/rust test
+	$(MAKE) -C sdk/go test
+	$(MAKE) -C sdk/c test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

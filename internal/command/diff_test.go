@@ -1,10 +1,8 @@
 package command
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,29 +98,47 @@ func TestPalette(t *testing.T) {
 	}
 }
 
-// lines hands on what is written to it, line by line.
+// lines keeps what is written to it until it is read, line by line.
 type lines struct {
-	*io.PipeWriter
-	*bufio.Reader
+	part strings.Builder // a line that has not ended
+	all  chan string
 }
 
-func newLines() lines {
-	r, w := io.Pipe()
-	return lines{w, bufio.NewReader(r)}
+func newLines() *lines { return &lines{all: make(chan string, 1000)} }
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.part.Write(b)
+	whole, rest, ok := cutLast(l.part.String())
+	if ok {
+		l.part.Reset()
+		l.part.WriteString(rest)
+		for line := range strings.Lines(whole) {
+			l.all <- line
+		}
+	}
+	return len(b), nil
+}
+
+// cutLast cuts a text behind its last line end.
+func cutLast(text string) (whole, rest string, ok bool) {
+	i := strings.LastIndexByte(text, '\n') + 1
+	return text[:i], text[i:], i > 0
 }
 
 // until reads up to a line that has text in it, and returns all.
-func (l lines) until(t *testing.T, text string) string {
+func (l *lines) until(t *testing.T, text string) string {
 	t.Helper()
 	var all strings.Builder
+	deadline := time.After(time.Minute)
 	for {
-		line, err := l.ReadString('\n')
-		all.WriteString(line)
-		if strings.Contains(line, text) {
-			return all.String()
-		}
-		if err != nil {
-			t.Fatalf("%v before %q: %s", err, text, &all)
+		select {
+		case line := <-l.all:
+			all.WriteString(line)
+			if strings.Contains(line, text) {
+				return all.String()
+			}
+		case <-deadline:
+			t.Fatalf("%q does not come: %s", text, &all)
 		}
 	}
 }
@@ -141,35 +157,20 @@ func TestRunWatch(t *testing.T) {
 		}
 		return path
 	}
-	module := put("filter.wat", guests.WAT("identity"))
+	module := put("filter.wat", guests.WAT("lookup"))
 	input := put("in.ndjson", "{\"n\":1}\n{\"n\":2}\n")
 	table := put("t.csv", "k,v\nk,1\n")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stdout, stderr := newLines(), newLines()
-	code := make(chan int)
+	code := make(chan int, 1)
 	go func() {
 		c := mainUntil(ctx, []string{"run", module, input, "--watch", "--log-level", "off", "--quiet", "--tag", "t", fixedTime, "--table", "t=" + table},
 			strings.NewReader(""), stdout, stderr)
-		stdout.Close()
-		stderr.Close()
 		code <- c
 	}()
 
-	if got := stdout.until(t, `"n":2`); got != "{\"n\":1}\n{\"n\":2}\n" {
-		t.Errorf("%q", got)
-	}
-	put("filter.wat", guests.WAT("drop_every_other"))
-	stderr.until(t, "changed: "+module)
-	if got := stdout.until(t, "differ"); got != "output 2, before\n  - {\"n\":2}\n1 of 2 records differ\n" {
-		t.Errorf("%q", got)
-	}
-	put("filter.wat", "(module")
-	stderr.until(t, "changed: "+module)
-	stderr.until(t, "is not valid WebAssembly text")
-	put("filter.wat", guests.WAT("lookup"))
-	stderr.until(t, "changed: "+module)
-	if got := stdout.until(t, "differ"); got != "output 1\n  $n\n    - 1\n  $value\n    + {\"v\":\"1\"}\noutput 2\n  + {\"value\":{\"v\":\"1\"}}\n2 of 2 records differ\n" {
+	if got := stdout.until(t, "}") + stdout.until(t, "}"); got != "{\"value\":{\"v\":\"1\"}}\n{\"value\":{\"v\":\"1\"}}\n" {
 		t.Errorf("%q", got)
 	}
 	put("t.csv", "k,v\nk,2\n")
@@ -177,7 +178,26 @@ func TestRunWatch(t *testing.T) {
 	if got := stdout.until(t, "differ"); got != "output 1\n  $value['v']\n    - \"1\"\n    + \"2\"\noutput 2\n  $value['v']\n    - \"1\"\n    + \"2\"\n2 of 2 records differ\n" {
 		t.Errorf("%q", got)
 	}
+	put("filter.wat", guests.WAT("identity"))
+	stderr.until(t, "changed: "+module)
+	if got := stdout.until(t, "differ"); got != "output 1\n  $value\n    - {\"v\":\"2\"}\n  $n\n    + 1\noutput 2\n  $value\n    - {\"v\":\"2\"}\n  $n\n    + 2\n2 of 2 records differ\n" {
+		t.Errorf("%q", got)
+	}
+	put("filter.wat", "(module")
+	stderr.until(t, "changed: "+module)
+	stderr.until(t, "is not valid WebAssembly text")
+	put("filter.wat", guests.WAT("drop_every_other"))
+	stderr.until(t, "changed: "+module)
+	if got := stdout.until(t, "differ"); got != "output 2, before\n  - {\"n\":2}\n1 of 2 records differ\n" {
+		t.Errorf("%q", got)
+	}
 	put("in.ndjson", "{}\n{}\n")
+	stderr.until(t, "changed: "+input)
+	stdout.until(t, "differ")
+	put("in.ndjson", "{}\n[]\n")
+	stderr.until(t, "changed: "+input)
+	stdout.until(t, "differ")
+	put("in.ndjson", "{}\n\n[]\n")
 	stderr.until(t, "changed: "+input)
 	stdout.until(t, "the output is the same: 2 records")
 	if err := os.Remove(input); err != nil {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -60,11 +59,8 @@ func (f *runFlags) runAgain(cmd *cobra.Command, args []string) error {
 			return err
 		}
 		changed, err := watch.Wait(ctx)
-		if errors.Is(err, context.Canceled) {
+		if err != nil { // the context has ended
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 		fmt.Fprintf(stderr, "%s: changed: %s\n", time.Now().Format("15:04:05"), hostlog.List(changed, hostlog.Line))
 	}

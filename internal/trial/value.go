@@ -353,11 +353,7 @@ func Equal(a, b Value) bool {
 		}
 		_, _, different := match(a, b)
 		return !different
-	default:
-		switch b.(type) {
-		case Bin, Ext, List, Map, float64:
-			return false
-		}
+	default: // of a type that == compares
 		return a == b
 	}
 }
