@@ -58,7 +58,7 @@ func Listen(address string) (net.Listener, error) {
 	}
 	if host != "localhost" {
 		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-			return nil, fmt.Errorf("%q is not an address of this machine alone: give a port, or it after 127.0.0.1:, [::1]: or localhost:", address)
+			return nil, fmt.Errorf("%q is not an address of this machine alone: give PORT, 127.0.0.1:PORT, [::1]:PORT or localhost:PORT", address)
 		}
 	}
 	return net.Listen("tcp", net.JoinHostPort(host, port))
