@@ -212,6 +212,7 @@ func TestEnrich(t *testing.T) {
 var showcaseSDKs = map[string]struct{ notNumber, notUTF8 string }{
 	"showcase-rust": {"invalid digit", "\uFFFD"},
 	"showcase-go":   {"invalid syntax", "\xff"},
+	"showcase-zig":  {"set it to a whole number, 0 to 4294967295", "\xff"},
 }
 
 // They mask what is beside bodies, too: in metadata and in what a group has in common, in bins and in

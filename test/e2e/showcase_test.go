@@ -32,6 +32,7 @@ func showcaseForms(t *testing.T, more ...string) map[string]plugin {
 		"c by SDK":   form("../showcase-c/showcase.wasm"),
 		"rust":       form("../showcase-rust/showcase.wasm"),
 		"go":         form("../showcase-go/showcase.wasm", "cache_dir", showcaseCache(t)),
+		"zig":        form("../showcase-zig/showcase.wasm"),
 		"batch of 2": form("batch.wasm", "batch_records", "2"),
 		"record":     form("record.wasm", "event_format", "msgpack"),
 	}

@@ -203,7 +203,10 @@ fn call(function: anytype, to: anytype, of: u32) bool {
 /// Runs a filter on a batch, whose bytes the host vouches for. Null: all events are kept as they are, or memory
 /// was refused.
 pub fn run(filter: Filter, bytes: []const u8) ?*const Reply {
-    return tryRun(filter, bytes) catch null;
+    return tryRun(filter, bytes) catch {
+        memory.refused = true;
+        return null;
+    };
 }
 
 fn tryRun(filter: Filter, bytes: []const u8) values.OutOfMemory!?*const Reply {

@@ -67,8 +67,7 @@ pub const Event = struct {
     /// Emits a further event, which comes after this one and those emitted before. The body is what becomes a
     /// map: see `Map.from`.
     pub fn emit(e: *Event, body: anytype, options: Emit) !void {
-        const bytes = try values.encode(body);
-        if (values.head(bytes).kind != .map) return error.NotAMap;
+        const bytes = try values.encodeMap(body);
         if (options.metadata != null and e.metadata.came.len == 0) return error.NoMetadata;
         if (options.time) |t| try t.check();
         try emitBytes(bytes, options);

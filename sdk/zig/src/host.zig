@@ -106,12 +106,12 @@ pub const log = struct {
 
     /// Says whether lines of that level reach the log.
     pub fn enabled(level: Level) bool {
-        return sys.log_enabled(@intFromEnum(level)) == 1;
+        return sys.log_enabled(@backingInt(level)) == 1;
     }
 
     /// Writes a text as it is.
     pub fn write(level: Level, text: []const u8) void {
-        sys.log(@intFromEnum(level), ptr(text), text.len);
+        sys.log(@backingInt(level), ptr(text), text.len);
     }
 
     fn print(level: Level, comptime text: []const u8, args: anytype) void {
@@ -191,7 +191,7 @@ pub const Ttl = enum(i64) {
 
     /// At least one.
     pub fn milliseconds(n: u64) Ttl {
-        return @enumFromInt(std.math.clamp(n, 1, std.math.maxInt(i64)));
+        return @fromBackingInt(@intCast(std.math.clamp(n, 1, std.math.maxInt(i64))));
     }
 };
 
@@ -211,7 +211,7 @@ pub const store = struct {
 
     /// Sets a key. There is no room for keys of more than 1,024 bytes, and values of more than 1 MiB.
     pub fn set(key: []const u8, value: []const u8, ttl: Ttl) Error!void {
-        _ = try full(sys.store_set(ptr(key), key.len, ptr(value), value.len, @intFromEnum(ttl)));
+        _ = try full(sys.store_set(ptr(key), key.len, ptr(value), value.len, @backingInt(ttl)));
     }
 
     /// Deletes a key, and returns whether it was there.
@@ -223,14 +223,14 @@ pub const store = struct {
     /// value of another length than 8 bytes is a trap.
     pub fn add(key: []const u8, n: i64, ttl: Ttl) Error!i64 {
         var result: i64 = 0;
-        _ = try full(sys.store_add(ptr(key), key.len, n, @intFromEnum(ttl), &result));
+        _ = try full(sys.store_add(ptr(key), key.len, n, @backingInt(ttl), &result));
         return result;
     }
 
     /// Sets a key if its value is the old one, or with null if it is not there; returns whether it was so.
     pub fn cas(key: []const u8, old: ?[]const u8, value: []const u8, ttl: Ttl) Error!bool {
         const len: i32 = if (old) |bytes| @intCast(bytes.len) else -1;
-        return try full(sys.store_cas(ptr(key), key.len, ptr(old orelse ""), len, ptr(value), value.len, @intFromEnum(ttl))) == 1;
+        return try full(sys.store_cas(ptr(key), key.len, ptr(old orelse ""), len, ptr(value), value.len, @backingInt(ttl))) == 1;
     }
 };
 

@@ -187,5 +187,5 @@ pub fn routeOf(path: anytype, steps: []const Step) Route {
     const T = @TypeOf(path);
     if (T == Route) return path;
     if (T == Accessor) return path.route;
-    return if (length(T) > 0) .{ .steps = steps } else .{ .text = path };
+    return if (comptime length(T) > 0) .{ .steps = steps } else .{ .text = path };
 }

@@ -343,7 +343,7 @@ pub fn write(to: *Out, value: anytype) OutOfMemory!void {
         .optional => if (value) |v| try write(to, v) else try append(to, "\xc0"),
         .@"enum", .enum_literal => try writeBytes(to, .str, @tagName(value)),
         .pointer => |pointer| if (pointer.size == .one) {
-            try if (isText(T)) writeBytes(to, .str, value) else write(to, value.*);
+            try if (comptime isText(T)) writeBytes(to, .str, value) else write(to, value.*);
         } else if (pointer.child == u8) {
             try writeBytes(to, .str, value);
         } else {
@@ -380,6 +380,13 @@ pub fn encode(value: anytype) OutOfMemory![]const u8 {
     return out.toOwnedSlice(memory.allocator);
 }
 
+/// Returns what becomes a map as MessagePack: a struct literal, which may be empty, a `Value`, a `Map`.
+pub fn encodeMap(members: anytype) error{ OutOfMemory, NotAMap }![]const u8 {
+    if (@TypeOf(members) == @TypeOf(.{})) return "\x80";
+    const bytes = try encode(members);
+    return if (head(bytes).kind == .map) bytes else error.NotAMap;
+}
+
 /// A map of one's own, to be read, put into a record or emitted. It lives until the batch ends.
 pub const Map = struct {
     /// Has a header of five bytes, if there is anything.
@@ -389,9 +396,8 @@ pub const Map = struct {
 
     /// Copies what becomes a map in a record: a struct literal, a `Value`, another map.
     pub fn from(members: anytype) error{ OutOfMemory, NotAMap }!Map {
-        const bytes = try encode(members);
+        const bytes = try encodeMap(members);
         const h = head(bytes);
-        if (h.kind != .map) return error.NotAMap;
         var map: Map = .empty;
         try map.begin(h.count, bytes.len);
         try append(&map.out, bytes[h.len..]);
