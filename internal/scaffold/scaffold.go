@@ -42,6 +42,8 @@ var Languages = []Language{
 		parts: []string{"Cargo.toml", "LICENSE", "README.md", "src"}},
 	{Name: "go", Title: "Go", Source: "main.go", templates: []string{"common", "go", "gomake"}, sdk: "go", into: "flb", parts: []string{"."}},
 	{Name: "tinygo", Title: "Go, for TinyGo", Source: "main.go", templates: []string{"common", "go", "tinygomake"}, sdk: "go", into: "flb", parts: []string{"."}},
+	{Name: "zig", Title: "Zig", Source: "filter.zig", templates: []string{"common", "zig"}, sdk: "zig", into: "flb",
+		parts: []string{"build.zig", "build.zig.zon", "LICENSE", "README.md", "src"}},
 }
 
 // Names are those of all languages.
