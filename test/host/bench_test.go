@@ -159,6 +159,7 @@ func BenchmarkShowcase(b *testing.B) {
 		{"c", "showcase/batch.wasm", "msgpack"},
 		{"c, six arguments", "showcase/record.wasm", "msgpack"},
 		{"rust", "showcase-rust/showcase.wasm", "msgpack"},
+		{"zig", "showcase-zig/showcase.wasm", "msgpack"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			if _, ok := known[c.name]; !ok {

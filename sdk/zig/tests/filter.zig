@@ -139,6 +139,25 @@ test "paths are set and removed as get finds them" {
     }.f);
 }
 
+test "of members with one key the first is found, and set and remove leave no other" {
+    try edit("{}", "{\"n\":{\"b\":8},\"a\":9}", struct {
+        fn f(b: *Part) !void {
+            var inner: flb.Map = .empty;
+            for ([_]u8{ 1, 2 }) |i| try inner.add("b", i);
+            var map: flb.Map = .empty;
+            try map.add("x", 1);
+            try map.add("n", inner);
+            for ([_]u8{ 3, 4 }) |i| try map.add("a", i);
+            try map.add("x", 2);
+            try equal(3, map.get("a").?.as(u8));
+            try b.replace(map);
+            try b.set("a", 9);
+            try b.set("n.b", 8);
+            try b.remove("x");
+        }
+    }.f);
+}
+
 test "paths and accessors are read" {
     try edit("{\"a.b\":{\"c\":4},\"a\":{\"b\":{\"c\":2,\"d\":3},\"b.c\":7},\"l\":[[5]],\"0\":6,\"x]y\":[{\"e'f\":8}]}", "{}", struct {
         fn f(b: *Part) !void {
@@ -162,6 +181,27 @@ test "paths and accessors are read" {
             try b.replace(.{});
         }
     }.f);
+}
+
+test "more edits, and more bytes of keys, than a host takes" {
+    var host: Host = .init(std.testing.allocator, .{});
+    defer host.deinit();
+    try start(&host, struct {
+        fn filter(e: *Event) !void {
+            if (e.body.get("many") == null) {
+                var keys = e.body.value().members();
+                while (keys.next()) |m| try e.body.set(.{m.key.asStr().?}, 1);
+            } else for (0..300) |i| try e.body.add(try std.fmt.allocPrint(flb.allocator, "{d}", .{i}), i);
+        }
+    }.filter);
+    var body: std.Io.Writer.Allocating = .init(std.testing.allocator);
+    defer body.deinit();
+    for (0..25) |i| try body.writer.print("{s}\"{d:0>3000}\":0", .{ if (i == 0) "{" else ",", i });
+    try body.writer.writeByte('}');
+    const out = try host.run(&.{ .{ .body = body.written() }, .{ .body = "{\"many\":true}" } });
+    try equal(0, out.failures.len);
+    try equal(25, std.mem.count(u8, out.records[0].body, ":1"));
+    try equal(301, std.mem.count(u8, out.records[1].body, ":"));
 }
 
 /// What edits make of a record, by a model that knows nothing of MessagePack.
@@ -630,13 +670,14 @@ test "configurations are refused" {
     }
 }
 
-/// Whichever allocation is the first to fail: its event fails, or the batch, and what goes on is right.
-fn withoutMemory(gpa: std.mem.Allocator) !void {
+/// Whichever allocation fails: its event fails, or the batch, and what goes on is right. Events emit so many.
+fn withoutMemory(gpa: std.mem.Allocator, emits: usize) !void {
     var host: Host = .init(std.testing.allocator, .{});
     defer host.deinit();
     try start(&host, struct {
         fn filter(e: *Event) !void {
             if (e.body.get("l") != null) _ = try flb.allocator.alloc(u8, 100_000);
+            for (0..e.body.getAs(usize, "n") orelse 0) |_| try e.emit(.{ .a = 1 }, .{});
             try e.body.rewriteStrings(.{}, {}, anew);
             try e.body.set("a", 1);
             try e.split("l");
@@ -647,12 +688,17 @@ fn withoutMemory(gpa: std.mem.Allocator) !void {
     memory.* = gpa;
     defer memory.* = before;
     defer host.free();
-    const out = try host.run(&.{ .{ .body = "{\"l\":[1,2]}" }, .{ .body = "{\"t\":\"text\"}" } });
+    var records: [40]testing.Record = @splat(.{ .body = try std.fmt.allocPrint(scratch, "{{\"t\":\"text\",\"n\":{d}}}", .{emits}) });
+    records[1].body = "{\"l\":[1,2]}";
+    const out = try host.run(&records);
     for (out.failures) |f| try same("no memory for the event", f.text);
     for (out.records) |r| try expect(std.mem.indexOf(u8, r.body, "\"a\":1") != null and std.mem.indexOf(u8, r.body, "text") == null);
     if (out.failures.len > 0) return error.OutOfMemory;
 }
 
 test "without memory an event fails" {
-    try std.testing.checkAllAllocationFailures(std.testing.allocator, withoutMemory, .{});
+    var arena: std.heap.ArenaAllocator = .init(std.testing.allocator);
+    defer arena.deinit();
+    scratch = arena.allocator();
+    for (0..8) |n| try std.testing.checkAllAllocationFailures(std.testing.allocator, withoutMemory, .{n});
 }
