@@ -45,7 +45,9 @@ func showcases() []showcase {
 	record.WasmPath, record.EventFormat = "showcase/record.wasm", options.Msgpack
 	rust := batch
 	rust.name, rust.WasmPath = "rust", "showcase-rust/showcase.wasm"
-	return []showcase{batch, small, one, record, rust}
+	as := batch
+	as.name, as.WasmPath = "assemblyscript", "showcase-assemblyscript/showcase.wasm"
+	return []showcase{batch, small, one, record, rust, as}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {

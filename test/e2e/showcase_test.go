@@ -27,10 +27,11 @@ func showcaseForms(t *testing.T, more ...string) map[string]plugin {
 		return filterOf(filepath.Join(dir, module), options...)
 	}
 	return map[string]plugin{
-		"batch":      form("batch.wasm"),
-		"rust":       form("../showcase-rust/showcase.wasm"),
-		"batch of 2": form("batch.wasm", "batch_records", "2"),
-		"record":     form("record.wasm", "event_format", "msgpack"),
+		"batch":          form("batch.wasm"),
+		"rust":           form("../showcase-rust/showcase.wasm"),
+		"assemblyscript": form("../showcase-assemblyscript/showcase.wasm"),
+		"batch of 2":     form("batch.wasm", "batch_records", "2"),
+		"record":         form("record.wasm", "event_format", "msgpack"),
 	}
 }
 
