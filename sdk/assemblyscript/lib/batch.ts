@@ -7,7 +7,7 @@ import { decode } from "./text";
 import { Value } from "./value";
 
 // More events than this are not gone through without a collection.
-const COLLECT: u32 = 1024;
+const COLLECT: u32 = 256;
 
 class FunctionFilter extends Filter {
   constructor(private call: (event: Event) => void) {

@@ -158,15 +158,15 @@ export namespace config {
   /** The keys that are set, in lower case and in order. */
   export function keys(): string[] {
     const all: string[] = [];
-    for (let i: u32 = 0; ; i++) {
-      let size = -1;
+    for (let size = 0; size >= 0;) {
+      size = -1;
       for (let have = open(64); have > 0; have = more(have, size)) {
-        size = configKey(i, begun(), have);
+        size = configKey(all.length, begun(), have);
         if (size <= have) break;
       }
-      if (size < 0) return all;
-      all.push(decode(begun(), size));
+      if (size >= 0) all.push(decode(begun(), size));
     }
+    return all;
   }
 }
 

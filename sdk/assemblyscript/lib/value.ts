@@ -353,7 +353,7 @@ export class Items {
 /** Writes a header: a short form up to `most` where there is one, else of 1 (where `one` is its lead), 2 or
  * 4 bytes. */
 function writeHead(n: usize, short: u32, most: u32, one: u32, two: u32): void {
-  if (n <= most) {
+  if (short != 0 && n <= most) {
     byte(short | <u32>n);
     return;
   }
@@ -466,7 +466,7 @@ class Built {
     const old = changetype<usize>(this.bytes);
     let start = old;
     if (size > <usize>this.bytes.byteLength) {
-      this.bytes = new ArrayBuffer(<i32>(2 * size));
+      this.bytes = new ArrayBuffer(2 * <i32>size);
       start = changetype<usize>(this.bytes);
       memory.copy(start, old, from);
     }
