@@ -29,14 +29,11 @@ static void own_signals(sigset_t *set)
     }
 }
 
-static void allow_real_time(sigset_t *set)
-{
-    for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
-        sigdelset(set, sig);
-    }
-}
-
 static sigset_t loader_signals;
+
+// Written once, while the library is loaded: to make one takes as long as a system call.
+static sigset_t blocked; // in a call of the host
+static sigset_t real_time, not_real_time;
 
 // Go's threads inherit the mask of the thread that loads the library, on which
 // the Go runtime starts: after constructors with a priority, and before the
@@ -47,6 +44,14 @@ __attribute__((constructor(102))) static void before_go(void)
 
     own_signals(&own);
     pthread_sigmask(SIG_SETMASK, &own, &loader_signals);
+
+    sigemptyset(&real_time);
+    sigfillset(&not_real_time);
+    for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
+        sigaddset(&real_time, sig);
+        sigdelset(&not_real_time, sig);
+    }
+    sigandset(&blocked, &own, &not_real_time);
 }
 
 __attribute__((constructor)) static void after_go(void)
@@ -174,19 +179,14 @@ static size_t stack_left(void)
 // block_signals leaves the caller's thread the signals of a thread of the plugin, but
 // for the real-time ones, of which the watchdog of guests has one. restore_signals takes
 // that back.
-static void block_signals(sigset_t *before)
-{
-    sigset_t own;
-
-    own_signals(&own);
-    allow_real_time(&own);
-    pthread_sigmask(SIG_BLOCK, &own, before);
-}
+static void block_signals(sigset_t *before) { pthread_sigmask(SIG_BLOCK, &blocked, before); }
 
 static void restore_signals(sigset_t *before)
 {
-    allow_real_time(before);
-    pthread_sigmask(SIG_SETMASK, before, NULL);
+    sigset_t after;
+
+    sigandset(&after, before, &not_real_time);
+    pthread_sigmask(SIG_SETMASK, &after, NULL);
 }
 
 // call_here does the job on the thread of the caller, on which Go then runs.
@@ -285,15 +285,11 @@ static bool run_on_stack(struct instance *inst)
 // where the stack of a thread ends, gets the instance's thread, if it is needed.
 static void call_from_coroutine(struct instance *inst, struct job *job)
 {
-    sigset_t before, real_time;
+    sigset_t before;
 
     block_signals(&before);
     // As the watchdog wants it, too: what it changes for the thread does not outlast a
     // context.
-    sigemptyset(&real_time);
-    for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
-        sigaddset(&real_time, sig);
-    }
     pthread_sigmask(SIG_UNBLOCK, &real_time, NULL);
     take(inst, job);
     if (!run_on_stack(inst)) {

@@ -488,9 +488,7 @@ static const char *filter_event(u32 of, u8 *body, u32 body_len, u8 *metadata, u3
         op.bytes = text;
         op.len = len;
         if (e) {
-            /* Without metadata of its own it would have that of the event as it came: unmasked. */
-            *e = (struct emitted) {
-                SAME_TIME, 0, SAME_GROUP, metadata, metadata_masked ? metadata_len : 0, text, len};
+            *e = (struct emitted) {SAME_TIME, 0, SAME_GROUP, 0, 0, text, len}; /* metadata as masked */
             op = (struct op) {.of = of, .kind = OP_EMIT, .bytes = e, .len = sizeof(*e)};
         }
         if (!add_op(op))

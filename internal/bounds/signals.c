@@ -40,21 +40,6 @@ static struct {
     atomic_int pending; // bits of host_signals that wait for guests to leave
 } state;
 
-static void restore_handlers(void)
-{
-    if (!atomic_load_explicit(&state.kept, memory_order_acquire)) {
-        return;
-    }
-    for (int i = 0; i < FAULT_SIGNALS; i++) {
-        struct sigaction now;
-
-        sigaction(fault_signals[i], NULL, &now);
-        if (now.sa_sigaction != state.fault_actions[i].sa_sigaction) {
-            sigaction(fault_signals[i], &state.fault_actions[i], NULL);
-        }
-    }
-}
-
 void flbwt_signals_keep(void (*on_fault)(int, siginfo_t *, void *))
 {
     struct sigaction own;
@@ -126,6 +111,28 @@ static void wrap_all(void)
     }
 }
 
+// restore_handlers looks for handlers that the host has installed anew, as after a reload. It installs all
+// of them at a time, and that of SIGFPE last: while those of faults are in place, so are the wrappers
+// of the others. A handler of a fault is put back when that is so, lest another thread takes it for
+// that sooner.
+static void restore_handlers(void)
+{
+    if (!atomic_load_explicit(&state.kept, memory_order_acquire)) {
+        return;
+    }
+    for (int i = 0; i < FAULT_SIGNALS; i++) {
+        struct sigaction now;
+
+        sigaction(fault_signals[i], NULL, &now);
+        if (now.sa_sigaction != state.fault_actions[i].sa_sigaction) {
+            if (atomic_load(&state.wrapped)) {
+                wrap_all();
+            }
+            sigaction(fault_signals[i], &state.fault_actions[i], NULL);
+        }
+    }
+}
+
 // send_to_main sends a signal to the main thread, on which signals of the
 // process arrive as a rule.
 static void send_to_main(int sig) { syscall(SYS_tgkill, getpid(), getpid(), sig); }
@@ -183,10 +190,6 @@ void flbwt_signals_hold(void)
 
         struct timespec pause = {.tv_nsec = 100000};
         nanosleep(&pause, NULL);
-    }
-    if (atomic_load_explicit(&state.wrapped, memory_order_relaxed)) {
-        // The host may have installed its handlers anew, as after a reload.
-        wrap_all();
     }
     restore_handlers();
 }

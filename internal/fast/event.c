@@ -147,31 +147,37 @@ enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t fr
                                      size_t max, size_t *n)
 {
     const uint8_t *end = data + size, *p = data + from;
+    enum flbwt_reading reading = FLBWT_READ_ALL;
+    flbwt_place *place = places;
 
-    for (*n = 0; *n < max && p < end; ++*n) {
-        flbwt_place *place = &places[*n];
+    for (; p < end; place++) {
         unsigned containers = 0;
 
+        if (place == places + max) {
+            reading = FLBWT_READ_FULL;
+            break;
+        }
         place->at = (uint32_t) (p - data);
         const uint8_t *body = read_plain(p, end, place);
         if (body == NULL) {
             body = read_any(data, size, place);
         }
-        if (body == NULL || body == end || !is_map(*body)) {
-            return FLBWT_READ_UNUSUAL;
-        }
-        const uint8_t *next = skip_map(body, end, FLBWT_EVENT_DEPTH, &containers, shape);
+        const uint8_t *next =
+            body != NULL ? skip_map(body, end, FLBWT_EVENT_DEPTH, &containers, shape) : NULL;
         if (next == NULL || next - p > INT32_MAX || next - data > UINT32_MAX) {
-            return FLBWT_READ_UNUSUAL;
+            reading = FLBWT_READ_UNUSUAL;
+            break;
         }
         if ((size_t) (next - data) > max_bytes && p > data) {
-            return FLBWT_READ_FULL;
+            reading = FLBWT_READ_FULL;
+            break;
         }
         place->body = (uint32_t) (body - data);
         place->next = (uint32_t) (next - data);
         p = next;
     }
-    return p < end ? FLBWT_READ_FULL : FLBWT_READ_ALL;
+    *n = (size_t) (place - places);
+    return reading;
 }
 
 const uint8_t *flbwt_event_metadata(const uint8_t *header, size_t len)

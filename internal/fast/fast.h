@@ -42,10 +42,7 @@ enum { FLBWT_SHAPE_MEMBERS = 64 };
 
 typedef struct {
     uint8_t key, key_len; // its lead byte, and how many bytes it takes
-    uint8_t from, span; // what lead byte its value has: from and span - 1 more; span 0: any
-    bool is_str; // a short string, else of len bytes
-    uint8_t len;
-    uint8_t members, containers; // if that is a map
+    uint8_t kind, len; // of its value, by shape.h
 } flbwt_member;
 
 typedef struct {

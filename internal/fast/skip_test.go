@@ -102,6 +102,39 @@ func TestReadEvents(t *testing.T) {
 	}
 }
 
+// A chunk that is cut anywhere, of records like those before, is read up to the last whole event, and not
+// a byte beyond its end: the last page is none.
+func TestReadEventsOfACutChunk(t *testing.T) {
+	member := func(i int, value string) string { return "\xbf" + strings.Repeat(string(rune('a'+i)), 31) + value }
+	str := func(n int) string { return "\xd9" + string([]byte{byte(n)}) + strings.Repeat("x", n) }
+	short := "\xbf" + strings.Repeat("y", 31)
+	body := "\xde\x00\x0b" + member(0, short) + member(1, str(255)) + member(2, str(255)) +
+		member(3, "\x8f"+strings.Repeat("\xa1k"+short, 15)) + member(4, "\x01") + member(5, "\xcb12345678") +
+		member(6, str(40)) + member(7, "\x81\xa1m\x81\xa1n"+str(200)) + member(8, "\x92\x01\xc0") + member(9, short) + "\x01\xc3"
+	event := "\x92\x92\xd7\x00\x00\x00\x00\x01\x00\x00\x00\x02\x80" + body
+	other := strings.ReplaceAll(event, short, "\xa1y") // the same members, shorter
+	var shape Shape
+	for _, s := range []string{event + other, other + event, event + event} {
+		memory := atEnd(t, []byte(s))
+		for n := 1; n <= len(s); n++ {
+			data := memory[len(s)-n:]
+			copy(data, s)
+			want := 0
+			for rest := data; ; want++ {
+				_, next, err := chunk.Next(rest)
+				if err != nil {
+					break
+				}
+				rest = next
+			}
+			places, reading := ReadEvents(data, 0, len(data), &shape, 9)
+			if len(places) != want || (reading == ReadAll) != (want > 0 && places[want-1].Next == n) {
+				t.Fatalf("%d of %d bytes: %d events, %d; want %d", n, len(s), len(places), reading, want)
+			}
+		}
+	}
+}
+
 var values = []string{
 	"\x80", "\x81\xa1a\x01", "\x81\xa1a", "\xdf\xff\xff\xff\xff\xa1a\x01", "\xdd\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff",
 	"\xc9\x00\x00\x00\x05\x01", "\xd9\x05abc", "\xc1", "\x00", "", "\xde\x00\x01\x01\x02\x03", "\xcb\x01\x02", "\xd8\x01", "\xd4\x01\x02",

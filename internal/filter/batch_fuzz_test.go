@@ -26,14 +26,15 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// What the guests of FuzzBatch do with a batch that has an event whose body ends with badByte; the
-// others do the same with all.
+// What the guests of FuzzBatch do with a batch that has an event whose body ends with badByte; those
+// behind badHasNoMemory do the same with all.
 const (
 	badIgnored = iota
 	badTraps
 	badHasNoMemory // 0, after memory was refused
 	noBuffer       // flb_buffer returns 0
 	oddBuffer      // it returns what is no multiple of 8
+	polite         // it leaves the first operation on groups out if the first group may not be changed
 	numBatchGuests
 
 	badByte = '!'
@@ -46,6 +47,14 @@ func batchGuest(kind int, stateful bool) string {
 	switch kind {
 	case noBuffer, oddBuffer:
 		return strings.Replace(text, "(i32.const 1048576))\n", []string{"(i32.const 0))\n", "(i32.const 1048580))\n"}[kind-noBuffer], 1)
+	case polite:
+		text = strings.Replace(text, "    (i32.const 65536)))", `    (if (i32.load offset=32 (local.get $in))
+      (then (if (i32.eqz (i32.load (i32.add (local.get $in) (i32.load offset=28 (local.get $in)))))
+        (then (if (i32.load (i32.const 65548))
+          (then
+            (i32.store (i32.const 65544) (i32.add (i32.load (i32.const 65544)) (i32.const 24)))
+            (i32.store (i32.const 65548) (i32.sub (i32.load (i32.const 65548)) (i32.const 1)))))))))
+    (i32.const 65536)))`, 1)
 	case badTraps, badHasNoMemory:
 		bad := []string{"unreachable", "(drop (memory.grow (i32.const 65536))) (return (i32.const 0))"}[kind-badTraps]
 		text = strings.Replace(text, `(func (export "filter") (param $in i32) (param $len i32) (result i32)`,
@@ -104,7 +113,8 @@ func (m batchMode) bits() (bits uint16) {
 type batchModel struct {
 	t       *testing.T
 	mode    batchMode
-	reply   []byte // the tag, which is the guest's memory from scriptReply on
+	tag     []byte
+	reply   []byte // the guest's memory from scriptReply on: the tag, but for what a call writes to it
 	out     []segment
 	open    *group // what is emitted is in that one, as long as all groups come out
 	want    Stats
@@ -196,12 +206,18 @@ func (m *batchModel) fill(at uint32, list []modelOp) {
 }
 
 // parse reads the reply.
-func (m *batchModel) parse(records, groups int) (ops, groupOps []modelOp, ok bool) {
+func (m *batchModel) parse(records, groups int, leaves bool) (ops, groupOps []modelOp, ok bool) {
 	if len(m.reply) < 16 {
 		return nil, nil, true
 	}
 	at, n := little(m.reply), little(m.reply[4:])
 	groupsAt, groupsN := little(m.reply[8:]), little(m.reply[12:])
+	if leaves && groupsN > 0 {
+		groupsAt, groupsN = groupsAt+24, groupsN-1
+		m.reply = bytes.Clone(m.reply)
+		binary.LittleEndian.PutUint32(m.reply[8:], groupsAt)
+		binary.LittleEndian.PutUint32(m.reply[12:], groupsN)
+	}
 	if ops, ok = m.readOps(at, n, uint32(records)); !ok {
 		return nil, nil, false
 	}
@@ -264,37 +280,45 @@ func (m *batchModel) edited(ev chunk.Event, ops []modelOp) (list []segment, ok b
 
 // allowed says whether operations go together.
 func allowed(ops []modelOp, group bool) bool {
-	count := map[byte]int{}
+	edits := true
+	count := map[int]int{} // by operation; -1: those on the body
 	for _, o := range ops {
 		edit := o.kind >= opReplace && o.kind <= opPut
 		if !o.inside || o.kind == 0 || o.kind > opEmit || edit && o.part > 1 ||
 			o.kind == opTime && (o.a >= 1<<32-2 || o.b >= 1e9) {
 			return false
 		}
-		count[o.kind]++
-		if edit {
-			count['e']++
+		count[int(o.kind)]++
+		if edit && o.part == 0 {
+			count[-1]++
 		}
+		edits = edits && edit
 	}
 	if group {
-		return count['e'] == len(ops)
+		return edits
 	}
-	return (count[opDrop] == 0 || count[opDrop]+count[opEmit] == len(ops)) && (count[opError] == 0 || len(ops) == 1)
+	return (count[opDrop] == 0 || count[-1] == 0) && (count[opError] == 0 || len(ops) == 1)
 }
 
-// emitted is what an operation emits, and in which group of the table (0: none).
-func (m *batchModel) emitted(ev chunk.Event, own int, o modelOp, groups int) (list []segment, in int, ok bool) {
+// emitted is what an operation emits, and in which group of the table (0: none). left is the event as
+// operations leave it, as of edited.
+func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp, groups int) (list []segment, in int, ok bool) {
 	if len(o.bytes) < 32 {
 		return nil, 0, false
 	}
 	sec, nsec := int64(binary.LittleEndian.Uint64(o.bytes)), little(o.bytes[8:])
-	time, metadata := ev.Parts()
+	begin := []byte{0x92, 0x92}
+	if ev.Legacy {
+		begin = begin[:1]
+	}
+	time := segment{bytes: join(begin, timeOf(ev, left))}
+	metadata := left[1]
 	if sec != -1 {
 		if sec < 0 || sec >= 1<<32-2 || nsec >= 1e9 {
 			return nil, 0, false
 		}
-		time = binary.BigEndian.AppendUint32([]byte{0xd7, 0}, uint32(sec))
-		time = binary.BigEndian.AppendUint32(time, nsec)
+		time.bytes = binary.BigEndian.AppendUint32(join(begin, []byte{0xd7, 0}), uint32(sec))
+		time.bytes = binary.BigEndian.AppendUint32(time.bytes, nsec)
 	}
 	in = own
 	if g := little(o.bytes[12:]); g != math.MaxUint32 {
@@ -312,17 +336,23 @@ func (m *batchModel) emitted(ev chunk.Event, own int, o modelOp, groups int) (li
 		if !inside || !oneMap(given, 30) || ev.Legacy && !bytes.Equal(given, []byte{0x80}) {
 			return nil, 0, false
 		}
-		metadata = given
+		metadata = segment{bytes: given}
 	}
 	body, inside := m.memory(little(o.bytes[24:]), little(o.bytes[28:]))
 	if !inside || !oneMap(body, 31) {
 		return nil, 0, false
 	}
-	m.size += len(metadata) + len(body)
+	m.size += len(metadata.bytes) + len(body)
 	if ev.Legacy {
-		return []segment{{bytes: join([]byte{0x92}, time, body)}}, in, true
+		metadata = segment{}
 	}
-	return []segment{{bytes: join([]byte{0x92, 0x92}, time, metadata, body)}}, in, true
+	return []segment{time, metadata, {bytes: body}}, in, true
+}
+
+// timeOf is the time of an event as operations leave it: its first segment has what stands before it, too.
+func timeOf(ev chunk.Event, left []segment) []byte {
+	time, metadata := ev.Parts()
+	return left[0].bytes[len(ev.Raw)-len(ev.Body)-len(metadata)-len(time):]
 }
 
 var groupEndMarker = []byte("\x92\x92\xd7\x00\xff\xff\xff\xfe\x00\x00\x00\x00\x80\x80")
@@ -397,6 +427,7 @@ func (m *batchModel) run(events []chunk.Event) {
 
 // call is the guest's: what it says of events, and the groups as it wants them.
 func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops []modelOp, markers map[int][]segment, why cause) {
+	m.reply = m.tag
 	bad, groups, first := false, 0, 0
 	asked := records > 0
 	if outer != nil {
@@ -424,7 +455,8 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 	case bad && m.mode.guest == badHasNoMemory:
 		return nil, nil, causeOf(guest.NoMemory)
 	}
-	ops, groupOps, ok := m.parse(records, groups)
+	leaves := m.mode.guest == polite && outer != nil && outer.answered
+	ops, groupOps, ok := m.parse(records, groups, leaves)
 	markers = map[int][]segment{}
 	for i := 0; ok && i < groups; i++ {
 		list := opsOn(groupOps, i)
@@ -541,7 +573,7 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	for _, o := range ops {
 		if ok && o.kind == opEmit {
 			f := further{}
-			f.list, f.in, ok = m.emitted(ev, own, o, len(table))
+			f.list, f.in, ok = m.emitted(ev, body, own, o, len(table))
 			emitted = append(emitted, f)
 		}
 	}
@@ -782,6 +814,7 @@ func FuzzBatch(f *testing.F) {
 		{records: 1000, bytes: 1 << 20}, {records: 2, bytes: 1 << 20, onError: options.Mark}, {records: 3, bytes: 40, onError: options.Drop},
 		{records: 5, bytes: 1 << 20, guest: badTraps, retry: true}, {records: 4, bytes: 1 << 20, guest: badTraps},
 		{records: 5, bytes: 1 << 20, guest: badHasNoMemory, retry: true, stateful: true}, {records: 5, bytes: 1 << 20, guest: badHasNoMemory},
+		{records: 2, bytes: 1 << 20, guest: polite},
 		{records: 5, bytes: 1 << 20, guest: noBuffer}, {records: 1000, bytes: 1 << 20, guest: oddBuffer, onError: options.Mark, retry: true},
 	}
 	var replies [][]byte
@@ -922,7 +955,7 @@ func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk
 	if _, ok := readChunk(t, out); !ok {
 		t.Errorf("what comes out can't be read: % x", out)
 	}
-	m := &batchModel{t: t, mode: mode, reply: reply, causes: map[cause]uint64{}}
+	m := &batchModel{t: t, mode: mode, tag: reply, causes: map[cause]uint64{}}
 	m.want.Chunks = 1
 	m.run(events)
 	if m.unknown || m.size > 16<<20 {

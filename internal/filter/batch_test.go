@@ -281,6 +281,30 @@ func TestGroupsAloneFail(t *testing.T) {
 	}
 }
 
+// A group without records that a call has failed for comes out if a later call is answered with it.
+func TestGroupAloneIsAnsweredLater(t *testing.T) {
+	start, rest := groupStart(object{"g": "a"}), join(groupEnd(), event(1, object{"a": 1}))
+	if len(rest) > len(start) {
+		t.Fatal("the second batch has no room for an event")
+	}
+	f := startWith(t, options.Options{BatchRecords: 1000, BatchBytes: int64(len(start)), OnError: options.Drop, Timeout: time.Minute}, trapsAlone)
+	if out, modified := f.Run(tag, join(start, rest)); modified || f.Stats().GivenUp != 1 {
+		t.Errorf("%v: %v", f.Stats(), decode(t, out))
+	}
+}
+
+// The module is not called for a group that is dropped anyway.
+func TestNoCallForALostGroup(t *testing.T) {
+	trapping := strings.Replace(trapsAlone, "(i32.eqz (i32.load offset=20 (local.get $in)))", "(i32.const 1)", 1)
+	for onError, calls := range map[options.OnError]uint64{options.Drop: 1, options.Mark: 2} {
+		f := startWith(t, options.Options{BatchRecords: 1, BatchBytes: 1 << 20, OnError: onError, Timeout: time.Minute}, trapping)
+		f.Run(tag, groupOf("a", "."))
+		if n := f.Stats().GivenUp; n != calls {
+			t.Errorf("%v: %d calls, want %d", onError, n, calls)
+		}
+	}
+}
+
 // What is wrong with the reply for groups alone is in the log.
 func TestBadReplyForGroupsAlone(t *testing.T) {
 	f := startScript(t, options.Options{OnError: options.Drop})
@@ -328,5 +352,64 @@ func TestGroupOfAModuleThatComesBack(t *testing.T) {
 	got := bodies(t, out)
 	if diff := cmp.Diff(map[any]any{"g": "a", "k": int64(1)}, got[0]); diff != "" || len(got) != 5 {
 		t.Errorf("%d events, %s", len(got), diff)
+	}
+}
+
+// emittedTo is the bytes of an emit: an event with this body in the group of that number.
+func emittedTo(group uint32, body []byte, at uint32) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, ^uint64(0))
+	for _, v := range []uint32{0, group, 0, 0, at + 32, uint32(len(body))} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return append(b, body...)
+}
+
+// A marker that has been edited goes from batch to batch, for events that are emitted behind others.
+func TestEditedMarkerStandsInLaterBatches(t *testing.T) {
+	f := startWith(t, options.Options{BatchRecords: 2, BatchBytes: 1 << 20, Timeout: time.Minute}, batchGuest(polite, false))
+	// Each batch has the end of a group and the begin of another. Its first event emits one to no group, so
+	// that the group goes on behind another marker.
+	chunk := join(groupOf("a", "."), groupOf("b", ".", "."), groupOf("c", ".", "."), groupOf("d", "."))
+	const ops = 3
+	events := []batchOp{{kind: opEmit, bytes: emittedTo(0, packedValue(object{"e": 1}), scriptReply+16+24*ops)}}
+	out, _ := f.Run(script(events, []batchOp{
+		{of: 0, kind: opAdd, a: 1, bytes: member("edited", 1)},
+		{of: 1, kind: opAdd, a: 1, bytes: member("edited", "a longer one")},
+	}), chunk)
+	groups := map[any]int{}
+	for _, body := range bodies(t, out) {
+		b := body.(map[any]any)
+		if b["g"] != nil {
+			groups[b["g"]]++
+			if b["edited"] == nil {
+				t.Errorf("%v is not edited", b)
+			}
+		}
+	}
+	if len(out) == 0 || f.Stats().Failed > 0 || groups["b"] < 2 || groups["c"] < 2 {
+		t.Errorf("%v, %v\n%v", groups, f.Stats(), f.logs)
+	}
+}
+
+// A batch that fails for what it says of a second group leaves the first as it came, which began before.
+func TestFailedBatchLeavesTheGroupBefore(t *testing.T) {
+	f := startScript(t, options.Options{BatchRecords: 2})
+	chunk := join(groupOf("a", ".", ".", "."), groupOf("b", "."))
+	// There is no second group in the first batch, and what is said of it in the second one is a breach.
+	reply := script(nil, []batchOp{{of: 0, kind: opAdd, a: 1, bytes: member("k", 1)}, {of: 1, kind: opAdd, a: 1, bytes: []byte{0xc1}}})
+	if out, modified := f.Run(reply, chunk); modified {
+		t.Errorf("%v", decode(t, out))
+	}
+	if s := f.Stats(); s.Failed != 4 {
+		t.Error(s)
+	}
+}
+
+// The log says of a failed batch which record is its first, and when that is, though a marker comes before.
+func TestFailedBatchOfAGroupInTheLog(t *testing.T) {
+	f := startWith(t, options.Options{BatchRecords: 1000, BatchBytes: 1 << 20, Timeout: time.Minute}, guests.WAT("batch_told"))
+	f.Run(tag, groupOf("a", "u"))
+	if f.count(hostlog.Error, "record 1 of a chunk (tag "+string(tag)+", time 1970-01-01T00:00:01Z) ") != 1 {
+		t.Error(f.logs)
 	}
 }

@@ -587,8 +587,8 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
     if (group && (p->drop || p->timed || p->emitted > 0)) {
         return refuse(b, "a group can only be edited");
     }
-    if (p->drop && (p->timed || edited[BODY] || edited[METADATA])) {
-        return refuse(b, "drop goes with emit only");
+    if (p->drop && edited[BODY]) {
+        return refuse(b, "the body of an event that is dropped can't be edited");
     }
     for (uint32_t part = 0; part < PARTS; part++) {
         if (edited[part] && !note_edits(lane, ops, p, part)) {
@@ -701,19 +701,61 @@ static bool read_map(const flbwt_guest *g, const uint8_t *p, int depth, const ui
            flbwt_skip(*map, *map + *n, depth, &containers) == *map + *n;
 }
 
-// write_emitted appends the event that an operation emits behind e.
+// What an emitted event has of the one that it comes behind.
+typedef struct {
+    const uint8_t *time, *meta;
+    size_t time_n, meta_n;
+    uint8_t set[MAX_TIME_BYTES]; // time, if the plan has one
+} heritage;
+
+// inherit finds what events that are emitted behind e get of it, as the plan leaves it. False:
+// lane->outcome and why are set.
+static bool inherit(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e, const plan *p,
+                    heritage *h)
+{
+    flbwt_batch *b = &lane->batch;
+    const uint8_t *from = data + b->base;
+
+    h->time = from + e->time;
+    h->time_n = e->meta - e->time;
+    h->meta = from + e->meta;
+    h->meta_n = e->body - e->meta;
+    if (p->timed) {
+        h->time = h->set;
+        h->time_n = (size_t) (write_time(h->set, p->sec, p->nsec) - h->set);
+    }
+    if (p->edits[METADATA] > 0) {
+        size_t most = h->meta_n + p->made + MAX_HEADER_GROWTH;
+
+        b->inherited.len = 0;
+        if (!reserve(lane, most, p->made)) {
+            return false;
+        }
+        if (!flbwt_reserve(&b->inherited, most)) {
+            lane->outcome = FLBWT_HOST_NO_MEMORY;
+            return refuse(b, "the host has no memory");
+        }
+        const uint8_t *end = write_part(b, p, METADATA, h->meta, h->meta_n, b->inherited.data);
+        if (end == NULL) {
+            return false;
+        }
+        h->meta = b->inherited.data;
+        h->meta_n = (size_t) (end - h->meta);
+    }
+    return true;
+}
+
+// write_emitted appends the event that an operation emits behind one.
 static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
-                          const uint8_t *p, size_t *made)
+                          const heritage *h, const uint8_t *p, size_t *made)
 {
     static const uint8_t none[] = {0x80};
     flbwt_batch *b = &lane->batch;
-    const flbwt_place *e = &entry->place;
-    const uint8_t *from = data + b->base;
-    bool legacy = e->meta == e->body;
+    bool legacy = entry->place.meta == entry->place.body;
     int64_t sec;
     uint32_t nsec = get32(p + 8), group = get32(p + 12);
-    const uint8_t *meta = from + e->meta, *body;
-    size_t meta_n = e->body - e->meta, body_n;
+    const uint8_t *meta = h->meta, *body;
+    size_t meta_n = h->meta_n, body_n;
 
     lane->outcome = FLBWT_BREACH;
     memcpy(&sec, p, sizeof(sec));
@@ -725,7 +767,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
         return refuse(b, "there is no group of the number that is emitted to");
     }
     // What is too much is not gone through.
-    size_t time_n = sec == -1 ? e->meta - e->time : MAX_TIME_BYTES,
+    size_t time_n = sec == -1 ? h->time_n : MAX_TIME_BYTES,
            n = 2 + time_n + (get32(p + 20) > 0 ? get32(p + 20) : meta_n) + get32(p + 28) +
                (b->open == group ? 0 : marker_bytes(b, group));
     *made += n;
@@ -750,8 +792,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (!legacy) {
         *out++ = 0x92;
     }
-    out = sec == -1 ? copy(out, from + e->time, e->meta - e->time)
-                    : write_time(out, (uint32_t) sec, nsec);
+    out = sec == -1 ? copy(out, h->time, h->time_n) : write_time(out, (uint32_t) sec, nsec);
     if (!legacy) {
         out = copy(out, meta, meta_n);
     }
@@ -792,6 +833,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
 {
     flbwt_batch *b = &lane->batch;
     plan p = {.n = n};
+    heritage h;
 
     if (!make_plan(lane, &b->ops, &p, false) || !charge(lane, p.made)) {
         return false;
@@ -803,13 +845,14 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     size_t len = lane->out.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, &e->place, &p));
+    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, &e->place, &p)) &&
+              ((!p.drop && p.emitted == 0) || inherit(lane, data, &e->place, &p, &h));
 
     for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
         op o = op_at(lane->guest, &b->ops, b->ops.at + i);
 
         if (o.kind == OP_EMIT) {
-            ok = o.len >= EMITTED_BYTES ? write_emitted(lane, data, e, o.bytes, &made)
+            ok = o.len >= EMITTED_BYTES ? write_emitted(lane, data, e, &h, o.bytes, &made)
                                         : refuse(b, "what describes an emitted event is too short");
         }
     }
@@ -870,12 +913,10 @@ static bool edit_group(flbwt_lane *lane, const uint8_t *data, flbwt_marker *g, u
     return true;
 }
 
-// restore_groups has the groups be as they were.
+// restore_groups has the groups of a failed batch that begin in it be as they came. Of the one before,
+// nothing more is emitted if another one was edited.
 static void restore_groups(flbwt_batch *b)
 {
-    if (b->outer.next > 0 && b->groups_n > 0) {
-        *group_at(b, 1) = b->outer;
-    }
     for (uint32_t i = 0; i < b->n && b->mixed; i++) {
         flbwt_entry e = entry_at(b, i);
 
@@ -1100,9 +1141,6 @@ void flbwt_batch_fail(flbwt_lane *lane, bool drop)
     b->drop = drop;
     b->ops = no_ops;
     restore_groups(b);
-    if (b->outer.next > 0 && !b->outer.answered) {
-        lane->group.refused = drop;
-    }
     begin_emitting(lane);
 }
 

@@ -66,7 +66,7 @@ typedef struct {
     uint32_t now,
         open; // the groups that are open in the chunk there, and in what is emitted; 0: none
     uint64_t given; // bytes of operations, in the chunk so far
-    flbwt_buffer edits, scratch;
+    flbwt_buffer edits, scratch, inherited;
     flbwt_shape shape; // of the records so far
 
     const char *why; // an operation is a breach, or the reply is

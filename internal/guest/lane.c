@@ -491,6 +491,7 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     give_back(&lane->batch.markers);
     give_back(&lane->batch.edits);
     give_back(&lane->batch.scratch);
+    give_back(&lane->batch.inherited);
     give_back(&lane->group.body);
     if (lane->guest != NULL && lane->guest->instance.current != NULL) {
         flbwt_current_trim(lane->guest->instance.current, KEEP_BYTES);

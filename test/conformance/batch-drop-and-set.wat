@@ -1,4 +1,4 @@
-;; drop goes with emit and with nothing else. Else the event fails, and none of its operations takes
+;; drop does not go with operations on the body. Else the event fails, and none of its operations takes
 ;; effect.
 ;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}},
 ;;   {"body": {"b": 2}}]

@@ -1,9 +1,9 @@
 ;; emit makes further events, behind the event and behind those emitted before: with the time and
-;; metadata of the event as it came, or their own.
+;; metadata of the event, as its operations leave them, or their own.
 ;; chunk: [{"time": [5, 6], "metadata": {"m": 1}, "body": {"a": 1, "b": [2], "c": "three"}},
 ;;   {"body": {"b": 2}}]
 ;; out: [{"time": [1, 2], "metadata": {"m": 1, "x": 1}, "body": {"a": 1, "b": [2], "c": "three"}},
-;;   {"time": [5, 6], "metadata": {"m": 1}, "body": {"n": 1}},
+;;   {"time": [1, 2], "metadata": {"m": 1, "x": 1}, "body": {"n": 1}},
 ;;   {"time": [7, 8], "metadata": {"y": 1}, "body": {"n": 2}}, {"event": 1}]
 (module
   (memory (export "memory") 17)

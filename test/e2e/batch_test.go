@@ -458,3 +458,62 @@ func TestBatchVerdicts(t *testing.T) {
 		})
 	}
 }
+
+// otlpTexts are logs in OTLP's JSON: a resource for each list, with an address in its attributes, and in
+// those of its scope, and a record for each text.
+func otlpTexts(resources ...[]string) string {
+	const attributes = `"attributes":[{"key":"user","value":{"stringValue":"bob@example.com"}}]`
+	var list []string
+	for i, texts := range resources {
+		var records []string
+		for j, text := range texts {
+			records = append(records, fmt.Sprintf(`{"timeUnixNano":"17000000000000%02d%03d","body":{"stringValue":"%s"},%s}`, i, j, text, attributes))
+		}
+		list = append(list, fmt.Sprintf(`{"resource":{%s},"scopeLogs":[{"scope":{"name":"lib",%[1]s},"logRecords":[%s]}]}`, attributes, strings.Join(records, ",")))
+	}
+	return `{"resourceLogs":[` + strings.Join(list, ",") + `]}`
+}
+
+// A guest that masks fails on some batches. With on_error drop no address comes out, not in the markers
+// of groups either: of a group that began in such a batch a later one masks them, and a group of which
+// all batches fail is dropped as a whole.
+func TestBatchMaskingFails(t *testing.T) {
+	logs := otlpTexts([]string{"trap", "a", "b", "c", "d"}, []string{"e", "f", "trap"}, []string{"trap", "trap", "trap", "trap"}, []string{"g"})
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		bare := sendOpenTelemetry(t, fb, logs, 13)
+		markers := 0
+		for _, e := range bare.events() {
+			if isMarker(t, e) {
+				markers++
+			}
+		}
+		for _, c := range []struct {
+			retry string
+			n     int // of 13 records
+		}{
+			// Batches are 2 records: trap a, b c, d e, f trap, trap trap, trap trap, g.
+			{"off", 5},
+			{"on", 7},
+		} {
+			run := sendOpenTelemetry(t, fb, logs, c.n, filterOf(guest(t, "batch_masks"), "on_error", "drop", "batch_records", "2", "retry_batch", c.retry))
+			records, out := 0, 0
+			for _, e := range run.events() {
+				if isMarker(t, e) {
+					out++
+				} else {
+					records++
+				}
+				if body, ok := e.Body.(map[string]any); !ok || len(body) > 0 {
+					t.Errorf("retry_batch %s: %v is not masked", c.retry, e.Body)
+				}
+			}
+			if records != c.n || out != markers*3/4 {
+				t.Errorf("retry_batch %s: %d records and %d of %d markers come out", c.retry, records, out, markers)
+			}
+			if bytes.Contains(run.output(), []byte("bob@")) {
+				t.Errorf("retry_batch %s: an address comes out: %q", c.retry, run.output())
+			}
+		}
+		t.Logf("%d markers", markers)
+	})
+}
