@@ -280,6 +280,7 @@ verify-examples: ## rebuilds the examples' and tests' guests and compares them w
 
 test-sdk: ## tests the SDKs, and the filters of the examples that use them, without WebAssembly
 	$(MAKE) -C sdk/rust test
+	$(MAKE) -C sdk/assemblyscript test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

@@ -157,9 +157,9 @@ func TestEnrich(t *testing.T) {
 	}
 }
 
-// showcase-rust masks what is beside bodies, too: in metadata and in what a group has in common, in
+// The showcases of SDKs mask what is beside bodies, too: in metadata and in what a group has in common, in
 // bins and in texts that are not UTF-8; and events of the form without metadata come out in it.
-func TestShowcaseRustMasksEverywhere(t *testing.T) {
+func TestShowcaseSDKsMaskEverywhere(t *testing.T) {
 	t.Chdir("..")
 	object := func(pairs ...string) []byte {
 		b := mp.AppendMapHeader(nil, len(pairs)/2)
@@ -189,33 +189,43 @@ func TestShowcaseRustMasksEverywhere(t *testing.T) {
 	in = append(in, oldForm(9, object("a", "\xff bob@example.com"))...)
 	want = append(want, oldForm(9, body("a", mp.AppendString(nil, "\uFFFD ***")))...)
 
-	var stdout, stderr bytes.Buffer
-	code := command.Main([]string{"run", "examples/showcase-rust/showcase.wasm", "--input-format", "msgpack", "--output-format", "msgpack",
-		"--set", "environment=test", "--table", "geo=examples/showcase-rust/geo.csv", "--store-limit", "1M", "--metrics", "-"},
-		bytes.NewReader(in), &stdout, &stderr)
-	if code != 0 || !bytes.Equal(stdout.Bytes(), want) {
-		t.Errorf("exit code %d\ngot  %q\nwant %q\n%s", code, &stdout, want, &stderr)
-	}
-	for _, line := range []string{`masked_total{where="body"} 2`, `masked_total{where="metadata"} 1`, `masked_total{where="group"} 2`} {
-		if !strings.Contains(stderr.String(), line) {
-			t.Errorf("no %s in %s", line, &stderr)
-		}
+	for _, sdk := range []string{"rust", "assemblyscript"} {
+		t.Run(sdk, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := command.Main([]string{"run", "examples/showcase-" + sdk + "/showcase.wasm", "--input-format", "msgpack", "--output-format", "msgpack",
+				"--set", "environment=test", "--table", "geo=examples/showcase/geo.csv", "--store-limit", "1M", "--metrics", "-"},
+				bytes.NewReader(in), &stdout, &stderr)
+			if code != 0 || !bytes.Equal(stdout.Bytes(), want) {
+				t.Errorf("exit code %d\ngot  %q\nwant %q\n%s", code, &stdout, want, &stderr)
+			}
+			for _, line := range []string{`masked_total{where="body"} 2`, `masked_total{where="metadata"} 1`, `masked_total{where="group"} 2`} {
+				if !strings.Contains(stderr.String(), line) {
+					t.Errorf("no %s in %s", line, &stderr)
+				}
+			}
+		})
 	}
 }
 
-// A configuration that showcase-rust refuses is a start error with its text.
-func TestShowcaseRustRefuses(t *testing.T) {
+// A configuration that the showcases of SDKs refuse is a start error with its text.
+func TestShowcaseSDKsRefuse(t *testing.T) {
 	t.Chdir("..")
-	for want, args := range map[string][]string{
-		"config.count_ttl is 'soon': invalid digit":                        {"--set", "environment=x", "--set", "count_ttl=soon", "--table", "geo=examples/showcase-rust/geo.csv"},
-		"config.environment: set it to what is to be added to each record": {"--table", "geo=examples/showcase-rust/geo.csv"},
-		"table.geo: set it to a .csv, .json or .mmdb file":                 {"--set", "environment=x", "--table", "other=examples/showcase-rust/geo.csv"},
-	} {
-		var stdout, stderr bytes.Buffer
-		code := command.Main(append([]string{"run", "examples/showcase-rust/showcase.wasm", "--store-limit", "1M"}, args...),
-			strings.NewReader("{}"), &stdout, &stderr)
-		if code != 2 || !strings.Contains(stderr.String(), want) {
-			t.Errorf("exit code %d: %s, want %s", code, &stderr, want)
+	number := map[string]string{
+		"rust":           "config.count_ttl is 'soon': invalid digit",
+		"assemblyscript": "config.count_ttl is 'soon': set it to a whole number that is not negative",
+	}
+	for sdk, number := range number {
+		for want, args := range map[string][]string{
+			number: {"--set", "environment=x", "--set", "count_ttl=soon", "--table", "geo=examples/showcase/geo.csv"},
+			"config.environment: set it to what is to be added to each record": {"--table", "geo=examples/showcase/geo.csv"},
+			"table.geo: set it to a .csv, .json or .mmdb file":                 {"--set", "environment=x", "--table", "other=examples/showcase/geo.csv"},
+		} {
+			var stdout, stderr bytes.Buffer
+			code := command.Main(append([]string{"run", "examples/showcase-" + sdk + "/showcase.wasm", "--store-limit", "1M"}, args...),
+				strings.NewReader("{}"), &stdout, &stderr)
+			if code != 2 || !strings.Contains(stderr.String(), want) {
+				t.Errorf("%s: exit code %d: %s, want %s", sdk, code, &stderr, want)
+			}
 		}
 	}
 }

@@ -209,11 +209,10 @@ class Started {
 
   constructor(host, module, functions) {
     this.#host = host;
-    const env = { seed: () => 0 };
-    const instance = new WebAssembly.Instance(module, { env, flb_v1: functions(() => this.memory ?? memory()) });
-    const memory = () => instance.exports.memory;
-    this.#exports = instance.exports;
+    const imports = { env: { seed: () => 0 }, flb_v1: functions(() => this.memory) };
+    this.#exports = new WebAssembly.Instance(module, imports).exports;
     this.memory = this.#exports.memory;
+    this.#exports._initialize();
     const refused = this.#exports.flb_configure();
     if (refused !== 0) throw new Error(this.#view(refused, 1024).toString().split("\0")[0]);
   }
@@ -271,24 +270,22 @@ class Started {
       return;
     }
     const [dropped, emitted, [time]] = [of(DROP).length > 0, of(EMIT), of(TIME)];
-    if (dropped && ops.length > 1 + emitted.length) throw new Error("a drop with other operations than emit");
-    const metadata = record.metadata === null ? null : encode(record.metadata);
-    if (!dropped) {
-      out.events.push({
-        body: this.#carryOut(encode(record.body), 0, ops),
-        metadata: metadata && this.#carryOut(metadata, 1, ops),
-        time: time ? [time.a, time.b] : record.time,
-        group: record.group,
-      });
-    }
+    const changed = {
+      body: this.#carryOut(encode(record.body), 0, ops),
+      metadata: record.metadata && this.#carryOut(encode(record.metadata), 1, ops),
+      time: time ? [time.a, time.b] : record.time,
+      group: record.group,
+    };
+    if (!dropped) out.events.push(changed);
+    else if (ops.some((op) => op.part === 0 && op.kind >= REPLACE && op.kind <= PUT)) throw new Error("a drop with edits of the body");
     for (const { bytes: e } of emitted) {
       const [sec, group] = [Number(e.readBigInt64LE()), e.readUInt32LE(12)];
       const map = (at) => decode(this.#view(e.readUInt32LE(at), e.readUInt32LE(at + 4)));
       out.events.push({
         body: map(24),
-        metadata: e.readUInt32LE(20) ? map(16) : record.metadata,
-        time: sec === -1 ? record.time : [sec, e.readUInt32LE(8)],
-        group: group === 0xffffffff ? record.group : group,
+        metadata: e.readUInt32LE(20) ? map(16) : changed.metadata,
+        time: sec === -1 ? changed.time : [sec, e.readUInt32LE(8)],
+        group: group === 0xffffffff ? changed.group : group,
       });
     }
   }

@@ -124,13 +124,11 @@ function runGroup(at: usize, g: usize, i: u32): void {
   group.load(
     at + load<usize>(g, 16), load<usize>(g, 20), at + load<usize>(g, 8), load<usize>(g, 12));
   filter!.group(group);
-  const fault = group.body.fault;
-  if (fault !== null) group.failed.or(fault);
-  const another = group.metadata.fault;
-  if (another !== null) group.failed.or(another);
+  group.failed.take(group.body, group.metadata);
   if (group.failed.text === null) {
-    group.body.finish(groupOps, i, 0, 0);
-    group.metadata.finish(groupOps, i, 1, 0);
+    group.body.finish(groupOps, 0, 0);
+    group.metadata.finish(groupOps, 1, 0);
+    groupOps.areOf(i, count);
   }
   if (wasRefused()) group.failed.or("no memory for the group");
   if (group.failed.text === null) return;

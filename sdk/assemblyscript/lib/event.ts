@@ -163,53 +163,31 @@ export class Event {
 
   /** Says what is to become of the event, in operations. `left` is the room that the list has to have then. */
   finish(to: Ops, at: u32, left: u32): void {
-    const count = to.count;
-    const fault = this.body.fault;
-    if (fault !== null) this.failed.or(fault);
-    const another = this.metadata.fault;
-    if (another !== null) this.failed.or(another);
-    if (this.failed.text === null) this.say(to, at, left);
-    if (wasRefused()) this.failed.or("no memory for the event");
-    if (this.failed.text === null) return;
-    to.count = count;
-    this.failed.finish(to, at);
+    const first = to.count;
+    const failed = this.failed;
+    failed.take(this.body, this.metadata);
+    if (failed.text === null) this.say(to, left);
+    if (wasRefused()) failed.or("no memory for the event");
+    const text = failed.text;
+    if (text !== null) {
+      to.count = first;
+      failed.forget();
+      writeBytes(text);
+      if (wasRefused()) failed.forget(); // an error without text
+      to.push(Do.Error, failed.code);
+    }
+    to.areOf(at, first);
   }
 
-  private say(to: Ops, at: u32, left: u32): void {
-    if (this.dropped) {
-      if (!to.ensure(1 + left)) return refuse();
-      to.pushBytes(Do.Drop, 0, 0, 0, 0);
-      to.at(to.count - 1).event = at;
-    }
-    this.inherit();
-    if (!this.dropped) {
-      if (this.timed) {
-        if (!to.ensure(1 + left)) return refuse();
-        to.pushBytes(Do.Time, <u32>this.sec, this.nsec, 0, 0);
-        to.at(to.count - 1).event = at;
-      }
-      this.body.finish(to, at, 0, left);
-      this.metadata.finish(to, at, 1, left);
-    }
-    to.append(this.emitted, at, 0, left);
-  }
-
-  /** Gives emitted events what they have of the event, if it has been changed. */
-  private inherit(): void {
-    if (this.emitted.count == 0) return;
-    const metadata = this.metadata.isEdited() ? this.metadata.now() : 0;
-    const size = metadata != 0 ? skip(metadata) - metadata : 0;
-    for (let i: u32 = 0; i < this.emitted.count; i++) {
-      const at = this.emitted.at(i).address;
-      if (this.timed && load<i64>(at) == -1) {
-        store<i64>(at, this.sec);
-        store<u32>(at, this.nsec, 8);
-      }
-      if (load<usize>(at, 20) == 0) {
-        store<usize>(at, metadata, 16);
-        store<usize>(at, size, 20);
-      }
-    }
+  private say(to: Ops, left: u32): void {
+    // Events that are emitted have time and metadata as operations leave them.
+    const changes = !this.dropped || this.emitted.count > 0;
+    if (!to.ensure(2 + left)) return refuse();
+    if (this.dropped) to.pushBytes(Do.Drop, 0, 0, 0, 0);
+    if (changes && this.timed) to.pushBytes(Do.Time, <u32>this.sec, this.nsec, 0, 0);
+    if (!this.dropped) this.body.finish(to, 0, left);
+    if (changes) this.metadata.finish(to, 1, left);
+    to.append(this.emitted, 0, left);
   }
 }
 
@@ -242,13 +220,12 @@ export class Failure {
     rewind(this.chunk, this.cursor);
   }
 
-  finish(to: Ops, at: u32): void {
-    const text = this.text;
-    this.forget();
-    if (text !== null) writeBytes(text);
-    if (wasRefused()) this.forget(); // an error without text
-    to.push(Do.Error, this.code);
-    to.at(to.count - 1).event = at;
+  /** Takes over what is wrong with edits. */
+  take(body: Part, metadata: Part): void {
+    const fault = body.fault;
+    if (fault !== null) this.or(fault);
+    const another = metadata.fault;
+    if (another !== null) this.or(another);
   }
 }
 

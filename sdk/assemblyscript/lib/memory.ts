@@ -246,20 +246,20 @@ export class Ops {
     op.size = size;
   }
 
-  /** Appends the operations of another list, on an event or group and a part of it. `left` is the room
-   * that has to be there then. */
-  append(from: Ops, event: u32, part: u8, left: u32): void {
+  /** Appends the operations of another list, on a part. `left` is the room that has to be there then. */
+  append(from: Ops, part: u8, left: u32): void {
     if (from.count == 0) return;
     if (!this.ensure(from.count + left)) {
       refused = true;
       return;
     }
     memory.copy(this.base + this.count * offsetof<Op>(), from.base, from.count * offsetof<Op>());
-    for (let end = this.count + from.count; this.count < end; this.count++) {
-      const op = this.at(this.count);
-      op.event = event;
-      op.part = part;
-    }
+    for (let end = this.count + from.count; this.count < end; this.count++) this.at(this.count).part = part;
+  }
+
+  /** Says of which event or group operations are, from the first one on. */
+  areOf(event: u32, first: u32): void {
+    for (; first < this.count; first++) this.at(first).event = event;
   }
 
   // @ts-ignore: decorator

@@ -289,16 +289,16 @@ export class Part {
   }
 
   /** Says what has been edited, in operations. */
-  finish(to: Ops, event: u32, part: u8, left: u32): void {
+  finish(to: Ops, part: u8, left: u32): void {
     if (!this.whole) {
-      to.append(this.puts, event, part, left);
-      to.append(this.edits, event, part, left);
+      to.append(this.puts, part, left);
+      to.append(this.edits, part, left);
       return;
     }
     this.settle();
     this.puts.count = 0;
     this.puts.pushBytes(Do.Replace, 0, 0, this.base, skip(this.base) - this.base);
-    to.append(this.puts, event, part, left);
+    to.append(this.puts, part, left);
   }
 
   private canEdit(): bool {

@@ -6,19 +6,20 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 
 const sdk = fileURLToPath(new URL("..", import.meta.url));
-const dir = mkdtempSync(join(tmpdir(), "flb-filter-"));
-process.on("exit", () => rmSync(dir, { recursive: true }));
+/** Where modules are compiled to. */
+export const workspace = mkdtempSync(join(tmpdir(), "flb-filter-"));
+process.on("exit", () => rmSync(workspace, { recursive: true }));
 // The package is found as where it is installed.
-mkdirSync(join(dir, "node_modules"));
-symlinkSync(sdk, join(dir, "node_modules", "flb-filter"));
+mkdirSync(join(workspace, "node_modules"));
+symlinkSync(sdk, join(workspace, "node_modules", "flb-filter"));
 
 let n = 0;
 
 /** Compiles a file, named from here or absolutely, and returns the module's. */
 export async function compile(file, ...options) {
-  const module = join(dir, `${n++}.wasm`);
+  const module = join(workspace, `${n++}.wasm`);
   const { error, stderr } = await asc.main([
-    new URL(file, import.meta.url).pathname, "--baseDir", "/", "--path", join(dir, "node_modules"),
+    new URL(file, import.meta.url).pathname, "--baseDir", "/", "--path", join(workspace, "node_modules"),
     "--config", join(sdk, "asconfig.json"), "-o", module, "--disableWarning", "235", ...options,
   ]);
   assert.equal(error, null, stderr.toString());
