@@ -14,6 +14,13 @@ export class Float {
   }
 }
 
+/** A string of these bytes, which need not be UTF-8. */
+export class Text {
+  constructor(bytes) {
+    this.bytes = bytes;
+  }
+}
+
 /** Writes a value as MessagePack. Numbers that are whole are written as such. */
 export function encode(value) {
   const head = (n, short, most, one, two) => n <= most ? [short | n] : one && n < 256 ? [one, n]
@@ -33,8 +40,8 @@ export function encode(value) {
     if (value >= -32 && value < 128) return Buffer.from([Number(value) & 255]);
     return value < 0 ? bytes(0xd3, 8, "writeBigInt64BE") : bytes(0xcf, 8, "writeBigUInt64BE");
   }
-  if (typeof value === "string") {
-    const text = Buffer.from(value);
+  if (typeof value === "string" || value instanceof Text) {
+    const text = Buffer.from(value.bytes ?? value);
     return join(head(text.length, 0xa0, 31, 0xd9, 0xda), text);
   }
   if (value instanceof Uint8Array) return join(head(value.length, 0, -1, 0xc4, 0xc5), value);

@@ -31,6 +31,8 @@ class Cases extends Filter {
     const body = event.body;
     const tag = event.tag;
     if (body.is("neighbour", "yes")) {
+      const text = body.getString("text");
+      if (text !== null) body.set("text", text.length);
       body.set("seen", true);
       event.metadata.add("m", 1);
     } else if (tag == "set") {
@@ -117,6 +119,11 @@ class Cases extends Filter {
       this.host(event);
     } else if (tag == "throw") {
       throw new Error("a bug");
+    } else if (tag == "decode") {
+      const text = body.getText("text")!;
+      const decoded = text.toString();
+      body.set("text", decoded);
+      body.set("same", text.is(decoded));
     } else if (tag == "garbage") {
       let text = body.getString("text")!;
       for (let i = 0; i < 3; i++) text = text.toUpperCase() + i.toString();
@@ -165,7 +172,7 @@ function read(event: Event): MapValue {
   map.add("accessor", body.getI64(accessor("$a['b'][\"d\"]")!, -9)).add("index", body.getI64(accessor("$l[0][0]")!, -9));
   map.add("refused", accessor("$") === null && accessor("$a[b]") === null && accessor("$a['b]") === null &&
     accessor("$a[0]x") === null && accessor("") === null && accessor("a.b") == "a.b");
-  map.add("max", body.get("max")!.toU64()).add("notI64", body.get("max")!.toI64(-1)).add("notU64", body.get("low")!.toU64(5));
+  map.add("max", body.get("max")!.toU64()).add("notI64", body.get("max")!.toI64(-7)).add("notU64", body.get("low")!.toU64(5));
   map.add("low", body.getI64("low")).add("float", body.getF64("float")).add("whole", body.getF64("low"));
   map.add("bool", body.getBool("bool")).add("notBool", body.getBool("low", true)).add("notText", body.getString("low"));
   map.add("text", body.getString("text")).add("is", body.is("text", "é𝄞x")).add("isNot", body.is("text", "é𝄞"));

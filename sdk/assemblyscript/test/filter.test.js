@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Host, batch } from "../testing.js";
+import { Host, Text, batch } from "../testing.js";
 import { compile } from "./compile.js";
 
 const module = await compile("cases.ts");
@@ -91,12 +91,24 @@ test("values are read", () => {
   }
   assert.deepEqual(got, {
     tag: "read", "a.b.c": 4, "a.b.d": 3, "l.0.0": 5, nowhere: true, parts: 3, dots: 1, 0: 6, accessor: 3,
-    index: 5, refused: true, max: 2n ** 64n - 1n, notI64: -1, notU64: 5, low: -5, float: 1.25, whole: -5, bool: true,
+    index: 5, refused: true, max: 2n ** 64n - 1n, notI64: -7, notU64: 5, low: -5, float: 1.25, whole: -5, bool: true,
     notBool: true, notText: null, text: "é𝄞x", is: true, isNot: false, includes: true, bin: new Uint8Array([0, 255]),
     kind: 5, copy: { b: { c: 2, d: 3 }, "b.c": 4 }, keys: "bb.c", sum: 5, length: 10, group: "second",
     numbers: [0, 127, 128, 255, 256, 65535, 65536, -1, -32, -33, -128, -129, -32768, -32769],
     wide: [4294967295, 4294967296, -2147483648, -2147483649, 2n ** 63n - 1n, -(2n ** 63n)], lone: "\uFFFDx",
   });
+});
+
+test("text is UTF-8 or not", () => {
+  const filter = new Host({ ...large, tag: "decode" }).start(module);
+  // Bytes that matter: ends of ranges, and what begins and goes on.
+  const bytes = [0, 0x40, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff];
+  let seed = 1;
+  const next = () => (seed = Math.imul(seed, 1103515245) + 12345 >>> 0) >>> 16;
+  const texts = Array.from({ length: 20000 }, () => Buffer.from(Array.from({ length: next() % 8 }, () => bytes[next() % bytes.length])));
+  const out = filter.run(texts.map((text) => ({ body: { text: new Text(text) } })));
+  assert.deepEqual(out.events.map((e) => e.body.text), texts.map((text) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(text)));
+  assert.ok(out.events.every((e) => e.body.same));
 });
 
 test("groups", () => {
@@ -156,9 +168,9 @@ test("an event that there is no memory for fails alone", async () => {
   const host = new Host({ ...large, tag: "split" });
   const filter = host.start(small);
   for (let i = 0; i < 3; i++) {
-    const out = filter.run([{ body: { x: "x".repeat(40000), l: Array(100).fill(0) } }, { body: { neighbour: "yes" } }]);
+    const out = filter.run([{ body: { x: "x".repeat(40000), l: Array(100).fill(0) } }, { body: { neighbour: "yes", text: "x".repeat(50000) } }]);
     assert.deepEqual(out.errors, [{ event: 0, code: 1, text: "no memory for the event" }]);
-    assert.deepEqual(out.events.map((e) => e.body), [{ neighbour: "yes", seen: true }]);
+    assert.deepEqual(out.events.map((e) => e.body), [{ neighbour: "yes", text: 50000, seen: true }]);
   }
 });
 
