@@ -1,59 +1,28 @@
 // What the host does for a filter.
+// @ts-nocheck: decorators of functions are AssemblyScript's
 
-import { begin, beginAligned, begun, keep, room, wasRefused, written } from "./memory";
+import { begin, begun, keep, room, wasRefused, written } from "./memory";
 import { decode } from "./text";
 import { Kind, Value, writeBytes, writeSized } from "./value";
 
-// @ts-ignore: decorator
-@external("flb_v1", "log")
-declare function hostLog(level: u32, text: usize, size: usize): void;
-// @ts-ignore: decorator
-@external("flb_v1", "log_enabled")
-declare function logEnabled(level: u32): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "config_get")
-declare function configGet(key: usize, keySize: usize, to: usize, room: usize): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "config_key")
-declare function configKey(i: u32, to: usize, room: usize): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "table_open")
-declare function tableOpen(name: usize, nameSize: usize): i32;
-// @ts-ignore: decorator
+@external("flb_v1", "log") declare function hostLog(level: u32, text: usize, size: usize): void;
+@external("flb_v1", "log_enabled") declare function logEnabled(level: u32): i32;
+@external("flb_v1", "config_get") declare function configGet(key: usize, keySize: usize, to: usize, room: usize): i32;
+@external("flb_v1", "config_key") declare function configKey(i: u32, to: usize, room: usize): i32;
+@external("flb_v1", "table_open") declare function tableOpen(name: usize, nameSize: usize): i32;
 @external("flb_v1", "table_get")
-declare function tableGet(
-  table: i32, key: usize, keySize: usize, path: usize, pathSize: usize, format: i32, to: usize, room: usize,
-): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "store_get")
-declare function storeGet(key: usize, keySize: usize, to: usize, room: usize): i32;
-// @ts-ignore: decorator
+declare function tableGet(table: i32, key: usize, keySize: usize, path: usize, pathSize: usize, format: i32, to: usize, room: usize): i32;
+@external("flb_v1", "store_get") declare function storeGet(key: usize, keySize: usize, to: usize, room: usize): i32;
 @external("flb_v1", "store_set")
 declare function storeSet(key: usize, keySize: usize, value: usize, valueSize: usize, ttl: i64): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "store_delete")
-declare function storeDelete(key: usize, keySize: usize): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "store_add")
-declare function storeAdd(key: usize, keySize: usize, n: i64, ttl: i64, result: usize): i32;
-// @ts-ignore: decorator
+@external("flb_v1", "store_delete") declare function storeDelete(key: usize, keySize: usize): i32;
+@external("flb_v1", "store_add") declare function storeAdd(key: usize, keySize: usize, n: i64, ttl: i64, result: usize): i32;
 @external("flb_v1", "store_cas")
-declare function storeCas(
-  key: usize, keySize: usize, old: usize, oldSize: i32, value: usize, valueSize: usize, ttl: i64,
-): i32;
-// @ts-ignore: decorator
+declare function storeCas(key: usize, keySize: usize, old: usize, oldSize: i32, value: usize, valueSize: usize, ttl: i64): i32;
 @external("flb_v1", "metric_define")
-declare function metricDefine(
-  kind: i32, name: usize, nameSize: usize, help: usize, helpSize: usize, labels: usize, labelsSize: usize,
-  buckets: usize, bucketsCount: u32,
-): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "metric_add")
-declare function metricAdd(metric: i32, value: f64, labels: usize, labelsSize: usize): i32;
-// @ts-ignore: decorator
-@external("flb_v1", "metric_set")
-declare function metricSet(metric: i32, value: f64, labels: usize, labelsSize: usize): i32;
-// @ts-ignore: decorator
+declare function metricDefine(kind: i32, name: usize, nameSize: usize, help: usize, helpSize: usize, labels: usize, labelsSize: usize, buckets: usize, bucketsCount: u32): i32;
+@external("flb_v1", "metric_add") declare function metricAdd(metric: i32, value: f64, labels: usize, labelsSize: usize): i32;
+@external("flb_v1", "metric_set") declare function metricSet(metric: i32, value: f64, labels: usize, labelsSize: usize): i32;
 @external("flb_v1", "metric_observe")
 declare function metricObserve(metric: i32, value: f64, labels: usize, labelsSize: usize): i32;
 
@@ -226,77 +195,68 @@ export namespace log {
   }
 }
 
-function define(kind: i32, name: string, help: string, labels: string[], buckets: f64[]): i32 {
-  one.of(name);
-  two.of(help);
-  three.of(labels.join(","));
-  return metricDefine(
-    kind, one.at, one.size, two.at, two.size, three.at, three.size, buckets.dataStart, buckets.length);
-}
+/** A metric. It is defined when the filter is made, and has its labels in the order of their names, all of them.
+ * A name or label that Prometheus does not allow is a trap. */
+class Metric {
+  protected id: i32;
 
-/** Writes values of labels, as host functions take them. */
-function values(labels: string[]): Bytes {
-  beginAligned();
-  for (let i = 0; i < labels.length; i++) {
-    writeSized(labels[i]);
+  protected constructor(kind: i32, name: string, help: string, labels: string[], buckets: f64[]) {
+    one.of(name);
+    two.of(help);
+    three.of(labels.join(","));
+    this.id = metricDefine(
+      kind, one.at, one.size, two.at, two.size, three.at, three.size, buckets.dataStart, buckets.length);
   }
-  one.at = begun();
-  one.size = wasRefused() ? 0 : written();
-  return one;
+
+  /** Writes values of labels, as host functions take them; false: there is no memory. */
+  protected write(labels: string[]): bool {
+    begin();
+    for (let i = 0; i < labels.length; i++) writeSized(labels[i]);
+    return !wasRefused();
+  }
 }
 
-/** What only grows. Metrics are defined when the filter is made, and have their labels in the order of their
- * names, all of them. A name or label that Prometheus does not allow is a trap. */
-export class Counter {
-  private id: i32;
-
+/** What only grows. */
+export class Counter extends Metric {
   /** Defines a counter, or finds the one that is defined the same. */
   constructor(name: string, help: string, labels: string[] = []) {
-    this.id = define(1, name, help, labels, []);
+    super(1, name, help, labels, []);
   }
 
   /** Adds to the counter of these labels. */
   add(n: f64, labels: string[] = []): void {
-    values(labels);
-    if (!wasRefused()) metricAdd(this.id, n, one.at, one.size);
+    if (this.write(labels)) metricAdd(this.id, n, begun(), written());
   }
 }
 
 /** What grows and shrinks. */
-export class Gauge {
-  private id: i32;
-
+export class Gauge extends Metric {
   /** Defines a gauge, or finds the one that is defined the same. */
   constructor(name: string, help: string, labels: string[] = []) {
-    this.id = define(2, name, help, labels, []);
+    super(2, name, help, labels, []);
   }
 
   /** Adds to the gauge of these labels. */
   add(n: f64, labels: string[] = []): void {
-    values(labels);
-    if (!wasRefused()) metricAdd(this.id, n, one.at, one.size);
+    if (this.write(labels)) metricAdd(this.id, n, begun(), written());
   }
 
   /** Sets the gauge of these labels. */
   set(value: f64, labels: string[] = []): void {
-    values(labels);
-    if (!wasRefused()) metricSet(this.id, value, one.at, one.size);
+    if (this.write(labels)) metricSet(this.id, value, begun(), written());
   }
 }
 
 /** How many values there are up to each of some bounds. */
-export class Histogram {
-  private id: i32;
-
+export class Histogram extends Metric {
   /** Defines a histogram by the upper ends of its buckets, 1 to 64 that ascend. */
   constructor(name: string, help: string, labels: string[], buckets: f64[]) {
-    this.id = define(3, name, help, labels, buckets);
+    super(3, name, help, labels, buckets);
   }
 
   /** Counts a value. */
   observe(value: f64, labels: string[] = []): void {
-    values(labels);
-    if (!wasRefused()) metricObserve(this.id, value, one.at, one.size);
+    if (this.write(labels)) metricObserve(this.id, value, begun(), written());
   }
 }
 

@@ -225,21 +225,18 @@ export class Ops {
     return true;
   }
 
-  /** Appends an operation with what has been written, if there is memory for it. */
-  push(kind: Do, a: u32 = 0, b: u32 = 0): void {
-    this.pushBytes(kind, a, b, open, cursor - open);
+  /** Makes an operation with what has been written the i-th, if there is memory for it. */
+  push(kind: Do, a: u32 = 0, b: u32 = 0, i: u32 = this.count): void {
+    this.pushBytes(kind, a, b, open, cursor - open, i);
   }
 
-  pushBytes(kind: Do, a: u32, b: u32, address: usize, size: usize): void {
-    if (!this.ensure(1)) {
-      refused = true;
-      return;
-    }
-    const op = this.at(this.count++);
-    op.event = 0;
+  pushBytes(kind: Do, a: u32, b: u32, address: usize, size: usize, i: u32 = this.count): void {
+    if (!this.ensure(1)) return refuse();
+    const op = this.at(i);
+    const at = changetype<usize>(op);
+    memory.copy(at + offsetof<Op>(), at, (this.count++ - i) * offsetof<Op>());
+    memory.fill(at, 0, offsetof<Op>());
     op.kind = <u8>kind;
-    op.part = 0;
-    op.zero = 0;
     op.a = a;
     op.b = b;
     op.address = address;
@@ -249,10 +246,7 @@ export class Ops {
   /** Appends the operations of another list, on a part. `left` is the room that has to be there then. */
   append(from: Ops, part: u8, left: u32): void {
     if (from.count == 0) return;
-    if (!this.ensure(from.count + left)) {
-      refused = true;
-      return;
-    }
+    if (!this.ensure(from.count + left)) return refuse();
     memory.copy(this.base + this.count * offsetof<Op>(), from.base, from.count * offsetof<Op>());
     for (let end = this.count + from.count; this.count < end; this.count++) this.at(this.count).part = part;
   }

@@ -8,6 +8,10 @@ const EMPTY: usize = memory.data<u8>([0x80]);
 const NO_FORM: string = "the event is of a form that has no metadata";
 const NO_MAP: string = "what is not a map can only be replaced";
 
+// What Part.walk has found.
+let holder: usize = 0;
+let last: i32 = 0;
+
 /** More sets, adds and removes than this are carried out here: a host takes 256 of a part. */
 const EDITS: u32 = 32;
 
@@ -96,44 +100,47 @@ export class Part {
    * is made if need be. Where a value that is not a map is in the way, the event fails. */
   set<T>(path: string, value: T): void {
     if (this.isTouched(path)) this.settle();
-    if (!this.canEdit()) return;
-    const start = pathStart(path);
-    let holder = this.base;
-    let from = start;
-    let found = step(holder, path, from);
-    while (found != 0 && stepped() < path.length) {
-      holder = found;
-      from = stepped() + 1;
-      found = step(holder, path, from);
+    let found = this.walk(path);
+    const place = found != 0 ? found : holder;
+    if (holder != this.base && this.isPut(place)) {
+      this.settle();
+      found = this.walk(path);
     }
+    if (!this.canEdit()) return;
     begin();
     if (found != 0 && holder == this.base) {
-      writeText(path, false, start, stepped());
+      writeText(path, false, last, stepped());
       write(value);
       this.edits.push(Do.Set);
     } else if (found != 0) {
-      if (this.isPut(found)) {
-        this.settle();
-        this.set(path, value);
-        return;
-      }
       write(value);
       this.put_(found);
     } else if (changetype<Value>(holder).kind != Kind.Map) {
       this.fault = "set: a value that is not a map is in the way";
     } else if (holder == this.base) {
-      writeNew(path, from, value);
+      writeNew(path, last, value);
       this.add_();
-    } else if (this.isPut(holder)) {
-      this.settle();
-      this.set(path, value);
     } else {
       const data = inside(holder);
       writeMapHead(changetype<Value>(holder).length + 1);
       copy(data, skip(holder) - data);
-      writeNew(path, from, value);
+      writeNew(path, last, value);
       this.put_(holder);
     }
+  }
+
+  /** Goes as far as the path leads, and returns what it leads to. `holder` is then what holds that, or would,
+   * and `last` where the last part of the path begins that is looked for there. */
+  private walk(path: string): usize {
+    holder = this.base;
+    last = pathStart(path);
+    let found = step(holder, path, last);
+    while (found != 0 && stepped() < path.length) {
+      holder = found;
+      last = stepped() + 1;
+      found = step(holder, path, last);
+    }
+    return found;
   }
 
   /** Adds a member as the last one, without a look whether its key is there. */
@@ -149,37 +156,29 @@ export class Part {
   /** Removes what the path leads to, if it is there. */
   remove(path: string): void {
     if (this.isTouched(path)) this.settle();
-    const start = pathStart(path);
-    let holder = this.base;
-    let from = start;
-    let found = step(holder, path, from);
-    while (found != 0 && stepped() < path.length) {
-      holder = found;
-      from = stepped() + 1;
-      found = step(holder, path, from);
+    let found = this.walk(path);
+    if (holder != this.base && found != 0 && this.isPut(holder)) {
+      this.settle();
+      found = this.walk(path);
     }
     if (found == 0 || !this.canEdit()) return;
-    const end = stepped();
     begin();
     if (holder == this.base) {
-      writeText(path, false, start, end);
+      writeText(path, false, last, stepped());
       this.edits.push(Do.Remove);
       return;
     }
-    if (this.isPut(holder)) {
-      this.settle();
-      this.remove(path);
-      return;
-    }
-    const isMap = changetype<Value>(holder).kind == Kind.Map;
     const n = changetype<Value>(holder).length - 1;
-    const data = inside(holder);
+    const isMap = changetype<Value>(holder).kind == Kind.Map;
+    let at = inside(holder);
     if (isMap) writeMapHead(n);
     else writeArrayHead(n);
-    let member = found;
-    if (isMap) for (member = data; skip(member) != found;) member = skip(skip(member));
-    copy(data, member - data);
-    copy(skip(found), skip(holder) - skip(found));
+    for (const end = skip(holder); at < end;) {
+      const value = isMap ? skip(at) : at;
+      const next = skip(value);
+      if (value != found) copy(at, next - at);
+      at = next;
+    }
     this.put_(holder);
   }
 
@@ -339,23 +338,9 @@ export class Part {
   /** Puts what has been written in the place of a value that no earlier put overlaps. */
   private put_(at: usize): void {
     const a = <u32>(at - this.base);
-    this.puts.push(Do.Put, a, <u32>(skip(at) - at));
-    if (wasRefused()) return;
-    // They ascend.
-    const last = this.puts.at(this.puts.count - 1);
-    const address = last.address;
-    const size = last.size;
-    const b = last.b;
-    let i = this.puts.count - 1;
+    let i = this.puts.count;
     while (i > 0 && this.puts.at(i - 1).a > a) i--;
-    if (i == this.puts.count - 1) return;
-    const here = this.puts.at(i);
-    memory.copy(
-      changetype<usize>(this.puts.at(i + 1)), changetype<usize>(here), (this.puts.count - 1 - i) * offsetof<Op>());
-    here.a = a;
-    here.b = b;
-    here.address = address;
-    here.size = size;
+    this.puts.push(Do.Put, a, <u32>(skip(at) - at), i); // they ascend
   }
 
   /** Adds the member that has been written. */

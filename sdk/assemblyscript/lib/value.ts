@@ -22,45 +22,36 @@ let headSize: usize = 0;
 let dataSize: usize = 0;
 let count: u32 = 0;
 
-function number(at: usize, width: u32): u32 {
-  if (width == 1) return load<u8>(at);
-  if (width == 2) return bswap<u16>(load<u16>(at));
-  return bswap<u32>(load<u32>(at));
-}
-
-function found(kind: Kind, head: usize, data: usize, n: u32): Kind {
-  headSize = head;
-  dataSize = data;
-  count = n;
-  return kind;
-}
+// Of the leads from 0xc0 on: the kind, the bytes that the number of what follows has, and without one how many
+// bytes follow.
+const LEADS: usize = memory.data<u8>([
+  0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 5, 1, 0, 5, 2, 0, 5, 4, 0, 8, 1, 1, 8, 2, 1, 8, 4, 1, 3, 0, 4, 3, 0, 8,
+  2, 0, 1, 2, 0, 2, 2, 0, 4, 2, 0, 8, 2, 0, 1, 2, 0, 2, 2, 0, 4, 2, 0, 8, 8, 0, 2, 8, 0, 3, 8, 0, 5, 8, 0, 9,
+  8, 0, 17, 4, 1, 0, 4, 2, 0, 4, 4, 0, 6, 2, 0, 6, 4, 0, 7, 2, 0, 7, 4, 0,
+]);
 
 function head(at: usize): Kind {
   const lead = <u32>load<u8>(at);
-  if (lead < 0x80 || lead >= 0xe0) return found(Kind.Int, 1, 0, 0);
-  if (lead < 0x90) return found(Kind.Map, 1, 0, lead & 15);
-  if (lead < 0xa0) return found(Kind.Array, 1, 0, lead & 15);
-  if (lead < 0xc0) return found(Kind.Str, 1, lead & 31, 0);
-  if (lead < 0xc2) return found(Kind.Nil, 1, 0, 0);
-  if (lead < 0xc4) return found(Kind.Bool, 1, 0, 0);
-  let width: u32 = 0;
-  if (lead < 0xc7) {
-    width = 1 << (lead - 0xc4);
-    return found(Kind.Bin, 1 + width, number(at + 1, width), 0);
+  let kind = Kind.Int;
+  headSize = 1;
+  dataSize = 0;
+  count = 0;
+  if (lead < 0x80 || lead >= 0xe0) return kind;
+  if (lead < 0xc0) {
+    kind = lead < 0x90 ? Kind.Map : lead < 0xa0 ? Kind.Array : Kind.Str;
+    if (kind == Kind.Str) dataSize = lead & 31;
+    else count = lead & 15;
+    return kind;
   }
-  if (lead < 0xca) {
-    width = 1 << (lead - 0xc7);
-    return found(Kind.Ext, 2 + width, number(at + 1, width), 0);
-  }
-  if (lead < 0xcc) return found(Kind.Float, 1, 4 << (lead - 0xca), 0);
-  if (lead < 0xd4) return found(Kind.Int, 1, 1 << (lead & 3), 0);
-  if (lead < 0xd9) return found(Kind.Ext, 2, 1 << (lead - 0xd4), 0);
-  if (lead < 0xdc) {
-    width = 1 << (lead - 0xd9);
-    return found(Kind.Str, 1 + width, number(at + 1, width), 0);
-  }
-  width = 2 << (lead & 1);
-  return found(lead < 0xde ? Kind.Array : Kind.Map, 1 + width, 0, number(at + 1, width));
+  const row = LEADS + 3 * (lead - 0xc0);
+  const width = load<u8>(row, 1);
+  const n: u32 = width == 0 ? 0 : width == 1 ? load<u8>(at, 1)
+    : width == 2 ? bswap<u16>(load<u16>(at, 1)) : bswap<u32>(load<u32>(at, 1));
+  kind = <Kind>load<u8>(row);
+  headSize += width;
+  if (kind == Kind.Map || kind == Kind.Array) count = n;
+  else dataSize = n + load<u8>(row, 2);
+  return kind;
 }
 
 /** Returns where a value ends. */
@@ -412,34 +403,23 @@ export function writeSized(text: string): void {
   writeBytes(text);
 }
 
-function writeU64(n: u64): void {
-  if (n < 0x80) {
-    byte(<u32>n);
-    return;
-  }
-  const at = room(9);
+/** Writes a whole number: the lead of the shortest form of 1, 2, 4 or 8 bytes, and those. */
+function writeInt(n: u64, lead: u32, width: u32): void {
+  const at = room(1 + (1 << width));
   if (at == 0) return;
-  const width: u32 = n < 0x100 ? 0 : n < 0x10000 ? 1 : n < 0x100000000 ? 2 : 3;
-  store<u8>(at, 0xcc + width);
-  store<u64>(at, bswap<u64>(n << (64 - (8 << width))), 1);
-  keep(written() - 8 + (1 << width));
+  store<u8>(at, lead + width);
+  for (let left = 1 << width; left > 0; left--, n >>= 8) store<u8>(at + left, n);
+}
+
+function writeU64(n: u64): void {
+  if (n < 0x80) byte(<u32>n);
+  else writeInt(n, 0xcc, n < 0x100 ? 0 : n < 0x10000 ? 1 : n < 0x100000000 ? 2 : 3);
 }
 
 function writeI64(n: i64): void {
-  if (n >= 0) {
-    writeU64(<u64>n);
-    return;
-  }
-  if (n >= -0x20) {
-    byte(<u32>(n & 0xff));
-    return;
-  }
-  const at = room(9);
-  if (at == 0) return;
-  const width: u32 = n >= -0x80 ? 0 : n >= -0x8000 ? 1 : n >= -0x80000000 ? 2 : 3;
-  store<u8>(at, 0xd0 + width);
-  store<u64>(at, bswap<u64>(<u64>n << (64 - (8 << width))), 1);
-  keep(written() - 8 + (1 << width));
+  if (n >= 0) writeU64(<u64>n);
+  else if (n >= -0x20) byte(<u32>(n & 0xff));
+  else writeInt(<u64>n, 0xd0, n >= -0x80 ? 0 : n >= -0x8000 ? 1 : n >= -0x80000000 ? 2 : 3);
 }
 
 /** What there is written of an array or map of one's own. */
