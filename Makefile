@@ -98,6 +98,8 @@ $(CURDIR)/$(BUILD)/zig/ziglang/zig:
 PREFIX ?= /usr/local
 FROM ?= $(BUILD)
 DOC := share/doc/fluent-bit-wasmtime
+# What flb-wasmtime new copies. It is not looked for among the documentation, which images leave out.
+SHARE := share/fluent-bit-wasmtime
 DOCUMENTS := *.md LICENSE docs examples sdk deploy wit fluent-bit.conf
 install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	@test -e $(FROM)/flb-wasmtime && test -e $(COMMAND) || { echo "there is nothing to install: run make build first"; exit 1; }
@@ -112,10 +114,12 @@ install: ## installs what make build has made, below $(DESTDIR)$(PREFIX)
 	$(COMMAND) completion fish >"$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
 	{ git ls-files $(DOCUMENTS) 2>/dev/null || find $(DOCUMENTS) -type f ! -path '*/node_modules/*' ! -path '*/target/*'; } | \
 		grep -v -e '\.gitignore$$' -e '_test\.go$$' | \
-		while read -r file; do mkdir -p "$$to/$(DOC)/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$(DOC)/$$file"; done
+		while read -r file; do \
+			for in in $(DOC) $$(case "$$file" in sdk/*) echo $(SHARE);; esac); do \
+				mkdir -p "$$to/$$in/$$(dirname "$$file")"; install -m 644 "$$file" "$$to/$$in/$$file"; done; done
 
 uninstall: ## removes what make install has installed there
-	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)"; \
+	@to="$(DESTDIR)$(PREFIX)"; rm -rf "$$to/$(DOC)" "$$to/$(SHARE)"; \
 	rm -f "$$to/bin/flb-wasmtime" $(foreach so,$(notdir $(SO) $(ALIASES)),"$$to/lib/fluent-bit/$(so)") \
 		"$$to/share/man/man1/flb-wasmtime.1" "$$to/share/bash-completion/completions/flb-wasmtime" \
 		"$$to/share/zsh/site-functions/_flb-wasmtime" "$$to/share/fish/vendor_completions.d/flb-wasmtime.fish"; \
@@ -151,6 +155,10 @@ test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
 # A module of its own: it takes the types of Kubernetes' API.
+.PHONY: test-browser
+test-browser: build ## drives the page of flb-wasmtime play in chromium, if it is there
+	cd test/browser && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 .PHONY: test-deploy
 test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
@@ -280,6 +288,8 @@ verify-examples: ## rebuilds the examples' and tests' guests and compares them w
 
 test-sdk: ## tests the SDKs, and the filters of the examples that use them, without WebAssembly
 	$(MAKE) -C sdk/rust test
+	$(MAKE) -C sdk/go test
+	$(MAKE) -C sdk/c test
 	$(MAKE) -C sdk/assemblyscript test
 
 clean: ## removes what has been built

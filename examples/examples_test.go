@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,11 +53,58 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// The showcase's batch guests, in whatever language, pass the same cases.
+func TestShowcaseCases(t *testing.T) {
+	dirs, err := filepath.Glob("showcase-*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no modules", err)
+	}
+	for _, dir := range append(dirs, "showcase") {
+		t.Run(dir, func(t *testing.T) {
+			build(t, dir)
+			module := filepath.Join(dir, "showcase.wasm")
+			if dir == "showcase" {
+				module = "showcase/batch.wasm"
+			}
+			var stdout, stderr bytes.Buffer
+			code := command.Main([]string{"test", "--wasm-path", module, "--cache-dir", cache, "showcase/cases"}, strings.NewReader(""), &stdout, &stderr)
+			if code != 0 || !strings.HasSuffix(stdout.String(), "\n3 passed, 0 failed, 0 could not be run\n") {
+				t.Errorf("exit code %d: %s%s", code, &stdout, &stderr)
+			}
+		})
+	}
+}
+
+var (
+	lock  sync.Mutex
+	built = map[string]string{} // by directory, why it was not
+	cache string
+)
+
+// TestMain removes what the tests have compiled: of a module that Go built it takes seconds.
+func TestMain(m *testing.M) {
+	var err error
+	if cache, err = os.MkdirTemp("", "examples"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(cache)
+	os.Exit(code)
+}
+
 // build builds an example whose module is too large to be committed, which is one
-// without TOOLCHAIN.
+// without TOOLCHAIN; once.
 func build(t *testing.T, dir string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(dir, "TOOLCHAIN")); err == nil {
+		return
+	}
+	lock.Lock()
+	defer lock.Unlock()
+	why, done := built[filepath.Base(dir)]
+	if why != "" {
+		t.Skip("not built: " + why)
+	} else if done {
 		return
 	}
 	run := func(target string) string {
@@ -68,10 +116,12 @@ func build(t *testing.T, dir string) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	if why := run("why"); why != "" {
+	if why = run("why"); why != "" {
+		built[filepath.Base(dir)] = why
 		t.Skip("not built: " + why)
 	}
 	run("all")
+	built[filepath.Base(dir)] = ""
 	t.Log("built by", run("toolchain"))
 }
 
@@ -157,10 +207,25 @@ func TestEnrich(t *testing.T) {
 	}
 }
 
-// The showcases of SDKs mask what is beside bodies, too: in metadata and in what a group has in common, in
-// bins and in texts that are not UTF-8; and events of the form without metadata come out in it.
-func TestShowcaseSDKsMaskEverywhere(t *testing.T) {
+// The showcases by SDKs, with the text of each for a configuration that is not a number, and what a byte
+// becomes that is not UTF-8.
+var showcaseSDKs = map[string]struct{ notNumber, notUTF8 string }{
+	"showcase-rust":           {"invalid digit", "\uFFFD"},
+	"showcase-go":             {"invalid syntax", "\xff"},
+	"showcase-assemblyscript": {"set it to a whole number that is not negative", "\uFFFD"},
+}
+
+// They mask what is beside bodies, too: in metadata and in what a group has in common, in bins and in
+// texts that are not UTF-8; and events of the form without metadata come out in it.
+func TestShowcaseSDKMasksEverywhere(t *testing.T) {
 	t.Chdir("..")
+	for name, sdk := range showcaseSDKs {
+		t.Run(name, func(t *testing.T) { masksEverywhere(t, "examples/"+name, sdk.notUTF8) })
+	}
+}
+
+func masksEverywhere(t *testing.T, dir, notUTF8 string) {
+	build(t, dir)
 	object := func(pairs ...string) []byte {
 		b := mp.AppendMapHeader(nil, len(pairs)/2)
 		for _, s := range pairs {
@@ -187,45 +252,41 @@ func TestShowcaseSDKsMaskEverywhere(t *testing.T) {
 	in = chunk.AppendRecord(in, -2, 0, object(), object())
 	want = chunk.AppendRecord(want, -2, 0, object(), object())
 	in = append(in, oldForm(9, object("a", "\xff bob@example.com"))...)
-	want = append(want, oldForm(9, body("a", mp.AppendString(nil, "\uFFFD ***")))...)
+	want = append(want, oldForm(9, body("a", mp.AppendString(nil, notUTF8+" ***")))...)
 
-	for _, sdk := range []string{"rust", "assemblyscript"} {
-		t.Run(sdk, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			code := command.Main([]string{"run", "examples/showcase-" + sdk + "/showcase.wasm", "--input-format", "msgpack", "--output-format", "msgpack",
-				"--set", "environment=test", "--table", "geo=examples/showcase/geo.csv", "--store-limit", "1M", "--metrics", "-"},
-				bytes.NewReader(in), &stdout, &stderr)
-			if code != 0 || !bytes.Equal(stdout.Bytes(), want) {
-				t.Errorf("exit code %d\ngot  %q\nwant %q\n%s", code, &stdout, want, &stderr)
-			}
-			for _, line := range []string{`masked_total{where="body"} 2`, `masked_total{where="metadata"} 1`, `masked_total{where="group"} 2`} {
-				if !strings.Contains(stderr.String(), line) {
-					t.Errorf("no %s in %s", line, &stderr)
-				}
-			}
-		})
+	var stdout, stderr bytes.Buffer
+	code := command.Main([]string{"run", dir + "/showcase.wasm", "--cache-dir", cache, "--input-format", "msgpack", "--output-format", "msgpack",
+		"--set", "environment=test", "--table", "geo=examples/showcase/geo.csv", "--store-limit", "1M", "--metrics", "-"},
+		bytes.NewReader(in), &stdout, &stderr)
+	if code != 0 || !bytes.Equal(stdout.Bytes(), want) {
+		t.Errorf("exit code %d\ngot  %q\nwant %q\n%s", code, &stdout, want, &stderr)
+	}
+	for _, line := range []string{`masked_total{where="body"} 2`, `masked_total{where="metadata"} 1`, `masked_total{where="group"} 2`} {
+		if !strings.Contains(stderr.String(), line) {
+			t.Errorf("no %s in %s", line, &stderr)
+		}
 	}
 }
 
-// A configuration that the showcases of SDKs refuse is a start error with its text.
-func TestShowcaseSDKsRefuse(t *testing.T) {
+// A configuration that they refuse is a start error with its text.
+func TestShowcaseSDKRefuses(t *testing.T) {
 	t.Chdir("..")
-	number := map[string]string{
-		"rust":           "config.count_ttl is 'soon': invalid digit",
-		"assemblyscript": "config.count_ttl is 'soon': set it to a whole number that is not negative",
-	}
-	for sdk, number := range number {
-		for want, args := range map[string][]string{
-			number: {"--set", "environment=x", "--set", "count_ttl=soon", "--table", "geo=examples/showcase/geo.csv"},
-			"config.environment: set it to what is to be added to each record": {"--table", "geo=examples/showcase/geo.csv"},
-			"table.geo: set it to a .csv, .json or .mmdb file":                 {"--set", "environment=x", "--table", "other=examples/showcase/geo.csv"},
-		} {
-			var stdout, stderr bytes.Buffer
-			code := command.Main(append([]string{"run", "examples/showcase-" + sdk + "/showcase.wasm", "--store-limit", "1M"}, args...),
-				strings.NewReader("{}"), &stdout, &stderr)
-			if code != 2 || !strings.Contains(stderr.String(), want) {
-				t.Errorf("%s: exit code %d: %s, want %s", sdk, code, &stderr, want)
+	const table = "=examples/showcase/geo.csv"
+	for name, sdk := range showcaseSDKs {
+		t.Run(name, func(t *testing.T) {
+			build(t, "examples/"+name)
+			for want, args := range map[string][]string{
+				"config.count_ttl is 'soon': " + sdk.notNumber:                     {"--set", "environment=x", "--set", "count_ttl=soon", "--table", "geo" + table},
+				"config.environment: set it to what is to be added to each record": {"--table", "geo" + table},
+				"table.geo: set it to a .csv, .json or .mmdb file":                 {"--set", "environment=x", "--table", "other" + table},
+			} {
+				var stdout, stderr bytes.Buffer
+				code := command.Main(append([]string{"run", "examples/" + name + "/showcase.wasm", "--cache-dir", cache, "--store-limit", "1M"}, args...),
+					strings.NewReader("{}"), &stdout, &stderr)
+				if code != 2 || !strings.Contains(stderr.String(), want) {
+					t.Errorf("exit code %d: %s, want %s", code, &stderr, want)
+				}
 			}
-		}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -45,13 +46,19 @@ func showcases() []showcase {
 	record.WasmPath, record.EventFormat = "showcase/record.wasm", options.Msgpack
 	rust := batch
 	rust.name, rust.WasmPath = "rust", "showcase-rust/showcase.wasm"
+	// The module has to be built, and takes seconds to compile.
+	golang := batch
+	golang.name, golang.WasmPath, golang.CacheDir = "go", "showcase-go/showcase.wasm", cache
+	c := batch
+	c.name, c.WasmPath = "c by SDK", "showcase-c/showcase.wasm"
 	as := batch
 	as.name, as.WasmPath = "assemblyscript", "showcase-assemblyscript/showcase.wasm"
-	return []showcase{batch, small, one, record, rust, as}
+	return []showcase{batch, small, one, record, rust, golang, c, as}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {
 	t.Helper()
+	build(t, filepath.Dir(s.WasmPath))
 	log = &strings.Builder{}
 	f, err := filter.New(s.Options, func(level hostlog.Level, line string) { fmt.Fprintln(log, level, line) })
 	if err != nil {
@@ -348,8 +355,17 @@ func TestShowcaseFailsClosed(t *testing.T) {
 	for _, s := range showcases() {
 		t.Run(s.name, func(t *testing.T) {
 			s.MemoryLimitBytes = 4 << 20
+			if s.name == "go" {
+				s.MemoryLimitBytes = 32 << 20 // the runtime takes a part of it, and all ends with what is left
+			}
 			f, log := s.start(t)
 			out, _ := f.Run([]byte("t"), bytes.Join([][]byte{group, large, fine}, nil))
+			if s.name == "go" {
+				if len(out) > 0 || f.Stats().Failed != 2 || !strings.Contains(log.String(), "out of memory") {
+					t.Errorf("%.1000q, %+v, log: %s", out, f.Stats(), log)
+				}
+				return
+			}
 			if list := eventValues(t, out); len(list) != 2 || bytes.Contains(out, []byte("bob@")) {
 				t.Errorf("%d events: %.1000q, log: %s", len(list), out, log)
 			}

@@ -38,14 +38,18 @@ function isDomain(c: i32): bool {
   return (c >= 0x30 && c <= 0x39) || ((c | 32) >= 0x61 && (c | 32) <= 0x7a) || c == 0x2d || c >= 0x80;
 }
 
+function isUser(c: i32): bool {
+  return isDomain(c) || c == 0x2e || c == 0x5f || c == 0x25 || c == 0x2b;
+}
+
 function maskText(text: Value, where: string): string | null {
   const pieces = text.toString().split("@");
   let done = pieces[0];
   for (let i = 1; i < pieces.length; i++) {
     const to = pieces[i];
     let user = done.length, host = 0;
-    while (user > 0 && (isDomain(done.charCodeAt(user - 1)) || "._%+".includes(done.charAt(user - 1)))) user--;
-    while (isDomain(to.charCodeAt(host)) || (host > 0 && to.charAt(host) == "." && isDomain(to.charCodeAt(host + 1)))) host++;
+    while (user > 0 && isUser(done.charCodeAt(user - 1))) user--;
+    while (isDomain(to.charCodeAt(host)) || (host > 0 && to.charCodeAt(host) == 0x2e && isDomain(to.charCodeAt(host + 1)))) host++;
     if (user < done.length && host > 0) masked.add(1, [where]);
     done = user < done.length && host > 0 ? done.substring(0, user) + "***" + to.substring(host) : done + "@" + to;
   }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 const (
@@ -84,19 +85,19 @@ be run.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.filter.add(cmd)
-	flags.StringVar(&f.tag, "tag", defaultTag, "Tag of the records")
+	flags.StringVar(&f.tag, "tag", trial.DefaultTag, "Tag of the records")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Records in a chunk")
 	flags.DurationVar(&f.duration, "duration", 5*time.Second, "How long to measure")
 	flags.IntVar(&f.records, "records", 0, "Measure so many records instead, rounded up to whole chunks")
 	flags.BoolVar(&f.json, "json", false, "Write one JSON object instead of a table")
-	flags.StringVar(&f.logLevel, "log-level", levelNames[hostlog.Warn], "Level of the filter's log: "+strings.Join(levelNames, ", "))
-	completeWords(cmd, "log-level", levelNames...)
+	flags.StringVar(&f.logLevel, "log-level", trial.LevelNames[hostlog.Warn], "Level of the filter's log: "+strings.Join(trial.LevelNames, ", "))
+	completeWords(cmd, "log-level", trial.LevelNames...)
 	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 
 func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
-	level, err := parseLevel(f.logLevel)
+	level, err := trial.ParseLevel(f.logLevel)
 	if err != nil {
 		return fmt.Errorf("--log-level: %w", err)
 	}
@@ -110,7 +111,7 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return fmt.Errorf("one input at most is measured, not %d", len(args))
 	}
-	sp, module, err := f.filter.load(level)
+	sp, module, err := f.filter.load(cmd.ErrOrStderr(), level)
 	if err != nil {
 		return err
 	}
@@ -127,11 +128,11 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 		samples: samples,
 		limit:   limit,
 		bar:     bar,
-		log:     newLog(bar.around(cmd.ErrOrStderr()), sp.logLevel, sp.plugin, sp.name),
+		log:     sp.Log(logTo(bar.around(cmd.ErrOrStderr()))),
 	}
 	figures, err := b.run()
 	if err != nil {
-		return fmt.Errorf("filter %s: %w", sp.name, err)
+		return fmt.Errorf("filter %s: %w", sp.Name, err)
 	}
 	bar.end()
 	text := figures.table()
@@ -183,7 +184,7 @@ func (l limit) done(records int, start time.Time) float64 {
 
 // bench is one measurement.
 type bench struct {
-	spec    spec
+	spec    trial.Spec
 	tag     []byte
 	samples samples
 	limit   limit
@@ -192,7 +193,7 @@ type bench struct {
 }
 
 func (b *bench) run() (*figures, error) {
-	f, err := filter.New(b.spec.options, b.log)
+	f, err := filter.New(b.spec.Options, b.log)
 	if err != nil {
 		return nil, err
 	}
@@ -203,9 +204,9 @@ func (b *bench) run() (*figures, error) {
 	debug.FreeOSMemory() // what is left of reading the samples is not the filter's
 
 	r := &figures{
-		Module:       b.spec.options.WasmPath,
-		Function:     b.spec.options.FunctionName,
-		EventFormat:  b.spec.options.EventFormat.String(),
+		Module:       b.spec.Options.WasmPath,
+		Function:     b.spec.Options.FunctionName,
+		EventFormat:  b.spec.Options.EventFormat.String(),
 		ChunkRecords: b.samples.chunkRecords,
 		RecordBytes:  b.samples.meanBytes,
 	}
@@ -235,7 +236,7 @@ func (b *bench) run() (*figures, error) {
 	r.Chunk, r.Record = chunks.percentiles(), records.percentiles()
 
 	// The log has said what there is to say.
-	p, err := filter.NewProfiler(b.spec.options, func(hostlog.Level, string) {})
+	p, err := filter.NewProfiler(b.spec.Options, func(hostlog.Level, string) {})
 	if err != nil {
 		return nil, err
 	}

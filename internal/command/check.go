@@ -16,6 +16,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 type checkFlags struct {
@@ -70,7 +71,7 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	report, err := inspect(sp.options)
+	report, err := inspect(stderr, sp.Options)
 	if err != nil {
 		say(stderr, "%v", err)
 		return errFailed
@@ -85,7 +86,10 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // inspect looks at a module as a filter with these options would start it.
-func inspect(o options.Options) (guest.Report, error) {
+func inspect(stderr io.Writer, o options.Options) (guest.Report, error) {
+	if isTerminal(stderr) {
+		defer tellAfter(patience, stderr, o.WasmPath, "")()
+	}
 	shared := filter.NewState(o)
 	defer shared.Close()
 	set, problem := tables.Open(filter.Tables(o))
@@ -104,7 +108,7 @@ func inspect(o options.Options) (guest.Report, error) {
 // checkConfiguration checks what a configuration has of this plugin, and says of each
 // filter and output what there is to say.
 func checkConfiguration(path string, stdout, stderr io.Writer) error {
-	c, err := readConfiguration(path, nil)
+	c, err := trial.ReadConfiguration(path, nil)
 	if err != nil {
 		say(stderr, "%v", err)
 		return errFailed
@@ -114,16 +118,16 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 		failed = true
 		say(stderr, "%v", err)
 	}
-	for _, note := range c.notes {
+	for _, note := range c.Notes {
 		say(stderr, "%s", note)
 	}
-	for _, f := range c.faults {
-		complain(f.err)
+	for _, f := range c.Faults {
+		complain(f.Err)
 	}
-	checked := len(c.faults)
+	checked := len(c.Faults)
 	check := func(name string, o options.Options) error {
 		checked++
-		report, err := inspect(o)
+		report, err := inspect(stderr, o)
 		if err != nil {
 			complain(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
 			return nil
@@ -134,13 +138,13 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 		}
 		return writeReport(stdout, report)
 	}
-	for _, sp := range c.specs {
-		if err := check("filter "+sp.name, sp.options); err != nil {
+	for _, sp := range c.Specs {
+		if err := check("filter "+sp.Name, sp.Options); err != nil {
 			return err
 		}
 	}
-	for i, s := range c.outputs {
-		if !strings.EqualFold(s.Name, pluginNames[0]) {
+	for i, s := range c.Outputs {
+		if !strings.EqualFold(s.Name, trial.PluginNames[0]) {
 			continue
 		}
 		name := fmt.Sprintf("output %s.%d", s.Name, i)
@@ -150,7 +154,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 		o, err := parseOutput(&s)
 		if err != nil {
 			checked++
-			complain(locate(&s, fmt.Errorf("%s: %w", name, err)))
+			complain(trial.Locate(&s, fmt.Errorf("%s: %w", name, err)))
 			continue
 		}
 		if err := check(name, o.Options); err != nil {
@@ -159,7 +163,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	}
 	if checked == 0 {
 		complain(fmt.Errorf("%s: it has no active filter called %s, and no output called %s",
-			path, strings.Join(pluginNames, " or "), pluginNames[0]))
+			path, strings.Join(trial.PluginNames, " or "), trial.PluginNames[0]))
 	}
 	if failed {
 		return errFailed
@@ -170,17 +174,17 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 // parseOutput reads the options of an output. Fluent Bit has many of its own: one that is
 // not known is refused only if it seems to be one of this plugin, misspelt.
 func parseOutput(s *fbconf.Section) (options.Output, error) {
-	known := slices.Concat(optionNames(options.Table), optionNames(options.OutputTable))
+	known := slices.Concat(trial.OptionNames(options.Table), trial.OptionNames(options.OutputTable))
 	for _, p := range s.Properties {
 		meant := closest.To(p.Key, known)
 		if strings.HasPrefix(p.Key, "config.") || strings.HasPrefix(p.Key, "table.") {
 			continue
 		}
-		if !slices.Contains(known, p.Key) && !slices.Contains(coreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {
-			return options.Output{}, fmt.Errorf("unknown option %q in line %d%s", p.Key, p.Line, hint(p.Key, known))
+		if !slices.Contains(known, p.Key) && !slices.Contains(trial.CoreKeys, p.Key) && (meant != "" || strings.HasPrefix(p.Key, "emit_")) {
+			return options.Output{}, fmt.Errorf("unknown option %q in line %d%s", p.Key, p.Line, trial.Hint(p.Key, known))
 		}
 	}
-	return options.ParseOutput(s.Name, source(s))
+	return options.ParseOutput(s.Name, trial.Source(s))
 }
 
 // writeReport writes a report as a table of labels and what they stand for.

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 // What Main returns.
@@ -28,19 +30,26 @@ var errFailed = errors.New("failed")
 // Main runs the program with these arguments, the program's name not among
 // them, and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return mainUntil(context.Background(), args, stdin, stdout, stderr)
+}
+
+// mainUntil is Main with a context, whose end ends what else goes on until the process does.
+func mainUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(append([]string{}, args...)) // nil would stand for os.Args
 
-	err := execute(root)
+	err := execute(ctx, root)
 	var write *writeError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case errors.Is(err, errBroken):
+		return exitUsage
 	case errors.As(err, &write):
 		// Whoever closed the pipe, head for one, has seen enough.
 		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.ErrClosedPipe) {
@@ -69,7 +78,7 @@ func newRoot() *cobra.Command {
 	info, _ := debug.ReadBuildInfo()
 	root.SetVersionTemplate(string(versionText(info)))
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newRun(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
+	root.AddCommand(newNew(), newRun(), newPlay(), newTest(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
 	return root
 }
 
@@ -84,7 +93,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), hint(args[0], names))
+	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), trial.Hint(args[0], names))
 }
 
 // unknownFlag adds to the error about a flag which one may have been meant.
@@ -95,16 +104,16 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-	return fmt.Errorf("%w%s", err, hint("--"+unknown.GetSpecifiedName(), names))
+	return fmt.Errorf("%w%s", err, trial.Hint("--"+unknown.GetSpecifiedName(), names))
 }
 
 // execute runs the command on a thread on whose stack guests may run, whatever the limits
 // of the process say of its own.
-func execute(root *cobra.Command) (err error) {
+func execute(ctx context.Context, root *cobra.Command) (err error) {
 	done := make(chan struct{})
 	failed := guest.Go(func() {
 		defer close(done)
-		err = root.Execute()
+		err = root.ExecuteContext(ctx)
 	})
 	if failed != nil {
 		return fmt.Errorf("can't start a thread: %w", failed)

@@ -45,7 +45,7 @@ depends on none of them.`,
 			if err != nil {
 				return err
 			}
-			path, to := sp.options.WasmPath, out
+			path, to := sp.Options.WasmPath, out
 			if to == "" {
 				to = strings.TrimSuffix(path, filepath.Ext(path)) + compiledSuffix
 			}

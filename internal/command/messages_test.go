@@ -16,6 +16,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
@@ -65,7 +66,7 @@ func TestLinesAreLines(t *testing.T) {
 	const text = "a\n[error] forged \x1b[2K\u202e"
 	const want = `a\x0a[error] forged \x1b[2K\u{202e}`
 	var b strings.Builder
-	newLog(&b, hostlog.Info, "wasmtime", "wasmtime.0")(hostlog.Info, text)
+	trial.Spec{Plugin: "wasmtime", Name: "wasmtime.0", LogLevel: hostlog.Info}.Log(logTo(&b))(hostlog.Info, text)
 	say(&b, "%s", text)
 	if err := writeReport(&b, guest.Report{Path: text, Function: text, Imports: []string{text}, Problems: []string{text}}); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 func TestWriteMetric(t *testing.T) {
@@ -25,7 +26,7 @@ func TestWriteMetric(t *testing.T) {
 		}},
 		{Name: "none", Kind: state.Counter, Labels: []string{"x"}},
 	} {
-		writeMetric(&got, m)
+		trial.WriteMetric(&got, m)
 	}
 	// From the description of the format.
 	const want = `# HELP a_total back\\slash\nand line

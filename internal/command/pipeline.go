@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,17 +10,9 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
-
-// stage is a filter in its place in the pipeline.
-type stage struct {
-	name    string
-	filter  *filter.Filter
-	matches bool // it sees the tag of this run
-	elapsed time.Duration
-}
 
 // pipeline takes records, hands them through the stages in chunks and writes
 // them to standard output in the order in which they came.
@@ -30,10 +23,13 @@ type pipeline struct {
 	stdout       io.Writer
 	stderr       io.Writer
 	msgpack      bool // format of the output
+	diff         bool // what is written is how records differ
+	palette      trial.Palette
 
-	stages []*stage
+	trial  *trial.Pipeline
 	body   []byte // of the record that is being read
 	chunk  []byte // events that wait to be run
+	group  []byte // with diff, the marker of the group that records are in
 	events int    // of these
 	out    []byte // what is written next
 
@@ -44,27 +40,14 @@ type pipeline struct {
 }
 
 // start makes the filters. On an error none is left running.
-func (p *pipeline) start(specs []spec) error {
+func (p *pipeline) start(specs []trial.Spec) (err error) {
 	for _, s := range specs {
-		matches, err := s.match(p.tag)
-		if err != nil {
-			p.close()
-			return fmt.Errorf("filter %s: %w", s.name, err)
+		if _, err := s.Match(p.tag); err != nil {
+			return fmt.Errorf("filter %s: %w", s.Name, err)
 		}
-		f, err := filter.New(s.options, newLog(p.stderr, s.logLevel, s.plugin, s.name))
-		if err != nil {
-			p.close()
-			return fmt.Errorf("filter %s: %w", s.name, err)
-		}
-		p.stages = append(p.stages, &stage{name: s.name, filter: f, matches: matches})
 	}
-	return nil
-}
-
-func (p *pipeline) close() {
-	for _, s := range p.stages {
-		s.filter.Close()
-	}
+	p.trial, err = trial.Start(specs, logTo(p.stderr))
+	return err
 }
 
 // readAll runs all inputs. The error is a *writeError; what is wrong with an
@@ -102,6 +85,9 @@ func (p *pipeline) complain(place, format string, args ...any) {
 
 // add appends an event to the chunk, and runs it if it is full.
 func (p *pipeline) add(event chunk.Event) error {
+	if p.diff {
+		return p.try(event)
+	}
 	p.chunk = append(p.chunk, event.Raw...)
 	return p.added(event.Kind == chunk.Record)
 }
@@ -109,6 +95,13 @@ func (p *pipeline) add(event chunk.Event) error {
 // addRecord appends a record with that body, as of now.
 func (p *pipeline) addRecord(body []byte) error {
 	now := p.now()
+	if p.diff {
+		event, _, err := chunk.Next(chunk.AppendRecord(nil, now.Unix(), uint32(now.Nanosecond()), nil, body))
+		if err != nil {
+			return err
+		}
+		return p.try(event)
+	}
 	p.chunk = chunk.AppendRecord(p.chunk, now.Unix(), uint32(now.Nanosecond()), nil, body)
 	return p.added(true)
 }
@@ -126,19 +119,10 @@ func (p *pipeline) added(isRecord bool) error {
 
 // flush runs the chunk and writes what is left of it.
 func (p *pipeline) flush() error {
-	data := p.chunk
-	for _, s := range p.stages {
-		if !s.matches || len(data) == 0 {
-			continue
-		}
-		start := time.Now()
-		out, modified := s.filter.Run([]byte(p.tag), data)
-		s.elapsed += time.Since(start)
-		if modified {
-			data = out
-		}
+	data, err := p.trial.Run(p.tag, p.chunk)
+	if err == nil {
+		err = p.write(data)
 	}
-	err := p.write(data)
 	p.chunk, p.events = p.chunk[:0], 0
 	return err
 }
@@ -187,35 +171,31 @@ func (p *pipeline) append(event chunk.Event) {
 
 // failed reports whether a record, or a part of the input, failed.
 func (p *pipeline) failed() bool {
-	for _, s := range p.stages {
-		if stats := s.filter.Stats(); stats.Failed > 0 || stats.Corrupt > 0 {
-			return true
-		}
-	}
-	return p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
+	stats := p.trial.Stats()
+	return stats.Failed > 0 || stats.Corrupt > 0 || p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
 }
 
 // summary is one line for each filter if there are several, and one for all.
 func (p *pipeline) summary() string {
 	var text strings.Builder
-	total := counts{in: p.in, out: p.written, failed: p.unreadable}
-	for _, s := range p.stages {
-		stats := s.filter.Stats()
-		total.dropped += stats.Dropped
-		total.failed += stats.Failed
-		total.elapsed += s.elapsed
-		if len(p.stages) == 1 && s.matches {
+	stats := p.trial.Stats()
+	total := counts{in: p.in, out: p.written, dropped: stats.Dropped, failed: p.unreadable + stats.Failed}
+	for _, s := range p.trial.Stages {
+		total.elapsed += s.Elapsed
+		matches, _ := s.Match(p.tag)
+		if len(p.trial.Stages) == 1 && matches {
 			continue
 		}
-		if !s.matches {
-			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.name, p.tag)
+		if !matches {
+			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.Name, p.tag)
 			continue
 		}
-		fmt.Fprintf(&text, "filter %s: %s\n", s.name, counts{
-			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.elapsed,
+		stats := s.Filter.Stats()
+		fmt.Fprintf(&text, "filter %s: %s\n", s.Name, counts{
+			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed,
 		})
 	}
-	if len(p.stages) > 1 {
+	if len(p.trial.Stages) > 1 {
 		text.WriteString("total: ")
 	}
 	text.WriteString(total.String())
@@ -237,4 +217,52 @@ func (c counts) String() string {
 		text += fmt.Sprintf("; %.2f µs per record", float64(c.elapsed.Nanoseconds())/1e3/float64(c.in))
 	}
 	return text
+}
+
+// try runs an event alone, and writes how it differs after that.
+func (p *pipeline) try(event chunk.Event) error {
+	switch event.Kind {
+	case chunk.GroupStart:
+		p.group = bytes.Clone(event.Raw)
+		return nil
+	case chunk.GroupEnd:
+		p.group = nil
+		return nil
+	}
+	p.in++
+	o, err := p.trial.Try(p.tag, p.group, event)
+	if err != nil {
+		p.unreadable++
+		p.complain(fmt.Sprintf("record %d", p.in), "%v", err)
+		return nil
+	}
+	p.written += uint64(len(o.After))
+	p.out = p.appendOutcome(p.out[:0], &o)
+	return write(p.stdout, p.out)
+}
+
+// appendOutcome appends what has become of a record, if it has changed or failed.
+func (p *pipeline) appendOutcome(dst []byte, o *trial.Outcome) []byte {
+	changes := o.Changes()
+	word := "changed"
+	switch {
+	case o.Failed && len(o.After) == 0:
+		word = "failed, and dropped"
+	case o.Failed:
+		word = "failed"
+	case len(o.After) == 0:
+		word = "dropped"
+	case len(o.After) == 1 && len(changes) == 0:
+		return dst
+	}
+	dst = fmt.Appendf(dst, "record %d: %s\n", p.in, word)
+	line := func(item trial.Item) string { return string(item.AppendLine(nil, *o.Before.Time)) }
+	if len(o.After) == 0 {
+		dst = fmt.Appendf(dst, "  %s\n", p.palette.Was(line(o.Before)))
+	}
+	dst = append(dst, p.palette.Changes("  ", changes)...)
+	for _, item := range o.After[min(len(o.After), 1):] {
+		dst = fmt.Appendf(dst, "  %s\n", p.palette.Is(line(item)))
+	}
+	return dst
 }

@@ -5,14 +5,14 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
 
 // defaultChunkRecords is about what Fluent Bit's tail hands on at a time, 32 KiB,
@@ -35,20 +35,25 @@ type runFlags struct {
 	logLevel     string
 	metrics      string
 	quiet        bool
+	diff         bool
+	watch        bool
+	quick        bool
+	files        []string // that decide what is run; they are added to
+	watched      []string // files of the run before
 }
 
 func newRun() *cobra.Command {
 	f := runFlags{filter: filterFlags{}}
 	cmd := &cobra.Command{
-		Use:   "run {FILE.wasm | --wasm-path FILE | --config FILE} [input ...]",
+		Use:   "run {FILE | --config FILE} [input ...]",
 		Short: "Run records through the filter",
 		Long: `Run records through the filter, as Fluent Bit would, and write what is left of
 them to standard output.
 
 The filter is set up by flags, which are its options, or by a configuration of
 Fluent Bit, classic or YAML. Without --config and --wasm-path the first argument is
-the module if it ends in .wasm, .wat or .cwasm. Without --function-name the function
-is the only one of the module that could be called.
+the module. Without --function-name the function is the only one of the module that
+could be called.
 
 Of a configuration the filters in it that are called wasmtime, or wasm
 as Fluent Bit's own, are run in their order on the tags that they match; before
@@ -65,6 +70,14 @@ before anything is run. Written as ndjson, records lose their time and metadata.
 Records go through the filter in chunks. Unless the input is a regular file, a
 chunk is not waited for: it ends where the input has nothing more at hand.
 
+With --diff each record runs in a chunk of its own, and what is written is where it
+differs, as a record accessor names the place: what was there after -, what is there
+after +. Records that stay as they are are left out.
+
+With --watch everything is run again when the module, a table, the configuration or an
+input changes, until the command is ended. After the first time it says how the output
+differs from the one before. Modules are compiled quickly, unless --quick=false.
+
 The exit code is 0 if all went well, 1 if records failed, and 2 if nothing could
 be run.`,
 		Args: cobra.ArbitraryArgs,
@@ -73,35 +86,31 @@ be run.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.filter.add(cmd)
+	flags.BoolVar(&f.diff, "diff", false, "Write how each record that has changed differs, and which are dropped or added")
+	flags.BoolVar(&f.watch, "watch", false, "Run again when a file changes, and write how the output differs")
+	addQuick(cmd, &f.quick)
 	flags.StringVar(&f.config, "config", "", "Take the filters of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
-	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+defaultTag+")")
+	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+trial.DefaultTag+")")
 	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")
 	flags.StringVar(&f.output, "output-format", formatNDJSON, "Format of the output: ndjson or msgpack")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Most records in a chunk")
 	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
-	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(levelNames, ", ")+" (default: the configuration's, or info)")
+	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(trial.LevelNames, ", ")+" (default: the configuration's, or info)")
 	flags.StringVar(&f.metrics, "metrics", "", "Write the modules' metrics to this file at the end, in Prometheus' text format; - is standard error")
 	flags.BoolVar(&f.quiet, "quiet", false, "Leave the summary out")
 	completeConfigurations(cmd)
 	completeWords(cmd, "input-format", formatNDJSON, formatMsgpack)
 	completeWords(cmd, "output-format", formatNDJSON, formatMsgpack)
-	completeWords(cmd, "log-level", levelNames...)
+	completeWords(cmd, "log-level", trial.LevelNames...)
+	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
-	stderr := cmd.ErrOrStderr()
-	conf, args, closeModule, err := f.configuration(cmd, args)
-	if err != nil {
-		return err
-	}
-	defer closeModule()
-	if cmd.Flags().Changed("tag") {
-		conf.tag = f.tag
-	}
-	clock, err := f.clock()
-	if err != nil {
-		return err
+	if !cmd.Flags().Changed("config") {
+		if args, err = f.filter.takeModule(args); err != nil {
+			return err
+		}
 	}
 	if err := checkFormat("--input-format", f.input); err != nil {
 		return err
@@ -112,31 +121,55 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if f.chunkRecords < 1 {
 		return fmt.Errorf("--chunk-records: invalid value %d: allowed are numbers from 1", f.chunkRecords)
 	}
+	for _, flag := range []string{"output-format", "chunk-records"} {
+		if f.diff && cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--diff: it writes text, of records one by one: leave --%s out", flag)
+		}
+	}
+	if f.watch {
+		return f.runAgain(cmd, args)
+	}
+	conf, closeModules, err := f.configuration(cmd)
+	if err != nil {
+		return err
+	}
+	defer closeModules()
+	return f.runOnce(cmd, conf, args, cmd.OutOrStdout())
+}
 
+// runOnce runs the inputs through the filters.
+func (f *runFlags) runOnce(cmd *cobra.Command, conf *trial.Configuration, args []string, stdout io.Writer) error {
+	stderr := cmd.ErrOrStderr()
+	clock, err := f.clock()
+	if err != nil {
+		return err
+	}
 	inputs, err := openInputs(args, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
 	defer inputs.close()
-	for _, note := range conf.notes {
+	for _, note := range conf.Notes {
 		say(stderr, "%s", note)
 	}
 	p := &pipeline{
-		tag:          conf.tag,
+		tag:          conf.Tag,
 		chunkRecords: f.chunkRecords,
 		now:          clock,
-		stdout:       cmd.OutOrStdout(),
+		stdout:       stdout,
 		stderr:       stderr,
 		msgpack:      f.output == formatMsgpack,
+		diff:         f.diff,
+		palette:      paletteOf(cmd.OutOrStdout()),
 	}
-	if err := p.start(conf.specs); err != nil {
+	if err := p.start(conf.Specs); err != nil {
 		return err
 	}
 	err = p.readAll(inputs, f.input == formatMsgpack)
 	if err == nil && f.metrics != "" {
 		err = p.writeMetrics(f.metrics, stderr)
 	}
-	p.close()
+	p.trial.Close()
 	if err != nil {
 		return err
 	}
@@ -161,41 +194,57 @@ func checkFormat(flag, format string) error {
 // moduleSuffixes are those of files that are modules and no records.
 var moduleSuffixes = []string{".wasm", ".wat", compiledSuffix}
 
-// configuration is what the flags, the arguments or the file say of filters, and which
-// arguments are left. The function that is returned is to be called once the filters
-// have been made.
-func (f *runFlags) configuration(cmd *cobra.Command, args []string) (*configuration, []string, func(), error) {
-	fail := func(err error) (*configuration, []string, func(), error) { return nil, nil, nil, err }
+// configuration is what the flags or the file say of filters. Their modules are loaded; the function that is
+// returned gives them up.
+func (f *runFlags) configuration(cmd *cobra.Command) (conf *trial.Configuration, closeModules func(), err error) {
 	var level *hostlog.Level
 	if f.logLevel != "" {
-		l, err := parseLevel(f.logLevel)
+		l, err := trial.ParseLevel(f.logLevel)
 		if err != nil {
-			return fail(fmt.Errorf("--log-level: %w", err))
+			return nil, nil, fmt.Errorf("--log-level: %w", err)
 		}
 		level = &l
 	}
 	if cmd.Flags().Changed("config") {
 		if err := f.filter.refuse(); err != nil {
-			return fail(err)
+			return nil, nil, err
 		}
-		conf, err := readFilters(f.config, level)
-		return conf, args, func() {}, err
+		if conf, err = trial.ReadFilters(f.config, level); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		if level == nil {
+			info := hostlog.Info
+			level = &info
+		}
+		sp, err := f.filter.withoutFunction(*level)
+		if err != nil {
+			return nil, nil, err
+		}
+		conf = &trial.Configuration{Specs: []trial.Spec{sp}, Tag: trial.DefaultTag}
 	}
-	if level == nil {
-		info := hostlog.Info
-		level = &info
+	if cmd.Flags().Changed("tag") {
+		conf.Tag = f.tag
 	}
-	if len(args) > 0 && slices.Contains(moduleSuffixes, strings.ToLower(filepath.Ext(args[0]))) {
-		var err error
-		if args, err = f.filter.takeModule(args); err != nil {
-			return fail(err)
+	for i := range conf.Specs {
+		f.files = append(f.files, conf.Specs[i].Files()...)
+	}
+	f.files = append(f.files, conf.Files...)
+	var modules []*guest.Module
+	closeModules = func() {
+		for _, m := range modules {
+			m.Close()
 		}
 	}
-	sp, module, err := f.filter.load(*level)
-	if err != nil {
-		return fail(err)
+	for i := range conf.Specs {
+		module, err := loading(cmd.ErrOrStderr(), &conf.Specs[i], f.quick, "--function-name")
+		if err != nil {
+			closeModules()
+			return nil, nil, err
+		}
+		modules = append(modules, module)
 	}
-	return &configuration{specs: []spec{sp}, tag: defaultTag}, args, module.Close, nil
+	return conf, closeModules, nil
 }
 
 // clock gives records their time.

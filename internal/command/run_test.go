@@ -273,7 +273,7 @@ func TestRunMistakes(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"no module", nil, []string{"filter wasmtime.0: option wasm_path is not set"}},
+		{"no module", nil, []string{"no module is given: name a .wasm file"}},
 		{"several functions", []string{"--wasm-path", writeFile(t, "two.wat", twoFunctions)}, []string{" exports several functions", "choose one of one, two with --function-name"}},
 		{"switch", append(guest, "--allow-precompiled=perhaps"), []string{`option allow_precompiled: invalid value "perhaps": allowed are on and off`}},
 		{"event format", append(guest, "--event-format", "yaml"),

@@ -34,6 +34,8 @@ type Config struct {
 	// Warnings are worded "file:line: text". They are what Fluent Bit logs, or
 	// keeps quiet about, and goes on.
 	Warnings []string
+	// Files are all that were read.
+	Files []string
 }
 
 // Kind returns the sections of one kind, in order.
@@ -174,6 +176,7 @@ func (l *loader) open(path string, from position) ([]byte, error) {
 		return nil, from.errorf("more than %d files are included", maxFiles)
 	}
 	l.seen[abs] = true
+	l.config.Files = append(l.config.Files, path)
 	data, err := l.files.read(path)
 	if err != nil {
 		var pathErr *fs.PathError

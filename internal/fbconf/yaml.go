@@ -192,7 +192,7 @@ func (r *yamlReader) section(kind string, node ast.Node) (Section, error) {
 		return s, err
 	}
 	for _, p := range pairs {
-		key := translateKey(p.key)
+		key := TranslateKey(p.key)
 		if key == "processors" && kind != "processor" {
 			if err := r.processors(&s, p.value); err != nil {
 				return s, err
@@ -338,9 +338,9 @@ func isNull(node ast.Node) bool {
 	return ok
 }
 
-// translateKey turns strict camelCase, wasmPath, into snake_case, as
+// TranslateKey turns strict camelCase, wasmPath, into snake_case, as
 // flb_cf_key_translate does (src/config_format/flb_config_format.c, 5.1.1).
-func translateKey(key string) string {
+func TranslateKey(key string) string {
 	first, _ := utf8.DecodeRuneInString(key)
 	if !unicode.IsLower(first) || strings.Contains(key, "_") {
 		return strings.ToLower(key)
@@ -353,4 +353,70 @@ func translateKey(key string) string {
 		out.WriteRune(unicode.ToLower(c))
 	}
 	return out.String()
+}
+
+// Entry is a key of a YAML mapping, with its value: a text, a list of texts, or a mapping.
+type Entry struct {
+	Key     string // as it is written
+	Line    int
+	Value   string
+	List    []string
+	Entries []Entry
+	Kind    EntryKind
+}
+
+// EntryKind says what the value of an Entry is.
+type EntryKind int
+
+// The kinds. Nothing, as in "key:", is a Scalar too.
+const (
+	Scalar EntryKind = iota
+	List
+	Mapping
+)
+
+// ReadMapping reads the one YAML mapping that data is; path is for errors, all of which are an *Error. Text is as
+// it is written: YAML's types have no meaning.
+func ReadMapping(path string, data []byte) ([]Entry, error) {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, yamlError(path, err)
+	}
+	r := yamlReader{loader: &loader{}, file: path}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return nil, position{file: path}.errorf("one mapping of keys to values is expected")
+	}
+	return r.entries(file.Docs[0].Body)
+}
+
+func (r *yamlReader) entries(node ast.Node) ([]Entry, error) {
+	pairs, err := r.mapping(node)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for _, p := range pairs {
+		e := Entry{Key: p.key, Line: p.at.line}
+		switch v := unwrap(p.value).(type) {
+		case *ast.MappingNode, *ast.MappingValueNode:
+			e.Kind = Mapping
+			e.Entries, err = r.entries(v)
+		case *ast.SequenceNode:
+			e.Kind = List
+			for _, element := range v.Values {
+				text, err := r.scalar(element)
+				if err != nil {
+					return nil, err
+				}
+				e.List = append(e.List, text)
+			}
+		default:
+			e.Value, err = r.scalar(v)
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }

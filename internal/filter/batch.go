@@ -15,7 +15,7 @@ import (
 
 // batchLimits are those of a filter with these options.
 func batchLimits(o options.Options) guest.BatchLimits {
-	return guest.BatchLimits{Records: uint32(max(1, o.BatchRecords)), Bytes: uint64(o.BatchBytes)}
+	return guest.BatchLimits{Records: uint32(max(1, o.BatchRecords)), Bytes: uint64(o.BatchBytes), Drop: o.OnError == options.Drop}
 }
 
 // entry says what the lane has to know of an event at that place of the chunk.
@@ -87,7 +87,7 @@ func (f *Filter) handleFailedBatch(data []byte, state breakerState) error {
 	if again {
 		f.lane.HalveBatch()
 	} else {
-		f.lane.FailBatch(f.onError == options.Drop)
+		f.lane.FailBatch()
 	}
 	return nil
 }
@@ -139,10 +139,15 @@ func (f *Filter) handleBatchRecord(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if event.Kind != chunk.Record { // for which there was no memory
-		return f.emitted(false)
+	outcome := f.lane.Outcome()
+	if event.Kind == chunk.GroupStart { // its records, if it has any, fail by themselves
+		code, text := f.lane.Verdict()
+		f.log.Limited(hostlog.Error, "group"+f.errorKind(code), func() string {
+			return fmt.Sprintf("the group before record %d of a chunk (tag %s) fails: %s: %s", f.number(data), hostlog.Name(string(f.tag)), causeOf(outcome), errorOfGuest(code, text))
+		})
+		return nil
 	}
-	switch outcome := f.lane.Outcome(); outcome {
+	switch outcome {
 	case guest.NotRun:
 		f.count.Records++
 		return f.fail(data, &event, unusable(&event), nil)

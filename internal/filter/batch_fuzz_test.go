@@ -116,7 +116,8 @@ type batchModel struct {
 	tag     []byte
 	reply   []byte // the guest's memory from scriptReply on: the tag, but for what a call writes to it
 	out     []segment
-	open    *group // what is emitted is in that one, as long as all groups come out
+	errors  map[int]bool // groups that the guest says have failed, from the first that begins in the batch; -1: the one before
+	open    *group       // what is emitted is in that one, as long as all groups come out
 	want    Stats
 	causes  map[cause]uint64
 	size    int  // bytes that operations made
@@ -138,7 +139,8 @@ type segment struct {
 type group struct {
 	came                              chunk.Event
 	marker                            []segment
-	answered, refused, failed, passed bool // refused: a batch has failed that had it; else of its records
+	answered, refused, failed, passed bool // refused: a batch has failed that had it, or it by itself; else of its records
+	errored                           bool // by the guest's word, in the batch at hand
 }
 
 // lost says whether the markers of the group are not to come out, as far as is known.
@@ -295,7 +297,7 @@ func allowed(ops []modelOp, group bool) bool {
 		edits = edits && edit
 	}
 	if group {
-		return edits
+		return edits || len(ops) == 1 && count[opError] == 1
 	}
 	return (count[opDrop] == 0 || count[-1] == 0) && (count[opError] == 0 || len(ops) == 1)
 }
@@ -458,13 +460,16 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 	leaves := m.mode.guest == polite && outer != nil && outer.answered
 	ops, groupOps, ok := m.parse(records, groups, leaves)
 	markers = map[int][]segment{}
+	m.errors = map[int]bool{}
 	for i := 0; ok && i < groups; i++ {
 		list := opsOn(groupOps, i)
 		if len(list) == 0 {
 			continue
 		}
 		ok = (i >= first || !outer.answered) && allowed(list, true)
-		if ok {
+		if ok && list[0].kind == opError {
+			m.errors[i-first] = true
+		} else if ok {
 			var came chunk.Event
 			if i >= first {
 				came = starts[i-first]
@@ -484,7 +489,8 @@ func (m *batchModel) call(batch []chunk.Event, records int, outer *group) (ops [
 		}
 	}
 	if outer != nil {
-		outer.answered = true
+		outer.errored = m.errors[-1]
+		outer.answered = !outer.errored
 	}
 	return ops, markers, none
 }
@@ -499,7 +505,9 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 	own := len(table)
 	for _, ev := range batch {
 		if ev.Kind == chunk.GroupStart {
-			g := &group{came: ev, marker: []segment{{bytes: ev.Raw}}, answered: why == none, refused: why != none && m.mode.onError == options.Drop}
+			g := &group{came: ev, marker: []segment{{bytes: ev.Raw}}, errored: why == none && m.errors[starts]}
+			g.answered = why == none && !g.errored
+			g.refused = !g.answered && m.mode.onError == options.Drop
 			if list, ok := markers[starts]; ok {
 				g.marker = list
 				m.called = true
@@ -538,6 +546,10 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 			m.fail(ev, now, why)
 			continue
 		}
+		if now != nil && now.errored {
+			m.fail(ev, now, causeOf(guest.Error))
+			continue
+		}
 		list := opsOn(ops, record)
 		if len(list) == 0 {
 			m.want.Returned++
@@ -574,6 +586,7 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 		if ok && o.kind == opEmit {
 			f := further{}
 			f.list, f.in, ok = m.emitted(ev, body, own, o, len(table))
+			ok = ok && (f.in == 0 || !table[f.in-1].errored)
 			emitted = append(emitted, f)
 		}
 	}
@@ -696,6 +709,9 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 			}
 			k := take()
 			o := batchOp{kind: k % 10, part: k / 10 % 2}
+			if i == 1 && k%5 == 0 { // drop is none for a group
+				o.kind = opError
+			}
 			of += []uint32{0, 0, 1, 2}[take()&3]
 			o.of = of
 			how, what := take(), take()

@@ -412,7 +412,7 @@ func (f *Filter) keepMarker(data []byte, event *chunk.Event) error {
 		f.lane.OpenGroup(end-len(event.Body), end)
 	}
 	if f.batch {
-		f.lane.PassMarker(entry(at, event), f.onError == options.Drop)
+		f.lane.PassMarker(entry(at, event))
 	}
 	if event.Kind == chunk.GroupEnd {
 		return f.emitted(f.lane.EndGroup(data, end))

@@ -226,7 +226,7 @@ func (f *Filter) Stats() Stats {
 	for _, w := range f.workers {
 		part := w.filter.Stats()
 		part.Chunks, part.Corrupt = 0, 0 // counted already
-		s.add(part)
+		s.Add(part)
 	}
 	return s
 }
@@ -241,6 +241,10 @@ func (f *Filter) MemoryBytes() (n uint64) {
 	}
 	return n
 }
+
+// LogAll has the log say of each record by itself what went wrong with it, and all that the guest writes: for
+// a user who looks at few records.
+func (f *Filter) LogAll() { f.log.LogAll() }
 
 // Lane is the flbwt_lane by which C may filter chunks without Run, while it is ready. If it can't
 // go to a chunk's end, Run goes on with that chunk.
@@ -312,7 +316,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
 	}
 	f.mu.Lock()
-	f.total.add(f.count)
+	f.total.Add(f.count)
 	f.mu.Unlock()
 	f.setReady()
 	if forget || !f.lane.Changed() {

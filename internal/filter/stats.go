@@ -3,6 +3,7 @@ package filter
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -94,7 +95,8 @@ func (s *Stats) addErrors(code uint32, n uint64) {
 	s.OtherErrors += n
 }
 
-func (s *Stats) add(o Stats) {
+// Add adds the counts of another filter, or of other chunks.
+func (s *Stats) Add(o Stats) {
 	s.Chunks += o.Chunks
 	s.Corrupt += o.Corrupt
 	s.Records += o.Records
@@ -123,14 +125,33 @@ func (s *Stats) addLane(c guest.Counts) {
 	s.Added += c.Added
 }
 
+// ErrorCodes yields the codes of errors, which ascend, and how many records had each.
+func (s *Stats) ErrorCodes() iter.Seq2[uint32, uint64] {
+	return func(yield func(uint32, uint64) bool) {
+		for _, e := range slices.SortedFunc(slices.Values(s.Errors[:]), func(a, b errorCount) int { return cmp.Compare(a.Code, b.Code) }) {
+			if e.N > 0 && !yield(e.Code, e.N) {
+				return
+			}
+		}
+	}
+}
+
+// Reasons yields why records failed, and how many for each reason.
+func (s *Stats) Reasons() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		for c, n := range s.Causes {
+			if n > 0 && !yield(cause(c).String(), n) {
+				return
+			}
+		}
+	}
+}
+
 // errorsText lists the codes of errors, as "3 of 17, 1 of 404".
 func (s *Stats) errorsText() string {
 	var list []string
-	errors := slices.SortedFunc(slices.Values(s.Errors[:]), func(a, b errorCount) int { return cmp.Compare(a.Code, b.Code) })
-	for _, e := range errors {
-		if e.N > 0 {
-			list = append(list, fmt.Sprintf("%d of %d", e.N, e.Code))
-		}
+	for code, n := range s.ErrorCodes() {
+		list = append(list, fmt.Sprintf("%d of %d", n, code))
 	}
 	if s.OtherErrors > 0 {
 		list = append(list, fmt.Sprintf("%d of others", s.OtherErrors))
@@ -143,11 +164,9 @@ func (s Stats) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d records: %d returned, %d dropped by the guest, %d failed", s.Records, s.Returned, s.Dropped, s.Failed)
 	separator := " ("
-	for c, n := range s.Causes {
-		if n > 0 {
-			fmt.Fprintf(&b, "%s%d: %s", separator, n, cause(c))
-			separator = "; "
-		}
+	for reason, n := range s.Reasons() {
+		fmt.Fprintf(&b, "%s%d: %s", separator, n, reason)
+		separator = "; "
 	}
 	if s.Failed > 0 {
 		b.WriteString(")")

@@ -523,6 +523,15 @@ static bool note_edits(flbwt_lane *lane, const flbwt_ops *ops, plan *p, uint32_t
     return true;
 }
 
+// say_error has lane->outcome be what the guest says by that operation.
+static void say_error(flbwt_lane *lane, const op *o)
+{
+    lane->outcome = FLBWT_ERROR;
+    lane->batch.code = o->a;
+    lane->batch.text = o->bytes;
+    lane->batch.text_len = o->len < MAX_TEXT_BYTES ? o->len : MAX_TEXT_BYTES;
+}
+
 // make_plan reads the operations of an event or group. False: one may not be; of an event that has failed,
 // lane->outcome is FLBWT_ERROR.
 static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool group)
@@ -547,13 +556,10 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
             p->drop = true;
             break;
         case OP_ERROR:
-            if (p->n > 1 || group) {
+            if (p->n > 1) {
                 break;
             }
-            lane->outcome = FLBWT_ERROR;
-            b->code = o.a;
-            b->text = o.bytes;
-            b->text_len = o.len < MAX_TEXT_BYTES ? o.len : MAX_TEXT_BYTES;
+            say_error(lane, &o);
             return false;
         case OP_TIME:
             if (o.a >= UINT32_MAX - 1 || o.b >= 1000000000) {
@@ -581,7 +587,7 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
             return refuse(b, "there is no operation of that number");
         }
         if (o.kind == OP_ERROR) {
-            return refuse(b, "error goes with nothing else, and not with groups");
+            return refuse(b, "error goes with nothing else");
         }
     }
     if (group && (p->drop || p->timed || p->emitted > 0)) {
@@ -766,6 +772,9 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (group > b->groups_n) {
         return refuse(b, "there is no group of the number that is emitted to");
     }
+    if (group > 0 && group_at(b, group)->error != NULL) {
+        return refuse(b, "the group that is emitted to has failed");
+    }
     // What is too much is not gone through.
     size_t time_n = sec == -1 ? h->time_n : MAX_TIME_BYTES,
            n = 2 + time_n + (get32(p + 20) > 0 ? get32(p + 20) : meta_n) + get32(p + 28) +
@@ -926,7 +935,7 @@ static void restore_groups(flbwt_batch *b)
     }
 }
 
-// edit_groups does so with all groups.
+// edit_groups does so with all groups, and notes which have failed.
 static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
 {
     flbwt_batch *b = &lane->batch;
@@ -941,7 +950,10 @@ static bool edit_groups(flbwt_lane *lane, const uint8_t *data)
             return refuse(b, "a group that an earlier batch was answered with can't be changed");
         }
         if (n > 0 && !edit_group(lane, data, g, n)) {
-            return false;
+            if (lane->outcome != FLBWT_ERROR) {
+                return false;
+            }
+            g->error = ops->ops + (size_t) ops->at * OP_BYTES;
         }
         ops->at += n;
     }
@@ -955,13 +967,14 @@ static bool take_groups(flbwt_lane *lane, const uint8_t *data)
     flbwt_batch *b = &lane->batch;
 
     for (uint32_t i = 1; i <= b->groups_n; i++) {
-        group_at(b, i)->answered = true;
+        group_at(b, i)->answered = group_at(b, i)->error == NULL;
     }
-    if (b->outer.next == 0 || b->outer.answered) {
+    const flbwt_marker *g = group_at(b, 1);
+
+    if (b->outer.next == 0 || b->outer.answered || !g->answered) {
         return true;
     }
     lane->group.refused = false;
-    const flbwt_marker *g = group_at(b, 1);
 
     return !g->edited ||
            flbwt_lane_splice(lane, data, lane->group.marker, b->outer.next - b->outer.at,
@@ -979,7 +992,7 @@ static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
         return false;
     }
     flbwt_lane_open_group(lane, b->base + e->place.body, next);
-    lane->group.refused = b->failed != FLBWT_NOT_RUN && b->drop;
+    lane->group.refused = b->drop && (b->failed != FLBWT_NOT_RUN || g->error != NULL);
     return g->edited
                ? flbwt_lane_replace(lane, data, next, b->markers.data + g->at, g->next - g->at)
                : flbwt_lane_keep(lane, data, next);
@@ -989,6 +1002,7 @@ static bool mark_group(flbwt_lane *lane, const uint8_t *data, const flbwt_entry 
 static void keep_outer(flbwt_batch *b)
 {
     b->outer = b->now > 0 ? *group_at(b, b->now) : (flbwt_marker) {0};
+    b->outer.error = NULL;
     if (b->outer.edited) { // the others of markers are not needed any more
         size_t at = b->outer.at;
 
@@ -1004,6 +1018,7 @@ static void keep_outer(flbwt_batch *b)
 static void pass(flbwt_batch *b, const flbwt_entry *e)
 {
     b->i++;
+    b->told = false;
     switch (e->kind) {
     case FLBWT_ENTRY_RECORD:
         b->ops.at += ops_of(&b->ops, b->record++);
@@ -1049,13 +1064,37 @@ static bool keep_records(flbwt_lane *lane, const uint8_t *data)
     return flbwt_lane_keep(lane, data, b->base + places_of(b)[b->i - 1].next);
 }
 
+// tell_error says whether Go is to be told of the error of a group: at its marker once, and for each
+// record of it.
+static bool tell_error(flbwt_lane *lane, const flbwt_entry *e)
+{
+    flbwt_batch *b = &lane->batch;
+    bool start = e->kind == FLBWT_ENTRY_GROUP_START;
+    uint32_t group = start ? e->group : b->now;
+
+    if (!(start || is_record(e)) || group == 0 || group_at(b, group)->error == NULL || b->told) {
+        return false;
+    }
+    flbwt_ops error = {.ops = group_at(b, group)->error, .n = 1};
+    op o = op_at(lane->guest, &error, 0);
+
+    say_error(lane, &o);
+    b->told = start;
+    return true;
+}
+
 // emit_next emits the next event, or some records that are kept. RECORD: it is for Go to emit, and
-// lane->outcome says why.
+// lane->outcome says why; a marker is for Go to know of.
 static enum flbwt_stop emit_next(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *e)
 {
     flbwt_batch *b = &lane->batch;
     bool record = is_record(e);
 
+    if (b->failed == FLBWT_NOT_RUN && tell_error(lane, e)) {
+        lane->records += record;
+        lane->answered = true;
+        return turn_to(lane, data, b->now) ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
+    }
     if (record && b->failed == FLBWT_NOT_RUN) {
         uint32_t n = ops_of(&b->ops, b->record);
 
@@ -1133,12 +1172,11 @@ static void begin_emitting(flbwt_lane *lane)
     b->now = b->open = lane->batch.outer.next > 0;
 }
 
-void flbwt_batch_fail(flbwt_lane *lane, bool drop)
+void flbwt_batch_fail(flbwt_lane *lane)
 {
     flbwt_batch *b = &lane->batch;
 
     b->failed = lane->outcome;
-    b->drop = drop;
     b->ops = no_ops;
     restore_groups(b);
     begin_emitting(lane);

@@ -73,12 +73,16 @@ func (m *Module) parameters() string {
 type BatchLimits struct {
 	Records uint32 // at least 1
 	Bytes   uint64 // of its events, but for one that is larger
+	// What fails is dropped, and so are groups that no batch has been answered with and of which no
+	// record comes out.
+	Drop bool
 }
 
 // SetBatch has the lane call its instances for batches.
 func (l *Lane) SetBatch(limits BatchLimits) {
 	l.c.batch.max_records = C.uint32_t(limits.Records)
 	l.c.batch.max_bytes = C.size_t(limits.Bytes)
+	l.c.batch.drop = C.bool(limits.Drop)
 }
 
 // Emitting says whether the guest has been called for a batch whose records are not all emitted.
@@ -141,9 +145,8 @@ func (l *Lane) BatchGroups() int {
 }
 
 // FailBatch has all records of the batch fail, after StopBatch: the lane stops at each, with the
-// outcome of the batch. drop: they will be dropped, and so are groups of it that no batch has been
-// answered with and of which no record comes out. HalveBatch has them called for again, half as many at once.
-func (l *Lane) FailBatch(drop bool) { C.flbwt_batch_fail(l.c, C.bool(drop)) }
+// outcome of the batch. HalveBatch has them called for again, half as many at once.
+func (l *Lane) FailBatch() { C.flbwt_batch_fail(l.c) }
 
 // HalveBatch is described with FailBatch.
 func (l *Lane) HalveBatch() { C.flbwt_batch_halve(l.c) }
@@ -159,11 +162,11 @@ func (l *Lane) Verdict() (code uint32, text string) {
 }
 
 // PassMarker tells the lane of a marker that goes by outside of its batches, after OpenGroup or before
-// EndGroup: its group is open then, or none. drop: it is not to come out, unless a later batch is answered with it.
-func (l *Lane) PassMarker(e Entry, drop bool) {
+// EndGroup: its group is open then, or none.
+func (l *Lane) PassMarker(e Entry) {
 	l.c.batch.outer = C.flbwt_marker{}
 	if e.Kind == EntryGroupStart {
 		l.c.batch.outer = C.flbwt_marker{at: C.size_t(e.At), meta: C.size_t(e.Meta), body: C.size_t(e.Body), next: C.size_t(e.Next)}
-		l.c.group.refused = C.bool(drop)
+		l.c.group.refused = l.c.batch.drop
 	}
 }

@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     bool edited; // it is in batch.markers, not in the chunk
     bool answered; // the guest has, for a batch that had the group
+    const uint8_t *error; // the operation by which the guest says that it has failed; or NULL
     size_t at, meta, body, next; // next 0: there is no group
 } flbwt_marker;
 
@@ -42,6 +43,7 @@ typedef struct {
 typedef struct {
     uint32_t max_records; // of a batch; 0: the lane's guest is none of the batch ABI
     size_t max_bytes; // of its events, but for one that is larger
+    bool drop; // what fails
     uint32_t limit; // max_records for now, after a failure; 0: none
 
     // What is gathered: the places of all events and, unless all are ordinary records, and of one group,
@@ -59,8 +61,8 @@ typedef struct {
     bool seen; // the guest has been given the input, whatever came of it
     bool called; // the guest has been: they are to be emitted
     bool stopped; // for Go to emit some of them
+    bool told; // Go, of the marker that is next, whose group has failed
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
-    bool drop; // what has failed
     flbwt_ops ops, group_ops;
     uint32_t i, record; // the event that is next, and how many records are before it
     uint32_t now,

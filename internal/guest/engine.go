@@ -80,7 +80,7 @@ func engineFor(stackBytes int64) (*wasmtime.Engine, error) {
 }
 
 // engineConfig returns the settings of every engine. Code that is compiled with
-// others can't be run, but for parallel: whether all cores compile.
+// others can't be run, but for parallel, whether all cores compile, and the level of optimisation.
 func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 	config := wasmtime.NewConfig()
 	config.SetMaxWasmStack(int(stackBytes))
@@ -102,14 +102,19 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 // for each of them then until the process ends. Smaller ones take a tenth of a second.
 const serialBytes = 256 << 10
 
-// compile compiles a module for an engine of engineFor.
-func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte) (*wasmtime.Module, error) {
-	if len(wasm) < serialBytes {
+// compile compiles a module for an engine of engineFor. quick leaves optimising out.
+func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte, quick bool) (*wasmtime.Module, error) {
+	if len(wasm) < serialBytes && !quick {
 		module, err := wasmtime.NewModule(engine, wasm)
 		return module, notExecutable(err)
 	}
 	C.flbwt_signals_hold()
-	parallel := wasmtime.NewEngineWithConfig(engineConfig(StackBytes(stackBytes), true))
+	config := engineConfig(StackBytes(stackBytes), len(wasm) >= serialBytes)
+	if quick {
+		config.SetCraneliftOptLevel(wasmtime.OptLevelNone)
+		config.SetCraneliftFlag("regalloc_algorithm", "single_pass")
+	}
+	parallel := wasmtime.NewEngineWithConfig(config)
 	C.flbwt_signals_release()
 	defer parallel.Close()
 	module, err := wasmtime.NewModule(parallel, wasm)

@@ -137,10 +137,9 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
 // If there is no room for it in the batch, it is asked for again.
 bool flbwt_batch_gather(flbwt_lane *lane, const flbwt_entry *entry);
 
-// After FLBWT_STOP_BATCH: flbwt_batch_fail has all of its records fail; if they are to be dropped, it
-// refuses the groups that no batch has been answered with. flbwt_batch_halve has them gathered again,
-// half as many at once.
-void flbwt_batch_fail(flbwt_lane *lane, bool drop);
+// After FLBWT_STOP_BATCH: flbwt_batch_fail has all of its records fail, flbwt_batch_halve has them
+// gathered again, half as many at once.
+void flbwt_batch_fail(flbwt_lane *lane);
 void flbwt_batch_halve(flbwt_lane *lane);
 
 // flbwt_lane_open_group says that what is emitted next is the marker of the event at lane->at, which

@@ -62,6 +62,7 @@ type Source struct {
 	StackBytes       int64        // native stack; 0 means the minimum, which is the default
 	AllowPrecompiled bool         // the file may hold machine code, made by Compile
 	CacheDir         string       // of code that was compiled before; "" for none
+	Quick            bool         // what has to be compiled is, quickly: to code that is not optimised
 	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
 }
 
@@ -159,13 +160,16 @@ func (m *Module) compile(s Source, content []byte) error {
 		}
 	}
 	m.origin = "compiled"
-	if m.compiled, err = compile(m.engine, s.StackBytes, wasm); err != nil {
+	if s.Quick {
+		m.origin = "compiled quickly"
+	}
+	if m.compiled, err = compile(m.engine, s.StackBytes, wasm, s.Quick); err != nil {
 		return notCompiled(s.Path, err)
 	}
 	if err := m.readInterface(s.Path, wasm); err != nil {
 		return err
 	}
-	if c != nil {
+	if c != nil && !s.Quick {
 		if err := c.store(m.compiled, wasm); err != nil {
 			warn("the code was not kept", err)
 		}

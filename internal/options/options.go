@@ -190,6 +190,7 @@ type Options struct {
 	AccessiblePaths []Path      // existing directories
 	Env             []string    // NAME=value
 	Config          []Property  // of the module; keys in lower case, each once
+	ConfigFile      string      // from which a part of it came; "": none
 	Tables          []TableFile // names in lower case, each once
 	TableLimitBytes int64
 	TableRefresh    time.Duration // 0: never
@@ -307,6 +308,7 @@ func (p *parser) shared() Options {
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
 		Config:          p.config("config.", "config_file"),
+		ConfigFile:      p.value("config_file"),
 		Tables:          p.tables("table."),
 		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
 		TableRefresh:    p.time("table_refresh", 0, 24*time.Hour),

@@ -185,12 +185,12 @@ func TestFiltersDoTheirJob(t *testing.T) {
 	found, w := found(t)
 	for _, fb := range found {
 		t.Run(fb.Version, func(t *testing.T) {
-			for i, r := range w.rows {
+			for _, r := range w.rows {
 				for c, f := range r.filters {
 					if f.name == "" || c == aot || w.object(fb, f) == "" && !fb.Has("Filters", f.name) {
 						continue
 					}
-					err := w.check(fb, r, f, w.input(f).kept[i])
+					err := w.check(fb, r, f, w.kept(r, f))
 					if err != nil && c == interpreter && r.heavy {
 						// The built-in of Fluent Bit 2.2.3 and 3.2.10 loses
 						// records of this guest, which exports no allocator.
@@ -306,6 +306,16 @@ func TestWall(t *testing.T) {
 		if got, err := wall(log); err == nil {
 			t.Errorf("%d from %q", got, log)
 		}
+	}
+}
+
+func TestInstructionsOfALog(t *testing.T) {
+	const log = "[ info] [engine] ==1== I refs: 7 of none\n==564== \n==564== I   refs:      109,032,390\n"
+	if n, err := instructions(log); err != nil || n != 109032390 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if n, err := instructions("==564== \n"); err == nil {
+		t.Errorf("%v of a log without a count", n)
 	}
 }
 

@@ -37,6 +37,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measure only the rows and sections whose title matches this regular expression")
 	flag.StringVar(&o.markdown, "markdown", "", "also write the tables to this file, in Markdown")
 	flag.StringVar(&o.svg, "svg", "", "also write a chart to this file")
+	flag.BoolVar(&o.instructions, "instructions", false, "also count the instructions of the rows' filters, under valgrind")
 	flag.Parse()
 	if err := bench(o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "test/bench:", err)
@@ -47,6 +48,7 @@ func main() {
 type options struct {
 	rounds, records     int
 	only, markdown, svg string
+	instructions        bool
 }
 
 func bench(o options, out io.Writer) error {
@@ -92,6 +94,16 @@ func bench(o options, out io.Writer) error {
 		}
 		if err := w.measureSections(fb, only, o.rounds, &rep, os.Stderr); err != nil {
 			return fmt.Errorf("in Fluent Bit %s: %w", fb.Version, err)
+		}
+		if o.instructions {
+			made, notes, err := w.measureInstructions(fb, rows, os.Stderr)
+			if err != nil {
+				return fmt.Errorf("in Fluent Bit %s: %s: %w", fb.Version, instructionsTitle, err)
+			}
+			if made.grid != nil {
+				rep.sections = append(rep.sections, made)
+			}
+			rep.notes = append(rep.notes, notes...)
 		}
 		rep.environment = append(rep.environment, "load average at the end: "+loadAverage())
 		fmt.Fprintf(out, "\n%s", rep.text())

@@ -55,7 +55,7 @@ func footprintOf(status string) (footprint, error) {
 
 // measureMemory returns the section of what filters cost before any record comes.
 func (w *work) measureMemory(fb fluentbit.Binary, rounds int, progress io.Writer) (section, []string, error) {
-	heavy := w.heavy()
+	heavy := *w.heavy()
 	cache, err := os.MkdirTemp(w.dir, "cache")
 	if err != nil {
 		return section{}, nil, err

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/showcase"
 )
 
 // The columns of the table: who does the job.
@@ -39,9 +41,10 @@ const fewer = 10
 // A row is a job that filters do.
 type row struct {
 	title   string
-	heavy   bool // has a scale of its own in the chart
-	keeps   func(record map[string]any) bool
-	made    func(body map[string]any) bool // tells whether a filter has done the job
+	heavy   bool                            // has a scale of its own in the chart
+	shows   bool                            // is about the records of test/showcase
+	kept    func(record map[string]any) int // how many records become of one
+	made    func(body map[string]any) bool  // tells whether a filter has done the job
 	filters [columns]filter
 }
 
@@ -50,6 +53,7 @@ type filter struct {
 	name    string
 	options []string // in pairs
 	fewer   bool
+	shows   bool
 	made    func(body map[string]any) bool // instead of the row's, if it does another job
 }
 
@@ -66,16 +70,18 @@ type work struct {
 	copiers      map[string]string // by Fluent Bit's version: copies.c as a plugin
 	wamrc        string            // its version; "" if there is none
 	full, tenth  input
+	shown        input // records of test/showcase
 	one          input // a single record
 	averageBytes int
 	rows         []row
+	counted      bool // runs are, under valgrind
 }
 
 // An input is a file of records, one on a line.
 type input struct {
 	path    string
 	records int
-	kept    []int // by row: how many of them are not dropped
+	kept    []int // by row: how many come out
 }
 
 //go:embed testdata
@@ -99,14 +105,17 @@ func newWork(dir, root string, n int) (*work, error) {
 		return nil, err
 	}
 	size := 0
-	if w.full, size, err = w.makeInput("full.log", n); err != nil {
+	if w.full, size, err = w.makeInput("full.log", n, records.Generate(n, 1)); err != nil {
 		return nil, err
 	}
 	w.averageBytes = size / n
-	if w.tenth, _, err = w.makeInput("tenth.log", n/fewer); err != nil {
+	if w.tenth, _, err = w.makeInput("tenth.log", n/fewer, records.Generate(n/fewer, 1)); err != nil {
 		return nil, err
 	}
-	w.one, _, err = w.makeInput("one.log", 1)
+	if w.shown, _, err = w.makeInput("shown.log", n, showcase.Records(n, 1)); err != nil {
+		return nil, err
+	}
+	w.one, _, err = w.makeInput("one.log", 1, records.Generate(1, 1))
 	return w, err
 }
 
@@ -114,14 +123,17 @@ func (w *work) path(name string) string { return filepath.Join(w.dir, name) }
 
 // input is what a filter reads.
 func (w *work) input(f filter) input {
-	if f.fewer {
+	switch {
+	case f.fewer:
 		return w.tenth
+	case f.shows:
+		return w.shown
 	}
 	return w.full
 }
 
-// makeInput writes n records, and counts what each row keeps of them.
-func (w *work) makeInput(name string, n int) (input, int, error) {
+// makeInput writes n records, and counts what each row makes of them.
+func (w *work) makeInput(name string, n int, texts iter.Seq[[]byte]) (input, int, error) {
 	in := input{path: w.path(name), records: n, kept: make([]int, len(w.rows))}
 	file, err := os.Create(in.path)
 	if err != nil {
@@ -130,15 +142,13 @@ func (w *work) makeInput(name string, n int) (input, int, error) {
 	defer file.Close()
 	buffered := bufio.NewWriter(file)
 	size := 0
-	for text := range records.Generate(n, 1) {
+	for text := range texts {
 		var record map[string]any
 		if err := json.Unmarshal(text, &record); err != nil {
 			return in, 0, err
 		}
 		for i, r := range w.rows {
-			if r.keeps(record) {
-				in.kept[i]++
-			}
+			in.kept[i] += r.kept(record)
 		}
 		size += len(text)
 		buffered.Write(text)
@@ -215,6 +225,13 @@ func (w *work) makeRows() error {
 		{"identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("identity")), nil }},
 		{"msgpack_identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("msgpack_identity")), nil }},
 		{"enrich.wasm", "enrich", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/rust/enrich.wasm")) }},
+		{"showcase_c.wasm", "filter", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/showcase/batch.wasm")) }},
+		{"showcase_rust.wasm", "filter", func() ([]byte, error) {
+			return os.ReadFile(filepath.Join(w.root, "examples/showcase-rust/showcase.wasm"))
+		}},
+		{"showcase_serde.wasm", "filter", func() ([]byte, error) {
+			return os.ReadFile(filepath.Join(w.root, "test/toolchains/serde/showcase.wasm"))
+		}},
 		{"hello.wasm", "hello", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/hello-rust/hello.wasm")) }},
 	} {
 		code, err := m.read()
@@ -241,39 +258,73 @@ func (w *work) makeRows() error {
 		return filter{name: "lua", options: []string{"script", w.path("filters.lua"), "call", function}}
 	}
 
-	all := func(map[string]any) bool { return true }
+	all := func(map[string]any) int { return 1 }
 	notDebug := func(record map[string]any) bool { return record["level"] != "debug" }
+	one := func(keeps bool) int {
+		if keeps {
+			return 1
+		}
+		return 0
+	}
 	has := func(key string, value any) func(map[string]any) bool {
 		return func(body map[string]any) bool { return hasSeq(body) && body[key] == value }
 	}
 	w.rows = []row{
-		{title: "wraps the record in new JSON", keeps: all,
+		{title: "wraps the record in new JSON", kept: all,
 			made: func(body map[string]any) bool {
 				record, _ := body["record"].(map[string]any)
 				return body["tag"] == "app" && body["sec"] != nil && record["seq"] != nil && len(body) == 3
 			},
 			filters: modules["wrap.wat"].guests()},
-		{title: "adds a key, JSON; `modify` Add", keeps: all, made: has("k", "v"), filters: modules["add_json.wat"].guests()},
-		{title: "adds a key, MessagePack; `record_modifier` Record", keeps: all, made: has("k", "v"),
+		{title: "adds a key, JSON; `modify` Add", kept: all, made: has("k", "v"), filters: modules["add_json.wat"].guests()},
+		{title: "adds a key, MessagePack; `record_modifier` Record", kept: all, made: has("k", "v"),
 			filters: msgpack("add_msgpack.wat")},
-		{title: "drops level debug, MessagePack; `grep` Exclude", keeps: notDebug, made: notDebug,
+		{title: "drops level debug, MessagePack; `grep` Exclude", kept: func(record map[string]any) int { return one(notDebug(record)) }, made: notDebug,
 			filters: msgpack("drop_msgpack.wat")},
-		{title: "returns the record, JSON", keeps: all, made: has("k", nil), filters: identity.guests()},
-		{title: "returns the record, MessagePack", keeps: all, made: has("k", nil),
+		{title: "returns the record, JSON", kept: all, made: has("k", nil), filters: identity.guests()},
+		{title: "returns the record, MessagePack", kept: all, made: has("k", nil),
 			filters: msgpack("msgpack_identity.wat")},
-		{title: "adds a key, batches", keeps: all, made: has("k", "v"), filters: msgpack("add_batch.wat")},
-		{title: "looks at a key, MessagePack", keeps: all, made: has("k", nil), filters: msgpack("look_msgpack.wat")},
-		{title: "looks at a key, batches", keeps: all, made: has("k", nil), filters: msgpack("look_batch.wat")},
+		{title: "adds a key, batches", kept: all, made: has("k", "v"), filters: msgpack("add_batch.wat")},
+		{title: "looks at a key, MessagePack", kept: all, made: has("k", nil), filters: msgpack("look_msgpack.wat")},
+		{title: "looks at a key, batches", kept: all, made: has("k", nil), filters: msgpack("look_batch.wat")},
 		{title: "`examples/rust`: adds three keys, drops two levels",
-			keeps:   func(record map[string]any) bool { return record["level"] != "debug" && record["level"] != "trace" },
+			kept:    func(record map[string]any) int { return one(notDebug(record) && record["level"] != "trace") },
 			made:    func(body map[string]any) bool { return body["severity_number"] != nil && body["tag"] == "app" },
 			filters: enrich.guests()},
-		{title: "`examples/hello-rust`: parses and prints by serde_json", heavy: true, keeps: all,
+		{title: "`examples/hello-rust`: parses and prints by serde_json", heavy: true, kept: all,
 			made: func(body map[string]any) bool {
 				original, _ := body["original"].(string)
 				return body["lang"] == "Rust" && json.Valid([]byte(original))
 			},
 			filters: hello.guests()},
+	}
+	shown := func(title, module string) row {
+		r := row{title: title, shows: true,
+			kept: func(record map[string]any) int {
+				if items, ok := record["items"].([]any); ok && notDebug(record) {
+					return len(items)
+				}
+				return one(notDebug(record))
+			},
+			made: func(body map[string]any) bool {
+				note, _ := body["note"].(string)
+				return body["environment"] == "production" && body["count"] != nil && !strings.Contains(note, "@") &&
+					(body["country"] == nil) == (body["client_ip"] == nil || body["client_ip"] == "203.0.113.9")
+			}}
+		r.filters[here] = modules[module].guest("json").with("split", "on").with("config.environment", "production").
+			with("config.geo_path", "country").with("store_limit", "1M").
+			with("table.geo", filepath.Join(w.root, "examples/showcase/geo.csv"))
+		return r
+	}
+	bySDK := shown("`examples/showcase-rust`: masks, adds, splits, counts, by the SDK", "showcase_rust.wasm")
+	bySDK.filters[lua] = luaFilter("showcase")
+	bySDK.filters[copies] = filter{name: "copies", made: hasSeq}
+	w.rows = append(w.rows, bySDK, shown("the same in C, `examples/showcase`", "showcase_c.wasm"),
+		shown("the same by serde_json, JSON", "showcase_serde.wasm"))
+	for i := range w.rows {
+		for c := range w.rows[i].filters {
+			w.rows[i].filters[c].shows = w.rows[i].shows
+		}
 	}
 	w.rows[1].filters[native] = filter{name: "modify", options: []string{"add", "k v"}}
 	w.rows[1].filters[lua] = luaFilter("add")
@@ -282,7 +333,7 @@ func (w *work) makeRows() error {
 	w.rows[3].filters[native] = filter{name: "grep", options: []string{"exclude", "level ^debug$"}}
 	w.rows[3].filters[lua] = luaFilter("drop")
 	w.rows[4].filters[lua] = luaFilter("keep")
-	w.rows[len(w.rows)-1].filters[interpreter].fewer = true
+	w.heavy().filters[interpreter].fewer = true
 	for i := range 3 {
 		w.rows[i].filters[copies] = filter{name: "copies", made: hasSeq}
 	}
@@ -293,6 +344,6 @@ func (w *work) makeRows() error {
 func hasSeq(body map[string]any) bool { return body["seq"] != nil }
 
 // heavy is the row of the heavy guest, which keeps all records.
-func (w *work) heavy() row {
-	return w.rows[slices.IndexFunc(w.rows, func(r row) bool { return r.heavy })]
+func (w *work) heavy() *row {
+	return &w.rows[slices.IndexFunc(w.rows, func(r row) bool { return r.heavy })]
 }

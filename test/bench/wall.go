@@ -72,7 +72,7 @@ func (w *work) measureWall(fb fluentbit.Binary, rounds int, progress io.Writer) 
 	if _, err := w.wallOnce(fb, filter{}); errors.Is(err, errWholeSeconds) {
 		return section{}, []string{wallTitle + ": not measured: " + err.Error()}, nil
 	}
-	heavy := w.heavy()
+	heavy := *w.heavy()
 	contenders, notes, err := w.able(fb, wallTitle, heavy, []contender{
 		{title: "here, `workers 1`", filter: heavy.filters[here].with("workers", "1")},
 		{title: "here, `workers 2`", filter: heavy.filters[here].with("workers", "2")},

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,11 +29,27 @@ func showcaseForms(t *testing.T, more ...string) map[string]plugin {
 	}
 	return map[string]plugin{
 		"batch":          form("batch.wasm"),
-		"rust":           form("../showcase-rust/showcase.wasm"),
+		"c by SDK":       form("../showcase-c/showcase.wasm"),
 		"assemblyscript": form("../showcase-assemblyscript/showcase.wasm"),
+		"rust":           form("../showcase-rust/showcase.wasm"),
+		"go":             form("../showcase-go/showcase.wasm", "cache_dir", showcaseCache(t)),
 		"batch of 2":     form("batch.wasm", "batch_records", "2"),
 		"record":         form("record.wasm", "event_format", "msgpack"),
 	}
+}
+
+// showcaseCache builds the module of Go, which is too large to be committed, and returns a directory for
+// what becomes of it: it takes seconds to compile.
+func showcaseCache(t *testing.T) string {
+	t.Helper()
+	if out, err := exec.Command("make", "-s", "-C", "../../examples/showcase-go").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dir, err := filepath.Abs("../../build/showcase-go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // showcaseValues are headers and bodies, and with a model those that it makes of them.

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/showcase"
 )
 
 // Benchmarks run in a host whose malloc checks nothing.
@@ -39,13 +41,18 @@ var timed = []struct{ name, path, format string }{
 	{"add_batch", "../bench/testdata/add_batch.wat", "msgpack"},
 }
 
-// tailChunk is a chunk of n records as Fluent Bit's tail makes it with the json parser:
-// the headers of metadata and body have 32 bits.
+// tailChunk is a chunk of n records as Fluent Bit's tail makes it with the json parser.
 func tailChunk(b *testing.B, n int) []byte {
+	b.Helper()
+	return tailChunkOf(b, records.Generate(n, 1))
+}
+
+// tailChunkOf makes a chunk of records in JSON. The headers of metadata and body have 32 bits.
+func tailChunkOf(b *testing.B, texts iter.Seq[[]byte]) []byte {
 	b.Helper()
 	var chunk []byte
 	nsec := uint32(0)
-	for text := range records.Generate(n, 1) {
+	for text := range texts {
 		body, _, err := transcode.AppendMsgpack(nil, text, 31)
 		if err != nil || body[0]&0xf0 != 0x80 {
 			b.Fatalf("%s: %v, %x", text, err, body)
@@ -134,6 +141,42 @@ func (s symbols) instructions(b *testing.B, p *process, n int, words []string) f
 	}
 	b.Logf("per record:%s and less", &text)
 	return float64(r.num("instructions")) / float64(n)
+}
+
+// BenchmarkShowcase counts the instructions of the forms of examples/showcase, per record of 16: of these each kind is one.
+func BenchmarkShowcase(b *testing.B) {
+	if err := plainHost(); err != nil {
+		b.Fatal(err)
+	}
+	table, err := filepath.Abs("../../examples/showcase/geo.csv")
+	if err != nil {
+		b.Fatal(err)
+	}
+	symbols := readSymbols(b, filepath.Join(objectDir, filterWasmtime))
+	known := map[string]float64{}
+	const n = 16
+	for _, c := range []struct{ name, path, format string }{
+		{"c", "showcase/batch.wasm", "msgpack"},
+		{"c, six arguments", "showcase/record.wasm", "msgpack"},
+		{"rust", "showcase-rust/showcase.wasm", "msgpack"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			if _, ok := known[c.name]; !ok {
+				path, err := filepath.Abs("../../examples/" + c.path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p := loaded(b, plain)
+				i := p.ready(path, "filter", settings{"event_format": c.format, "table.geo": table, "store_limit": "1M",
+					"config.environment": "production", "config.geo_path": "country"})
+				chunk := tailChunkOf(b, showcase.Records(n, 1))
+				known[c.name] = symbols.instructions(b, p, n, []string{i.id, enhex("app"), p.chunk(chunk)})
+				i.exit()
+			}
+			b.ReportMetric(known[c.name], "instructions/record")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }
 
 // BenchmarkHostFunctions counts the instructions of host functions: of twenty calls for one record, less

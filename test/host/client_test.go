@@ -19,7 +19,7 @@ import (
 )
 
 // replyTimeout bounds each command. A plugin that hangs fails the test.
-const replyTimeout = 30 * time.Second
+const replyTimeout = 60 * time.Second
 
 // Verdicts of a filter, as in Fluent Bit's flb_filter.h.
 const (

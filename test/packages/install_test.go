@@ -66,7 +66,10 @@ var installed = []string{
 	"share/zsh/site-functions/_flb-wasmtime",
 }
 
-const doc = "share/doc/fluent-bit-wasmtime/"
+const (
+	doc   = "share/doc/fluent-bit-wasmtime/"
+	share = "share/fluent-bit-wasmtime/" // what flb-wasmtime new copies
+)
 
 // documents are those that have to be among the documentation, for one.
 var documents = []string{"LICENSE", "README.md", "docs/guests.md", "examples/c/redact.wasm", "examples/c/fluent-bit.conf", "deploy/systemd/wasmtime.conf"}
@@ -75,7 +78,7 @@ func split(files []string) (programs, docs []string) {
 	for _, f := range files {
 		if d, ok := strings.CutPrefix(f, doc); ok {
 			docs = append(docs, d)
-		} else {
+		} else if !strings.HasPrefix(f, share+"sdk/") {
 			programs = append(programs, f)
 		}
 	}
@@ -115,6 +118,11 @@ func TestInstall(t *testing.T) {
 	command := filepath.Join(dest, "opt/bin/flb-wasmtime")
 	if out := run(t, command, "version"); !strings.HasPrefix(out, "flb-wasmtime "+version.Version) {
 		t.Errorf("the installed command says %q", out)
+	}
+	filter := filepath.Join(t.TempDir(), "filter")
+	run(t, command, "new", "rust", filter)
+	if _, err := os.Stat(filepath.Join(filter, "flb-filter/src/lib.rs")); err != nil {
+		t.Error("what the installed command begins has no SDK:", err)
 	}
 	for name, mode := range map[string]os.FileMode{command: 0o755, filepath.Join(dest, "opt/lib/fluent-bit/flb-filter_wasmtime.so"): 0o644} {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != mode {

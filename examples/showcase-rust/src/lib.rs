@@ -21,8 +21,8 @@ impl Filter for Showcase {
         Ok(Showcase {
             environment: config::require("environment", "what is to be added to each record")?,
             geo: Table::open("geo")?,
-            path: config::get_or("geo_path", "country.iso_code"),
-            ttl: store::Ttl::seconds(config::parse_or("count_ttl", 60)?),
+            path: config::parse("geo_path")?.unwrap_or_else(|| "country.iso_code".into()),
+            ttl: store::Ttl::seconds(config::parse::<u32>("count_ttl")?.unwrap_or(60)),
             masked: Counter::new("masked_total", "E-mail addresses masked", &["where"]),
         })
     }
@@ -52,7 +52,7 @@ impl Filter for Showcase {
 impl Showcase {
     fn mask(&self, part: &mut Part, place: &str) {
         let domain = |c: char| c.is_ascii_alphanumeric() || c == '-' || !c.is_ascii();
-        part.rewrite_strings(|text| {
+        part.rewrite_strings_with(b'@', |text| {
             let (mut new, rest) = text.split_once('@').map(|(new, rest)| (new.to_string(), rest))?;
             for piece in rest.split('@') {
                 let host = piece.split(|c| c != '.' && !domain(c)).next()?.split("..").next()?;
@@ -61,7 +61,8 @@ impl Showcase {
                 if user == new.len() || host == 0 || piece.starts_with('.') {
                     new = new + "@" + piece;
                 } else {
-                    new = new[..user].to_string() + "***" + &piece[host..];
+                    new.truncate(user);
+                    new = new + "***" + &piece[host..];
                     self.masked.add(1.0, &[place]);
                 }
             }

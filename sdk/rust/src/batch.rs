@@ -1,11 +1,12 @@
 //! The batch ABI, as docs/abi.md has it.
 
-use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::ops::Range;
 
-use crate::event::{Event, Filter, Group, Part, Time};
+use crate::event::{Error, Event, Filter, Group, Time};
+use crate::part::{Edits, Part};
 use crate::value::Value;
 
 pub(crate) mod kind {
@@ -21,6 +22,7 @@ pub(crate) mod kind {
 }
 
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(crate) struct Op {
     pub of: u32,
     pub kind: u8,
@@ -34,13 +36,14 @@ pub(crate) struct Op {
 }
 
 impl Op {
-    pub fn new(of: usize, kind: u8, part: u8, a: u32, b: u32, address: usize, len: usize) -> Self {
-        Op { of: of as u32, kind, part, zero: 0, a, b, address: address as u32, len: len as u32 }
+    pub fn new(kind: u8, a: u32, b: u32, bytes: Range<usize>) -> Self {
+        let (address, len) = (bytes.start as u32, bytes.len() as u32);
+        Op { of: 0, kind, part: 0, zero: 0, a, b, address, len }
     }
 
-    /// Says whether the operation is one on the bytes of a part.
-    pub fn is_edit(&self) -> bool {
-        (kind::REPLACE..=kind::PUT).contains(&self.kind)
+    /// Makes it one on a part of the event of that number.
+    pub fn on(self, of: usize, part: u8) -> Self {
+        Op { of: of as u32, part, ..self }
     }
 }
 
@@ -55,72 +58,113 @@ pub(crate) struct Emitted {
     pub body_len: u32,
 }
 
-/// The reply to a batch, with the buffers that its operations point to.
-pub(crate) struct Reply {
+/// What is said of the events of a batch, but for the bytes of their edits.
+#[derive(Default)]
+pub(crate) struct Out {
     pub ops: Vec<Op>,
-    pub group_ops: Vec<Op>,
     pub emitted: Vec<Emitted>,
-    pub parts: [Vec<u8>; 2],
-    pub group_parts: [Vec<u8>; 2],
+    /// Texts of errors, and what emitted events consist of.
     pub extra: Vec<u8>,
 }
 
-/// Runs a filter on a batch, whose bytes the host vouches for.
-pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8]) -> Reply {
-    let number = |at: usize| u32::from_le_bytes([input[at], input[at + 1], input[at + 2], input[at + 3]]);
-    let place = |at: usize| number(at) as usize;
-    let slice = |at: usize| &input[place(at)..place(at) + place(at + 4)];
-    let tag: Cow<str> = String::from_utf8_lossy(slice(8));
-    let groups = |i: usize| place(28) + i * place(36);
+impl Out {
+    /// Adds a further event, whose body is in pieces. Returns false if there is no memory: an allocation
+    /// that fails would end the instance, and with it the batch.
+    pub fn emit(&mut self, body: &[&[u8]], metadata: &[u8], time: Option<Time>, in_group: bool) -> bool {
+        let (at, body_len) = (self.extra.len(), body.iter().map(|piece| piece.len()).sum::<usize>());
+        let (size, Time { sec, nsec }) =
+            (body_len + metadata.len(), time.unwrap_or(Time { sec: -1, nsec: 0 }));
+        let grows = self.extra.capacity() - at < size;
+        // The next event has to find memory, too, for what is made of it.
+        let has_room = |n| Vec::<u8>::new().try_reserve_exact(n).is_ok();
+        if self.extra.try_reserve(size).is_err() || (grows && !has_room(4 * size + (64 << 10))) {
+            return false;
+        }
+        body.iter().for_each(|piece| self.extra.extend_from_slice(piece));
+        self.extra.extend_from_slice(metadata);
+        self.emitted.push(Emitted {
+            sec,
+            nsec,
+            group: if in_group { u32::MAX } else { 0 },
+            metadata: (at + body_len) as u32,
+            metadata_len: metadata.len() as u32,
+            body: at as u32,
+            body_len: body_len as u32,
+        });
+        true
+    }
+}
 
-    let mut group = Group { body: Part::new(&[]), metadata: Part::new(&[]) };
-    let (mut group_ops, mut failed) = (Vec::new(), Vec::new());
+/// The reply to a batch, in buffers that are used again.
+#[derive(Default)]
+pub(crate) struct Reply {
+    pub out: Out,
+    pub parts: [Edits; 2],
+    pub group_ops: Vec<Op>,
+    pub group_parts: [Edits; 2],
+    failed: Vec<Option<Error>>,
+}
+
+/// Runs a filter on a batch, whose bytes the host vouches for.
+pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
+    let Reply { out, parts, group_ops, group_parts, failed } = reply;
+    out.ops.clear();
+    out.emitted.clear();
+    out.extra.clear();
+    group_ops.clear();
+    failed.clear();
+    parts.iter_mut().chain(group_parts.iter_mut()).for_each(|part| part.bytes.clear());
+    let ([body, metadata], [group_body, group_metadata]) = (parts, group_parts);
+
+    let number = |at: usize| u32::from_le_bytes(input[at..at + 4].try_into().unwrap_or_default());
+    let place = |at: usize| number(at) as usize;
+    let slice = |at: usize| &input[place(at)..][..place(at + 4)];
+    let tag = String::from_utf8_lossy(slice(8));
+    let groups = |i: usize| place(28) + i * place(36);
     for i in 0..place(32) {
         let at = groups(i);
-        if number(at) & 1 == 0 {
-            failed.push(None);
-            continue;
+        failed.push(None);
+        if number(at) & 1 != 0 {
+            let mut group = Group {
+                metadata: Part::new(slice(at + 8), group_metadata),
+                body: Part::new(slice(at + 16), group_body),
+            };
+            let result = filter.group(&mut group);
+            failed[i] = group.finish(i, result, group_ops);
         }
-        group.metadata.load(slice(at + 8));
-        group.body.load(slice(at + 16));
-        let result = filter.group(&mut group);
-        failed.push(group.finish(i, result, &mut group_ops));
     }
-    let (mut event, mut ops) = (Event::new(&tag), Vec::new());
     for i in 0..place(20) {
         let at = place(16) + i * place(24);
         let sec = i64::from(number(at)) | i64::from(number(at + 4) as i32) << 32;
         let group = place(at + 12).checked_sub(1);
-        event.load(
-            slice(at + 24),
-            slice(at + 16),
-            Time { sec, nsec: number(at + 8) },
-            group.map(|group| Value::new(slice(groups(group) + 16))),
-        );
+        let first = (out.emitted.len(), out.extra.len());
+        let mut event = Event {
+            metadata: Part::new(slice(at + 16), metadata),
+            body: Part::new(slice(at + 24), body),
+            tag: &tag,
+            time: Time { sec, nsec: number(at + 8) },
+            new_time: None,
+            group: group.map(|group| Value::new(slice(groups(group) + 16))),
+            dropped: false,
+            out,
+            first,
+        };
         let result = match group.and_then(|group| failed[group].clone()) {
             Some(why) => Err(why),
             None => filter.filter(&mut event),
         };
-        event.finish(i, result, &mut ops);
-    }
-    Reply {
-        ops,
-        group_ops,
-        emitted: event.emitted,
-        parts: [event.body.bytes, event.metadata.bytes],
-        group_parts: [group.body.bytes, group.metadata.bytes],
-        extra: event.extra,
+        event.finish(i, result);
     }
 }
 
 /// An instance of a module: what [`export!`](crate::export) makes functions of.
 #[doc(hidden)]
-pub struct Instance<F>(UnsafeCell<State<F>>);
+pub struct Instance<F>(UnsafeCell<Option<State<F>>>);
 
 struct State<F> {
     filter: Option<F>,
     input: Vec<u64>,
-    reply: Option<Reply>,
+    reply: Reply,
     head: [u32; 4],
     refusal: String,
 }
@@ -131,18 +175,18 @@ unsafe impl<F> Sync for Instance<F> {}
 impl<F: Filter> Instance<F> {
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Instance(UnsafeCell::new(State {
-            filter: None,
-            input: Vec::new(),
-            reply: None,
-            head: [0; 4],
-            refusal: String::new(),
-        }))
+        Instance(UnsafeCell::new(None))
     }
 
     #[allow(clippy::mut_from_ref)]
     fn state(&self) -> &mut State<F> {
-        unsafe { &mut *self.0.get() }
+        unsafe { &mut *self.0.get() }.get_or_insert_with(|| State {
+            filter: None,
+            input: Vec::new(),
+            reply: Reply::default(),
+            head: [0; 4],
+            refusal: String::new(),
+        })
     }
 
     /// `flb_buffer`.
@@ -169,7 +213,7 @@ impl<F: Filter> Instance<F> {
                 core::ptr::null()
             }
             Err(why) => {
-                state.refusal = why.text().into();
+                state.refusal = why.text;
                 if state.refusal.is_empty() {
                     state.refusal.push_str("the module refuses its configuration");
                 }
@@ -185,22 +229,17 @@ impl<F: Filter> Instance<F> {
     ///
     /// `input` has to be the address of that many bytes, a batch as the ABI has it.
     pub unsafe fn run(&self, input: *const u8, len: usize) -> *const u8 {
-        let state = self.state();
-        state.reply = None;
-        let filter = state.filter.as_mut().expect("flb_configure is called before the first batch");
-        let mut reply = run(filter, core::slice::from_raw_parts(input, len));
-        if reply.ops.is_empty() && reply.group_ops.is_empty() {
-            return core::ptr::null();
-        }
+        let State { filter, reply, head, .. } = self.state();
+        let filter = filter.as_mut().expect("flb_configure is called before the first batch");
+        run(filter, core::slice::from_raw_parts(input, len), reply);
         reply.link();
-        state.head = [
-            address(&reply.ops),
-            reply.ops.len() as u32,
-            address(&reply.group_ops),
-            reply.group_ops.len() as u32,
-        ];
-        state.reply = Some(reply);
-        state.head.as_ptr().cast()
+        let (ops, group_ops) = (&reply.out.ops, &reply.group_ops);
+        *head = [address(ops), ops.len() as u32, address(group_ops), group_ops.len() as u32];
+        if ops.is_empty() && group_ops.is_empty() {
+            core::ptr::null()
+        } else {
+            head.as_ptr().cast()
+        }
     }
 }
 
@@ -211,17 +250,17 @@ fn address<T>(list: &[T]) -> u32 {
 impl Reply {
     /// Makes addresses of offsets.
     fn link(&mut self) {
-        for event in &mut self.emitted {
-            event.body += address(&self.extra);
-            event.metadata += address(&self.extra);
+        let Out { ops, emitted, extra } = &mut self.out;
+        for event in emitted.iter_mut() {
+            event.body += address(extra);
+            event.metadata += address(extra);
         }
-        for (ops, parts) in [(&mut self.ops, &self.parts), (&mut self.group_ops, &self.group_parts)] {
+        for (ops, parts) in [(ops, &self.parts), (&mut self.group_ops, &self.group_parts)] {
             for op in ops {
                 op.address = match op.kind {
-                    kind::EMIT => address(&self.emitted[op.address as usize..]),
-                    kind::ERROR => op.address + address(&self.extra),
-                    _ if op.is_edit() => op.address + address(&parts[usize::from(op.part)]),
-                    _ => continue,
+                    kind::EMIT => address(&emitted[op.address as usize..]),
+                    kind::ERROR => op.address + address(extra),
+                    _ => op.address + address(&parts[usize::from(op.part)].bytes),
                 };
             }
         }

@@ -1,23 +1,27 @@
 //! What the host does for a filter. Outside of WebAssembly [`testing`](crate::testing) stands in for it.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Display;
+use core::str::FromStr;
 
-/// Has a host function write into a buffer, which is as large as need be. `Err` is what it says less
+/// Has a host function write into a buffer, which is as large as need be. `None` is what it says less
 /// than 0.
-fn fetch(function: impl Fn(&mut [u8]) -> i32) -> Result<Vec<u8>, i32> {
-    let mut buffer = alloc::vec![0; 256];
+fn fetch(function: impl Fn(&mut [u8]) -> i32) -> Option<Vec<u8>> {
+    let mut buffer = alloc::vec![0; 64];
     loop {
-        let len = function(&mut buffer);
-        if len < 0 {
-            return Err(len);
-        }
-        let fits = len as usize <= buffer.len();
-        buffer.resize(len as usize, 0);
+        let len = usize::try_from(function(&mut buffer)).ok()?;
+        let fits = len <= buffer.len();
+        buffer.resize(len, 0);
         if fits {
-            return Ok(buffer);
+            return Some(buffer);
         }
     }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned())
 }
 
 /// The configuration: what the user has set as `config.KEY`, and in `config_file`. Upper and lower
@@ -28,42 +32,30 @@ pub mod config {
 
     /// Returns the value of a key, if it is set. Bytes that are not UTF-8 are U+FFFD.
     pub fn get(key: &str) -> Option<String> {
-        let value = fetch(|to| sys::config_get(key, to)).ok()?;
-        Some(String::from_utf8_lossy(&value).into_owned())
-    }
-
-    /// Returns the value of a key, or the default.
-    pub fn get_or(key: &str, default: &str) -> String {
-        get(key).unwrap_or_else(|| default.into())
+        fetch(|to| sys::config_get(key, to)).map(text)
     }
 
     /// Returns the value of a key, or an error that says what to set it to.
     pub fn require(key: &str, what: &str) -> Result<String, Error> {
-        get(key).ok_or_else(|| Error::new(alloc::format!("config.{key}: set it to {what}")))
+        get(key).ok_or_else(|| format!("config.{key}: set it to {what}").into())
     }
 
-    /// Returns the value of a key as a number, a `bool` or whatever else reads itself from text; the
-    /// default if it is not set, and an error with the key and the value if it can't be read.
-    pub fn parse_or<T>(key: &str, default: T) -> Result<T, Error>
+    /// Returns the value of a key as a number, a `bool`, an [`Accessor`](crate::Accessor) or whatever else
+    /// reads itself from text, if it is set; an error with the key and the value if it can't be read.
+    pub fn parse<T: FromStr>(key: &str) -> Result<Option<T>, Error>
     where
-        T: core::str::FromStr,
-        T::Err: core::fmt::Display,
+        T::Err: Display,
     {
-        match get(key) {
-            None => Ok(default),
-            Some(text) => text
-                .trim()
-                .parse()
-                .map_err(|why| Error::new(alloc::format!("config.{key} is '{text}': {why}"))),
-        }
+        let parse = |text: String| match text.trim().parse() {
+            Ok(value) => Ok(value),
+            Err(why) => Err(format!("config.{key} is '{text}': {why}").into()),
+        };
+        get(key).map(parse).transpose()
     }
 
     /// Returns the keys that are set, in lower case and in order.
     pub fn keys() -> Vec<String> {
-        (0..)
-            .map_while(|i| fetch(|to| sys::config_key(i, to)).ok())
-            .map(|key| String::from_utf8_lossy(&key).into_owned())
-            .collect()
+        (0..).map_while(|i| fetch(|to| sys::config_key(i, to)).map(text)).collect()
     }
 }
 
@@ -94,24 +86,32 @@ pub mod log {
 }
 
 /// Metrics, which Fluent Bit's log has at the end, and `flb-wasmtime run --metrics`. Define them in
-/// [`configure`](crate::Filter::configure).
+/// [`configure`](crate::Filter::configure); to define one again finds it.
 ///
 /// Labels are given in the order of their names, all of them. The host counts what it has no room for
 /// by itself. A name or label that Prometheus does not allow is a trap.
 pub mod metrics {
     use super::*;
 
-    fn define(kind: i32, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> i32 {
-        sys::metric_define(kind, name, help, &labels.join(","), buckets)
-    }
+    type Change = fn(i32, f64, &[u8]) -> i32;
 
-    fn values(labels: &[&str]) -> Vec<u8> {
-        let mut to = Vec::new();
+    fn change(function: Change, metric: i32, value: f64, labels: &[&str]) {
+        let (mut buffer, mut len) = ([0; 128], 0);
+        let mut large = Vec::new();
+        let size = labels.iter().map(|label| 4 + label.len()).sum();
+        let to = match buffer.get_mut(..size) {
+            Some(to) => to,
+            None => {
+                large.resize(size, 0);
+                &mut large
+            }
+        };
         for label in labels {
-            to.extend_from_slice(&(label.len() as u32).to_le_bytes());
-            to.extend_from_slice(label.as_bytes());
+            to[len..len + 4].copy_from_slice(&(label.len() as u32).to_le_bytes());
+            to[len + 4..][..label.len()].copy_from_slice(label.as_bytes());
+            len += 4 + label.len();
         }
-        to
+        function(metric, value, to);
     }
 
     /// What only grows.
@@ -119,14 +119,14 @@ pub mod metrics {
     pub struct Counter(i32);
 
     impl Counter {
-        /// Defines a counter, or finds the one that is defined the same.
+        /// Defines a counter.
         pub fn new(name: &str, help: &str, labels: &[&str]) -> Self {
-            Counter(define(1, name, help, labels, &[]))
+            Counter(sys::metric_define(1, name, help, &labels.join(","), &[]))
         }
 
         /// Adds to the counter of these labels.
         pub fn add(&self, n: f64, labels: &[&str]) {
-            sys::metric_add(self.0, n, &values(labels));
+            change(sys::metric_add, self.0, n, labels);
         }
     }
 
@@ -135,19 +135,19 @@ pub mod metrics {
     pub struct Gauge(i32);
 
     impl Gauge {
-        /// Defines a gauge, or finds the one that is defined the same.
+        /// Defines a gauge.
         pub fn new(name: &str, help: &str, labels: &[&str]) -> Self {
-            Gauge(define(2, name, help, labels, &[]))
+            Gauge(sys::metric_define(2, name, help, &labels.join(","), &[]))
         }
 
         /// Adds to the gauge of these labels.
         pub fn add(&self, n: f64, labels: &[&str]) {
-            sys::metric_add(self.0, n, &values(labels));
+            change(sys::metric_add, self.0, n, labels);
         }
 
         /// Sets the gauge of these labels.
         pub fn set(&self, value: f64, labels: &[&str]) {
-            sys::metric_set(self.0, value, &values(labels));
+            change(sys::metric_set, self.0, value, labels);
         }
     }
 
@@ -158,12 +158,12 @@ pub mod metrics {
     impl Histogram {
         /// Defines a histogram by the upper ends of its buckets, 1 to 64 that ascend.
         pub fn new(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Self {
-            Histogram(define(3, name, help, labels, buckets))
+            Histogram(sys::metric_define(3, name, help, &labels.join(","), buckets))
         }
 
         /// Counts a value.
         pub fn observe(&self, value: f64, labels: &[&str]) {
-            sys::metric_observe(self.0, value, &values(labels));
+            change(sys::metric_observe, self.0, value, labels);
         }
     }
 }
@@ -172,31 +172,20 @@ pub mod metrics {
 /// that uses it needs `store_limit`.
 pub mod store {
     use super::*;
-    use core::time::Duration;
 
     /// How long a key lives from now on.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Ttl {
-        /// Until it is deleted.
-        Forever,
-        /// As long as it would have.
-        Keep,
-        /// For so long, in milliseconds, and at least one.
-        For(Duration),
-    }
+    pub struct Ttl(i64);
 
     impl Ttl {
-        /// Returns that of so many seconds.
-        pub fn seconds(n: u32) -> Self {
-            Ttl::For(Duration::from_secs(n.into()))
-        }
+        /// Until it is deleted.
+        pub const FOREVER: Ttl = Ttl(0);
+        /// As long as it would have.
+        pub const KEEP: Ttl = Ttl(-1);
 
-        fn ms(self) -> i64 {
-            match self {
-                Ttl::Forever => 0,
-                Ttl::Keep => -1,
-                Ttl::For(time) => i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1),
-            }
+        /// Returns that of so many seconds, in milliseconds, and at least one.
+        pub fn seconds(n: impl Into<f64>) -> Self {
+            Ttl(((n.into() * 1000.0) as i64).max(1))
         }
     }
 
@@ -204,23 +193,20 @@ pub mod store {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Full;
 
-    impl From<Full> for crate::Error {
-        fn from(_: Full) -> Self {
-            crate::Error::new("there is no room in the store: see store_limit")
+    impl Display for Full {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("there is no room in the store: see store_limit")
         }
     }
 
     /// Returns the value of a key.
     pub fn get(key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
-        fetch(|to| sys::store_get(key.as_ref(), to)).ok()
+        fetch(|to| sys::store_get(key.as_ref(), to))
     }
 
     /// Sets a key.
     pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Ttl) -> Result<(), Full> {
-        match sys::store_set(key.as_ref(), value.as_ref(), ttl.ms()) {
-            0 => Ok(()),
-            _ => Err(Full),
-        }
+        (sys::store_set(key.as_ref(), value.as_ref(), ttl.0) == 0).then_some(()).ok_or(Full)
     }
 
     /// Deletes a key, and says whether it was there.
@@ -232,17 +218,14 @@ pub mod store {
     /// value of another length than 8 bytes is a trap.
     pub fn add(key: impl AsRef<[u8]>, n: i64, ttl: Ttl) -> Result<i64, Full> {
         let mut result = 0;
-        match sys::store_add(key.as_ref(), n, ttl.ms(), &mut result) {
-            0 => Ok(result),
-            _ => Err(Full),
-        }
+        (sys::store_add(key.as_ref(), n, ttl.0, &mut result) == 0).then_some(result).ok_or(Full)
     }
 
     /// Sets a key if its value is `old`, or with `None` if it is not there; says whether it was so.
     pub fn compare_and_set(
         key: impl AsRef<[u8]>, old: Option<&[u8]>, value: impl AsRef<[u8]>, ttl: Ttl,
     ) -> Result<bool, Full> {
-        match sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.ms()) {
+        match sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.0) {
             -1 => Err(Full),
             set => Ok(set == 1),
         }
@@ -258,9 +241,7 @@ impl Table {
     /// [`configure`](crate::Filter::configure).
     pub fn open(name: &str) -> Result<Self, crate::Error> {
         match sys::table_open(name) {
-            -1 => {
-                Err(crate::Error::new(alloc::format!("table.{name}: set it to a .csv, .json or .mmdb file")))
-            }
+            -1 => Err(format!("table.{name}: set it to a .csv, .json or .mmdb file").into()),
             table => Ok(Table(table)),
         }
     }
@@ -268,13 +249,12 @@ impl Table {
     /// Returns as text what the path leads to in the table's value for the key: text as it is, other
     /// values as JSON. The path is as in docs/abi.md (`country.iso_code`), or empty for the whole value.
     pub fn get(&self, key: &str, path: &str) -> Option<String> {
-        let text = fetch(|to| sys::table_get(self.0, key, path, 2, to)).ok()?;
-        Some(String::from_utf8_lossy(&text).into_owned())
+        fetch(|to| sys::table_get(self.0, key, path, 2, to)).map(text)
     }
 
     /// Returns the same as MessagePack, to be read or put into a record.
     pub fn get_value(&self, key: &str, path: &str) -> Option<TableValue> {
-        fetch(|to| sys::table_get(self.0, key, path, 1, to)).ok().map(TableValue)
+        fetch(|to| sys::table_get(self.0, key, path, 1, to)).map(TableValue)
     }
 }
 

@@ -1,79 +1,4 @@
-//! Filters for [Fluent Bit](https://fluentbit.io) that run as WebAssembly, in its filter `wasmtime` of
-//! [fluent-bit-wasmtime](https://github.com/fluent-bit-wasmtime/fluent-bit-wasmtime).
-//!
-//! A filter is a function that is called for each event:
-//!
-//! ```
-//! use flb_filter::{Error, Event};
-//!
-//! fn filter(event: &mut Event) -> Result<(), Error> {
-//!     match event.body.get_str("level") {
-//!         Some("debug") => event.drop(),
-//!         Some(level) => event.body.set("severity", level.to_uppercase()),
-//!         None => return Err("there is no level".into()),
-//!     }
-//!     Ok(())
-//! }
-//!
-//! flb_filter::export!(fn filter);
-//!
-//! # fn main() {
-//! use flb_filter::testing::{Host, Record};
-//!
-//! let out = Host::new().run(filter, &[
-//!     Record::json(r#"{"level":"warn"}"#),
-//!     Record::json(r#"{"level":"debug"}"#),
-//!     Record::json(r#"{}"#),
-//! ]);
-//! assert_eq!(out.bodies(), [r#"{"level":"warn","severity":"WARN"}"#]);
-//! assert_eq!(out.errors[0].1.text(), "there is no level");
-//! # }
-//! ```
-//!
-//! One with a configuration, or a state, is a type:
-//!
-//! ```
-//! use flb_filter::{config, metrics::Counter, Error, Event, Filter};
-//!
-//! struct Sample {
-//!     every: u64,
-//!     seen: u64,
-//!     dropped: Counter,
-//! }
-//!
-//! impl Filter for Sample {
-//!     fn configure() -> Result<Self, Error> {
-//!         let every = config::parse_or("every", 10)?;
-//!         if every == 0 {
-//!             return Err("config.every: set it to 1 or more".into());
-//!         }
-//!         Ok(Sample { every, seen: 0, dropped: Counter::new("dropped_total", "Events left out", &[]) })
-//!     }
-//!
-//!     fn filter(&mut self, event: &mut Event) -> Result<(), Error> {
-//!         self.seen += 1;
-//!         if self.seen % self.every != 0 {
-//!             self.dropped.add(1.0, &[]);
-//!             event.drop();
-//!         }
-//!         Ok(())
-//!     }
-//! }
-//!
-//! flb_filter::export!(Sample);
-//!
-//! # fn main() {
-//! use flb_filter::testing::{Host, Record};
-//!
-//! let host = Host::new().config("every", "2");
-//! let out = host.start::<Sample>().unwrap().run(&[Record::json(r#"{"n":1}"#), Record::json(r#"{"n":2}"#)]);
-//! assert_eq!(out.bodies(), [r#"{"n":2}"#]);
-//! assert_eq!(host.metric("dropped_total", &[]), 1.0);
-//! assert!(Host::new().config("every", "0").start::<Sample>().is_err());
-//! # }
-//! ```
-//!
-//! The crate has no dependencies, and is `no_std` with `default-features = false`.
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 extern crate alloc;
@@ -83,15 +8,19 @@ extern crate std;
 mod batch;
 mod event;
 mod host;
+mod part;
+mod path;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod value;
 
 #[doc(hidden)]
 pub use batch::Instance;
-pub use event::{Emit, Error, Event, Filter, Group, Part, Time};
+pub use event::{Emit, Error, Event, Filter, Group, Time};
 pub use host::{config, log, metrics, store, Table, TableValue};
-pub use value::{Kind, List, Map, Path, Step, ToValue, Value};
+pub use part::Part;
+pub use path::{Accessor, Path};
+pub use value::{Kind, Map, ToValue, Value};
 
 /// Makes a module of a filter: `export!(fn function);`, or `export!(Type);` for a [`Filter`]. The
 /// function that the host calls is named `filter`.

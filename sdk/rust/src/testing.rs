@@ -7,90 +7,43 @@ use core::time::Duration;
 use std::borrow::ToOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::format;
 use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-use crate::batch::{self, kind, Op};
-use crate::event::apply;
+use crate::batch::{self, kind, Op, Reply};
 use crate::log::Level;
-use crate::{Error, Event, Filter, Group, Kind, List, Map, Time, ToValue, Value};
+use crate::value::{size, write_head};
+use crate::{Error, Event, Filter, Map, Time, ToValue, Value};
 
 /// An event, to be filtered or as it has come out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Record {
-    body: Vec<u8>,
-    /// Empty: the event is of a form without.
-    metadata: Vec<u8>,
-    time: Time,
-    group: u32,
+    pub body: Map,
+    /// None: the event is of the form without, of older inputs.
+    pub metadata: Option<Map>,
+    pub time: Time,
+    /// The number of its group, of [`Host::group`]: 1 is the first one, 0 none.
+    pub group: usize,
 }
 
 impl Record {
-    /// Returns an event with that body, no metadata (an empty map), at 1,700,000,000 s, in no group.
-    pub fn new(body: &Map) -> Self {
-        let time = Time { sec: 1_700_000_000, nsec: 0 };
-        Record { body: bytes(body), metadata: vec![0x80], time, group: 0 }
-    }
-
-    /// Returns the same with a body of JSON: an object. Panics if the text is something else.
+    /// Returns an event with a body of JSON, an object, without metadata (an empty map), at 1,700,000,000 s,
+    /// in no group.
     pub fn json(body: &str) -> Self {
-        Record::new(&map(body))
+        let time = Time { sec: 1_700_000_000, nsec: 0 };
+        Record { body: map(body), metadata: Some(Map::new()), time, group: 0 }
     }
 
     /// Gives the event metadata: an object of JSON.
-    pub fn metadata(mut self, json: &str) -> Self {
-        self.metadata = bytes(&map(json));
-        self
-    }
-
-    /// Makes the event one of the form without metadata, of older inputs.
-    pub fn without_metadata(mut self) -> Self {
-        self.metadata.clear();
-        self
-    }
-
-    /// Gives the event a time.
-    pub fn time(mut self, sec: i64, nsec: u32) -> Self {
-        self.time = Time { sec, nsec };
-        self
-    }
-
-    /// Puts the event into a group of [`Host::group`]: 1 is the first one.
-    pub fn group(mut self, group: usize) -> Self {
-        self.group = group as u32;
-        self
-    }
-
-    /// Returns the body as JSON without blanks.
-    pub fn body_json(&self) -> String {
-        json(Value::new(&self.body))
-    }
-
-    /// Returns the metadata as JSON without blanks; nothing if the event is of a form without.
-    pub fn metadata_json(&self) -> String {
-        if self.metadata.is_empty() {
-            return String::new();
-        }
-        json(Value::new(&self.metadata))
-    }
-
-    /// Returns the time.
-    pub fn when(&self) -> Time {
-        self.time
-    }
-
-    /// Returns the number of its group, 0 if it is in none.
-    pub fn group_number(&self) -> usize {
-        self.group as usize
+    pub fn metadata(self, json: &str) -> Self {
+        Record { metadata: Some(map(json)), ..self }
     }
 }
 
 /// What has become of a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// The events that came out: those that failed are not among them.
     pub events: Vec<Record>,
@@ -103,7 +56,7 @@ pub struct Output {
 impl Output {
     /// Returns the bodies as JSON without blanks.
     pub fn bodies(&self) -> Vec<String> {
-        self.events.iter().map(Record::body_json).collect()
+        self.events.iter().map(|event| event.body.value().to_string()).collect()
     }
 }
 
@@ -122,7 +75,7 @@ struct State {
 }
 
 std::thread_local! {
-    static HOST: RefCell<Rc<RefCell<State>>> = RefCell::default();
+    static HOST: RefCell<Host> = RefCell::default();
 }
 
 /// A host in memory. It has no bounds but those of memory: no `store_limit`, no `metrics_series`.
@@ -135,34 +88,34 @@ impl Host {
         Host::default().tag("app.log")
     }
 
+    fn with(self, function: impl FnOnce(&mut State)) -> Self {
+        function(&mut self.0.borrow_mut());
+        self
+    }
+
     /// Gives events that tag.
     pub fn tag(self, tag: &str) -> Self {
-        self.0.borrow_mut().tag = tag.into();
-        self
+        self.with(|state| state.tag = tag.into())
     }
 
     /// Sets `config.KEY`.
     pub fn config(self, key: &str, value: &str) -> Self {
-        self.0.borrow_mut().config.insert(key.to_ascii_lowercase(), value.into());
-        self
+        self.with(|state| drop(state.config.insert(key.to_ascii_lowercase(), value.into())))
     }
 
     /// Sets `table.NAME` to an object of JSON, whose keys are looked up.
     pub fn table(self, name: &str, json: &str) -> Self {
-        self.0.borrow_mut().tables.push((name.to_ascii_lowercase(), map(json)));
-        self
+        self.with(|state| state.tables.push((name.to_ascii_lowercase(), map(json))))
     }
 
     /// Gives all batches a group with that body, which begins in them; its metadata is empty.
     pub fn group(self, json: &str) -> Self {
-        self.0.borrow_mut().groups.push(map(json));
-        self
+        self.with(|state| state.groups.push(map(json)))
     }
 
     /// Sets the least urgent level that is logged; unless set, it is that of information.
     pub fn log_level(self, level: Level) -> Self {
-        self.0.borrow_mut().level = Some(level);
-        self
+        self.with(|state| state.level = Some(level))
     }
 
     /// Lets time pass, for keys of the store.
@@ -179,24 +132,21 @@ impl Host {
     /// there is none.
     pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let state = self.0.borrow();
-        let mut key = Vec::new();
-        for label in labels {
-            key.extend_from_slice(&(label.len() as u32).to_le_bytes());
-            key.extend_from_slice(label.as_bytes());
-        }
-        let metric = state.metrics.iter().position(|metric| metric.1 == name);
-        metric.and_then(|i| state.series.get(&(i as i32, key)).copied()).unwrap_or(0.0)
+        let key =
+            labels.iter().flat_map(|label| [&(label.len() as u32).to_le_bytes(), label.as_bytes()].concat());
+        let metric = state.metrics.iter().position(|metric| metric.1 == name).map_or(-1, |i| i as i32);
+        state.series.get(&(metric, key.collect())).copied().unwrap_or_default()
     }
 
     /// Configures a filter, as at a start.
     pub fn start<F: Filter>(&self) -> Result<Started<F>, Error> {
-        HOST.with(|host| *host.borrow_mut() = self.0.clone());
-        Ok(Started { filter: F::configure()?, host: self.clone() })
+        HOST.with(|host| *host.borrow_mut() = self.clone());
+        Ok(Started { filter: F::configure()?, host: self.clone(), reply: Reply::default() })
     }
 
     /// Runs a filter that is a function.
     pub fn run(&self, function: impl FnMut(&mut Event) -> Result<(), Error>, records: &[Record]) -> Output {
-        Started { filter: Function(function), host: self.clone() }.run(records)
+        Started { filter: Function(function), host: self.clone(), reply: Reply::default() }.run(records)
     }
 }
 
@@ -210,10 +160,6 @@ impl<F: FnMut(&mut Event) -> Result<(), Error>> Filter for Function<F> {
     fn filter(&mut self, event: &mut Event) -> Result<(), Error> {
         (self.0)(event)
     }
-
-    fn group(&mut self, _: &mut Group) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// A filter that has been configured.
@@ -221,52 +167,54 @@ pub struct Started<F> {
     /// The filter.
     pub filter: F,
     host: Host,
+    reply: Reply,
 }
 
 impl<F: Filter> Started<F> {
     /// Runs the filter on a batch. Panics if it replies what a host does not take.
     pub fn run(&mut self, records: &[Record]) -> Output {
-        HOST.with(|host| *host.borrow_mut() = self.host.0.clone());
-        let (tag, groups) = {
-            let state = self.host.0.borrow();
-            (state.tag.clone(), state.groups.clone())
-        };
-        let groups: Vec<[Vec<u8>; 2]> = groups.iter().map(|map| [bytes(map), vec![0x80]]).collect();
-        let reply = batch::run(&mut self.filter, &input(&tag, records, &groups));
-        let mut output = Output { events: Vec::new(), errors: Vec::new(), groups: Vec::new() };
+        HOST.with(|host| *host.borrow_mut() = self.host.clone());
+        let (tag, groups) = (self.host.0.borrow().tag.clone(), self.host.0.borrow().groups.clone());
+        batch::run(&mut self.filter, &input(&tag, records, &groups), &mut self.reply);
+        let reply = &self.reply;
+        let mut output = Output::default();
         for (i, group) in groups.iter().enumerate() {
-            let ops: Vec<&Op> = reply.group_ops.iter().filter(|op| op.of as usize == i).collect();
-            output.groups.push(json(Value::new(&carry_out(&group[0], 0, &ops, &reply.group_parts[0]))));
+            let ops = reply.group_ops.iter().filter(|op| op.of as usize == i && op.part == 0);
+            output.groups.push(carry_out(group, ops, &reply.group_parts[0].bytes).value().to_string());
         }
+        let bytes = |at: u32, len: u32| &reply.out.extra[at as usize..][..len as usize];
         for (i, record) in records.iter().enumerate() {
-            let ops: Vec<&Op> = reply.ops.iter().filter(|op| op.of as usize == i).collect();
-            let extra = |at: u32, len: u32| &reply.extra[at as usize..][..len as usize];
-            if let Some(op) = ops.iter().find(|op| op.kind == kind::ERROR) {
-                let text = String::from_utf8_lossy(extra(op.address, op.len)).into_owned();
-                output.errors.push((i, Error::with_code(op.a, text)));
-                continue;
-            }
-            if !ops.iter().any(|op| op.kind == kind::DROP) {
-                let mut new = record.clone();
-                new.body = carry_out(&record.body, 0, &ops, &reply.parts[0]);
-                new.metadata = carry_out(&record.metadata, 1, &ops, &reply.parts[1]);
-                if let Some(op) = ops.iter().find(|op| op.kind == kind::TIME) {
-                    new.time = Time { sec: i64::from(op.a), nsec: op.b };
+            let ops = reply.out.ops.iter().filter(|op| op.of as usize == i);
+            let part = |part: u8| ops.clone().filter(move |op| op.part == part && (4..=8).contains(&op.kind));
+            let mut event = record.clone();
+            event.body = carry_out(&record.body, part(0), &reply.parts[0].bytes);
+            event.metadata =
+                record.metadata.as_ref().map(|map| carry_out(map, part(1), &reply.parts[1].bytes));
+            let mut kept = true;
+            for op in ops.clone() {
+                match op.kind {
+                    kind::ERROR => {
+                        let text = String::from_utf8_lossy(bytes(op.address, op.len)).into_owned();
+                        output.errors.push((i, Error { code: op.a, text }));
+                    }
+                    kind::TIME => event.time = Time { sec: i64::from(op.a), nsec: op.b },
+                    _ => {}
                 }
-                output.events.push(new);
+                kept &= op.kind != kind::ERROR && op.kind != kind::DROP;
             }
-            for op in ops.iter().filter(|op| op.kind == kind::EMIT) {
-                let e = &reply.emitted[op.address as usize];
-                let mut new = record.clone();
-                new.body = extra(e.body, e.body_len).to_vec();
+            output.events.extend(Some(event.clone()).filter(|_| kept));
+            for op in ops.filter(|op| op.kind == kind::EMIT) {
+                let e = &reply.out.emitted[op.address as usize];
+                let copy = |at, len| Map::copy(Value::new(bytes(at, len))).expect("what is emitted is a map");
+                let mut new = Record { body: copy(e.body, e.body_len), ..event.clone() };
                 if e.metadata_len > 0 {
-                    new.metadata = extra(e.metadata, e.metadata_len).to_vec();
+                    new.metadata = Some(copy(e.metadata, e.metadata_len));
                 }
                 if e.sec != -1 {
                     new.time = Time { sec: e.sec, nsec: e.nsec };
                 }
                 if e.group != u32::MAX {
-                    new.group = e.group;
+                    new.group = e.group as usize;
                 }
                 output.events.push(new);
             }
@@ -275,226 +223,168 @@ impl<F: Filter> Started<F> {
     }
 }
 
-fn bytes(value: &impl ToValue) -> Vec<u8> {
-    let mut to = Vec::new();
-    value.write(&mut to);
-    to
-}
-
 /// Returns a batch as the ABI has it, with structures larger than they are today.
-fn input(tag: &str, records: &[Record], groups: &[[Vec<u8>; 2]]) -> Vec<u8> {
+fn input(tag: &str, records: &[Record], groups: &[Map]) -> Vec<u8> {
     const HEADER: usize = 64;
     const EVENT: usize = 40;
     const GROUP: usize = 32;
     let events_at = HEADER + (tag.len() + 7) / 8 * 8;
     let groups_at = events_at + EVENT * records.len();
     let mut all = vec![0; groups_at + GROUP * groups.len()];
-    let put = |all: &mut Vec<u8>, at: usize, numbers: &[usize]| {
+    fn put(all: &mut [u8], at: usize, numbers: &[usize]) {
         for (i, number) in numbers.iter().enumerate() {
             all[at + 4 * i..][..4].copy_from_slice(&(*number as u32).to_le_bytes());
         }
-    };
-    let counts = [events_at, records.len(), EVENT, groups_at, groups.len(), GROUP];
-    put(&mut all, 0, &[HEADER, 0, HEADER, tag.len()]);
-    put(&mut all, 16, &counts);
-    all[HEADER..][..tag.len()].copy_from_slice(tag.as_bytes());
-    let append = |all: &mut Vec<u8>, at: usize, bytes: &[u8]| {
+    }
+    let append = |all: &mut Vec<u8>, at: usize, map: Option<&Map>| {
         let end = all.len();
-        put(all, at, &[end, bytes.len()]);
-        all.extend_from_slice(bytes);
+        map.iter().for_each(|map| map.write(all));
+        let len = all.len() - end;
+        put(all, at, &[end, len]);
     };
+    put(
+        &mut all,
+        0,
+        &[HEADER, 0, HEADER, tag.len(), events_at, records.len(), EVENT, groups_at, groups.len(), GROUP],
+    );
+    all[HEADER..][..tag.len()].copy_from_slice(tag.as_bytes());
     for (i, record) in records.iter().enumerate() {
         let at = events_at + EVENT * i;
         all[at..][..8].copy_from_slice(&record.time.sec.to_le_bytes());
-        put(&mut all, at + 8, &[record.time.nsec as usize, record.group as usize]);
-        append(&mut all, at + 16, &record.metadata);
-        append(&mut all, at + 24, &record.body);
+        put(&mut all, at + 8, &[record.time.nsec as usize, record.group]);
+        append(&mut all, at + 16, record.metadata.as_ref());
+        append(&mut all, at + 24, Some(&record.body));
     }
-    for (i, [body, metadata]) in groups.iter().enumerate() {
-        let at = groups_at + GROUP * i;
-        put(&mut all, at, &[1]);
-        append(&mut all, at + 8, metadata);
-        append(&mut all, at + 16, body);
+    for (i, body) in groups.iter().enumerate() {
+        put(&mut all, groups_at + GROUP * i, &[1]);
+        append(&mut all, groups_at + GROUP * i + 8, Some(&Map::new()));
+        append(&mut all, groups_at + GROUP * i + 16, Some(body));
     }
     all
 }
 
 /// Returns what a host makes of a part by operations.
-fn carry_out(came: &[u8], part: u8, ops: &[&Op], buffer: &[u8]) -> Vec<u8> {
-    let ops: Vec<&Op> = ops.iter().copied().filter(|op| op.is_edit() && op.part == part).collect();
-    let edits = ops.iter().filter(|op| op.kind == kind::SET || op.kind == kind::REMOVE).count();
-    assert!(edits <= 256, "a host takes 256 sets and removes of a part");
-    match ops.first() {
-        None => came.to_vec(),
-        Some(op) if op.kind == kind::REPLACE => buffer[op.address as usize..][..op.len as usize].to_vec(),
-        Some(_) => bytes(&apply(Value::new(came), ops.into_iter(), buffer)),
+fn carry_out<'o>(came: &Map, ops: impl Iterator<Item = &'o Op> + Clone, buffer: &[u8]) -> Map {
+    let of = |kind| {
+        ops.clone()
+            .filter(move |op| op.kind == kind)
+            .map(|op| (op, &buffer[op.address as usize..][..op.len as usize]))
+    };
+    if let Some((_, bytes)) = of(kind::REPLACE).next() {
+        return Map::copy(Value::new(bytes)).expect("a part is replaced by a map");
     }
+    assert!(
+        of(kind::SET).chain(of(kind::REMOVE)).count() <= 256,
+        "a host takes 256 sets and removes of a part"
+    );
+    let (old, mut new, mut done) = (bytes(came), Vec::new(), 0);
+    for (op, bytes) in of(kind::PUT) {
+        new.extend_from_slice(&old[done..op.a as usize]);
+        new.extend_from_slice(bytes);
+        done = (op.a + op.b) as usize;
+    }
+    new.extend_from_slice(&old[done..]);
+    let mut members: Vec<(Value, Value)> = Value::new(&new).members().collect();
+    for (_, key) in of(kind::REMOVE) {
+        members.retain(|(k, _)| k.as_bytes() != Value::new(key).as_bytes());
+    }
+    for (op, mut bytes) in of(kind::SET).chain(of(kind::ADD)) {
+        while !bytes.is_empty() {
+            let (key, value) = bytes.split_at(size(bytes));
+            let (key, value) = (Value::new(key), Value::new(&value[..size(value)]));
+            let same = |(k, _): &(Value, Value)| op.kind == kind::SET && k.as_bytes() == key.as_bytes();
+            let place = members.iter().position(same).unwrap_or(members.len());
+            members.retain(|member| !same(member)); // set leaves one
+            members.insert(place, (key, value));
+            bytes = &bytes[key.as_msgpack().len() + value.as_msgpack().len()..];
+        }
+    }
+    members.into_iter().fold(Map::new(), |map, (k, v)| map.with(k.as_str().expect("keys are text"), v))
+}
+
+fn bytes(value: &impl ToValue) -> Vec<u8> {
+    let mut to = Vec::new();
+    value.write(&mut to);
+    to
 }
 
 /// Reads an object of JSON; panics if the text is not one.
 pub fn map(json: &str) -> Map {
-    let mut text = Text { rest: json };
-    let value = text.value();
-    assert!(text.peek().is_none(), "JSON has something behind it: {}", text.rest);
-    Map::copy(Value::new(&value)).unwrap_or_else(|| panic!("not an object of JSON: {json}"))
+    let (mut rest, mut to) = (json, Vec::new());
+    read(&mut rest, &mut to);
+    assert!(rest.trim_start().is_empty(), "JSON has something behind it: {rest}");
+    Map::copy(Value::new(&to)).unwrap_or_else(|| panic!("not an object of JSON: {json}"))
 }
 
-struct Text<'a> {
-    rest: &'a str,
+fn eat(rest: &mut &str, token: &str) -> bool {
+    *rest = rest.trim_start();
+    let after = rest.strip_prefix(token);
+    *rest = after.unwrap_or(rest);
+    after.is_some()
 }
 
-/// A value that is written already.
-struct Raw(Vec<u8>);
-
-impl ToValue for Raw {
-    fn write(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.0);
-    }
-}
-
-impl Text<'_> {
-    fn peek(&mut self) -> Option<char> {
-        self.rest = self.rest.trim_start();
-        self.rest.chars().next()
-    }
-
-    fn eat(&mut self, token: &str) -> bool {
-        self.peek();
-        let rest = self.rest.strip_prefix(token);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    fn expect(&mut self, token: &str) {
-        assert!(self.eat(token), "JSON: expected {token} before: {}", self.rest);
-    }
-
-    fn value(&mut self) -> Vec<u8> {
-        match self.peek() {
-            Some('{') => {
-                self.expect("{");
-                let mut map = Map::new();
-                while !self.eat("}") {
-                    let key = self.string();
-                    self.expect(":");
-                    map.add(&key, Raw(self.value()));
-                    if !self.eat(",") {
-                        self.expect("}");
-                        break;
-                    }
-                }
-                bytes(&map)
+/// Reads a value of JSON, and writes it as MessagePack.
+fn read(rest: &mut &str, to: &mut Vec<u8>) {
+    let is_map = eat(rest, "{");
+    if is_map || eat(rest, "[") {
+        let (close, mut items, mut count) = (if is_map { "}" } else { "]" }, Vec::new(), 0);
+        while !eat(rest, close) {
+            assert!(count == 0 || eat(rest, ","), "JSON: expected , or {close} before: {rest}");
+            if is_map {
+                read(rest, &mut items);
+                assert!(eat(rest, ":"), "JSON: expected : before: {rest}");
             }
-            Some('[') => {
-                self.expect("[");
-                let mut list = List::new();
-                while !self.eat("]") {
-                    list.push(Raw(self.value()));
-                    if !self.eat(",") {
-                        self.expect("]");
-                        break;
-                    }
-                }
-                bytes(&list)
-            }
-            Some('"') => bytes(&self.string()),
-            _ if self.eat("null") => vec![0xc0],
-            _ if self.eat("true") => vec![0xc3],
-            _ if self.eat("false") => vec![0xc2],
-            _ => {
-                let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c));
-                let (number, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-                let written = number.parse::<i64>().map(|n| bytes(&n)).ok();
-                let written = written.or_else(|| number.parse::<u64>().map(|n| bytes(&n)).ok());
-                let written = written.or_else(|| number.parse::<f64>().map(|n| bytes(&n)).ok());
-                let written =
-                    written.unwrap_or_else(|| panic!("JSON: expected a value before: {}", self.rest));
-                self.rest = rest;
-                written
-            }
+            read(rest, &mut items);
+            count += 1;
         }
+        let (short, long) = if is_map { (0x80, 0xde) } else { (0x90, 0xdc) };
+        write_head(to, count, (short, 16), None, long);
+        return to.extend(items);
     }
+    if eat(rest, "\"") {
+        return read_text(rest).write(to);
+    }
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    match word {
+        "null" => None::<bool>.write(to),
+        "true" | "false" => (word == "true").write(to),
+        _ => match (word.parse::<i64>(), word.parse::<u64>(), word.parse::<f64>()) {
+            (Ok(n), ..) => n.write(to),
+            (_, Ok(n), _) => n.write(to),
+            (.., n) => n.unwrap_or_else(|_| panic!("JSON: expected a value before: {rest}")).write(to),
+        },
+    }
+    *rest = after;
+}
 
-    fn string(&mut self) -> String {
-        self.expect("\"");
-        let mut to = Vec::new(); // of UTF-16 code units
-        let mut chars = self.rest.chars();
-        let mut next = || chars.next().expect("JSON: a string does not end");
-        loop {
-            let c = match next() {
-                '"' => break,
-                '\\' => match next() {
-                    'n' => '\n',
-                    't' => '\t',
-                    'r' => '\r',
-                    'b' => '\u{8}',
-                    'f' => '\u{c}',
-                    'u' => {
-                        let digits: String = (0..4).map(|_| next()).collect();
-                        to.push(u16::from_str_radix(&digits, 16).expect("JSON: four digits after \\u"));
-                        continue;
-                    }
-                    c => c,
-                },
+/// Reads a text of JSON from behind its first quote.
+fn read_text(rest: &mut &str) -> String {
+    let mut to = Vec::new(); // of UTF-16 code units
+    let mut chars = rest.chars();
+    let mut next = || chars.next().expect("JSON: a string does not end");
+    loop {
+        let c = match next() {
+            '"' => break,
+            '\\' => match next() {
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'u' => {
+                    let digits: String = (0..4).map(|_| next()).collect();
+                    to.push(u16::from_str_radix(&digits, 16).expect("JSON: four digits after \\u"));
+                    continue;
+                }
                 c => c,
-            };
-            to.extend_from_slice(c.encode_utf16(&mut [0; 2]));
-        }
-        self.rest = chars.as_str();
-        String::from_utf16_lossy(&to)
+            },
+            c => c,
+        };
+        to.extend_from_slice(c.encode_utf16(&mut [0; 2]));
     }
-}
-
-/// Returns a value as JSON without blanks. Bins are text, and extensions null.
-pub fn json(value: Value) -> String {
-    let mut to = String::new();
-    write_json(value, &mut to);
-    to
-}
-
-fn write_json(value: Value, to: &mut String) {
-    match value.kind() {
-        Kind::Str | Kind::Bin => {
-            to.push('"');
-            for c in String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).chars() {
-                match c {
-                    '"' | '\\' => to.extend(['\\', c]),
-                    '\n' => to.push_str("\\n"),
-                    '\t' => to.push_str("\\t"),
-                    '\r' => to.push_str("\\r"),
-                    c if c < ' ' => write!(to, "\\u{:04x}", c as u32).unwrap_or_default(),
-                    c => to.push(c),
-                }
-            }
-            to.push('"');
-        }
-        Kind::Map => {
-            to.push('{');
-            for (i, (key, value)) in value.members().enumerate() {
-                to.push_str(if i > 0 { "," } else { "" });
-                write_json(key, to);
-                to.push(':');
-                write_json(value, to);
-            }
-            to.push('}');
-        }
-        Kind::Array => {
-            to.push('[');
-            for (i, value) in value.elements().enumerate() {
-                to.push_str(if i > 0 { "," } else { "" });
-                write_json(value, to);
-            }
-            to.push(']');
-        }
-        Kind::Nil | Kind::Ext => to.push_str("null"),
-        Kind::Float if !value.as_f64().unwrap_or_default().is_finite() => to.push_str("null"),
-        Kind::Bool => to.push_str(&value.as_bool().unwrap_or_default().to_string()),
-        Kind::Float => to.push_str(&format!("{:?}", value.as_f64().unwrap_or_default())),
-        Kind::Int => to.push_str(&match value.as_u64() {
-            Some(n) => n.to_string(),
-            None => value.as_i64().unwrap_or_default().to_string(),
-        }),
-    }
+    *rest = chars.as_str();
+    String::from_utf16_lossy(&to)
 }
 
 /// The host functions, of the host that is current in this thread.
@@ -503,19 +393,15 @@ pub(crate) mod sys {
 
     fn with<T>(function: impl FnOnce(&mut State) -> T) -> T {
         let host = HOST.with(|host| host.borrow().clone());
-        let mut state = host.borrow_mut();
+        let mut state = host.0.borrow_mut();
         function(&mut state)
     }
 
     fn give(found: Option<&[u8]>, to: &mut [u8]) -> i32 {
-        let bytes = match found {
-            Some(bytes) => bytes,
-            None => return -1,
-        };
-        if let Some(to) = to.get_mut(..bytes.len()) {
-            to.copy_from_slice(bytes);
-        }
-        bytes.len() as i32
+        found.map_or(-1, |bytes| {
+            to.get_mut(..bytes.len()).into_iter().for_each(|to| to.copy_from_slice(bytes));
+            bytes.len() as i32
+        })
     }
 
     pub fn log_enabled(level: u32) -> i32 {
@@ -544,11 +430,11 @@ pub(crate) mod sys {
 
     pub fn table_get(table: i32, key: &str, path: &str, format: i32, to: &mut [u8]) -> i32 {
         with(|state| {
-            let found = state.tables[table as usize].1.get((key,));
+            let found = state.tables[table as usize].1.get([key]);
             let found = found.and_then(|value| if path.is_empty() { Some(value) } else { value.get(path) });
             let bytes = found.map(|value| match format {
                 1 => value.as_msgpack().to_vec(),
-                _ => value.as_str().map_or_else(|| json(value), ToOwned::to_owned).into_bytes(),
+                _ => value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned).into_bytes(),
             });
             give(bytes.as_deref(), to)
         })

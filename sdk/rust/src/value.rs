@@ -1,5 +1,10 @@
+//! Values of MessagePack: read where they stand, and written.
+
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::{Debug, Display, Formatter, Result as Formatted, Write};
+
+use crate::path::{Path, Route};
 
 /// What a [`Value`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,83 +22,131 @@ pub enum Kind {
     Ext,
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct Head {
     pub kind: Kind,
     /// Bytes of the header.
-    pub head: usize,
+    pub len: usize,
     /// Bytes after it, without the elements of an array or map.
     pub data: usize,
     /// Elements of an array, members of a map.
     pub count: usize,
 }
 
-pub(crate) fn head(p: &[u8]) -> Head {
-    let lead = p[0];
-    let number = |n: usize| p[1..=n].iter().fold(0, |v, b| v << 8 | usize::from(*b));
-    let new = |kind, head, data, count| Head { kind, head, data, count };
-    match lead {
-        0x80..=0x8f => new(Kind::Map, 1, 0, usize::from(lead & 15)),
-        0x90..=0x9f => new(Kind::Array, 1, 0, usize::from(lead & 15)),
-        0xa0..=0xbf => new(Kind::Str, 1, usize::from(lead & 31), 0),
-        0xc0 | 0xc1 => new(Kind::Nil, 1, 0, 0),
-        0xc2 | 0xc3 => new(Kind::Bool, 1, 0, 0),
-        0xc4..=0xc6 => {
-            let n = 1 << (lead - 0xc4);
-            new(Kind::Bin, 1 + n, number(n), 0)
-        }
-        0xc7..=0xc9 => {
-            let n = 1 << (lead - 0xc7);
-            new(Kind::Ext, 2 + n, number(n), 0)
-        }
-        0xca | 0xcb => new(Kind::Float, 1, 4 << (lead - 0xca), 0),
-        0xcc..=0xd3 => new(Kind::Int, 1, 1 << (lead & 3), 0),
-        0xd4..=0xd8 => new(Kind::Ext, 2, 1 << (lead - 0xd4), 0),
-        0xd9..=0xdb => {
-            let n = 1 << (lead - 0xd9);
-            new(Kind::Str, 1 + n, number(n), 0)
-        }
-        0xdc | 0xdd => {
-            let n = 2 << (lead - 0xdc);
-            new(Kind::Array, 1 + n, 0, number(n))
-        }
-        0xde | 0xdf => {
-            let n = 2 << (lead - 0xde);
-            new(Kind::Map, 1 + n, 0, number(n))
-        }
-        _ => new(Kind::Int, 1, 0, 0),
+impl Head {
+    /// Returns how many values are inside: a member of a map is two.
+    pub fn inside(self) -> usize {
+        self.count << u8::from(self.kind == Kind::Map)
     }
 }
+
+#[inline]
+pub(crate) fn head(p: &[u8]) -> Head {
+    let lead = p[0];
+    let new = |kind, data, count| Head { kind, len: 1, data, count };
+    match lead {
+        0xa0..=0xbf => new(Kind::Str, usize::from(lead & 31), 0),
+        0x80..=0x8f => new(Kind::Map, 0, usize::from(lead & 15)),
+        0x90..=0x9f => new(Kind::Array, 0, usize::from(lead & 15)),
+        0xc0..=0xdf => long_head(p),
+        _ => new(Kind::Int, 0, 0),
+    }
+}
+
+#[inline(never)]
+fn long_head(p: &[u8]) -> Head {
+    let lead = p[0];
+    // The kind, bytes of the length, and bytes after the header where there is no length.
+    let (kind, n, data) = match lead {
+        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0),
+        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1),
+        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca)),
+        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3)),
+        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4))),
+        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0),
+        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0),
+        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0),
+        0xc2 | 0xc3 => (Kind::Bool, 0, 0),
+        _ => (Kind::Nil, 0, 0),
+    };
+    let number = p[1..=n].iter().fold(0, |v, b| v << 8 | usize::from(*b));
+    match kind {
+        Kind::Array | Kind::Map => Head { kind, len: 1 + n, data, count: number },
+        _ => Head { kind, len: 1 + n, data: data + number, count: 0 },
+    }
+}
+
+/// By its first byte how many bytes a value has; 0 where that byte is not all that decides.
+pub(crate) static SIZES: [u8; 256] = {
+    let (mut sizes, mut lead) = ([0; 256], 0);
+    while lead < 256 {
+        sizes[lead] = match lead {
+            0..=0x7f | 0xc0..=0xc3 | 0xe0.. => 1,
+            0xa0..=0xbf => 1 + (lead as u8 & 31),
+            0xca | 0xcb => 1 + (4 << (lead - 0xca)),
+            0xcc..=0xd3 => 1 + (1 << (lead & 3)),
+            0xd4..=0xd8 => 2 + (1 << (lead - 0xd4)),
+            _ => 0,
+        };
+        lead += 1;
+    }
+    sizes
+};
 
 /// Returns how many bytes the value at the beginning of `p` has.
 pub(crate) fn size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
     while left > 0 {
-        let h = head(&p[at..]);
-        at += h.head + h.data;
-        left += if h.kind == Kind::Map { 2 * h.count } else { h.count };
         left -= 1;
+        let lead = p[at];
+        match usize::from(SIZES[usize::from(lead)]) {
+            0 if lead < 0xa0 => {
+                at += 1;
+                left += usize::from(lead & 15) << u8::from(lead < 0x90);
+            }
+            0 => {
+                let h = long_head(&p[at..]);
+                at += h.len + h.data;
+                left += h.inside();
+            }
+            n => at += n,
+        }
     }
     at
 }
 
-/// A value of a record, read where it stands: nothing is parsed but what is asked for.
+/// Returns where a byte is first, or how many bytes there are.
+pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    for chunk in bytes.chunks_exact(8) {
+        let other = u64::from_le_bytes(chunk.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
+        let zeros = other.wrapping_sub(LOW) & !other & (LOW << 7);
+        if zeros != 0 {
+            return at + zeros.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|b| **b != byte).count()
+}
+
+/// A value of a record, read where it stands: nothing is parsed but what is asked for. Its text is JSON, with
+/// bins as strings and extensions as null.
 ///
 /// ```
-/// use flb_filter::{List, Map};
+/// use flb_filter::Map;
 ///
-/// let map = Map::new().with("http", Map::new().with("status", 404)).with("a.b", "dots")
-///     .with("items", List::new().with(1.5).with("x"));
+/// let map = Map::new().with("http", Map::new().with("status", 404)).with("a.b", "dots").with("items", [7, 8]);
 /// let value = map.value();
 /// assert_eq!(value.get("http.status").and_then(|v| v.as_i64()), Some(404));
 /// assert_eq!(value.get("a.b").and_then(|v| v.as_str()), Some("dots"));
-/// assert_eq!(value.get(("items", 1)).and_then(|v| v.as_str()), Some("x"));
-/// assert_eq!(value.get("items.0").and_then(|v| v.as_f64()), Some(1.5));
-/// assert!(value.get("http.method").is_none());
+/// assert_eq!(value.get(["items", "1"]).and_then(|v| v.as_u64()), Some(8));
+/// assert_eq!(value.to_string(), r#"{"http":{"status":404},"a.b":"dots","items":[7,8]}"#);
 /// ```
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
     /// Begins with the value, and goes on behind it.
-    bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Value<'a> {
@@ -113,17 +166,14 @@ impl<'a> Value<'a> {
 
     /// Returns the text of a string of UTF-8.
     pub fn as_str(self) -> Option<&'a str> {
-        if self.kind() != Kind::Str {
-            return None;
-        }
-        core::str::from_utf8(self.as_bytes()?).ok()
+        core::str::from_utf8(self.as_bytes().filter(|_| self.kind() == Kind::Str)?).ok()
     }
 
     /// Returns the bytes of a string, UTF-8 or not, or of a bin.
     pub fn as_bytes(self) -> Option<&'a [u8]> {
         let h = head(self.bytes);
         match h.kind {
-            Kind::Str | Kind::Bin => Some(&self.bytes[h.head..h.head + h.data]),
+            Kind::Str | Kind::Bin => Some(&self.bytes[h.len..h.len + h.data]),
             _ => None,
         }
     }
@@ -164,11 +214,7 @@ impl<'a> Value<'a> {
 
     /// Returns true or false.
     pub fn as_bool(self) -> Option<bool> {
-        match self.bytes[0] {
-            0xc2 => Some(false),
-            0xc3 => Some(true),
-            _ => None,
-        }
+        (self.kind() == Kind::Bool).then(|| self.bytes[0] == 0xc3)
     }
 
     /// Returns the number of elements of an array, or members of a map, else 0.
@@ -183,132 +229,111 @@ impl<'a> Value<'a> {
 
     /// Returns what a [`Path`] leads to.
     pub fn get(self, path: impl Path) -> Option<Value<'a>> {
-        path.find(self)
+        path.route().find(self)
     }
 
     /// Returns the elements of an array; none if it is not one.
     pub fn elements(self) -> impl Iterator<Item = Value<'a>> {
-        let h = head(self.bytes);
-        let mut rest = &self.bytes[h.head..];
-        (0..if h.kind == Kind::Array { h.count } else { 0 }).map(move |_| take(&mut rest))
+        self.entries(Kind::Array).map(|(_, element)| element)
     }
 
     /// Returns the members of a map, as key and value; none if it is not one.
     pub fn members(self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
+        self.entries(Kind::Map)
+    }
+
+    /// Returns members, or elements twice, if it is of that kind; their bytes end where they do.
+    pub(crate) fn entries(self, kind: Kind) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
         let h = head(self.bytes);
-        let mut rest = &self.bytes[h.head..];
-        (0..if h.kind == Kind::Map { h.count } else { 0 }).map(move |_| (take(&mut rest), take(&mut rest)))
-    }
-
-    fn is_key(self, key: &str) -> bool {
-        self.kind() == Kind::Str && self.as_bytes() == Some(key.as_bytes())
-    }
-}
-
-pub(crate) fn take<'a>(rest: &mut &'a [u8]) -> Value<'a> {
-    let value = &rest[..size(rest)];
-    *rest = &rest[value.len()..];
-    Value { bytes: value }
-}
-
-impl core::fmt::Debug for Value<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.kind() {
-            Kind::Nil => f.write_str("nil"),
-            Kind::Bool => self.as_bool().fmt(f),
-            Kind::Int => self.int().fmt(f),
-            Kind::Float => self.as_f64().fmt(f),
-            Kind::Str => String::from_utf8_lossy(self.as_bytes().unwrap_or_default()).fmt(f),
-            Kind::Array => f.debug_list().entries(self.elements()).finish(),
-            Kind::Map => f.debug_map().entries(self.members()).finish(),
-            Kind::Bin | Kind::Ext => self.as_msgpack().fmt(f),
-        }
-    }
-}
-
-/// A way to a value: a text with dots between keys, and numbers for elements of arrays (`"a.b"`,
-/// `"items.0.name"`), or a tuple of keys and numbers (`("items", 0, "name")`), whose dots are theirs.
-///
-/// A text finds keys with dots, too: in a map, a member whose key is all that is left of the text
-/// goes before one whose key is what is left up to the first dot.
-pub trait Path {
-    /// Returns what the path leads to, from this value on.
-    fn find<'a>(&self, from: Value<'a>) -> Option<Value<'a>>;
-}
-
-impl Path for &str {
-    fn find<'a>(&self, from: Value<'a>) -> Option<Value<'a>> {
-        if let Some(found) = Step::step(self, from) {
-            return Some(found);
-        }
-        let (first, rest) = self.split_once('.').unwrap_or((self, ""));
-        let next = if from.kind() == Kind::Array {
-            from.elements().nth(first.parse().ok()?)?
-        } else if rest.is_empty() {
-            return None;
-        } else {
-            Step::step(&first, from)?
+        let mut rest = &self.bytes[h.len..];
+        let mut take = move || {
+            let (value, after) = rest.split_at(size(rest));
+            rest = after;
+            Value { bytes: value }
         };
-        if rest.is_empty() {
-            Some(next)
-        } else {
-            Path::find(&rest, next)
-        }
+        (0..if h.kind == kind { h.count } else { 0 }).map(move |_| {
+            let first = take();
+            (first, if kind == Kind::Map { take() } else { first })
+        })
     }
-}
 
-impl Path for &String {
-    fn find<'a>(&self, from: Value<'a>) -> Option<Value<'a>> {
-        Path::find(&self.as_str(), from)
+    pub(crate) fn is_key(self, key: &str) -> bool {
+        let h = head(self.bytes);
+        h.kind == Kind::Str && h.data == key.len() && &self.bytes[h.len..h.len + h.data] == key.as_bytes()
     }
-}
 
-/// A part of a path: a key of a map (`&str`), or the number of an element, from 0 (`usize`).
-pub trait Step {
-    /// Returns the member or element of this value.
-    fn step<'a>(&self, from: Value<'a>) -> Option<Value<'a>>;
-}
-
-impl Step for &str {
-    fn step<'a>(&self, from: Value<'a>) -> Option<Value<'a>> {
-        let h = head(from.bytes);
+    /// Returns the value of the first member of that key.
+    pub(crate) fn member(self, key: &str) -> Option<Value<'a>> {
+        let h = head(self.bytes);
         if h.kind != Kind::Map {
             return None;
         }
-        let mut at = h.head;
+        let mut rest = &self.bytes[h.len..];
         for _ in 0..h.count {
-            let key = Value { bytes: &from.bytes[at..] };
-            at += size(key.bytes);
-            let value = Value { bytes: &from.bytes[at..] };
-            if key.is_key(self) {
-                return Some(value);
+            let found = Value { bytes: rest }.is_key(key);
+            rest = &rest[size(rest)..];
+            if found {
+                return Some(Value { bytes: rest });
             }
-            at += size(value.bytes);
+            rest = &rest[size(rest)..];
         }
         None
     }
-}
 
-impl Step for usize {
-    fn step<'a>(&self, from: Value<'a>) -> Option<Value<'a>> {
-        from.elements().nth(*self)
+    /// Returns where the value stands in `whole`, which it is a part of.
+    pub(crate) fn place(self, whole: &[u8]) -> core::ops::Range<usize> {
+        let at = self.bytes.as_ptr() as usize - whole.as_ptr() as usize;
+        at..at + size(self.bytes)
     }
 }
 
-macro_rules! tuples {
-    ($(($($step:ident $n:tt)+))+) => {$(
-        impl<$($step: Step),+> Path for ($($step,)+) {
-            fn find<'a>(&self, from: Value<'a>) -> Option<Value<'a>> {
-                Some(from)$(.and_then(|v| self.$n.step(v)))+
-            }
-        }
-    )+};
+impl Debug for Value<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
+        Display::fmt(self, f)
+    }
 }
 
-tuples! { (A 0) (A 0 B 1) (A 0 B 1 C 2) (A 0 B 1 C 2 D 3) (A 0 B 1 C 2 D 3 E 4) }
+impl Display for Value<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
+        match self.kind() {
+            Kind::Str | Kind::Bin => {
+                f.write_char('"')?;
+                for c in String::from_utf8_lossy(self.as_bytes().unwrap_or_default()).chars() {
+                    match c {
+                        '"' | '\\' => write!(f, "\\{c}"),
+                        '\n' => f.write_str("\\n"),
+                        '\t' => f.write_str("\\t"),
+                        '\r' => f.write_str("\\r"),
+                        c if c < ' ' => write!(f, "\\u{:04x}", c as u32),
+                        c => f.write_char(c),
+                    }?;
+                }
+                f.write_char('"')
+            }
+            Kind::Map => {
+                for (i, (key, value)) in self.members().enumerate() {
+                    write!(f, "{}{key}:{value}", if i > 0 { ',' } else { '{' })?;
+                }
+                f.write_str(if self.is_empty() { "{}" } else { "}" })
+            }
+            Kind::Array => {
+                for (i, value) in self.elements().enumerate() {
+                    write!(f, "{}{value}", if i > 0 { ',' } else { '[' })?;
+                }
+                f.write_str(if self.is_empty() { "[]" } else { "]" })
+            }
+            Kind::Bool => Display::fmt(&(self.bytes[0] == 0xc3), f),
+            Kind::Int => Display::fmt(&self.int().unwrap_or_default(), f),
+            Kind::Float if self.as_f64().map_or(false, f64::is_finite) => {
+                Debug::fmt(&self.as_f64().unwrap_or_default(), f)
+            }
+            Kind::Float | Kind::Nil | Kind::Ext => f.write_str("null"),
+        }
+    }
+}
 
-/// What can be put into a record: text, numbers, booleans, `None` for nil, slices and vectors, a
-/// [`Map`], a [`List`], a [`Value`] of another place.
+/// What can be put into a record: text, numbers, booleans, `None` for nil, arrays, slices and vectors (of
+/// `&dyn ToValue` where the elements differ), a [`Map`], a [`Value`] of another place.
 pub trait ToValue {
     /// Appends the value as MessagePack: one whole value.
     fn write(&self, to: &mut Vec<u8>);
@@ -316,144 +341,70 @@ pub trait ToValue {
 
 /// Writes a header with a length: a short form up to `most` where there is one, else of 1 (where
 /// `wide` is its lead), 2 or 4 bytes.
-fn write_head(to: &mut Vec<u8>, n: usize, short: Option<(u8, usize)>, one: Option<u8>, two: u8) {
-    match (short, one) {
-        (Some((lead, most)), _) if n <= most => to.push(lead | n as u8),
-        (_, Some(lead)) if n < 1 << 8 => to.extend_from_slice(&[lead, n as u8]),
-        _ if n < 1 << 16 => {
-            to.push(two);
-            to.extend_from_slice(&(n as u16).to_be_bytes());
-        }
-        _ => {
-            to.push(two + 1);
-            to.extend_from_slice(&(n as u32).to_be_bytes());
-        }
+pub(crate) fn write_head(to: &mut Vec<u8>, n: usize, short: (u8, usize), one: Option<u8>, two: u8) {
+    let bytes = (n as u32).to_be_bytes();
+    match one {
+        _ if n < short.1 => to.push(short.0 | n as u8),
+        Some(lead) if n < 1 << 8 => to.extend_from_slice(&[lead, n as u8]),
+        _ if n < 1 << 16 => to.extend_from_slice(&[two, bytes[2], bytes[3]]),
+        _ => to.extend_from_slice(&[two + 1, bytes[0], bytes[1], bytes[2], bytes[3]]),
     }
 }
 
-pub(crate) fn write_bin(to: &mut Vec<u8>, bytes: &[u8]) {
-    write_head(to, bytes.len(), None, Some(0xc4), 0xc5);
-    to.extend_from_slice(bytes);
-}
-
-impl ToValue for str {
-    fn write(&self, to: &mut Vec<u8>) {
-        write_head(to, self.len(), Some((0xa0, 31)), Some(0xd9), 0xda);
-        to.extend_from_slice(self.as_bytes());
+pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], bin: bool) {
+    if bin {
+        write_head(to, text.len(), (0, 0), Some(0xc4), 0xc5);
+    } else {
+        write_head(to, text.len(), (0xa0, 32), Some(0xd9), 0xda);
     }
+    to.extend_from_slice(text);
 }
 
-impl ToValue for String {
-    fn write(&self, to: &mut Vec<u8>) {
-        self.as_str().write(to);
-    }
+/// Writes a whole number: not beyond what i64 or u64 has.
+fn write_int(to: &mut Vec<u8>, v: i128) {
+    let (lead, width) = match v {
+        -0x20..=0x7f => return to.push(v as u8),
+        0x80.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|max| v > **max).count()),
+        _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|min| v < **min).count()),
+    };
+    to.push(lead + width as u8);
+    to.extend_from_slice(&(v as u64).to_be_bytes()[8 - (1 << width)..]);
 }
 
-impl ToValue for bool {
-    fn write(&self, to: &mut Vec<u8>) {
-        to.push(0xc2 + u8::from(*self));
-    }
-}
-
-impl ToValue for u64 {
-    fn write(&self, to: &mut Vec<u8>) {
-        let (v, bytes) = (*self, self.to_be_bytes());
-        let width = match v {
-            0..=0x7f => return to.push(v as u8),
-            0x80..=0xff => 0,
-            0x100..=0xffff => 1,
-            0x1_0000..=0xffff_ffff => 2,
-            _ => 3,
-        };
-        to.push(0xcc + width as u8);
-        to.extend_from_slice(&bytes[8 - (1 << width)..]);
-    }
-}
-
-impl ToValue for i64 {
-    fn write(&self, to: &mut Vec<u8>) {
-        let (v, bytes) = (*self, self.to_be_bytes());
-        let width = match v {
-            0.. => return (v as u64).write(to),
-            -0x20..=-1 => return to.push(v as u8),
-            -0x80..=-0x21 => 0,
-            -0x8000..=-0x81 => 1,
-            -0x8000_0000..=-0x8001 => 2,
-            _ => 3,
-        };
-        to.push(0xd0 + width as u8);
-        to.extend_from_slice(&bytes[8 - (1 << width)..]);
-    }
-}
-
-macro_rules! numbers {
-    ($($small:ty as $large:ty),+) => {$(
-        impl ToValue for $small {
-            fn write(&self, to: &mut Vec<u8>) {
-                (*self as $large).write(to);
+macro_rules! to_value {
+    ($($(@[$($generic:tt)+])? $type:ty: |$value:ident, $to:ident| $write:expr;)+) => {$(
+        impl$(<$($generic)+>)? ToValue for $type {
+            fn write(&self, $to: &mut Vec<u8>) {
+                let $value = self;
+                $write
             }
         }
     )+};
 }
 
-numbers!(
-    u8 as u64,
-    u16 as u64,
-    u32 as u64,
-    usize as u64,
-    i8 as i64,
-    i16 as i64,
-    i32 as i64,
-    isize as i64,
-    f32 as f64
-);
-
-impl ToValue for f64 {
-    fn write(&self, to: &mut Vec<u8>) {
-        to.push(0xcb);
-        to.extend_from_slice(&self.to_be_bytes());
-    }
-}
-
-impl<T: ToValue> ToValue for Option<T> {
-    fn write(&self, to: &mut Vec<u8>) {
-        match self {
-            Some(value) => value.write(to),
-            None => to.push(0xc0),
-        }
-    }
-}
-
-impl<T: ToValue> ToValue for [T] {
-    fn write(&self, to: &mut Vec<u8>) {
-        write_head(to, self.len(), Some((0x90, 15)), None, 0xdc);
-        self.iter().for_each(|element| element.write(to));
-    }
-}
-
-impl<T: ToValue> ToValue for Vec<T> {
-    fn write(&self, to: &mut Vec<u8>) {
-        self.as_slice().write(to);
-    }
-}
-
-impl<T: ToValue + ?Sized> ToValue for &T {
-    fn write(&self, to: &mut Vec<u8>) {
-        (**self).write(to);
-    }
-}
-
-impl ToValue for Value<'_> {
-    fn write(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.as_msgpack());
-    }
-}
-
-/// Of a [`Map`] or [`List`]: a header of 4 bytes for the number, and what is in it.
-fn append(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    let count = head(bytes).count as u32 + 1;
-    bytes[1..5].copy_from_slice(&count.to_be_bytes());
-    write(bytes);
+to_value! {
+    str: |text, to| write_text(to, text.as_bytes(), false);
+    String: |text, to| write_text(to, text.as_bytes(), false);
+    bool: |v, to| to.push(0xc2 + u8::from(*v));
+    f64: |v, to| { to.push(0xcb); to.extend_from_slice(&v.to_be_bytes()) };
+    f32: |v, to| f64::from(*v).write(to);
+    @[T: ToValue] Option<T>: |v, to| match v { Some(v) => v.write(to), None => to.push(0xc0) };
+    @[T: ToValue] [T]: |list, to| { write_head(to, list.len(), (0x90, 16), None, 0xdc); list.iter().for_each(|v| v.write(to)) };
+    @[T: ToValue] Vec<T>: |list, to| list[..].write(to);
+    @[T: ToValue, const N: usize] [T; N]: |list, to| list[..].write(to);
+    @[T: ToValue + ?Sized] &T: |v, to| (**v).write(to);
+    Value<'_>: |v, to| to.extend_from_slice(v.as_msgpack());
+    Map: |map, to| { write_head(to, map.value().len(), (0x80, 16), None, 0xde); to.extend_from_slice(&map.bytes[5..]) };
+    u8: |v, to| write_int(to, (*v).into());
+    u16: |v, to| write_int(to, (*v).into());
+    u32: |v, to| write_int(to, (*v).into());
+    u64: |v, to| write_int(to, (*v).into());
+    usize: |v, to| write_int(to, *v as i128);
+    i8: |v, to| write_int(to, (*v).into());
+    i16: |v, to| write_int(to, (*v).into());
+    i32: |v, to| write_int(to, (*v).into());
+    i64: |v, to| write_int(to, (*v).into());
+    isize: |v, to| write_int(to, *v as i128);
 }
 
 /// A map of one's own, to be put into a record or emitted.
@@ -461,15 +412,16 @@ fn append(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 /// ```
 /// use flb_filter::Map;
 ///
-/// let mut map = Map::new().with("a", 1).with("tags", vec!["x", "y"]);
+/// let mut map = Map::new().with("a", 1).with("tags", ["x", "y"]);
 /// map.set("a", "one");
 /// map.remove("tags");
-/// map.set("b", Map::new().with("c", None::<bool>));
-/// assert_eq!(format!("{map:?}"), r#"{"a": "one", "b": {"c": nil}}"#);
+/// map.set("b.c", None::<bool>);
+/// assert_eq!(format!("{map:?}"), r#"{"a":"one","b":{"c":null}}"#);
 /// ```
 #[derive(Clone)]
 pub struct Map {
-    bytes: Vec<u8>,
+    /// The map, with a header of 5 bytes.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Map {
@@ -480,13 +432,16 @@ impl Map {
 
     /// Copies a value that is a map.
     pub fn copy(value: Value) -> Option<Self> {
-        if value.kind() != Kind::Map {
-            return None;
-        }
         let mut map = Map::new();
-        map.bytes[1..5].copy_from_slice(&(value.len() as u32).to_be_bytes());
-        map.bytes.extend_from_slice(&value.as_msgpack()[head(value.bytes).head..]);
-        Some(map)
+        map.begin(value.len());
+        map.bytes.extend_from_slice(&value.as_msgpack()[head(value.bytes).len..]);
+        (value.kind() == Kind::Map).then_some(map)
+    }
+
+    /// Begins anew, with a header for so many members.
+    pub(crate) fn begin(&mut self, count: usize) {
+        self.bytes.truncate(1);
+        self.bytes.extend_from_slice(&(count as u32).to_be_bytes());
     }
 
     /// Adds a member, as [`add`](Map::add) does.
@@ -497,48 +452,32 @@ impl Map {
 
     /// Adds a member as the last one, without a look whether its key is there.
     pub fn add(&mut self, key: &str, value: impl ToValue) {
-        append(&mut self.bytes, |to| {
-            key.write(to);
-            value.write(to);
-        });
+        let count = self.value().len() as u32 + 1;
+        self.bytes[1..5].copy_from_slice(&count.to_be_bytes());
+        key.write(&mut self.bytes);
+        value.write(&mut self.bytes);
     }
 
-    /// Gives a member a value, or adds it as the last one. It costs a copy of the map.
-    pub fn set(&mut self, key: &str, value: impl ToValue) {
-        if !self.change(key, Some(&value)) {
-            self.add(key, value);
+    /// Gives what the path leads to the value, as [`Part::set`](crate::Part::set) does. Returns false, and
+    /// changes nothing, where a value that is not a map is in the way.
+    pub fn set(&mut self, path: impl Path, value: impl ToValue) -> bool {
+        self.change(path.route(), Some(&value))
+    }
+
+    /// Removes what the path leads to, if it is there.
+    pub fn remove(&mut self, path: impl Path) {
+        self.change(path.route(), None);
+    }
+
+    pub(crate) fn change(&mut self, route: Route, value: Option<&dyn ToValue>) -> bool {
+        let mut changed = Vec::new();
+        let (holder, last) = route.holder(self.value());
+        let place = holder.place(&self.bytes);
+        let done = last.write_changed(holder, value, &mut changed);
+        if done {
+            self.bytes.splice(place, changed);
         }
-    }
-
-    /// Removes a member, if it is there. It costs a copy of the map.
-    pub fn remove(&mut self, key: &str) {
-        self.change(key, None::<&bool>);
-    }
-
-    /// Gives the first member of that key the value, if there is one, and leaves the others out.
-    fn change<T: ToValue>(&mut self, key: &str, value: Option<&T>) -> bool {
-        let (mut map, mut value, mut found) = (Map::new(), value, false);
-        map.bytes.reserve(self.bytes.len());
-        for (k, v) in self.value().members() {
-            let is = k.is_key(key);
-            found |= is;
-            match value {
-                Some(new) if is => append(&mut map.bytes, |to| {
-                    k.write(to);
-                    new.write(to);
-                }),
-                _ if is => {}
-                _ => append(&mut map.bytes, |to| {
-                    k.write(to);
-                    v.write(to);
-                }),
-            }
-            if is {
-                value = None;
-            }
-        }
-        *self = map;
-        found
+        done
     }
 
     /// Returns the map as a value, to read it.
@@ -558,57 +497,8 @@ impl Default for Map {
     }
 }
 
-impl core::fmt::Debug for Map {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.value().fmt(f)
-    }
-}
-
-impl ToValue for Map {
-    fn write(&self, to: &mut Vec<u8>) {
-        write_head(to, self.value().len(), Some((0x80, 15)), None, 0xde);
-        to.extend_from_slice(&self.bytes[5..]);
-    }
-}
-
-/// An array of one's own, of values of any kinds. Where all are of one kind, a slice will do.
-#[derive(Clone)]
-pub struct List {
-    bytes: Vec<u8>,
-}
-
-impl List {
-    /// Returns an empty array.
-    pub fn new() -> Self {
-        List { bytes: [0xdd, 0, 0, 0, 0].to_vec() }
-    }
-
-    /// Appends a value, as [`push`](List::push) does.
-    pub fn with(mut self, value: impl ToValue) -> Self {
-        self.push(value);
-        self
-    }
-
-    /// Appends a value.
-    pub fn push(&mut self, value: impl ToValue) {
-        append(&mut self.bytes, |to| value.write(to));
-    }
-
-    /// Returns the array as a value, to read it.
-    pub fn value(&self) -> Value<'_> {
-        Value { bytes: &self.bytes }
-    }
-}
-
-impl Default for List {
-    fn default() -> Self {
-        List::new()
-    }
-}
-
-impl ToValue for List {
-    fn write(&self, to: &mut Vec<u8>) {
-        write_head(to, self.value().len(), Some((0x90, 15)), None, 0xdc);
-        to.extend_from_slice(&self.bytes[5..]);
+impl Debug for Map {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
+        Display::fmt(&self.value(), f)
     }
 }

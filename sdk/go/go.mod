@@ -1,0 +1,3 @@
+module github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go
+
+go 1.24

@@ -1,0 +1,204 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::value::{head, position, write_head, Kind, ToValue, Value};
+
+/// A way to a value: a text with dots between its parts (`"a.b"`, `"items.0.name"`), an array of parts
+/// (`["items", "0", "name"]`), whose dots are theirs, or an [`Accessor`]. A part is the key of a member,
+/// or in an array the number of an element, from 0.
+///
+/// A text finds keys with dots, too: in a map, a member whose key is all that is left of the text goes
+/// before one whose key is what is left up to the first dot. Where nothing is found, `set` makes maps of
+/// what is between the dots: a member `a.b` is made by `["a.b"]`.
+pub trait Path {
+    #[doc(hidden)]
+    fn route(&self) -> Route<'_>;
+}
+
+impl Path for &str {
+    fn route(&self) -> Route<'_> {
+        Route::Text(self, b'.')
+    }
+}
+
+impl Path for &String {
+    fn route(&self) -> Route<'_> {
+        Route::Text(self, b'.')
+    }
+}
+
+impl<const N: usize> Path for [&str; N] {
+    fn route(&self) -> Route<'_> {
+        Route::Parts(self)
+    }
+}
+
+/// A path out of a configuration, in the form of Fluent Bit's record accessor: `$a['b'][0]`. What does not
+/// begin with a `$` is a text with dots.
+///
+/// ```
+/// use flb_filter::{Accessor, Map};
+///
+/// let map = Map::new().with("a.b", Map::new().with("c.d", [1, 2]));
+/// let path: Accessor = "$a.b['c.d'][1]".parse().unwrap();
+/// assert_eq!(map.get(&path).and_then(|v| v.as_i64()), Some(2));
+/// assert!("$a[b]".parse::<Accessor>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accessor {
+    text: String,
+    /// What is between the parts of the text.
+    separator: u8,
+}
+
+impl core::str::FromStr for Accessor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "expected a path in the form $a['b'][0] or a.b.0";
+        let (rest, separator) = text.strip_prefix('$').map_or((text, b'.'), |rest| (rest, 0));
+        let (first, mut rest) =
+            rest.split_at(rest.find('[').filter(|_| separator == 0).unwrap_or(rest.len()));
+        let mut path = String::from(first);
+        while !rest.is_empty() {
+            let quote = rest[1..].chars().next().filter(|c| "'\"".contains(*c));
+            let (part, after) = match quote {
+                Some(quote) => {
+                    rest[2..].split_once(&[quote, ']'].iter().collect::<String>()[..]).ok_or(FORM)?
+                }
+                None => rest[1..].split_once(']').filter(|(n, _)| n.parse::<usize>().is_ok()).ok_or(FORM)?,
+            };
+            path.push(char::from(separator));
+            path.push_str(part);
+            rest = Some(after).filter(|rest| rest.is_empty() || rest.starts_with('[')).ok_or(FORM)?;
+        }
+        if first.is_empty() {
+            Err(FORM)
+        } else {
+            Ok(Accessor { text: path, separator })
+        }
+    }
+}
+
+impl Path for &Accessor {
+    fn route(&self) -> Route<'_> {
+        Route::Text(&self.text, self.separator)
+    }
+}
+
+/// What is left of a path: never nothing.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub enum Route<'p> {
+    Text(&'p str, u8),
+    Parts(&'p [&'p str]),
+}
+
+impl<'p> Route<'p> {
+    /// Returns the first part, and what is left then.
+    pub(crate) fn split(self) -> (&'p str, Option<Route<'p>>) {
+        match self {
+            Route::Text(text, separator) => match position(text.as_bytes(), separator) {
+                end if end == text.len() => (text, None),
+                i => (&text[..i], Some(Route::Text(&text[i + 1..], separator))),
+            },
+            Route::Parts([first, rest @ ..]) => {
+                (first, Some(Route::Parts(rest)).filter(|_| !rest.is_empty()))
+            }
+            Route::Parts([]) => ("", None),
+        }
+    }
+
+    /// Goes a step from a value, whose members `member` knows: returns the next value, the key or number
+    /// by which it is there, and what is left then.
+    pub(crate) fn step<'a>(
+        self, from: Value<'a>, member: impl Fn(&str) -> Option<Value<'a>>,
+    ) -> Option<(Value<'a>, &'p str, Option<Route<'p>>)> {
+        if let Route::Text(text, b'.') = self {
+            if let Some(found) = member(text) {
+                return Some((found, text, None));
+            }
+        }
+        let (first, rest) = self.split();
+        let next = match from.kind() {
+            Kind::Array => from.elements().nth(first.parse().ok()?),
+            _ if rest.is_none() && matches!(self, Route::Text(_, b'.')) => None,
+            _ => member(first),
+        };
+        Some((next?, first, rest))
+    }
+
+    pub(crate) fn find(self, from: Value) -> Option<Value> {
+        let (next, _, rest) = self.step(from, |key| from.member(key))?;
+        rest.map_or(Some(next), |rest| rest.find(next))
+    }
+
+    /// Returns the innermost value on the way that is there and holds another, and what is left from it on.
+    pub(crate) fn holder(self, from: Value) -> (Value, Route<'p>) {
+        match self.step(from, |key| from.member(key)) {
+            Some((next, _, Some(rest))) => rest.holder(next),
+            _ => (from, self),
+        }
+    }
+
+    /// Writes a holder with another value at the end of the path, or with none. Returns false if there is
+    /// none to be removed, or no map to add it to.
+    pub(crate) fn write_changed(self, holder: Value, value: Option<&dyn ToValue>, to: &mut Vec<u8>) -> bool {
+        let h = head(holder.bytes);
+        let found = self.step(holder, |key| holder.member(key));
+        let key = found.map_or_else(|| self.split().0, |(_, key, _)| key);
+        if found.is_none() && (value.is_none() || h.kind != Kind::Map) {
+            return false;
+        }
+        let (is_map, number) = (h.kind == Kind::Map, key.parse());
+        let is = |i: usize, k: Value| if is_map { k.is_key(key) } else { number == Ok(i) };
+        let entries = || holder.entries(h.kind).enumerate();
+        let count = entries().filter(|(i, (k, _))| !is(*i, *k)).count() + usize::from(value.is_some());
+        match holder.bytes[0] {
+            // A header that has the widest form keeps it: that of a Map does.
+            0xdf => {
+                to.push(0xdf);
+                to.extend_from_slice(&(count as u32).to_be_bytes());
+            }
+            _ => write_head(
+                to,
+                count,
+                (if is_map { 0x80 } else { 0x90 }, 16),
+                None,
+                if is_map { 0xde } else { 0xdc },
+            ),
+        }
+        let mut new = value;
+        for (i, (k, v)) in entries() {
+            let hit = is(i, k);
+            if hit && new.is_none() {
+                continue;
+            }
+            if is_map {
+                to.extend_from_slice(k.bytes);
+            }
+            match new.filter(|_| hit) {
+                Some(value) => value.write(to),
+                None => to.extend_from_slice(v.bytes),
+            }
+            new = new.filter(|_| !hit);
+        }
+        if let Some(value) = new {
+            self.write_new(value, to);
+        }
+        true
+    }
+
+    /// Writes a member by which the path leads to a value: key and value.
+    pub(crate) fn write_new(self, value: &dyn ToValue, to: &mut Vec<u8>) {
+        let (key, rest) = self.split();
+        key.write(to);
+        match rest {
+            Some(rest) => {
+                to.push(0x81);
+                rest.write_new(value, to);
+            }
+            None => value.write(to),
+        }
+    }
+}
