@@ -51,9 +51,11 @@ func showcases() []showcase {
 	golang.name, golang.WasmPath, golang.CacheDir = "go", "showcase-go/showcase.wasm", cache
 	c := batch
 	c.name, c.WasmPath = "c by SDK", "showcase-c/showcase.wasm"
+	as := batch
+	as.name, as.WasmPath = "assemblyscript", "showcase-assemblyscript/showcase.wasm"
 	zig := batch
 	zig.name, zig.WasmPath = "zig", "showcase-zig/showcase.wasm"
-	return []showcase{batch, small, one, record, rust, golang, c, zig}
+	return []showcase{batch, small, one, record, rust, golang, c, as, zig}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {
