@@ -353,7 +353,8 @@ static inline unsigned flb_find(flb_text text, char byte, unsigned from) {
     for (; from < text.len && text.len - from >= 16; from += 16)
         if (flb_zeros_(flb_others_(text.at + from, byte)) | flb_zeros_(flb_others_(text.at + from + 8, byte))) break;
     for (; from < text.len && text.len - from >= 8; from += 8)
-        if ((zeros = flb_zeros_(flb_others_(text.at + from, byte)))) return from + (unsigned) __builtin_ctzll(zeros) / 8;
+        if ((zeros = flb_zeros_(flb_others_(text.at + from, byte))))
+            return from + (unsigned) __builtin_ctzll(zeros) / 8;
     while (from < text.len && text.at[from] != byte) from++;
     return from < text.len ? from : text.len;
 }
@@ -1452,7 +1453,8 @@ static inline void flb_settle_(flb_part *part) {
     if (!part->came || !part->is_edited || part->is_replaced) return;
     for (unsigned i = flb_.first; i < flb_.ops_count; i++) {
         const struct flb_op_ *op = &flb_.ops[i];
-        if (op->part == part->which && (op->kind == FLB_ADD_ || (op->kind == FLB_REMOVE_ && flb_has_named_(part, op))))
+        if (op->part == part->which &&
+            (op->kind == FLB_ADD_ || (op->kind == FLB_REMOVE_ && flb_has_named_(part, op))))
             return;
     }
     for (unsigned i = flb_.first; i < flb_.ops_count; i++) {
@@ -1528,10 +1530,16 @@ static inline struct flb_failure_ flb_call_(flb_filter_fn *filter, flb_group_fn 
     return failure;
 }
 
+/* There is room for it: see to_come. */
+FLB_INLINE_ void flb_add_failure_(struct flb_failure_ failure) {
+    if (failure.code) flb_.ops[flb_.ops_count++] = flb_op_(FLB_ERROR_, 0, (unsigned) failure.code, 0, failure.text);
+}
+
 static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group_fn *group_filter, flb_byte *in) {
     const struct flb_input_ *input = (const struct flb_input_ *) in;
     flb_event *e = &flb_.event;
-    struct flb_failure_ *failed, failure = {0, {0, 0}};
+    struct flb_failure_ failure;
+    flb_byte *failed; /* which groups have */
     unsigned groups = group_filter ? input->group_count : 0, first;
     flb_restore_(flb_.batch);
     flb_.no_memory = 0;
@@ -1539,7 +1547,7 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
     flb_.ops_count = 0;
     flb_.ops_room = 2 * flb_.to_come + 64;
     flb_.ops = (struct flb_op_ *) flb_alloc(flb_.ops_room * (unsigned) sizeof(*flb_.ops));
-    failed = (struct flb_failure_ *) flb_alloc((groups + 1) * (unsigned) sizeof(*failed));
+    failed = (flb_byte *) flb_alloc(groups + 1);
     if (!flb_.ops || !failed) return 0; /* all events fail, since memory was refused */
     flb_load_(&e->body, 0, 0, 0);
     flb_load_(&e->metadata, 1, 0, 0);
@@ -1554,14 +1562,16 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
     for (unsigned i = 0; i < groups; i++) {
         const struct flb_input_group_ *g =
             (const struct flb_input_group_ *) (in + input->groups + i * input->group_size);
-        failed[i] = failure;
+        failed[i] = 0;
         if (!(g->changeable & 1)) {
             flb_.to_come--;
             continue;
         }
         flb_load_(&flb_.group.body, 0, in + g->body, g->body_len);
         flb_load_(&flb_.group.metadata, 1, in + g->metadata, g->metadata_len);
-        failed[i] = flb_call_(0, group_filter, i, &flb_.group.body, &flb_.group.metadata);
+        failure = flb_call_(0, group_filter, i, &flb_.group.body, &flb_.group.metadata);
+        failed[i] = failure.code != 0;
+        flb_add_failure_(failure);
     }
     first = flb_.ops_count;
     e->tag = flb_text_of(in + input->tag, input->tag_len);
@@ -1570,21 +1580,17 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
             (const struct flb_input_event_ *) (in + input->events + i * input->event_size);
         const struct flb_input_group_ *g =
             (const struct flb_input_group_ *) (in + input->groups + (came->group - 1) * input->group_size);
+        if (groups && came->group && failed[came->group - 1]) { /* the host fails it with its group */
+            flb_.to_come--;
+            continue;
+        }
         flb_load_(&e->body, 0, in + came->body, came->body_len);
         flb_load_(&e->metadata, 1, in + came->metadata, came->metadata_len);
         e->time.sec = came->sec;
         e->time.nsec = came->nsec;
         e->group = flb_value_of_(came->group ? in + g->body : 0);
         e->is_dropped = e->has_time = 0;
-        if (groups && came->group && failed[came->group - 1].code) {
-            failure = failed[came->group - 1];
-            flb_.to_come--;
-        } else {
-            failure = flb_call_(filter, 0, i, &e->body, &e->metadata);
-        }
-        flb_.of = i;
-        if (failure.code)
-            flb_.ops[flb_.ops_count++] = flb_op_(FLB_ERROR_, 0, (unsigned) failure.code, 0, failure.text);
+        flb_add_failure_(flb_call_(filter, 0, i, &e->body, &e->metadata));
     }
     flb_.reply.events = flb_.ops + first;
     flb_.reply.event_count = flb_.ops_count - first;
@@ -1604,8 +1610,9 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
  *
  *     int filter(flb_event *e)   which is called for each event. An error that it returns is that event's;
  *     int configure(void)        which is called before the first event. An error keeps Fluent Bit from starting;
- *     int group(flb_group *g)    which is called for each group that begins in a batch, before the batch's events.
- *                                An error leaves the group as it is, and is one of all of its events in the batch.
+ *     int group(flb_group *g)    which is called for each group that may be changed, before the batch's events. An
+ *                                error leaves the group as it is, and fails its events in the batch, for which the
+ *                                filter is not called.
  *
  * The function that Fluent Bit's configuration names is `filter`. */
 #define FLB_FILTER(...) FLB_FILTER_(__VA_ARGS__, 0, 0, 0)

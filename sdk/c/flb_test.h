@@ -315,15 +315,18 @@ static inline flb_test_event_out *flb_test_out_(const struct flb_came_ *e) {
     return out;
 }
 
+static inline void flb_test_fail_event_(const struct flb_op_ *error) {
+    char *copy = (char *) flb_keep_(error->len);
+    if (error->len) memcpy(copy, error->bytes, error->len);
+    flb_test_.error_codes[flb_test_.error_count] = (int) error->a;
+    flb_test_.errors[flb_test_.error_count++] = copy;
+}
+
 static inline void flb_test_carry_out_(const struct flb_came_ *e, struct flb_op_ *ops, unsigned n) {
     flb_test_event_out *out = 0;
     const char *body = flb_test_part_(&e->body, 0, ops, n), *metadata = flb_test_part_(&e->metadata, 1, ops, n);
     if (n > 0 && ops[0].kind == FLB_ERROR_) {
-        flb_text text = flb_text_of(ops[0].bytes, ops[0].len);
-        char *copy = (char *) flb_keep_(text.len);
-        if (text.len) memcpy(copy, text.at, text.len);
-        flb_test_.error_codes[flb_test_.error_count] = (int) ops[0].a;
-        flb_test_.errors[flb_test_.error_count++] = copy;
+        flb_test_fail_event_(&ops[0]);
         return;
     }
     if (n == 0 || ops[n - 1].kind != FLB_DROP_) {
@@ -375,13 +378,19 @@ static inline void flb_test_run(void) {
     memcpy(input, all.at, all.len);
     reply = flb_export_filter(input, (unsigned) all.len);
     t->out_count = t->error_count = 0;
+    const struct flb_op_ *failed[FLB_TEST_MOST_ + 1] = {0}; /* groups, as events name them */
     for (unsigned kind = 0; kind < 2; kind++) {
         unsigned count = reply ? kind ? reply->event_count : reply->group_count : 0;
         struct flb_op_ *op = (struct flb_op_ *) (reply ? kind ? reply->events : reply->groups : 0);
         for (unsigned i = 0; i < (kind ? t->event_count : t->group_count); i++, op = op ? op + n : op, count -= n) {
             for (n = 0; n < count && op[n].of == i;) n++;
-            if (kind) flb_test_carry_out_(&t->events[i], op, n);
-            else t->group_bodies[i] = flb_test_part_(&t->groups[i].body, 0, op, n);
+            if (!kind && n > 0 && op->kind == FLB_ERROR_) {
+                if (n > 1) flb_test_fail_("a group fails and is edited", "");
+                failed[i + 1] = op;
+            }
+            if (!kind) t->group_bodies[i] = flb_test_part_(&t->groups[i].body, 0, op, failed[i + 1] ? 0 : n);
+            else if (failed[t->events[i].group]) flb_test_fail_event_(failed[t->events[i].group]);
+            else flb_test_carry_out_(&t->events[i], op, n);
         }
         if (count > 0) flb_test_fail_("operations do not ascend", "");
     }

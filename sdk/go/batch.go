@@ -1,6 +1,7 @@
 package flb
 
 import (
+	"cmp"
 	"errors"
 	"runtime"
 	"strconv"
@@ -16,7 +17,7 @@ type batch struct {
 	input  string
 	events Event
 	groups Group
-	failed []error // of groups
+	failed []bool // of groups
 }
 
 func newBatch() *batch {
@@ -61,11 +62,26 @@ func (b *batch) run(handler Handler, input string) {
 	}
 }
 
-func (b *batch) runGroup(handler GroupHandler, i int) (err error) {
-	at := b.group(i)
-	if handler == nil || b.number(at)&1 == 0 {
-		return nil
+// runGroup runs the filter for a group that may be changed, and returns whether that has failed: the host
+// fails the group's events then.
+func (b *batch) runGroup(handler GroupHandler, i int) bool {
+	if handler == nil || b.number(b.group(i))&1 == 0 {
+		return false
 	}
+	err := b.callGroup(handler, b.group(i))
+	if err != nil {
+		b.GroupOps = append(b.GroupOps, b.errorOp(i, err))
+		return true
+	}
+	for part, p := range []*Part{&b.groups.Body, &b.groups.Metadata} {
+		if p.edited() {
+			b.GroupOps = p.finish(i, uint8(part), b.GroupOps)
+		}
+	}
+	return false
+}
+
+func (b *batch) callGroup(handler GroupHandler, at int) (err error) {
 	g := &b.groups
 	g.Metadata.load(b.slice(at + 8))
 	body := b.slice(at + 16)
@@ -78,18 +94,10 @@ func (b *batch) runGroup(handler GroupHandler, i int) (err error) {
 			err = panicked(why)
 		}
 	}()
-	if err = handler.Group(g); err != nil {
-		return err
+	if err = handler.Group(g); err == nil && g.Body.fault+g.Metadata.fault != "" {
+		err = errors.New(cmp.Or(g.Body.fault, g.Metadata.fault))
 	}
-	for part, p := range []*Part{&g.Body, &g.Metadata} {
-		if p.fault != "" {
-			return errors.New(p.fault)
-		}
-		if p.edited() {
-			b.GroupOps = p.finish(i, uint8(part), b.GroupOps)
-		}
-	}
-	return nil
+	return err
 }
 
 // runEvents runs the events from one on, and returns where to go on: after the last one, or after one
@@ -106,18 +114,26 @@ func (b *batch) runEvents(handler Handler, i int) (next int) {
 	for at := b.number(16) + i*size; i < count; at += size {
 		sec := int64(uint64(b.number(at)) | uint64(b.number(at+4))<<32)
 		group := b.number(at + 12)
-		e.load(b.slice(at+24), b.slice(at+16), sec, uint32(b.number(at+8)), group)
-		var err error
-		if group > 0 {
-			err = b.failed[group-1]
+		if group == 0 || !b.failed[group-1] {
+			e.load(b.slice(at+24), b.slice(at+16), sec, uint32(b.number(at+8)), group)
+			e.finish(i, handler.Filter(e))
 		}
-		if err == nil {
-			err = handler.Filter(e)
-		}
-		e.finish(i, err)
 		i++
 	}
 	return count
+}
+
+// errorOp returns the operation that an event or group has failed, with its text among the bytes of the reply.
+func (b *batch) errorOp(of int, err error) sys.Op {
+	code, coded := uint32(1), (*Error)(nil)
+	if errors.As(err, &coded) {
+		code = coded.Code
+	}
+	text := err.Error()
+	text = text[:min(len(text), 1024)]
+	at := len(b.Bytes)
+	b.Bytes = append(b.Bytes, text...)
+	return sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(at), Len: uint32(len(text))}
 }
 
 // panicked returns the error of an event in which the filter has panicked.

@@ -184,14 +184,7 @@ func (e *Event) finish(of int, err error) {
 	}
 	if err != nil {
 		b.Bytes, b.Emitted = b.Bytes[:e.firstByte], b.Emitted[:e.firstSent]
-		code, coded := uint32(1), (*Error)(nil)
-		if errors.As(err, &coded) {
-			code = coded.Code
-		}
-		text := err.Error()
-		text = text[:min(len(text), 1024)]
-		b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(e.firstByte), Len: uint32(len(text))})
-		b.Bytes = append(b.Bytes, text...)
+		b.Ops = append(b.Ops, b.errorOp(of, err))
 		return
 	}
 	if e.dropped {

@@ -16,7 +16,8 @@ static void *limited(size_t n) {
 
 static int (*run)(flb_event *e);
 static int (*run_group)(flb_group *g);
-static int filter(flb_event *e) { return run(e); }
+static int called;
+static int filter(flb_event *e) { return called++, run(e); }
 static int group(flb_group *g) { return run_group ? run_group(g) : 0; }
 static int (*run_configure)(void);
 static int configure(void) { return run_configure ? run_configure() : 0; }
@@ -434,6 +435,7 @@ int main(void) {
 
     begin(emits);
     run_group = masks_group;
+    called = 0;
     flb_test_group("{\"resource\":{\"r\":\"a@\"}}");
     flb_test_group("{\"fail\":1}");
     flb_test_event("{\"a\":1}");
@@ -443,6 +445,7 @@ int main(void) {
     flb_test_in_group(2);
     flb_test_run();
     OK(flb_test_.out_count == 3 && flb_test_.error_count == 1 && flb_test_.error_codes[0] == 3);
+    OK(called == 1);
     SAME(flb_test_.errors[0], "a group");
     SAME(flb_test_.group_bodies[0], "{\"resource\":{\"r\":\"a***\"}}");
     SAME(flb_test_.group_bodies[1], "{\"fail\":1}");
