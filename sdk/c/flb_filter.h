@@ -1091,6 +1091,7 @@ static inline int flb_has_text_with_(const flb_part *part, char byte) {
 static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter *function, void *context) {
     enum { DEEPEST = 130 };
     unsigned left[DEEPEST], depth = 0; /* values of each map and array that are to come, with keys */
+    unsigned next = 0;                 /* where the byte stands */
     flb_byte is_map[DEEPEST];
     const flb_byte *p = part->came;
     if (!p || (byte >= 0 && !flb_has_text_with_(part, (char) byte)) || !flb_can_edit_(part)) return;
@@ -1110,7 +1111,9 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
         h = flb_head_(p);
         p += h.head;
         text = flb_text_of(p, h.len);
-        if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || flb_find(text, (char) byte, 0) < text.len) &&
+        if (byte >= 0 && next < at + h.head)
+            next = flb_find(flb_text_of(part->came, part->came_len), (char) byte, at + h.head);
+        if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || next < at + h.head + h.len) &&
             (part->puts_count == 0 || !flb_is_put_(part, at + 1))) {
             flb_buf with = {0, 0, 0, 0, FLB_STR};
             if (function(context, text, &with) && (with.at || flb_buf_room_(&with, 0))) {

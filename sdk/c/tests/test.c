@@ -225,6 +225,11 @@ static int splits(flb_event *e) {
     flb_split(e, "items");
     return 0;
 }
+/* 2.5 has the byte of '@', and so have a key and the length of a text of 64 bytes. */
+static int rewrites_with(flb_event *e) {
+    flb_rewrite_with(&e->body, '@', mark, 0);
+    return 0;
+}
 static int masks_group(flb_group *g) {
     if (flb_get(&g->body, "fail").at) return flb_error(3, "a group");
     flb_rewrite(&g->body, mark, 0);
@@ -432,6 +437,11 @@ int main(void) {
     flb_test_bodies(text);
     begin(numbers);
     flb_test_bodies("{\"v\":[0,-1,-33,-129,-40000,-3000000000,255,65536,18446744073709551615,0.5,true,false,null,\"1\"]}");
+
+    begin(rewrites_with);
+    SAME(flb_test_bodies("{\"f\":2.5,\"@\":\"no\",\"l\":[\"a@\",{\"@\":\"b@b\",\"n\":64}],\"t\":\"c@\"}"),
+         "{\"f\":2.5,\"@\":\"no\",\"l\":[\"a***\",{\"@\":\"b***b\",\"n\":64}],\"t\":\"c***\"}\n");
+    SAME(flb_test_bodies("{\"f\":2.5,\"n\":64,\"@\":1}"), "{\"f\":2.5,\"n\":64,\"@\":1}\n");
 
     begin(emits);
     run_group = masks_group;
