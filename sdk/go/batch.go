@@ -1,7 +1,6 @@
 package flb
 
 import (
-	"cmp"
 	"errors"
 	"runtime"
 	"strconv"
@@ -17,7 +16,7 @@ type batch struct {
 	input  string
 	events Event
 	groups Group
-	failed []bool // of groups
+	failed []bool // groups
 }
 
 func newBatch() *batch {
@@ -54,7 +53,11 @@ func (b *batch) run(handler Handler, input string) {
 	if n := b.number(32); n > 0 {
 		groups, _ := handler.(GroupHandler)
 		for i := range n {
-			b.failed = append(b.failed, b.runGroup(groups, i))
+			err := b.runGroup(groups, i)
+			if err != nil {
+				b.GroupOps = append(b.GroupOps, b.errorOf(i, err))
+			}
+			b.failed = append(b.failed, err != nil)
 		}
 	}
 	for i := 0; i < b.number(20); {
@@ -62,26 +65,11 @@ func (b *batch) run(handler Handler, input string) {
 	}
 }
 
-// runGroup runs the filter for a group that may be changed, and returns whether that has failed: the host
-// fails the group's events then.
-func (b *batch) runGroup(handler GroupHandler, i int) bool {
-	if handler == nil || b.number(b.group(i))&1 == 0 {
-		return false
+func (b *batch) runGroup(handler GroupHandler, i int) (err error) {
+	at := b.group(i)
+	if handler == nil || b.number(at)&1 == 0 {
+		return nil
 	}
-	err := b.callGroup(handler, b.group(i))
-	if err != nil {
-		b.GroupOps = append(b.GroupOps, b.errorOp(i, err))
-		return true
-	}
-	for part, p := range []*Part{&b.groups.Body, &b.groups.Metadata} {
-		if p.edited() {
-			b.GroupOps = p.finish(i, uint8(part), b.GroupOps)
-		}
-	}
-	return false
-}
-
-func (b *batch) callGroup(handler GroupHandler, at int) (err error) {
 	g := &b.groups
 	g.Metadata.load(b.slice(at + 8))
 	body := b.slice(at + 16)
@@ -94,8 +82,14 @@ func (b *batch) callGroup(handler GroupHandler, at int) (err error) {
 			err = panicked(why)
 		}
 	}()
-	if err = handler.Group(g); err == nil && g.Body.fault+g.Metadata.fault != "" {
-		err = errors.New(cmp.Or(g.Body.fault, g.Metadata.fault))
+	if err = handler.Group(g); err == nil {
+		err = faulted(&g.Body, &g.Metadata)
+	}
+	if err == nil && g.Body.edited() {
+		b.GroupOps = g.Body.finish(i, 0, b.GroupOps)
+	}
+	if err == nil && g.Metadata.edited() {
+		b.GroupOps = g.Metadata.finish(i, 1, b.GroupOps)
 	}
 	return err
 }
@@ -114,8 +108,9 @@ func (b *batch) runEvents(handler Handler, i int) (next int) {
 	for at := b.number(16) + i*size; i < count; at += size {
 		sec := int64(uint64(b.number(at)) | uint64(b.number(at+4))<<32)
 		group := b.number(at + 12)
+		e.load(b.slice(at+24), b.slice(at+16), sec, uint32(b.number(at+8)), group)
+		// The host fails the events of a group that has failed.
 		if group == 0 || !b.failed[group-1] {
-			e.load(b.slice(at+24), b.slice(at+16), sec, uint32(b.number(at+8)), group)
 			e.finish(i, handler.Filter(e))
 		}
 		i++
@@ -123,17 +118,15 @@ func (b *batch) runEvents(handler Handler, i int) (next int) {
 	return count
 }
 
-// errorOp returns the operation that an event or group has failed, with its text among the bytes of the reply.
-func (b *batch) errorOp(of int, err error) sys.Op {
+// errorOf returns the operation of an error.
+func (b *batch) errorOf(of int, err error) sys.Op {
 	code, coded := uint32(1), (*Error)(nil)
 	if errors.As(err, &coded) {
 		code = coded.Code
 	}
-	text := err.Error()
-	text = text[:min(len(text), 1024)]
-	at := len(b.Bytes)
-	b.Bytes = append(b.Bytes, text...)
-	return sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(at), Len: uint32(len(text))}
+	text, from := err.Error(), len(b.Bytes)
+	b.Bytes = append(b.Bytes, text[:min(len(text), 1024)]...)
+	return sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(from), Len: uint32(len(b.Bytes) - from)}
 }
 
 // panicked returns the error of an event in which the filter has panicked.

@@ -176,15 +176,23 @@ func (e *Event) Split(key string) {
 	e.Drop()
 }
 
+// faulted returns the fault of a part as an error.
+func faulted(body, metadata *Part) error {
+	if why := cmp.Or(body.fault, metadata.fault); why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
+
 // finish says what is to become of the event, in operations.
 func (e *Event) finish(of int, err error) {
 	b := e.batch
-	if err == nil && e.Body.fault+e.Metadata.fault != "" {
-		err = errors.New(cmp.Or(e.Body.fault, e.Metadata.fault))
+	if err == nil {
+		err = faulted(&e.Body, &e.Metadata)
 	}
 	if err != nil {
 		b.Bytes, b.Emitted = b.Bytes[:e.firstByte], b.Emitted[:e.firstSent]
-		b.Ops = append(b.Ops, b.errorOp(of, err))
+		b.Ops = append(b.Ops, b.errorOf(of, err))
 		return
 	}
 	if e.dropped {

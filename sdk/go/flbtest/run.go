@@ -82,27 +82,19 @@ func (s *Started) Run(records ...Record) *Output {
 	in := encode(s.host, records)
 	reply := sys.Run(s.Handler, string(in.bytes))
 	out := &Output{}
-	text := func(at, n uint32) string { return string(reply.Bytes[at:][:n]) }
-	failed := map[int]flb.Error{} // by group, as of records
 	for i, group := range in.groups {
-		ops := of(reply.GroupOps, i)
-		if len(ops) > 0 && ops[0].Kind == sys.Error {
-			failed[i+1] = flb.Error{Code: ops[0].A, Text: text(ops[0].Address, ops[0].Len)}
-			ops = ops[1:]
-			if len(ops) > 0 {
-				panic("flbtest: a group fails and is edited")
-			}
-		}
-		out.Groups = append(out.Groups, toJSON(carryOut(group[1], 0, ops, reply.Bytes)))
+		out.Groups = append(out.Groups, toJSON(carryOut(group[1], 0, of(reply.GroupOps, i), reply.Bytes)))
 	}
+	text := func(at, n uint32) string { return string(reply.Bytes[at:][:n]) }
 	for i, r := range records {
-		if why, ok := failed[r.Group]; ok {
-			out.Failures = append(out.Failures, Failure{i, why})
-			continue
-		}
 		var keep, failed = true, false
 		var emitted []Record
 		ops := of(reply.Ops, i)
+		for _, op := range of(reply.GroupOps, r.Group-1) {
+			if op.Kind == sys.Error {
+				ops = []sys.Op{op} // whatever the operations on the event
+			}
+		}
 		body := carryOut(in.events[i][1], 0, ops, reply.Bytes)
 		metadata := carryOut(in.events[i][0], 1, ops, reply.Bytes)
 		for _, op := range ops {
