@@ -290,6 +290,7 @@ test-sdk: ## tests the SDKs, and the filters of the examples that use them, with
 	$(MAKE) -C sdk/rust test
 	$(MAKE) -C sdk/go test
 	$(MAKE) -C sdk/c test
+	$(MAKE) -C sdk/assemblyscript test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)
