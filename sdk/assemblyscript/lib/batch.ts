@@ -76,6 +76,8 @@ function collect(): void {
 
 // No local variable holds what is collected: globals do.
 export function run(at: usize): usize {
+  // Others collect while values are in use, or never.
+  if (ASC_RUNTIME != 1) ERROR("set the runtime to minimal, as flb-filter/asconfig.json does");
   const eventsAt = at + load<usize>(at, 16);
   const events = load<u32>(at, 20);
   const eventSize = load<usize>(at, 24);

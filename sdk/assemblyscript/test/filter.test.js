@@ -184,3 +184,9 @@ test("memory does not grow", () => {
   assert.equal(filter.memory.buffer.byteLength >> 16, pages);
   assert.ok(pages < 64, `${pages} pages`);
 });
+
+test("another runtime is refused", async () => {
+  for (const runtime of ["incremental", "stub"]) {
+    await assert.rejects(compile("cases.ts", "--runtime", runtime), /set the runtime to minimal/);
+  }
+});
