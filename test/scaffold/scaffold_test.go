@@ -26,15 +26,15 @@ func in(dir, program string, args ...string) (string, error) {
 
 func TestNew(t *testing.T) {
 	command := command(t)
-	for _, language := range scaffold.Names() {
-		t.Run(language, func(t *testing.T) {
+	for _, language := range scaffold.Languages {
+		t.Run(language.Name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "mask-it")
-			create(t, language, dir)
+			create(t, language.Name, dir)
 			if out, err := in(dir, "make", "-s", "why"); err != nil {
 				if out == "" {
 					t.Error("it can't be built, and does not say why")
 				}
-				t.Skipf("NOT TESTED: a filter in %s that flb-wasmtime new makes: %s", language, out)
+				t.Skipf("NOT TESTED: a filter in %s that flb-wasmtime new makes: %s", language.Title, out)
 			}
 			out, err := in(dir, "make", "-s", "test", "FLB_WASMTIME="+command)
 			if err != nil || !strings.Contains(out, "\n3 passed, 0 failed, 0 could not be run\n") {
@@ -65,6 +65,18 @@ func TestNew(t *testing.T) {
 				t.Errorf("a wrong case: %v\n%s", err, out)
 			}
 			runInFluentBits(t, dir)
+			// So do the filter's own tests, where the filter is wrong.
+			source := filepath.Join(dir, language.Source)
+			if text, err = os.ReadFile(source); err != nil {
+				t.Fatal(err)
+			}
+			wrong = strings.Replace(string(text), `"password", "***"`, `"password", "?"`, 1)
+			if err := os.WriteFile(source, []byte(wrong), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := in(dir, "make", "-s", "unit"); err == nil || wrong == string(text) {
+				t.Errorf("the tests of a wrong filter: %v\n%s", err, out)
+			}
 		})
 	}
 }
@@ -112,20 +124,27 @@ func TestMissingTools(t *testing.T) {
 
 // The first compiler that is found is passed over for one that can do it.
 func TestToolsBehindOthers(t *testing.T) {
-	for _, c := range []struct{ language, name, first, variable string }{
-		{"rust", "rustc", "echo /nowhere", "RUSTC"}, // as of rustup, without the target
-		{"go", "go", "echo go1.19.8", "GO"},
-		{"c", "clang", "exit 1", "CLANG"},
-		{"cpp", "clang", "exit 1", "CLANG"},
+	for _, c := range []struct {
+		language, name string
+		first          string // what the one that comes first does
+		other          string // succeeds if there is one that can do it
+	}{
+		{"rust", "rustc", "echo /nowhere", `[ -d "$(/usr/bin/rustc --print target-libdir --target wasm32-unknown-unknown)" ]`}, // as rustup's
+		{"go", "go", "echo go1.19.8", "/usr/local/go/bin/go version"},
+		{"c", "clang", "exit 1", "clang-19 --version && wasm-ld-19 --version"},
+		{"cpp", "clang", "exit 1", "clang-19 --version && wasm-ld-19 --version"},
 	} {
 		t.Run(c.language, func(t *testing.T) {
+			if out, err := in(".", "sh", "-c", c.other); err != nil {
+				t.Skipf("NOT TESTED: what a filter in %s is built with, where the first %s can't: %v %s", c.language, c.name, err, out)
+			}
 			dir := filepath.Join(t.TempDir(), "redact")
 			create(t, c.language, dir)
 			bin := t.TempDir()
 			script(t, filepath.Join(bin, c.name), "echo called >>"+bin+"/log; "+c.first)
 			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			if out, err := in(dir, "make", "-s", "why"); err != nil {
-				t.Skipf("NOT TESTED: what a filter in %s is built with, where the first %s can't: %s", c.language, c.name, out)
+				t.Errorf("make why: %v: %s", err, out)
 			}
 			if _, err := os.Stat(filepath.Join(bin, "log")); err != nil {
 				t.Errorf("the first %s was not tried", c.name)
