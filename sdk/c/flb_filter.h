@@ -1120,13 +1120,11 @@ static inline int flb_set_time(flb_event *e, flb_time time) {
     return 0;
 }
 
-static inline void flb_emit_bytes_(flb_event *e, flb_text body, flb_text metadata, const flb_time *time,
-                                   int grouped) {
+static inline void flb_emit_bytes_(flb_text body, flb_text metadata, const flb_time *time, int grouped) {
     struct flb_emitted_ *made = (struct flb_emitted_ *) flb_alloc(sizeof(*made));
     if (!made) return;
-    time = time ? time : &e->time;
-    made->sec = time == &e->time && !e->has_time ? -1 : time->sec;
-    made->nsec = time->nsec;
+    made->sec = time ? time->sec : -1;
+    made->nsec = time ? time->nsec : 0;
     made->group = grouped ? ~0U : 0;
     made->metadata = metadata.at;
     made->metadata_len = metadata.len;
@@ -1135,22 +1133,14 @@ static inline void flb_emit_bytes_(flb_event *e, flb_text body, flb_text metadat
     flb_add_op_(flb_op_(FLB_EMIT_, 0, 0, 0, flb_text_of(made, sizeof(*made))));
 }
 
-/* The metadata that an emitted event inherits. None is that of the event as it came. */
-static inline flb_text flb_inherited_(flb_event *e) {
-    flb_map map;
-    if (!e->metadata.is_edited && e->metadata.puts_count == 0) return flb_text_of(0, 0);
-    map = flb_edited(&e->metadata);
-    return flb_close_(&map);
-}
-
 /* flb_emit_as emits a further event, behind this one and those emitted before, in the event's group or in none.
- * Without metadata and time of its own (0) it has those of the event, with the edits so far. The maps are given
- * up. */
+ * Without metadata and time of its own (0) it has those that the event has when the filter has returned. The maps
+ * are given up. */
 static inline void flb_emit_as(flb_event *e, flb_map *body, flb_map *metadata, const flb_time *time, int grouped) {
     if (metadata && !e->metadata.came)
         (void) flb_can_edit_(&e->metadata);
     else
-        flb_emit_bytes_(e, flb_close_(body), metadata ? flb_close_(metadata) : flb_inherited_(e), time, grouped);
+        flb_emit_bytes_(flb_close_(body), metadata ? flb_close_(metadata) : flb_text_of(0, 0), time, grouped);
 }
 
 /* flb_emit emits a further event with that body, and all else of the event. */
@@ -1158,7 +1148,7 @@ static inline void flb_emit(flb_event *e, flb_map *body) { flb_emit_as(e, body, 
 
 static inline void flb_split_(flb_event *e, flb_text key) {
     flb_value array = flb_member_(&e->body, flb_part_value(&e->body), key);
-    flb_text body, before, after, metadata;
+    flb_text body, before, after;
     flb_map whole;
     if (flb_kind_of(array) != FLB_ARRAY || flb_count(array) == 0) return;
     whole = flb_edited(&e->body);
@@ -1167,14 +1157,13 @@ static inline void flb_split_(flb_event *e, flb_text key) {
     if (flb_.no_memory || flb_kind_of(array) != FLB_ARRAY || flb_count(array) == 0) return;
     before = flb_between_(body.at, array.at);
     after = flb_between_(flb_skip_(array.at), body.at + body.len);
-    metadata = flb_inherited_(e);
     for (flb_iter i = flb_iterate(array); flb_next(&i);) {
         flb_text element = flb_between_(i.value.at, i.rest);
         flb_byte *made = flb_room_(before.len + element.len + after.len);
         if (!made) return;
         flb_.free.next = flb_copy_(flb_copy_(made, before.at, before.len), element.at, element.len);
         flb_.free.next = flb_copy_(flb_.free.next, after.at, after.len);
-        flb_emit_bytes_(e, flb_between_(made, flb_.free.next), metadata, 0, 1);
+        flb_emit_bytes_(flb_between_(made, flb_.free.next), flb_text_of(0, 0), 0, 1);
     }
     e->is_dropped = 1;
 }
@@ -1406,115 +1395,95 @@ static inline void flb_finish_part_(flb_part *part) {
 }
 
 /* Calls the filter for an event, or for a group, and says in operations what becomes of it. If it has failed, all
- * that it has taken and said is undone. */
-static inline struct flb_failure_ flb_call_(flb_filter_fn *filter, flb_group_fn *group_filter, unsigned of,
-                                            flb_part *body, flb_part *metadata) {
+ * that it has taken and said is undone, and 1 returned. */
+static inline int flb_call_(flb_filter_fn *filter, flb_group_fn *group_filter, unsigned of, flb_part *body,
+                            flb_part *metadata) {
     struct flb_place_ place = flb_.free;
     struct flb_op_ *ops = flb_.ops;
     unsigned ops_room = flb_.ops_room;
-    struct flb_failure_ failure = {0, {0, 0}};
-    flb_event *e = filter ? &flb_.event : 0;
+    flb_text why;
+    int code;
     flb_.of = of;
     flb_.first = flb_.ops_count;
     flb_.error.code = 0;
-    failure.code = e ? filter(e) : group_filter(&flb_.group);
-    if (failure.code && flb_.error.code != failure.code)
-        flb_error(failure.code, "the filter returned %d", failure.code);
-    if (!failure.code && (body->fault || metadata->fault))
-        failure.code = flb_error(1, "%s", body->fault ? body->fault : metadata->fault);
-    if (!failure.code && e && e->is_dropped) {
-        flb_forget_(2);
+    flb_.event.is_dropped = flb_.event.has_time = 0;
+    code = filter ? filter(&flb_.event) : group_filter(&flb_.group);
+    if (code && flb_.error.code != code) flb_error(code, "the filter returned %d", code);
+    if (!code && (body->fault || metadata->fault))
+        code = flb_error(1, "%s", body->fault ? body->fault : metadata->fault);
+    if (flb_.event.is_dropped) {
+        flb_forget_(0);
         flb_add_op_(flb_op_(FLB_DROP_, 0, 0, 0, flb_text_of(0, 0)));
-    } else if (!failure.code) {
-        if (e && e->has_time)
-            flb_add_op_(flb_op_(FLB_TIME_, 0, (unsigned) e->time.sec, e->time.nsec, flb_text_of(0, 0)));
+    } else {
         flb_finish_part_(body);
-        flb_finish_part_(metadata);
     }
+    if (flb_.event.has_time) /* a dropped event's is that of those that it emits, as its metadata is */
+        flb_add_op_(flb_op_(FLB_TIME_, 0, (unsigned) flb_.event.time.sec, flb_.event.time.nsec, flb_text_of(0, 0)));
+    flb_finish_part_(metadata);
     flb_.to_come--;
-    if (!failure.code && !flb_.no_memory) return failure;
-    failure.text = flb_slice(flb_.error.text, 0, 1024);
+    if (!code && !flb_.no_memory) return 0;
     flb_.ops = ops;
     flb_.ops_room = ops_room;
     flb_.ops_count = flb_.first;
     body->puts = metadata->puts = 0;
     body->puts_room = metadata->puts_room = 0;
     flb_restore_(place);
-    if (flb_.no_memory || !flb_room_(failure.text.len)) {
-        failure.code = 1;
-        failure.text = flb_str_("no memory for the event");
-        flb_.no_memory = 0;
-        return failure;
+    why = flb_.no_memory ? flb_str_("no memory for the event") : flb_slice(flb_.error.text, 0, 1024);
+    if (!flb_.no_memory && flb_room_(why.len + 1)) {
+        __builtin_memmove(flb_.free.next, why.at, why.len); /* it lies where memory is free again */
+        why.at = (const char *) flb_.free.next;
+        flb_.free.next += why.len;
     }
-    __builtin_memmove(flb_.free.next, failure.text.at, failure.text.len); /* it lies where memory is free again */
-    failure.text.at = (const char *) flb_.free.next;
-    flb_.free.next += failure.text.len;
-    return failure;
+    flb_.ops[flb_.ops_count++] = flb_op_(FLB_ERROR_, 0, flb_.no_memory ? 1 : (unsigned) code, 0, why);
+    flb_.no_memory = 0;
+    return 1;
 }
 
 static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group_fn *group_filter, flb_byte *in) {
     const struct flb_input_ *input = (const struct flb_input_ *) in;
     flb_event *e = &flb_.event;
-    struct flb_failure_ *failed, failure = {0, {0, 0}};
+    flb_group *g = &flb_.group;
     unsigned groups = group_filter ? input->group_count : 0, first;
+    flb_byte *failed;
     flb_restore_(flb_.batch);
     flb_.no_memory = 0;
     flb_.to_come = input->event_count + groups;
-    flb_.ops_count = 0;
-    flb_.ops_room = 2 * flb_.to_come + 64;
-    flb_.ops = (struct flb_op_ *) flb_alloc(flb_.ops_room * (unsigned) sizeof(*flb_.ops));
-    failed = (struct flb_failure_ *) flb_alloc((groups + 1) * (unsigned) sizeof(*failed));
+    flb_.ops_count = flb_.ops_room = 0;
+    e->body.puts = e->metadata.puts = g->body.puts = g->metadata.puts = 0;
+    e->body.puts_room = e->metadata.puts_room = g->body.puts_room = g->metadata.puts_room = 0;
+    failed = (flb_byte *) flb_alloc(groups + 1);
+    flb_.ops = (struct flb_op_ *) flb_alloc((2 * flb_.to_come + 64) * (unsigned) sizeof(*flb_.ops));
     if (!flb_.ops || !failed) return 0; /* all events fail, since memory was refused */
-    flb_load_(&e->body, 0, 0, 0);
-    flb_load_(&e->metadata, 1, 0, 0);
-    for (int part = 0; part < 4; part++) {
-        flb_part *p = part == 0   ? &e->body
-                      : part == 1 ? &e->metadata
-                      : part == 2 ? &flb_.group.body
-                                  : &flb_.group.metadata;
-        p->puts = 0;
-        p->puts_room = 0;
-    }
+    flb_.ops_room = 2 * flb_.to_come + 64;
     for (unsigned i = 0; i < groups; i++) {
-        const struct flb_input_group_ *g =
+        const struct flb_input_group_ *came =
             (const struct flb_input_group_ *) (in + input->groups + i * input->group_size);
-        failed[i] = failure;
-        if (!(g->changeable & 1)) {
-            flb_.to_come--;
-            continue;
-        }
-        flb_load_(&flb_.group.body, 0, in + g->body, g->body_len);
-        flb_load_(&flb_.group.metadata, 1, in + g->metadata, g->metadata_len);
-        failed[i] = flb_call_(0, group_filter, i, &flb_.group.body, &flb_.group.metadata);
+        flb_load_(&g->body, 0, in + came->body, came->body_len);
+        flb_load_(&g->metadata, 1, in + came->metadata, came->metadata_len);
+        failed[i] = came->changeable & 1 && flb_call_(0, group_filter, i, &g->body, &g->metadata);
     }
     first = flb_.ops_count;
     e->tag = flb_text_of(in + input->tag, input->tag_len);
     for (unsigned i = 0; i < input->event_count; i++) {
         const struct flb_input_event_ *came =
             (const struct flb_input_event_ *) (in + input->events + i * input->event_size);
-        const struct flb_input_group_ *g =
-            (const struct flb_input_group_ *) (in + input->groups + (came->group - 1) * input->group_size);
+        if (groups && came->group && failed[came->group - 1]) continue; /* and so has the event */
         flb_load_(&e->body, 0, in + came->body, came->body_len);
         flb_load_(&e->metadata, 1, in + came->metadata, came->metadata_len);
         e->time.sec = came->sec;
         e->time.nsec = came->nsec;
-        e->group = flb_value_of_(came->group ? in + g->body : 0);
-        e->is_dropped = e->has_time = 0;
-        if (groups && came->group && failed[came->group - 1].code) {
-            failure = failed[came->group - 1];
-            flb_.to_come--;
-        } else {
-            failure = flb_call_(filter, 0, i, &e->body, &e->metadata);
-        }
-        flb_.of = i;
-        if (failure.code)
-            flb_.ops[flb_.ops_count++] = flb_op_(FLB_ERROR_, 0, (unsigned) failure.code, 0, failure.text);
+        e->group = flb_value_of_(0);
+        if (came->group)
+            e->group.at =
+                in + ((const struct flb_input_group_ *) (in + input->groups + (came->group - 1) * input->group_size))
+                         ->body;
+        flb_call_(filter, 0, i, &e->body, &e->metadata);
     }
     flb_.reply.events = flb_.ops + first;
     flb_.reply.event_count = flb_.ops_count - first;
     flb_.reply.groups = flb_.ops;
     flb_.reply.group_count = first;
-    return flb_.ops_count > 0 || flb_.no_memory ? &flb_.reply : 0;
+    return flb_.ops_count > 0 ? &flb_.reply : 0;
 }
 
 #ifdef __cplusplus

@@ -61,6 +61,7 @@ static struct flb_test_state_ {
     unsigned event_count, group_count, out_count, error_count;
     flb_test_event_out out[16 * FLB_TEST_MOST_];
     const char *errors[FLB_TEST_MOST_], *group_bodies[FLB_TEST_MOST_];
+    struct flb_op_ *group_errors[FLB_TEST_MOST_];
     int error_codes[FLB_TEST_MOST_];
     void **kept;
 } flb_test_;
@@ -306,18 +307,12 @@ static inline const char *flb_test_part_(const struct flb_bytes_ *came, unsigned
     return flb_test_json(flb_map_value(&made));
 }
 
-static inline flb_test_event_out *flb_test_out_(const struct flb_came_ *e) {
-    flb_test_event_out *out = &flb_test_.out[flb_test_.out_count++];
-    if (flb_test_.out_count > 16 * FLB_TEST_MOST_) flb_test_fail_("too many events come out", "");
-    out->sec = e->sec;
-    out->nsec = e->nsec;
-    out->group = e->group;
-    return out;
-}
-
 static inline void flb_test_carry_out_(const struct flb_came_ *e, struct flb_op_ *ops, unsigned n) {
-    flb_test_event_out *out = 0;
+    flb_test_event_out *out;
+    long long sec = e->sec;
+    unsigned nsec = e->nsec, dropped = 0;
     const char *body = flb_test_part_(&e->body, 0, ops, n), *metadata = flb_test_part_(&e->metadata, 1, ops, n);
+    if (e->group && flb_test_.group_errors[e->group - 1]) ops = flb_test_.group_errors[e->group - 1], n = 1;
     if (n > 0 && ops[0].kind == FLB_ERROR_) {
         flb_text text = flb_text_of(ops[0].bytes, ops[0].len);
         char *copy = (char *) flb_keep_(text.len);
@@ -326,24 +321,20 @@ static inline void flb_test_carry_out_(const struct flb_came_ *e, struct flb_op_
         flb_test_.errors[flb_test_.error_count++] = copy;
         return;
     }
-    if (n == 0 || ops[n - 1].kind != FLB_DROP_) {
-        out = flb_test_out_(e);
-        out->body = body;
-        out->metadata = metadata;
-    }
     for (unsigned i = 0; i < n; i++) {
-        const struct flb_emitted_ *made = (const struct flb_emitted_ *) ops[i].bytes;
-        if (ops[i].kind == FLB_TIME_ && out) {
-            out->sec = ops[i].a;
-            out->nsec = ops[i].b;
-        }
-        if (ops[i].kind != FLB_EMIT_) continue;
-        flb_test_event_out *more = flb_test_out_(e);
-        more->body = flb_test_json(flb_value_of_(made->body));
-        more->metadata = made->metadata_len ? flb_test_json(flb_value_of_(made->metadata)) : flb_test_part_(&e->metadata, 1, 0, 0);
-        if (made->sec != -1) more->sec = made->sec;
-        if (made->sec != -1) more->nsec = made->nsec;
-        if (made->group != ~0U) more->group = made->group;
+        if (ops[i].kind == FLB_TIME_) sec = ops[i].a, nsec = ops[i].b;
+        dropped |= ops[i].kind == FLB_DROP_;
+    }
+    for (unsigned i = dropped; i <= n; i++) {
+        const struct flb_emitted_ *made = (const struct flb_emitted_ *) (i ? ops[i - 1].bytes : 0);
+        if (i && ops[i - 1].kind != FLB_EMIT_) continue;
+        out = &flb_test_.out[flb_test_.out_count++];
+        if (flb_test_.out_count > 16 * FLB_TEST_MOST_) flb_test_fail_("too many events come out", "");
+        out->body = i ? flb_test_json(flb_value_of_(made->body)) : body;
+        out->metadata = i && made->metadata_len ? flb_test_json(flb_value_of_(made->metadata)) : metadata;
+        out->sec = i && made->sec != -1 ? made->sec : sec;
+        out->nsec = i && made->sec != -1 ? made->nsec : nsec;
+        out->group = i && made->group != ~0U ? made->group : e->group;
     }
 }
 
@@ -381,7 +372,8 @@ static inline void flb_test_run(void) {
         for (unsigned i = 0; i < (kind ? t->event_count : t->group_count); i++, op = op ? op + n : op, count -= n) {
             for (n = 0; n < count && op[n].of == i;) n++;
             if (kind) flb_test_carry_out_(&t->events[i], op, n);
-            else t->group_bodies[i] = flb_test_part_(&t->groups[i].body, 0, op, n);
+            else t->group_errors[i] = n > 0 && op->kind == FLB_ERROR_ ? op : 0;
+            if (!kind) t->group_bodies[i] = flb_test_part_(&t->groups[i].body, 0, op, n);
         }
         if (count > 0) flb_test_fail_("operations do not ascend", "");
     }

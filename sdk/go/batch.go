@@ -16,7 +16,7 @@ type batch struct {
 	input  string
 	events Event
 	groups Group
-	failed []error // of groups
+	failed []bool // groups
 }
 
 func newBatch() *batch {
@@ -53,7 +53,11 @@ func (b *batch) run(handler Handler, input string) {
 	if n := b.number(32); n > 0 {
 		groups, _ := handler.(GroupHandler)
 		for i := range n {
-			b.failed = append(b.failed, b.runGroup(groups, i))
+			err := b.runGroup(groups, i)
+			if err != nil {
+				b.GroupOps = append(b.GroupOps, b.errorOf(i, err))
+			}
+			b.failed = append(b.failed, err != nil)
 		}
 	}
 	for i := 0; i < b.number(20); {
@@ -78,18 +82,16 @@ func (b *batch) runGroup(handler GroupHandler, i int) (err error) {
 			err = panicked(why)
 		}
 	}()
-	if err = handler.Group(g); err != nil {
-		return err
+	if err = handler.Group(g); err == nil {
+		err = faulted(&g.Body, &g.Metadata)
 	}
-	for part, p := range []*Part{&g.Body, &g.Metadata} {
-		if p.fault != "" {
-			return errors.New(p.fault)
-		}
-		if p.edited() {
-			b.GroupOps = p.finish(i, uint8(part), b.GroupOps)
-		}
+	if err == nil && g.Body.edited() {
+		b.GroupOps = g.Body.finish(i, 0, b.GroupOps)
 	}
-	return nil
+	if err == nil && g.Metadata.edited() {
+		b.GroupOps = g.Metadata.finish(i, 1, b.GroupOps)
+	}
+	return err
 }
 
 // runEvents runs the events from one on, and returns where to go on: after the last one, or after one
@@ -107,17 +109,24 @@ func (b *batch) runEvents(handler Handler, i int) (next int) {
 		sec := int64(uint64(b.number(at)) | uint64(b.number(at+4))<<32)
 		group := b.number(at + 12)
 		e.load(b.slice(at+24), b.slice(at+16), sec, uint32(b.number(at+8)), group)
-		var err error
-		if group > 0 {
-			err = b.failed[group-1]
+		// The host fails the events of a group that has failed.
+		if group == 0 || !b.failed[group-1] {
+			e.finish(i, handler.Filter(e))
 		}
-		if err == nil {
-			err = handler.Filter(e)
-		}
-		e.finish(i, err)
 		i++
 	}
 	return count
+}
+
+// errorOf returns the operation of an error.
+func (b *batch) errorOf(of int, err error) sys.Op {
+	code, coded := uint32(1), (*Error)(nil)
+	if errors.As(err, &coded) {
+		code = coded.Code
+	}
+	text, from := err.Error(), len(b.Bytes)
+	b.Bytes = append(b.Bytes, text[:min(len(text), 1024)]...)
+	return sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(from), Len: uint32(len(b.Bytes) - from)}
 }
 
 // panicked returns the error of an event in which the filter has panicked.

@@ -176,22 +176,23 @@ func (e *Event) Split(key string) {
 	e.Drop()
 }
 
+// faulted returns the fault of a part as an error.
+func faulted(body, metadata *Part) error {
+	if why := cmp.Or(body.fault, metadata.fault); why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
+
 // finish says what is to become of the event, in operations.
 func (e *Event) finish(of int, err error) {
 	b := e.batch
-	if err == nil && e.Body.fault+e.Metadata.fault != "" {
-		err = errors.New(cmp.Or(e.Body.fault, e.Metadata.fault))
+	if err == nil {
+		err = faulted(&e.Body, &e.Metadata)
 	}
 	if err != nil {
 		b.Bytes, b.Emitted = b.Bytes[:e.firstByte], b.Emitted[:e.firstSent]
-		code, coded := uint32(1), (*Error)(nil)
-		if errors.As(err, &coded) {
-			code = coded.Code
-		}
-		text := err.Error()
-		text = text[:min(len(text), 1024)]
-		b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(e.firstByte), Len: uint32(len(text))})
-		b.Bytes = append(b.Bytes, text...)
+		b.Ops = append(b.Ops, b.errorOf(of, err))
 		return
 	}
 	if e.dropped {

@@ -447,10 +447,10 @@ int main(void) {
     SAME(flb_test_.group_bodies[0], "{\"resource\":{\"r\":\"a***\"}}");
     SAME(flb_test_.group_bodies[1], "{\"fail\":1}");
     SAME(flb_test_.out[0].body, "{\"first\":\"app.log\"}");
-    SAME(flb_test_.out[0].metadata, "{\"m\":1}");
+    SAME(flb_test_.out[0].metadata, "{\"m\":1,\"set\":\"a@\"}");
     SAME(flb_test_.out[1].metadata, "{\"m\":1,\"set\":\"a@\"}");
     SAME(flb_test_.out[2].metadata, "{\"own\":1}");
-    OK(flb_test_.out[0].sec == 1700000000 && flb_test_.out[1].sec == 1800000000 && flb_test_.out[1].nsec == 9);
+    OK(flb_test_.out[0].sec == 1800000000 && flb_test_.out[1].sec == 1800000000 && flb_test_.out[1].nsec == 9);
     OK(flb_test_.out[2].sec == 5 && flb_test_.out[1].group == 1 && flb_test_.out[2].group == 0);
 
     begin(splits);

@@ -90,6 +90,11 @@ func (s *Started) Run(records ...Record) *Output {
 		var keep, failed = true, false
 		var emitted []Record
 		ops := of(reply.Ops, i)
+		for _, op := range of(reply.GroupOps, r.Group-1) {
+			if op.Kind == sys.Error {
+				ops = []sys.Op{op} // whatever the operations on the event
+			}
+		}
 		body := carryOut(in.events[i][1], 0, ops, reply.Bytes)
 		metadata := carryOut(in.events[i][0], 1, ops, reply.Bytes)
 		for _, op := range ops {
