@@ -151,6 +151,12 @@ func TestQuickStartC(t *testing.T) {
 		t.Skip("NOT TESTED: the module of the quick start in C: there is no clang-19")
 	}
 	shell(t, dir, quotations(t, "build")["docs/quickstart.md c"])
+	passesCases(t, dir)
+}
+
+// passesCases runs cases of the templates of flb-wasmtime new with mask.wasm.
+func passesCases(t *testing.T, dir string) {
+	t.Helper()
 	cases, err := filepath.Abs(filepath.Join(root, "internal/scaffold/templates/common/cases"))
 	if err != nil {
 		t.Fatal(err)
@@ -161,29 +167,39 @@ func TestQuickStartC(t *testing.T) {
 	}
 }
 
-// Those of languages without an SDK add a key.
-func TestQuickStartBare(t *testing.T) {
-	for _, l := range []struct{ language, file, tool, command string }{
-		{"assemblyscript", "mask.ts", "examples/assemblyscript/node_modules/.bin/asc", "asc mask.ts -O --exportRuntime -o mask.wasm"},
-		{"zig", "mask.zig", "build/zig/ziglang/zig", "zig build-exe mask.zig -target wasm32-freestanding -fno-entry -rdynamic -O ReleaseSmall -fstrip --stack 65536"},
-	} {
-		t.Run(l.language, func(t *testing.T) {
-			dir := start(t, l.language, l.file)
-			if !strings.Contains(read(t).text["docs/quickstart.md"], strings.SplitN(l.command, " ", 2)[1]) {
-				t.Errorf("the quick start has another command than %s", l.command)
-			}
-			tool, err := filepath.Abs(filepath.Join(root, l.tool))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := os.Stat(tool); err != nil {
-				t.Skipf("NOT TESTED: the quick start in %s: %v", l.language, err)
-			}
-			shell(t, dir, filepath.Dir(tool)+"/"+l.command)
-			out := shell(t, dir, `echo '{"level":"info"}' | `+built(t, "flb-wasmtime")+" run mask.wasm 2>log")
-			if strings.TrimSpace(out) != `{"level":"info","environment":"test"}` {
-				t.Error(out)
-			}
-		})
+// So does the one in AssemblyScript.
+func TestQuickStartAssemblyScript(t *testing.T) {
+	dir := start(t, "assemblyscript", "mask.ts")
+	sdk, err := filepath.Abs(filepath.Join(root, "sdk/assemblyscript"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(sdk, "node_modules/.bin/asc")); err != nil {
+		t.Skipf("NOT TESTED: the quick start in AssemblyScript: %v: run npm ci there", err)
+	}
+	shell(t, dir, "mkdir node_modules && ln -s "+sdk+"/node_modules/* "+sdk+"/node_modules/.bin node_modules && ln -s "+sdk+" node_modules/flb-filter")
+	shell(t, dir, quotations(t, "build")["docs/quickstart.md assemblyscript"])
+	passesCases(t, dir)
+	test := quotations(t, "program")["docs/languages/assemblyscript.md assemblyscript-test"]
+	if err := os.WriteFile(filepath.Join(dir, "mask.test.mjs"), []byte(test), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	shell(t, dir, "node --test mask.test.mjs")
+}
+
+// The one in Zig, which has no SDK, adds a key.
+func TestQuickStartZig(t *testing.T) {
+	dir := start(t, "zig", "mask.zig")
+	zig, err := filepath.Abs(filepath.Join(root, "build/zig/ziglang/zig"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(zig); err != nil {
+		t.Skipf("NOT TESTED: the quick start in Zig: %v", err)
+	}
+	shell(t, dir, strings.Replace(quotations(t, "build")["docs/quickstart.md zig"], "zig/bin/python -m ziglang", zig, 1))
+	out := shell(t, dir, `echo '{"level":"info"}' | `+built(t, "flb-wasmtime")+" run mask.wasm 2>log")
+	if strings.TrimSpace(out) != `{"level":"info","environment":"test"}` {
+		t.Error(out)
 	}
 }
