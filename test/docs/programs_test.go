@@ -186,20 +186,3 @@ func TestQuickStartAssemblyScript(t *testing.T) {
 	}
 	shell(t, dir, "node --test mask.test.mjs")
 }
-
-// The one in Zig, which has no SDK, adds a key.
-func TestQuickStartZig(t *testing.T) {
-	dir := start(t, "zig", "mask.zig")
-	zig, err := filepath.Abs(filepath.Join(root, "build/zig/ziglang/zig"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(zig); err != nil {
-		t.Skipf("NOT TESTED: the quick start in Zig: %v", err)
-	}
-	shell(t, dir, strings.Replace(quotations(t, "build")["docs/quickstart.md zig"], "zig/bin/python -m ziglang", zig, 1))
-	out := shell(t, dir, `echo '{"level":"info"}' | `+built(t, "flb-wasmtime")+" run mask.wasm 2>log")
-	if strings.TrimSpace(out) != `{"level":"info","environment":"test"}` {
-		t.Error(out)
-	}
-}
