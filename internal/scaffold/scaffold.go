@@ -64,6 +64,10 @@ var Languages = []Language{
 		templates: []string{"common", "assemblyscript"}, sdk: "assemblyscript", into: "flb-filter",
 		parts: []string{"LICENSE", "README.md", "asconfig.json", "index.ts", "lib", "module.ts", "package.json", "stateful.ts", "testing.js"},
 	},
+	{
+		Name: "zig", Title: "Zig", Source: "filter.zig", tests: "the filter, and its tests",
+		templates: []string{"common", "zig"}, sdk: "zig", into: "flb", parts: []string{"build.zig", "build.zig.zon", "LICENSE", "README.md", "src"},
+	},
 }
 
 // Names are those of all languages.
