@@ -66,7 +66,8 @@ var Languages = []Language{
 	},
 	{
 		Name: "zig", Title: "Zig", Source: "filter.zig", tests: "the filter, and its tests",
-		templates: []string{"common", "zig"}, sdk: "zig", into: "flb", parts: []string{"build.zig", "build.zig.zon", "LICENSE", "README.md", "src"},
+		templates: []string{"common", "zig"}, sdk: "zig", into: "flb",
+		parts: []string{"build.zig", "build.zig.zon", "LICENSE", "README.md", "src"},
 	},
 }
 
