@@ -95,7 +95,7 @@ func TestQuotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("recipe", "examples/recipes", true, len(recipes))
-	check("template", "internal/scaffold/templates", false, 4)
+	check("template", "internal/scaffold/templates", false, 5)
 }
 
 // The recipes pass their cases.
