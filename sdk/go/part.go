@@ -29,10 +29,10 @@ type Part struct {
 	base     string // what edits are of: came, unless replaced
 	replaced bool
 	spare    [2][]byte // for bases: the first one has the latest
-	puts     []sys.Op // ascend
-	edits    []sys.Op // set, remove and add; B is the length of the key, with its header
-	keys     int      // bytes of keys of sets and removes
-	bytes    *[]byte  // the batch's, in which the operations' are
+	puts     []sys.Op  // ascend
+	edits    []sys.Op  // set, remove and add; B is the length of the key, with its header
+	keys     int       // bytes of keys of sets and removes
+	bytes    *[]byte   // the batch's, in which the operations' are
 	fault    string
 }
 
