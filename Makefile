@@ -155,6 +155,10 @@ test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
 # A module of its own: it takes the types of Kubernetes' API.
+.PHONY: test-browser
+test-browser: build ## drives the page of flb-wasmtime play in chromium, if it is there
+	cd test/browser && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 .PHONY: test-deploy
 test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
@@ -286,6 +290,7 @@ test-sdk: ## tests the SDKs, and the filters of the examples that use them, with
 	$(MAKE) -C sdk/rust test
 	$(MAKE) -C sdk/go test
 	$(MAKE) -C sdk/c test
+	$(MAKE) -C sdk/assemblyscript test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

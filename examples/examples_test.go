@@ -210,8 +210,9 @@ func TestEnrich(t *testing.T) {
 // The showcases by SDKs, with the text of each for a configuration that is not a number, and what a byte
 // becomes that is not UTF-8.
 var showcaseSDKs = map[string]struct{ notNumber, notUTF8 string }{
-	"showcase-rust": {"invalid digit", "\uFFFD"},
-	"showcase-go":   {"invalid syntax", "\xff"},
+	"showcase-rust":           {"invalid digit", "\uFFFD"},
+	"showcase-go":             {"invalid syntax", "\xff"},
+	"showcase-assemblyscript": {"set it to a whole number that is not negative", "\uFFFD"},
 }
 
 // They mask what is beside bodies, too: in metadata and in what a group has in common, in bins and in

@@ -51,7 +51,9 @@ func showcases() []showcase {
 	golang.name, golang.WasmPath, golang.CacheDir = "go", "showcase-go/showcase.wasm", cache
 	c := batch
 	c.name, c.WasmPath = "c by SDK", "showcase-c/showcase.wasm"
-	return []showcase{batch, small, one, record, rust, golang, c}
+	as := batch
+	as.name, as.WasmPath = "assemblyscript", "showcase-assemblyscript/showcase.wasm"
+	return []showcase{batch, small, one, record, rust, golang, c, as}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {

@@ -78,7 +78,7 @@ func newRoot() *cobra.Command {
 	info, _ := debug.ReadBuildInfo()
 	root.SetVersionTemplate(string(versionText(info)))
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newNew(), newRun(), newTest(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
+	root.AddCommand(newNew(), newRun(), newPlay(), newTest(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
 	return root
 }
 

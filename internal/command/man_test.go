@@ -119,7 +119,7 @@ func complete(t *testing.T, args ...string) []string {
 
 func TestCompletion(t *testing.T) {
 	commands := complete(t, "")
-	for _, c := range []string{"run", "test", "check", "bench", "compile", "version"} {
+	for _, c := range []string{"run", "play", "test", "check", "bench", "compile", "version"} {
 		if !slices.Contains(commands, c) {
 			t.Errorf("%s is not offered: %q", c, commands)
 		}
@@ -127,7 +127,7 @@ func TestCompletion(t *testing.T) {
 	if slices.Contains(commands, "man") {
 		t.Errorf("man is offered")
 	}
-	for _, c := range []string{"run", "check", "bench", "compile"} {
+	for _, c := range []string{"run", "play", "check", "bench", "compile"} {
 		flags := complete(t, c, "--")
 		for _, o := range options.Table {
 			if !slices.Contains(flags, flagName(o)) {
@@ -145,7 +145,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: --wasm-path: files ending in %q are offered", c, files)
 		}
 	}
-	for _, c := range []string{"run", "check", "bench", "compile"} {
+	for _, c := range []string{"run", "play", "check", "bench", "compile"} {
 		if files := complete(t, c, ""); !slices.Equal(files, []string{"wasm", "wat", "cwasm"}) {
 			t.Errorf("%s: files ending in %q are offered", c, files)
 		}

@@ -242,6 +242,10 @@ func (f *Filter) MemoryBytes() (n uint64) {
 	return n
 }
 
+// LogAll has the log say of each record by itself what went wrong with it, and all that the guest writes: for
+// a user who looks at few records.
+func (f *Filter) LogAll() { f.log.LogAll() }
+
 // Lane is the flbwt_lane by which C may filter chunks without Run, while it is ready. If it can't
 // go to a chunk's end, Run goes on with that chunk.
 func (f *Filter) Lane() unsafe.Pointer { return f.lane.Pointer() }

@@ -136,6 +136,17 @@ func (s *Stats) ErrorCodes() iter.Seq2[uint32, uint64] {
 	}
 }
 
+// Reasons yields why records failed, and how many for each reason.
+func (s *Stats) Reasons() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		for c, n := range s.Causes {
+			if n > 0 && !yield(cause(c).String(), n) {
+				return
+			}
+		}
+	}
+}
+
 // errorsText lists the codes of errors, as "3 of 17, 1 of 404".
 func (s *Stats) errorsText() string {
 	var list []string
@@ -153,11 +164,9 @@ func (s Stats) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d records: %d returned, %d dropped by the guest, %d failed", s.Records, s.Returned, s.Dropped, s.Failed)
 	separator := " ("
-	for c, n := range s.Causes {
-		if n > 0 {
-			fmt.Fprintf(&b, "%s%d: %s", separator, n, cause(c))
-			separator = "; "
-		}
+	for reason, n := range s.Reasons() {
+		fmt.Fprintf(&b, "%s%d: %s", separator, n, reason)
+		separator = "; "
 	}
 	if s.Failed > 0 {
 		b.WriteString(")")

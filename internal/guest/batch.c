@@ -861,8 +861,9 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
         op o = op_at(lane->guest, &b->ops, b->ops.at + i);
 
         if (o.kind == OP_EMIT) {
-            ok = o.len >= EMITTED_BYTES ? write_emitted(lane, data, e, &h, o.bytes, &made)
-                                        : refuse(b, "what describes an emitted event is too short");
+            ok = o.bytes != NULL && o.len >= EMITTED_BYTES
+                     ? write_emitted(lane, data, e, &h, o.bytes, &made)
+                     : refuse(b, "what describes an emitted event is too short");
         }
     }
     if (!ok) {

@@ -24,6 +24,7 @@ const (
 type Limiter struct {
 	log    func(Level, string)
 	now    func() time.Time
+	all    bool // nothing is left out
 	causes map[string]*recent
 
 	guestSince   time.Time // since when guestLines are counted
@@ -48,6 +49,9 @@ func NewLimiter(log func(Level, string)) *Limiter {
 	}
 }
 
+// LogAll has nothing left out from now on.
+func (l *Limiter) LogAll() { l.all = true }
+
 // Always writes a line that comes once.
 func (l *Limiter) Always(level Level, line string) { l.log(level, line) }
 
@@ -59,7 +63,7 @@ func (l *Limiter) Limited(level Level, cause string, make func() string) {
 	case c == nil:
 		c = &recent{level: level}
 		l.causes[cause] = c
-	case now.Sub(c.last) < limitInterval:
+	case !l.all && now.Sub(c.last) < limitInterval:
 		c.leftOut++
 		return
 	}
@@ -106,7 +110,7 @@ func (l *Limiter) GuestOutput(level Level, prefix string, text []byte) {
 		l.guestLines = 0
 	}
 	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-		if l.guestLines++; l.guestLines > maxGuestLines {
+		if l.guestLines++; l.guestLines > maxGuestLines && !l.all {
 			l.guestLeftOut++
 			continue
 		}

@@ -54,6 +54,21 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+// Where nothing is to be left out, nothing is.
+func TestLogAll(t *testing.T) {
+	var got int
+	l := NewLimiter(func(Level, string) { got++ })
+	l.LogAll()
+	for range 3 * maxGuestLines {
+		l.Limited(Error, "a", func() string { return "again" })
+		l.GuestOutput(Info, "> ", []byte("x"))
+	}
+	l.Close()
+	if got != 6*maxGuestLines {
+		t.Errorf("%d lines", got)
+	}
+}
+
 // Whatever is logged is one line of what can be seen.
 func TestLimiterWritesLines(t *testing.T) {
 	var lines []string

@@ -46,6 +46,13 @@ func Start(specs []Spec, log func(Line)) (*Pipeline, error) {
 	return p, nil
 }
 
+// LogAll has the log say of each record by itself what goes wrong with it.
+func (p *Pipeline) LogAll() {
+	for _, s := range p.Stages {
+		s.Filter.LogAll()
+	}
+}
+
 // Run takes a chunk with that tag through the filters that match it. What it returns is valid until
 // the next Run. An error says that it can't be told whether a filter matches.
 func (p *Pipeline) Run(tag string, chunk []byte) ([]byte, error) {

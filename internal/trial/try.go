@@ -20,6 +20,16 @@ type Outcome struct {
 	Log     []Line        // what the filters logged meanwhile
 }
 
+// maxTriedBytes bounds an output of Try: as values of Go it takes many times as much memory.
+const maxTriedBytes = 8 << 20
+
+// TooLargeError is an output that is too large to be looked at.
+type TooLargeError struct{ Bytes int }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("what came out has %d bytes, and %d can be looked at", e.Bytes, maxTriedBytes)
+}
+
 // Try runs one event in a chunk of its own, between the markers of its group if it is in one: group is the one
 // that begins it, or empty.
 func (p *Pipeline) Try(tag string, group []byte, event chunk.Event) (o Outcome, err error) {
@@ -44,6 +54,9 @@ func (p *Pipeline) Try(tag string, group []byte, event chunk.Event) (o Outcome, 
 		if items, err := Items(group); err == nil && len(items) == 1 {
 			o.Group = &items[0]
 		}
+	}
+	if len(out) > max(maxTriedBytes, len(data)) {
+		return o, &TooLargeError{len(out)}
 	}
 	items, err := Items(out)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
@@ -46,11 +47,11 @@ func (w *work) measureInstructions(fb fluentbit.Binary, rows []row, progress io.
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		return section{}, []string{instructionsTitle + ": not measured: " + err.Error()}, nil
 	}
-	few, _, err := w.makeInput("few.ndjson", fewRecords)
+	few, _, err := w.makeInput("few.ndjson", fewRecords, records.Generate(fewRecords, 1))
 	if err != nil {
 		return section{}, nil, err
 	}
-	many, _, err := w.makeInput("many.ndjson", manyRecords)
+	many, _, err := w.makeInput("many.ndjson", manyRecords, records.Generate(manyRecords, 1))
 	if err != nil {
 		return section{}, nil, err
 	}

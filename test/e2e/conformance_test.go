@@ -20,9 +20,9 @@ import (
 
 // notHere are the cases that Fluent Bits can't judge, and why.
 var notHere = map[string]string{
-	"batch-not-a-map":      "Fluent Bit 5.1 writes nothing of a chunk with a body that is no map",
-	"batch-group-no-map":   "Fluent Bit 5.1 writes nothing of a chunk with a body that is no map",
-	"batch-without-events": "Fluent Bit 5.1 writes nothing of a chunk without records",
+	"batch-not-a-map":    "Fluent Bit 5.1 writes nothing of a chunk with a body that is no map",
+	"batch-group-no-map": "Fluent Bit 5.1 writes nothing of a chunk with a body that is no map",
+	"batch-groups-alone": "Fluent Bit 5.1 writes nothing of a chunk without records",
 }
 
 // The plugin in a Fluent Bit. All filters that start are in one process, each for a tag of its own,

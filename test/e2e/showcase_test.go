@@ -28,12 +28,13 @@ func showcaseForms(t *testing.T, more ...string) map[string]plugin {
 		return filterOf(filepath.Join(dir, module), options...)
 	}
 	return map[string]plugin{
-		"batch":      form("batch.wasm"),
-		"c by SDK":   form("../showcase-c/showcase.wasm"),
-		"rust":       form("../showcase-rust/showcase.wasm"),
-		"go":         form("../showcase-go/showcase.wasm", "cache_dir", showcaseCache(t)),
-		"batch of 2": form("batch.wasm", "batch_records", "2"),
-		"record":     form("record.wasm", "event_format", "msgpack"),
+		"batch":          form("batch.wasm"),
+		"c by SDK":       form("../showcase-c/showcase.wasm"),
+		"assemblyscript": form("../showcase-assemblyscript/showcase.wasm"),
+		"rust":           form("../showcase-rust/showcase.wasm"),
+		"go":             form("../showcase-go/showcase.wasm", "cache_dir", showcaseCache(t)),
+		"batch of 2":     form("batch.wasm", "batch_records", "2"),
+		"record":         form("record.wasm", "event_format", "msgpack"),
 	}
 }
 

@@ -1,0 +1,431 @@
+package play
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
+)
+
+// What a run may take and give. Variables where tests need less.
+const (
+	maxRecords     = 10_000
+	maxLogLines    = 2_000
+	maxMetricLines = 2_000
+	maxModuleBytes = 1 << 30
+	maxOutputBytes = 64 << 10 // of an event that comes out, as text
+)
+
+var (
+	maxRunTime   = 10 * time.Second
+	maxTimeout   = 5 * time.Second // of a record
+	maxViewBytes = 8 << 20         // of what is shown of all records
+)
+
+// request is what the page asks for.
+type request struct {
+	Input    string             `json:"input"`
+	Text     bool               `json:"text"` // each line is a record's log
+	Tag      string             `json:"tag"`
+	LogLevel string             `json:"logLevel"`
+	Quick    bool               `json:"quick"`
+	Options  []options.Property `json:"options"`
+}
+
+// result is what the page gets.
+type result struct {
+	Module  moduleInfo `json:"module"`
+	Problem *problem   `json:"problem,omitempty"` // nothing was run
+	Notes   []string   `json:"notes,omitempty"`   // what was left out
+	Records []record   `json:"records"`
+	Counts  counts     `json:"counts"`
+	Time    *timing    `json:"time,omitempty"`
+	Log     []logLine  `json:"log"`
+	Metrics []string   `json:"metrics"`
+}
+
+// problem is why the filter does not start.
+type problem struct {
+	Option string `json:"option,omitempty"` // which one is wrong
+	Text   string `json:"text"`
+}
+
+type moduleInfo struct {
+	Name      string   `json:"name"`
+	Path      string   `json:"path"`
+	SHA256    string   `json:"sha256,omitempty"`
+	Bytes     int      `json:"bytes,omitempty"`
+	Function  string   `json:"function,omitempty"`
+	Functions []string `json:"functions,omitempty"` // that could be called
+	Batch     bool     `json:"batch,omitempty"`
+	LoadMs    float64  `json:"loadMs,omitempty"`
+}
+
+// What became of a record.
+const (
+	statusUnchanged = "unchanged"
+	statusChanged   = "changed"
+	statusDropped   = "dropped"
+	statusFailed    = "failed"
+	statusUnread    = "unreadable" // the line is no record
+)
+
+type record struct {
+	Line   int      `json:"line"` // of the input
+	Status string   `json:"status"`
+	Added  int      `json:"added,omitempty"`  // events that came out in addition
+	Differ int      `json:"differ,omitempty"` // places that differ
+	Reason string   `json:"reason,omitempty"` // why it failed
+	Micros float64  `json:"micros"`
+	Blocks []block  `json:"blocks,omitempty"`
+	Output []string `json:"output,omitempty"` // lines of events
+}
+
+type counts struct {
+	Records   int `json:"records"`
+	Unchanged int `json:"unchanged"`
+	Changed   int `json:"changed"`
+	Dropped   int `json:"dropped"`
+	Added     int `json:"added"`
+	Failed    int `json:"failed"`
+}
+
+type logLine struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+	Line  int    `json:"line,omitempty"` // of the input
+}
+
+// runner runs what pages ask for, one after the other.
+type runner struct {
+	config Config
+	module *guest.Module // of the last run: it need not be compiled again
+}
+
+func (r *runner) close() {
+	if r.module != nil {
+		r.module.Close()
+	}
+}
+
+// run runs all records of a request. It ends early if the context does.
+func (r *runner) run(ctx context.Context, q request) (out *result) {
+	out = &result{Module: moduleOf(r.config.Module), Records: []record{}, Log: []logLine{}, Metrics: []string{}}
+	defer func() {
+		// A mistake of this program: what it has is shown, and the page stays.
+		if p := recover(); p != nil {
+			out.Problem = &problem{Text: fmt.Sprintf("this is a mistake of flb-wasmtime: %v", p)}
+		}
+	}()
+	stop := func(err error) *result {
+		out.Problem = &problem{Text: hostlog.Line(err.Error())}
+		if e := (*options.Error)(nil); errors.As(err, &e) {
+			out.Problem.Option = strings.ToLower(e.Option)
+		}
+		return out
+	}
+	level, err := trial.ParseLevel(q.LogLevel)
+	if err != nil {
+		return stop(err)
+	}
+	sp, err := r.config.spec(q.Options, level)
+	if err != nil {
+		return stop(err)
+	}
+	if sp.Options.Timeout == 0 || sp.Options.Timeout > maxTimeout {
+		sp.Options.Timeout = maxTimeout
+		out.note("timeout: here it is %v at most", maxTimeout)
+	}
+	if err := r.load(&sp, q.Quick, &out.Module); err != nil {
+		return stop(err)
+	}
+
+	at := 0 // the line of the record that runs
+	logged := 0
+	ended := false
+	p, err := trial.Start([]trial.Spec{sp}, func(l trial.Line) {
+		if ended {
+			return
+		}
+		if logged++; logged <= maxLogLines {
+			out.Log = append(out.Log, logLine{trial.LevelNames[l.Level], hostlog.Line(l.Text), at})
+		}
+	})
+	if err != nil {
+		return stop(err)
+	}
+	// What the filter logs at its end is what the page shows anyway.
+	defer func() { ended = true; p.Close() }()
+	p.LogAll()
+
+	t := trier{pipeline: p, out: out, now: time.Now(), tag: q.Tag, room: maxViewBytes}
+	if t.tag == "" {
+		t.tag = trial.DefaultTag
+	}
+	deadline := t.now.Add(maxRunTime)
+	for e := range entries([]byte(q.Input), q.Text) {
+		if out.Counts.Records == maxRecords {
+			out.note("the first %d records have been run: a run takes no more", maxRecords)
+			break
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			out.note("stopped after %v: records from line %d on have not been run", maxRunTime, e.line)
+			break
+		}
+		at = e.line
+		t.take(e)
+	}
+	at = 0
+	if logged > maxLogLines {
+		out.note("the log has %d further lines, which are left out", logged-maxLogLines)
+	}
+	if t.unseen > 0 {
+		out.note("what became of %d records is too much to be shown: they are counted", t.unseen)
+	}
+	out.Time = timingOf(t.elapsed)
+	out.Metrics = metricsOf(p)
+	return out
+}
+
+func (out *result) note(format string, args ...any) {
+	out.Notes = append(out.Notes, fmt.Sprintf(format, args...))
+}
+
+// moduleOf says what is known of the module without loading it.
+func moduleOf(path string) moduleInfo {
+	m := moduleInfo{Name: filepath.Base(path), Path: path}
+	if data, err := regular.Read(path, maxModuleBytes); err == nil {
+		sum := sha256.Sum256(data)
+		m.SHA256, m.Bytes = hex.EncodeToString(sum[:]), len(data)
+	}
+	return m
+}
+
+// load loads the module, and chooses its function if no option does.
+func (r *runner) load(sp *trial.Spec, quick bool, info *moduleInfo) error {
+	source := filter.Source(sp.Options)
+	source.Quick = quick
+	start := time.Now()
+	module, err := guest.Load(source)
+	if err != nil {
+		return fmt.Errorf("option %s: %w", wasmPath, err)
+	}
+	info.LoadMs = float64(time.Since(start).Microseconds()) / 1e3
+	r.close()
+	r.module = module
+	info.Functions, info.Batch = module.Candidates(), module.IsBatch()
+	sp.Quick = quick
+	loaded, err := sp.Load(functionName)
+	if err != nil {
+		return err
+	}
+	loaded.Close()
+	info.Function = sp.Options.FunctionName
+	return nil
+}
+
+// trier runs the records of an input one by one.
+type trier struct {
+	pipeline *trial.Pipeline
+	out      *result
+	now      time.Time
+	tag      string
+	group    []byte // the marker of the group that is open
+	elapsed  []time.Duration
+	room     int // bytes that may still be shown
+	unseen   int // records of which nothing is shown
+}
+
+func (t *trier) take(e entry) {
+	switch {
+	case e.err != nil:
+		t.out.Counts.Records++
+		t.out.Counts.Failed++
+		t.show(record{Line: e.line, Status: statusUnread, Reason: hostlog.Line(e.err.Error())})
+		return
+	case e.item.Kind == trial.Tag:
+		t.tag = e.item.Tag
+		return
+	case e.item.Kind == trial.Group:
+		t.group = e.item.Append(nil, t.now)
+		return
+	case e.item.Kind == trial.GroupEnd:
+		t.group = nil
+		return
+	}
+	t.out.Counts.Records++
+	r := record{Line: e.line}
+	event, _, err := chunk.Next(e.item.Append(nil, t.now))
+	if err != nil {
+		r.Status, r.Reason = statusUnread, hostlog.Line(err.Error())
+		t.out.Counts.Failed++
+		t.show(r)
+		return
+	}
+	before := t.pipeline.Stats()
+	o, err := t.pipeline.Try(t.tag, t.group, event)
+	t.elapsed = append(t.elapsed, o.Elapsed)
+	r.Micros = math.Round(float64(o.Elapsed.Nanoseconds())/100) / 10
+	if err != nil {
+		r.Status, r.Reason = statusFailed, hostlog.Line(err.Error())
+		t.out.Counts.Failed++
+		t.show(r)
+		return
+	}
+	t.fill(&r, &o)
+	switch {
+	case o.Failed:
+		r.Status = statusFailed
+		r.Reason = reason(before, t.pipeline.Stats(), o.Log)
+		t.out.Counts.Failed++
+	case len(o.After) == 0:
+		r.Status = statusDropped
+		t.out.Counts.Dropped++
+	case r.Differ > 0 || r.Added > 0:
+		r.Status = statusChanged
+		t.out.Counts.Changed++
+	default:
+		r.Status = statusUnchanged
+		t.out.Counts.Unchanged++
+	}
+	t.out.Counts.Added += r.Added
+	t.show(r)
+}
+
+// fill says how the event, and what came out of it, differ.
+func (t *trier) fill(r *record, o *trial.Outcome) {
+	if t.room <= 0 {
+		return
+	}
+	if o.Group != nil && o.Marker != nil {
+		if !trial.Equal(o.Group.Metadata, o.Marker.Metadata) {
+			r.Blocks = append(r.Blocks, changed("metadata of the group", o.Group.Metadata, o.Marker.Metadata))
+		}
+		if !trial.Equal(o.Group.Body, o.Marker.Body) {
+			r.Blocks = append(r.Blocks, changed("group", o.Group.Body, o.Marker.Body))
+		}
+	}
+	r.Differ = len(o.Changes())
+	if len(o.After) == 0 {
+		r.Blocks = append(r.Blocks, whole("", "-", o.Before.Body))
+		t.room -= sizeOf(r.Blocks)
+		return
+	}
+	for i, is := range o.After {
+		was := o.Before
+		if i > 0 {
+			r.Added++
+			r.Blocks = append(r.Blocks, whole(fmt.Sprintf("added %d", i), "+", is.Body))
+		} else {
+			if !was.Time.Equal(*is.Time) {
+				r.Blocks = append(r.Blocks, changed("time", trial.TimeText(*was.Time), trial.TimeText(*is.Time)))
+			}
+			if m, _ := is.Metadata.(trial.Map); len(m) > 0 || !trial.Equal(was.Metadata, is.Metadata) {
+				r.Blocks = append(r.Blocks, changed("metadata", was.Metadata, is.Metadata))
+			}
+			r.Blocks = append(r.Blocks, changed("", was.Body, is.Body))
+		}
+		text := string(is.AppendLine(nil, *was.Time))
+		if len(text) > maxOutputBytes {
+			text = fmt.Sprintf("%s … %d bytes", text[:strings.LastIndexAny(text[:maxOutputBytes], " ,:\"")+1], len(text))
+		}
+		r.Output = append(r.Output, text)
+		if t.room -= len(text) + sizeOf(r.Blocks[len(r.Blocks)-1:]); t.room <= 0 {
+			r.Added = len(o.After) - 1
+			return
+		}
+	}
+}
+
+func sizeOf(blocks []block) (n int) {
+	for _, b := range blocks {
+		for _, l := range b.Lines {
+			n += len(l.Text) + 16
+		}
+	}
+	return n
+}
+
+// show adds a record to what the page gets, if there is room.
+func (t *trier) show(r record) {
+	if t.room <= 0 {
+		t.unseen++
+		return
+	}
+	t.room -= 100 + len(r.Reason)
+	t.out.Records = append(t.out.Records, r)
+}
+
+// reason is why a record failed: what the log says, or at least the kind.
+func reason(before, after filter.Stats, log []trial.Line) string {
+	for _, l := range slices.Backward(log) {
+		if l.Level <= hostlog.Error {
+			return hostlog.Line(l.Text)
+		}
+	}
+	had := make(map[string]uint64)
+	for reason, n := range before.Reasons() {
+		had[reason] = n
+	}
+	for reason, n := range after.Reasons() {
+		if n > had[reason] {
+			return reason
+		}
+	}
+	return "it could not be read"
+}
+
+func metricsOf(p *trial.Pipeline) []string {
+	var b bytes.Buffer
+	for _, s := range p.Stages {
+		for _, m := range s.Filter.Metrics() {
+			trial.WriteMetric(&b, m)
+		}
+	}
+	lines := []string{}
+	for text := range strings.Lines(b.String()) {
+		if len(lines) == maxMetricLines {
+			lines = append(lines, "# there are more")
+			break
+		}
+		lines = append(lines, hostlog.Line(strings.TrimSuffix(text, "\n")))
+	}
+	return lines
+}
+
+// ReadInput reads files of records for a page to begin with.
+func ReadInput(paths []string) (string, error) {
+	var b strings.Builder
+	for _, path := range paths {
+		data, err := regular.Read(path, MaxInputBytes)
+		if err != nil {
+			return "", err
+		}
+		if b.Len()+len(data) > MaxInputBytes {
+			return "", fmt.Errorf("%s: a page takes %d bytes of records: give less", path, MaxInputBytes)
+		}
+		b.Write(data)
+		if len(data) > 0 && data[len(data)-1] != '\n' {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String(), nil
+}

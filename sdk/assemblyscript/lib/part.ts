@@ -1,0 +1,432 @@
+import { Do, Op, Ops, begin, begun, copy, keep, leaveOut, room, wasRefused, written } from "./memory";
+import {
+  Kind, MapValue, Value, find, inside, keyIs, keyIsSame, partEnd, pathStart, skip, step, stepped, write, writeArrayHead,
+  writeMapHead, writeText,
+} from "./value";
+
+const EMPTY: usize = memory.data<u8>([0x80]);
+const NO_FORM: string = "the event is of a form that has no metadata";
+const NO_MAP: string = "what is not a map can only be replaced";
+
+// What Part.walk has found.
+let holder: usize = 0;
+let last: i32 = 0;
+
+/** More sets, adds and removes than this are carried out here: a host takes 256 of a part. */
+const EDITS: u32 = 32;
+
+/**
+ * The body or the metadata of an event or group: a map.
+ *
+ * What is read is the part as it came. Edits take effect when the filter has returned, one after the other;
+ * `edited` has them now. An edit costs what it touches, however large the part is, unless another one has
+ * touched the same member before: then it costs a copy of the part.
+ *
+ * A path is a text with dots between keys, and numbers for elements (`"items.0.name"`), or what `path` and
+ * `accessor` return. A text finds keys with dots, too: a member whose key is all that is left of the text
+ * goes before one whose key is what is left up to the first dot.
+ */
+export class Part {
+  private came: usize = 0;
+  /** What edits are edits of: what came, or a copy with earlier edits. */
+  private base: usize = EMPTY;
+  private whole: bool = false;
+  private puts: Ops = new Ops();
+  private edits: Ops = new Ops();
+  fault: string | null = null;
+
+  /** Goes to the next event or group. No bytes: it has no such part. */
+  load(came: usize, size: usize): void {
+    this.came = size > 0 ? came : 0;
+    this.base = size > 0 ? came : EMPTY;
+    this.whole = false;
+    this.puts.count = this.edits.count = 0;
+    this.fault = null;
+  }
+
+  /** The part as it came. */
+  get value(): Value {
+    return changetype<Value>(this.came != 0 ? this.came : EMPTY);
+  }
+
+  /** What a path leads to, in the part as it came. */
+  get(path: string): Value | null {
+    return this.value.get(path);
+  }
+
+  /** Whether a path leads to that text. Nothing is decoded. */
+  is(path: string, text: string): bool {
+    const found = this.get(path);
+    return found !== null && found.is(text);
+  }
+
+  /** The text that a path leads to, not decoded; null if it is not there, or not text. */
+  getText(path: string): Value | null {
+    const found = this.get(path);
+    return found !== null && found.kind == Kind.Str ? found : null;
+  }
+
+  /** The text that a path leads to; null if it is not there, or not text. */
+  getString(path: string): string | null {
+    const text = this.getText(path);
+    return text !== null ? text.toString() : null;
+  }
+
+  /** The whole number that a path leads to, or what it is instead of one. */
+  getI64(path: string, orElse: i64 = 0): i64 {
+    const found = this.get(path);
+    return found !== null ? found.toI64(orElse) : orElse;
+  }
+
+  /** The number that a path leads to, or what it is instead of one. */
+  getF64(path: string, orElse: f64 = 0): f64 {
+    const found = this.get(path);
+    return found !== null ? found.toF64(orElse) : orElse;
+  }
+
+  /** What a path leads to if it is true or false, or what it is instead of these. */
+  getBool(path: string, orElse: bool = false): bool {
+    const found = this.get(path);
+    return found !== null ? found.toBool(orElse) : orElse;
+  }
+
+  /** Whether something in the part may include that text, in keys or values, without decoding. If not, there
+   * is nothing to be rewritten. */
+  includes(text: string): bool {
+    return this.value.includes(text);
+  }
+
+  /** Gives what the path leads to the value. What is not there is added as the last member of its map, which
+   * is made if need be. Where a value that is not a map is in the way, the event fails. */
+  set<T>(path: string, value: T): void {
+    if (this.isTouched(path)) this.settle();
+    let found = this.walk(path);
+    const place = found != 0 ? found : holder;
+    if (holder != this.base && this.isPut(place)) {
+      this.settle();
+      found = this.walk(path);
+    }
+    if (!this.canEdit()) return;
+    begin();
+    if (found != 0 && holder == this.base) {
+      writeText(path, false, last, stepped());
+      write(value);
+      this.edits.push(Do.Set);
+    } else if (found != 0) {
+      write(value);
+      this.put_(found);
+    } else if (changetype<Value>(holder).kind != Kind.Map) {
+      this.fault = "set: a value that is not a map is in the way";
+    } else if (holder == this.base) {
+      writeNew(path, last, value);
+      this.add_();
+    } else {
+      const data = inside(holder);
+      writeMapHead(changetype<Value>(holder).length + 1);
+      copy(data, skip(holder) - data);
+      writeNew(path, last, value);
+      this.put_(holder);
+    }
+  }
+
+  /** Goes as far as the path leads, and returns what it leads to. `holder` is then what holds that, or would,
+   * and `last` where the last part of the path begins that is looked for there. */
+  private walk(path: string): usize {
+    holder = this.base;
+    last = pathStart(path);
+    let found = step(holder, path, last);
+    while (found != 0 && stepped() < path.length) {
+      holder = found;
+      last = stepped() + 1;
+      found = step(holder, path, last);
+    }
+    return found;
+  }
+
+  /** Adds a member as the last one, without a look whether its key is there. */
+  add<T>(key: string, value: T): void {
+    if (this.edits.count >= EDITS) this.settle();
+    if (!this.canEdit()) return;
+    begin();
+    writeText(key);
+    write(value);
+    this.add_();
+  }
+
+  /** Removes what the path leads to, if it is there. */
+  remove(path: string): void {
+    if (this.isTouched(path)) this.settle();
+    let found = this.walk(path);
+    if (holder != this.base && found != 0 && this.isPut(holder)) {
+      this.settle();
+      found = this.walk(path);
+    }
+    if (found == 0 || !this.canEdit()) return;
+    begin();
+    if (holder == this.base) {
+      writeText(path, false, last, stepped());
+      this.edits.push(Do.Remove);
+      return;
+    }
+    const n = changetype<Value>(holder).length - 1;
+    const isMap = changetype<Value>(holder).kind == Kind.Map;
+    let at = inside(holder);
+    if (isMap) writeMapHead(n);
+    else writeArrayHead(n);
+    for (const end = skip(holder); at < end;) {
+      const value = isMap ? skip(at) : at;
+      const next = skip(value);
+      if (value != found) copy(at, next - at);
+      at = next;
+    }
+    this.put_(holder);
+  }
+
+  /** Sets what the path leads to to the value that there is, and removes it if that is null. */
+  setOrRemove<T>(path: string, value: T): void {
+    if (changetype<usize>(value) == 0) this.remove(path);
+    else this.set(path, value);
+  }
+
+  /** Replaces the value that a path leads to, however deep; false if there is none. */
+  put<T>(path: string, value: T): bool {
+    if (this.isTouched(path)) this.settle();
+    let found = find(this.base, path);
+    if (found != 0 && this.isPut(found)) {
+      this.settle();
+      found = find(this.base, path);
+    }
+    if (found == 0) return false;
+    if (!this.canEdit()) return true;
+    begin();
+    write(value);
+    this.put_(found);
+    return true;
+  }
+
+  /** Replaces the part as a whole. */
+  replace(map: MapValue): void {
+    if (this.came == 0) this.fault = NO_FORM;
+    begin();
+    map.write();
+    this.rebase(begun());
+  }
+
+  /**
+   * Calls a function for each text that is a value, at any depth, and puts what it returns, unless that is
+   * null, in the text's place. Bins are taken for text. As functions here know nothing of what is around
+   * them, it is given a context.
+   *
+   *     body.rewriteStrings((text: Value, who: string): string | null =>
+   *       text.includes(who) ? text.toString().replaceAll(who, "***") : null, "bob");
+   */
+  rewriteStrings<C>(rewrite: (text: Value, context: C) => string | null, context: C): void {
+    this.rewrite(rewrite, context, false);
+  }
+
+  /** Does the same with texts that include some other one, such as `"@"`: others cost next to nothing. */
+  rewriteStringsWith<C>(part: string, rewrite: (text: Value, context: C) => string | null, context: C): void {
+    if (this.isEdited()) this.settle();
+    if (changetype<Value>(this.base).includes(part)) this.rewrite(rewrite, context, false, part);
+  }
+
+  /** Does the same with keys as well as values. */
+  rewriteAll<C>(rewrite: (text: Value, context: C) => string | null, context: C): void {
+    this.rewrite(rewrite, context, true);
+  }
+
+  private rewrite<C>(
+    rewrite: (text: Value, context: C) => string | null, context: C, keys: bool, part: string = "",
+  ): void {
+    if (this.isEdited()) this.settle();
+    this.rewriteAt(this.base, rewrite, context, keys, part);
+    if (this.puts.count > 0) this.canEdit();
+    if (keys && this.puts.count > 0) this.settle();
+  }
+
+  private rewriteAt<C>(
+    at: usize, rewrite: (text: Value, context: C) => string | null, context: C, keys: bool, part: string,
+  ): usize {
+    const value = changetype<Value>(at);
+    const kind = value.kind;
+    if (kind == Kind.Str || kind == Kind.Bin) {
+      const text = part.length == 0 || value.includes(part) ? rewrite(value, context) : null;
+      if (text !== null) {
+        begin();
+        writeText(text, kind == Kind.Bin);
+        this.put_(at);
+      }
+      return skip(at);
+    }
+    if (kind != Kind.Array && kind != Kind.Map) return skip(at);
+    let left = value.length;
+    for (at = inside(at); left > 0; left--) {
+      if (kind == Kind.Map) at = keys ? this.rewriteAt(at, rewrite, context, keys, part) : skip(at);
+      at = this.rewriteAt(at, rewrite, context, keys, part);
+    }
+    return at;
+  }
+
+  /** A copy of the part with the edits so far. */
+  edited(): MapValue {
+    return MapValue.from(changetype<Value>(this.now()));
+  }
+
+  /** Where the part stands with the edits so far, a map of the batch's memory. */
+  now(): usize {
+    this.settle();
+    return this.base;
+  }
+
+  /** The event is of a form that has no such part. */
+  get isMissing(): bool {
+    return this.came == 0;
+  }
+
+  isEdited(): bool {
+    return this.whole || this.puts.count > 0 || this.edits.count > 0;
+  }
+
+  /** Says what has been edited, in operations. */
+  finish(to: Ops, part: u8, left: u32): void {
+    if (!this.whole) {
+      to.append(this.puts, part, left);
+      to.append(this.edits, part, left);
+      return;
+    }
+    this.settle();
+    this.puts.count = 0;
+    this.puts.pushBytes(Do.Replace, 0, 0, this.base, skip(this.base) - this.base);
+    to.append(this.puts, part, left);
+  }
+
+  private canEdit(): bool {
+    if (changetype<Value>(this.base).kind != Kind.Map) this.fault = NO_MAP;
+    else if (this.came == 0) this.fault = NO_FORM;
+    return this.fault === null;
+  }
+
+  /** Says whether an earlier edit is one of the member that a path goes through, or there are too many. */
+  private isTouched(path: string): bool {
+    const start = pathStart(path);
+    const end = partEnd(path, start);
+    if (this.edits.count >= EDITS) return true;
+    for (let i: u32 = 0; i < this.edits.count; i++) {
+      const op = this.edits.at(i);
+      let at = op.address;
+      const last = at + op.size;
+      while (at < last) {
+        if (keyIs(at, path, start, end) || keyIs(at, path, start, path.length)) return true;
+        if (op.kind == Do.Remove) break;
+        at = skip(skip(at));
+      }
+    }
+    return false;
+  }
+
+  /** Says whether an earlier put overlaps a value. */
+  private isPut(at: usize): bool {
+    const from = <u32>(at - this.base);
+    const to = <u32>(skip(at) - this.base);
+    for (let i: u32 = 0; i < this.puts.count; i++) {
+      const put = this.puts.at(i);
+      if (put.a < to && put.a + put.b > from) return true;
+    }
+    return false;
+  }
+
+  /** Puts what has been written in the place of a value that no earlier put overlaps. */
+  private put_(at: usize): void {
+    const a = <u32>(at - this.base);
+    let i = this.puts.count;
+    while (i > 0 && this.puts.at(i - 1).a > a) i--;
+    this.puts.push(Do.Put, a, <u32>(skip(at) - at), i); // they ascend
+  }
+
+  /** Adds the member that has been written. */
+  private add_(): void {
+    const n = this.edits.count;
+    const last = n > 0 ? this.edits.at(n - 1) : null;
+    if (last !== null && last.kind == Do.Add && last.address + last.size == begun() && !wasRefused()) {
+      last.size += written();
+      last.a++;
+    } else {
+      this.edits.push(Do.Add, 1);
+    }
+  }
+
+  private rebase(base: usize): void {
+    this.puts.count = this.edits.count = 0;
+    if (wasRefused()) return;
+    this.base = base;
+    this.whole = true;
+  }
+
+  /** Has edits from now on be those of a copy of the part. */
+  private settle(): void {
+    if (this.puts.count == 0 && this.edits.count == 0) return;
+    let from = this.base;
+    if (this.puts.count > 0) {
+      begin();
+      let done = from;
+      for (let i: u32 = 0; i < this.puts.count; i++) {
+        const put = this.puts.at(i);
+        copy(done, this.base + put.a - done);
+        copy(put.address, put.size);
+        done = this.base + put.a + put.b;
+      }
+      copy(done, skip(from) - done);
+      from = begun();
+    }
+    if (this.edits.count > 0 && !wasRefused()) from = this.apply(from);
+    this.rebase(from);
+  }
+
+  /** Writes a map with the edits, and returns where. */
+  private apply(from: usize): usize {
+    let n: u32 = 0;
+    begin();
+    room(5);
+    let left = changetype<Value>(from).length;
+    for (let at = inside(from); left > 0; left--) {
+      const end = skip(skip(at));
+      let edit = changetype<usize>(0);
+      let size = end - at;
+      for (let i: u32 = 0; i < this.edits.count && edit == 0; i++) {
+        const op = this.edits.at(i);
+        if (op.kind == Do.Add || !keyIsSame(op.address, at)) continue;
+        edit = op.address;
+        size = op.kind == Do.Remove || op.b != 0 ? 0 : op.size;
+        op.b = 1; // a key that is there several times stays once
+      }
+      if (size > 0) n++;
+      copy(edit != 0 ? edit : at, size);
+      at = end;
+    }
+    for (let i: u32 = 0; i < this.edits.count; i++) {
+      const op = this.edits.at(i);
+      if (op.kind == Do.Remove || (op.kind == Do.Set && op.b != 0)) continue;
+      n += op.kind == Do.Add ? op.a : 1;
+      copy(op.address, op.size);
+    }
+    if (wasRefused()) return from;
+    const short: usize = n < 16 ? 1 : n < 0x10000 ? 3 : 5;
+    const size = written();
+    leaveOut(5 - short);
+    keep(0);
+    writeMapHead(n);
+    keep(size - 5 + short);
+    return begun();
+  }
+}
+
+/** Writes a member by which the rest of a path leads to a value. */
+function writeNew<T>(path: string, from: i32, value: T): void {
+  for (let end = partEnd(path, from); ; end = partEnd(path, from)) {
+    writeText(path, false, from, end);
+    if (end == path.length) break;
+    writeMapHead(1);
+    from = end + 1;
+  }
+  write(value);
+}
