@@ -40,6 +40,7 @@
 #endif
 #define FLB_FORMAT_(n) __attribute__((format(printf, n, n + 1)))
 #define FLB_INLINE_    static inline __attribute__((always_inline))
+#define FLB_ONCE_      static __attribute__((noinline, unused)) /* what is seldom done keeps modules small */
 
 #ifdef __cplusplus
 extern "C" {
@@ -108,8 +109,8 @@ typedef struct flb_part {
     unsigned base_len;
     struct flb_op_ *puts; /* of places in base; they ascend */
     unsigned puts_count, puts_room;
-    unsigned edits, named_len; /* sets, removes and adds, and bytes of the keys of the first two */
-    const char *fault;         /* why the event fails */
+    unsigned edits, adds, named_len; /* sets, removes and adds; bytes of the keys of the first two */
+    const char *fault;               /* why the event fails */
 } flb_part;
 
 /* An event: what a filter is called for. */
@@ -755,7 +756,7 @@ struct flb_place_of_ {
     int is_accessor, in_place;
 };
 
-static inline struct flb_place_of_ flb_way_(flb_part *part, flb_value from, flb_text path, int is_accessor) {
+FLB_ONCE_ struct flb_place_of_ flb_way_(flb_part *part, flb_value from, flb_text path, int is_accessor) {
     struct flb_place_of_ to = {from, {0}, path, path, is_accessor, 0};
     for (;; to.holder = to.value, part = 0) {
         flb_text whole = to.rest;
@@ -784,8 +785,16 @@ static inline struct flb_place_of_ flb_follow_(flb_part *part, flb_value from, f
 
 static inline flb_value flb_get_value_(flb_value v, flb_text path) { return flb_follow_(0, v, path).value; }
 
-static inline flb_value flb_get_part_(flb_part *part, flb_text path) {
-    return flb_follow_(part, flb_part_value(part), path).value;
+/* Says whether a path can be more than a key. Of a constant the compiler knows. */
+FLB_INLINE_ int flb_is_path_(flb_text path) {
+    if (path.at && __builtin_constant_p(__builtin_memchr(path.at, '.', path.len) == 0))
+        return __builtin_memchr(path.at, '.', path.len) || *path.at == '$';
+    return flb_find(path, '.', 0) < path.len || (path.len > 0 && *path.at == '$');
+}
+
+FLB_INLINE_ flb_value flb_get_part_(flb_part *part, flb_text path) {
+    flb_value from = flb_part_value(part), v = flb_member_(part, from, path);
+    return v.at || !flb_is_path_(path) ? v : flb_follow_(part, from, path).value;
 }
 
 static inline flb_value flb_get_buf_(flb_buf *map, flb_text path) {
@@ -995,13 +1004,13 @@ FLB_INLINE_ int flb_can_edit_(flb_part *part) {
 /* Has edits from now on be those of other bytes, one map. */
 static inline void flb_rebase_(flb_part *part, flb_text base) {
     flb_forget_(part->which);
-    part->puts_count = part->edits = part->named_len = 0;
+    part->puts_count = part->edits = part->adds = part->named_len = 0;
     part->base = (const flb_byte *) base.at;
     part->base_len = base.len;
 }
 
 /* Has edits from now on be those of the part with the edits so far. 0: no memory. */
-static inline int flb_carry_out_(flb_part *part) {
+FLB_ONCE_ int flb_carry_out_(flb_part *part) {
     flb_map map = flb_edited(part);
     if (!flb_.no_memory) flb_rebase_(part, flb_close_(&map));
     return !flb_.no_memory;
@@ -1107,12 +1116,12 @@ static inline struct flb_place_of_ flb_follow_base_(flb_part *part, flb_text pat
 }
 
 /* Follows a path in a part as it is with the edits so far, which are carried out if they have to do with it. */
-static inline struct flb_place_of_ flb_place_(flb_part *part, flb_text path, int kind) {
+FLB_ONCE_ struct flb_place_of_ flb_place_(flb_part *part, flb_text path, int kind) {
     struct flb_place_of_ to = flb_follow_base_(part, path, kind);
     flb_text rest = path, first;
     if (part->edits + part->puts_count == 0) return to;
     (void) flb_first_(&rest, to.is_accessor, &first);
-    if (flb_is_edited_(part, first, FLB_SET_, FLB_REMOVE_) || flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_) ||
+    if (flb_is_edited_(part, first, FLB_SET_, FLB_REMOVE_) || (rest.at && flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)) ||
         (to.in_place ? flb_is_put_(part, (unsigned) (to.value.at - part->base))
                      : flb_is_put_over_(part, to.holder.at == part->base ? to.value : to.holder)))
         if (flb_carry_out_(part)) to = flb_follow_base_(part, path, kind);
@@ -1187,18 +1196,12 @@ static inline flb_map flb_changed_(flb_part *part, struct flb_place_of_ to, cons
     return made;
 }
 
-/* Sets, or removes without a value. */
-static inline void flb_change_(flb_part *part, flb_text path, const flb_arg *value) {
+/* Sets at the end of a path, or removes without a value. */
+FLB_ONCE_ void flb_change_(flb_part *part, flb_text path, const flb_arg *value) {
     int kind = value ? FLB_SET_ : FLB_REMOVE_;
     flb_buf made = {0, 0, 0, 0, FLB_STR};
-    struct flb_place_of_ to;
+    struct flb_place_of_ to = flb_place_(part, path, kind);
     flb_arg with;
-    if (flb_find(path, '.', 0) == path.len && !(path.len > 0 && *path.at == '$')) { /* the host finds it */
-        if (!flb_is_edited_(part, path, value ? FLB_ADD_ : FLB_SET_, FLB_ADD_) || flb_carry_out_(part))
-            flb_edit_(part, kind, path, value);
-        return;
-    }
-    to = flb_place_(part, path, kind);
     if (!to.value.at && (!value || flb_kind_of(to.holder) != FLB_MAP)) {
         if (value) part->fault = "set: a value that is not a map is in the way";
     } else if (to.holder.at == part->base) {
@@ -1216,12 +1219,31 @@ static inline void flb_change_(flb_part *part, flb_text path, const flb_arg *val
     }
 }
 
-static inline void flb_part_set_(flb_part *part, flb_text path, flb_arg v) { flb_change_(part, path, &v); }
-static inline void flb_part_add_(flb_part *part, flb_text key, flb_arg v) { flb_edit_(part, FLB_ADD_, key, &v); }
-static inline void flb_part_remove_(flb_part *part, flb_text path) { flb_change_(part, path, 0); }
+/* A host finds a key by itself. */
+FLB_INLINE_ void flb_part_set_(flb_part *part, flb_text path, flb_arg v) {
+    if (flb_is_path_(path))
+        flb_change_(part, path, &v);
+    else if (part->adds == 0 || !flb_is_edited_(part, path, FLB_ADD_, FLB_ADD_) || flb_carry_out_(part))
+        flb_edit_(part, FLB_SET_, path, &v);
+}
+
+FLB_INLINE_ void flb_part_remove_(flb_part *part, flb_text path) {
+    if (flb_is_path_(path))
+        flb_change_(part, path, 0);
+    else if (!flb_is_edited_(part, path, FLB_SET_, FLB_ADD_) || flb_carry_out_(part))
+        flb_edit_(part, FLB_REMOVE_, path, 0);
+}
+
+static inline void flb_part_add_(flb_part *part, flb_text key, flb_arg v) {
+    part->adds++;
+    flb_edit_(part, FLB_ADD_, key, &v);
+}
 
 static inline void flb_set_or_remove_(flb_part *part, flb_text path, flb_arg v) {
-    flb_change_(part, path, flb_is_nothing_(v) ? 0 : &v);
+    if (flb_is_nothing_(v))
+        flb_part_remove_(part, path);
+    else
+        flb_part_set_(part, path, v);
 }
 
 /* Is called for a text. It appends to `to` what takes the text's place and returns 1, or returns 0: it stays. */
@@ -1315,16 +1337,15 @@ static inline void flb_emit_as(flb_event *e, flb_map *body, flb_map *metadata, c
 /* flb_emit emits a further event with that body, and all else of the event. */
 static inline void flb_emit(flb_event *e, flb_map *body) { flb_emit_as(e, body, 0, 0, 1); }
 
-static inline void flb_split_(flb_event *e, flb_text path) {
-    struct flb_place_of_ to = flb_place_(&e->body, path, FLB_REMOVE_);
-    flb_value array = to.value;
+static inline int flb_has_elements_(flb_value v) { return flb_kind_of(v) == FLB_ARRAY && flb_count(v) > 0; }
+
+static inline void flb_split_edited_(flb_event *e, flb_text path) {
     flb_text body, before, after;
-    flb_map whole;
-    if (flb_kind_of(array) != FLB_ARRAY || flb_count(array) == 0) return;
-    whole = flb_edited(&e->body);
+    flb_map whole = flb_edited(&e->body);
+    flb_value array;
     body = flb_close_(&whole);
     array = flb_get_value_(flb_value_of_(body.at), path);
-    if (flb_.no_memory || flb_kind_of(array) != FLB_ARRAY || flb_count(array) == 0) return;
+    if (flb_.no_memory || !flb_has_elements_(array)) return;
     before = flb_between_(body.at, array.at);
     after = flb_between_(flb_skip_(array.at), body.at + body.len);
     for (flb_iter i = flb_iterate(array); flb_next(&i);) {
@@ -1336,6 +1357,17 @@ static inline void flb_split_(flb_event *e, flb_text path) {
         flb_emit_bytes_(flb_between_(made, flb_.free.next), flb_text_of(0, 0), 0, 1);
     }
     e->is_dropped = 1;
+}
+
+FLB_INLINE_ void flb_split_(flb_event *e, flb_text path) {
+    flb_part *part = &e->body;
+    int is_path = flb_is_path_(path) || part->base != part->came;
+    flb_value array = is_path ? flb_follow_base_(part, path, FLB_REMOVE_).value
+                              : flb_member_(part, flb_part_value(part), path);
+    if (!flb_has_elements_(array) && part->edits + part->puts_count > 0 &&
+        (is_path || flb_is_put_over_(part, array) || flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)))
+        array = flb_place_(part, path, FLB_REMOVE_).value;
+    if (flb_has_elements_(array)) flb_split_edited_(e, path);
 }
 
 /* ---- configuration, log ---- */
@@ -1555,7 +1587,7 @@ static inline void flb_load_(flb_part *part, unsigned which, const flb_byte *cam
     part->which = which;
     part->base = flb_part_value(part).at;
     part->base_len = len > 0 ? len : 1;
-    part->indexed = part->puts_count = part->edits = part->named_len = 0;
+    part->indexed = part->puts_count = part->edits = part->adds = part->named_len = 0;
     part->rest = 0;
     part->fault = 0;
 }
