@@ -4,8 +4,8 @@
  *
  * Include it wherever it is needed; FLB_FILTER stands in one file. Names that end in _ are not for use.
  *
- * What is read is an event as it came: edits take effect when the filter has returned, and cost what they
- * touch. What functions return lives until the batch ends, or as long as the module if it is made while the
+ * What is read is an event as it came: edits take effect when the filter has returned, one after the other, and
+ * cost what they touch; one of what another has touched before costs a copy of the part. What functions return lives until the batch ends, or as long as the module if it is made while the
  * configuration is read. Nothing is to be freed. Text is not checked to be UTF-8, and need not end with a NUL.
  *
  * Functions that do something return 0, or an error that a filter may return in turn. Without memory the
@@ -1798,7 +1798,7 @@ template <class S> inline int flb_put_(flb_part *part, const S &path, flb_arg v)
  *
  * A path has dots between keys, and numbers for elements of arrays: "a.b", "items.0.name". In a map a key that is
  * all that is left of the path goes before one that is what is left up to the first dot. So does a key with a $
- * before Fluent Bit's own form: "$a['b'][0]". */
+ * before Fluent Bit's own form: "$a['b'][0]", in which dots are those of a key: "$a.b" is the member "a.b". */
 
 /* flb_get returns what a path leads to, in a flb_part *, flb_value or flb_map *. */
 #define flb_get(from, path) flb_get_(from, FLB_TEXT_(path))
@@ -1806,23 +1806,26 @@ template <class S> inline int flb_put_(flb_part *part, const S &path, flb_arg v)
 #define flb_is(value, text) flb_is_(value, FLB_TEXT_(text))
 /* flb_same says whether two texts are the same. */
 #define flb_same(a, b) flb_same_(FLB_TEXT_(a), FLB_TEXT_(b))
-/* flb_set gives the member of that key a value, or adds it as the last one. */
-#define flb_set(part, key, value) flb_part_set_(part, FLB_TEXT_(key), FLB_ARG_(value))
-/* flb_add adds a member as the last one, to a flb_part * or flb_map *, without a look whether its key is there. */
+/* flb_set gives what the path leads to a value. What is not there is added as the last member of its map, which is
+ * made if need be. Where a value that is not a map is in the way, the event fails. */
+#define flb_set(part, path, value) flb_part_set_(part, FLB_TEXT_(path), FLB_ARG_(value))
+/* flb_add adds a member as the last one, to a flb_part * or flb_map *, without a look whether its key is there. Dots
+ * in the key are its. */
 #define flb_add(to, key, value) flb_add_(to, FLB_TEXT_(key), FLB_ARG_(value))
-/* flb_remove removes the member of that key, if it is there. */
-#define flb_remove(part, key) flb_part_remove_(part, FLB_TEXT_(key))
-/* flb_set_or_remove sets the member to a value that there is, and removes it if there is none. */
-#define flb_set_or_remove(part, key, value) flb_set_or_remove_(part, FLB_TEXT_(key), FLB_ARG_(value))
-/* flb_put replaces what a path leads to, or a flb_value of the part, at any depth. It returns 0 if there is none.
- * Inside a value that has been replaced it fails the event. */
+/* flb_remove removes what the path leads to, if it is there. */
+#define flb_remove(part, path) flb_part_remove_(part, FLB_TEXT_(path))
+/* flb_set_or_remove sets what the path leads to to a value that there is, and removes it if there is none. */
+#define flb_set_or_remove(part, path, value) flb_set_or_remove_(part, FLB_TEXT_(path), FLB_ARG_(value))
+/* flb_put replaces what a path leads to, at any depth, or a flb_value of the part as it came. It returns 0 if there is
+ * none. A flb_value that is no more, since it or one around it has been edited, fails the event; so does one after
+ * flb_replace, or after two edits in one place. */
 #define flb_put(part, where, value) flb_put_(part, where, FLB_ARG_(value))
 /* flb_push appends a value to a flb_list *, flb_append text to what a flb_rewriter has to write. */
 #define flb_push(list, value) flb_push_arg_(list, FLB_ARG_(value))
 #define flb_append(buf, text) flb_append_(buf, FLB_TEXT_(text))
-/* flb_split makes an event for each element of the array at that key, in whose place it is, with the edits so far.
- * The event itself is dropped. What is not an array, or is empty, is left as it is. */
-#define flb_split(event, key) flb_split_(event, FLB_TEXT_(key))
+/* flb_split makes an event for each element of an array, which takes the place of the array that the path leads to,
+ * with the edits so far. The event itself is dropped. What is not an array, or is empty, is left as it is. */
+#define flb_split(event, path) flb_split_(event, FLB_TEXT_(path))
 /* flb_table_get returns what the path leads to in the table's value for a key (country.iso_code), or with "" all. */
 #define flb_table_get(table, key, path) flb_table_get_(table, FLB_TEXT_(key), FLB_TEXT_(path))
 /* The store, which all instances of the filter share, and which ends with it, has bytes for a key. flb_store_add

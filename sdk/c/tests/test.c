@@ -150,6 +150,11 @@ static int edits_many(flb_event *e) { /* more than a host takes: by number, and 
     for (unsigned len = 30000; len < 30004; len++) flb_remove(&e->body, flb_text_of(key, len));
     return 0;
 }
+static int edits_again(flb_event *e) {
+    NEIGHBOUR(e);
+    for (int i = 0; i < 300; i++) flb_set(&e->body, "a", i);
+    return 0;
+}
 static int edits_twice(flb_event *e) { /* of several members of one key set leaves one, and remove none */
     NEIGHBOUR(e);
     flb_set(&e->body, "a.k", 9);
@@ -527,6 +532,7 @@ int main(void) {
     EDIT(fault_form, "{}", "");
     SAME(flb_test_.errors[0], "set: expected a path in the form $a['b'][0] or a.b.0");
     EDIT(edits_many, "{\"a\":1,\"k7\":2}", "{\"a\":1,\"k0\":0}");
+    EDIT(edits_again, "{}", "{\"a\":299}");
     EDIT(edits_twice, "{\"a\":{\"k\":1,\"l\":2,\"k\":3},\"b\":{\"k\":1,\"k\":3}}", "{\"a\":{\"k\":9,\"l\":2},\"b\":{}}");
     EDIT(rewrites, "{\"k@\":\"a@\",\"l\":[\"@\",{\"m@\":\"@b\",\"x\":\"none\"}]}", "{\"k@\":\"a***\",\"l\":[\"***\",{\"m@\":\"***b\",\"x\":\"none\"}]}");
     EDIT(rewrites_all, "{\"k@\":\"a@\",\"long key of its own\":[{\"m@\":\"@b\"}]}", "{\"k***\":\"a***\",\"short\":[{\"m***\":\"***b\"}]}");
