@@ -213,6 +213,7 @@ var showcaseSDKs = map[string]struct{ notNumber, notUTF8 string }{
 	"showcase-rust":           {"invalid digit", "\uFFFD"},
 	"showcase-go":             {"invalid syntax", "\xff"},
 	"showcase-assemblyscript": {"set it to a whole number that is not negative", "\uFFFD"},
+	"showcase-zig":            {"set it to a whole number, 0 to 4294967295", "\xff"},
 }
 
 // They mask what is beside bodies, too: in metadata and in what a group has in common, in bins and in

@@ -53,7 +53,9 @@ func showcases() []showcase {
 	c.name, c.WasmPath = "c by SDK", "showcase-c/showcase.wasm"
 	as := batch
 	as.name, as.WasmPath = "assemblyscript", "showcase-assemblyscript/showcase.wasm"
-	return []showcase{batch, small, one, record, rust, golang, c, as}
+	zig := batch
+	zig.name, zig.WasmPath = "zig", "showcase-zig/showcase.wasm"
+	return []showcase{batch, small, one, record, rust, golang, c, as, zig}
 }
 
 func (s showcase) start(t *testing.T) (f *filter.Filter, log *strings.Builder) {

@@ -37,7 +37,7 @@ static int mask(void *where, flb_text text, flb_buf *to) {
 }
 
 static void mask_part(flb_part *part, const char *where) {
-    if (flb_may_have(part, '@')) flb_rewrite(part, mask, (void *) where);
+    flb_rewrite_with(part, '@', mask, (void *) where);
 }
 
 static int group(flb_group *g) { return mask_part(&g->body, "group"), mask_part(&g->metadata, "group"), 0; }

@@ -50,7 +50,7 @@ Languages: ` + strings.Join(scaffold.Names(), ", ") + `.`,
 
     cd %[4]s
     make         # builds %[1]s.wasm
-    make test    # tests it: natively, and by the cases in cases/
+    make test    # runs its own tests, then the cases in cases/
     make run     # shows what it changes in sample.ndjson
     fluent-bit -e /usr/lib/fluent-bit/flb-filter_wasmtime.so -c fluent-bit.conf
 `, name, language.Title, filepath.Join(name, language.Source), hostlog.Line(dir)))

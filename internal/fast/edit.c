@@ -146,8 +146,8 @@ static bool same_key(key a, key b)
 {
     size_t a_n, b_n;
 
-    if (a.n == b.n && memcmp(a.p, b.p, a.n) == 0) {
-        return true;
+    if (*a.p == *b.p || (is_fixstr(*a.p) && is_fixstr(*b.p))) {
+        return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
     }
     const uint8_t *a_text = text(a, &a_n), *b_text = text(b, &b_n);
     return a_text != NULL && b_text != NULL && a_n == b_n && memcmp(a_text, b_text, a_n) == 0;
@@ -254,6 +254,14 @@ static bool set_later(const named *names, unsigned i)
     return false;
 }
 
+// value_end returns the end of a value that is known to be valid.
+static const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
+{
+    unsigned containers;
+
+    return is_fixstr(*p) ? p + 1 + (*p & 0x1f) : flbwt_skip(p, end, FLBWT_EVENT_DEPTH, &containers);
+}
+
 // edit_members writes the map at in[0..n), which is s->in but for what has been put, with what set, add and
 // remove make of its members.
 static uint8_t *edit_members(edit_state *s, const uint8_t *in, size_t n, const flbwt_edit *edits,
@@ -261,7 +269,6 @@ static uint8_t *edit_members(edit_state *s, const uint8_t *in, size_t n, const f
 {
     const uint8_t *end = in + n;
     uint64_t pairs = 0, added;
-    unsigned containers;
     const uint8_t *p = map_header(in, end, &pairs);
     named names;
 
@@ -283,10 +290,10 @@ static uint8_t *edit_members(edit_state *s, const uint8_t *in, size_t n, const f
         const uint8_t *copied = p;
 
         for (uint64_t i = 0; i < pairs; i++) {
-            const uint8_t *member = p, *value = flbwt_skip(p, end, FLBWT_EVENT_DEPTH, &containers);
+            const uint8_t *member = p, *value = value_end(p, end);
             bool gone;
 
-            p = flbwt_skip(value, end, FLBWT_EVENT_DEPTH, &containers);
+            p = value_end(value, end);
             const flbwt_edit *by = find(&names, (key) {member, (size_t) (value - member)}, &gone);
             if (by == NULL && !gone) {
                 continue;

@@ -8,11 +8,11 @@ import (
 
 // Each key of a case is documented, and with the value that stands for what is not given.
 func TestDocumentedKeys(t *testing.T) {
-	text, err := os.ReadFile("../../docs/guests.md")
+	text, err := os.ReadFile("../../docs/testing.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "### Cases\n")
+	_, section, _ := strings.Cut(string(text), "## Cases\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, key := range keys {
 		found := false

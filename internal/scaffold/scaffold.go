@@ -33,15 +33,42 @@ type Language struct {
 	sdk       string   // directory of the SDK
 	into      string   // where the copy is
 	parts     []string // of the SDK, what is copied: files and directories
-	notes     string   // what the README says besides
+	tests     string   // where the filter's tests are, for the README
+	standard  string   // of the language, for compilers that want to be told
 }
 
 // Languages are all that there are.
 var Languages = []Language{
-	{Name: "rust", Title: "Rust", Source: "src/lib.rs", templates: []string{"common", "rust"}, sdk: "rust", into: "flb-filter",
-		parts: []string{"Cargo.toml", "LICENSE", "README.md", "src"}},
-	{Name: "go", Title: "Go", Source: "main.go", templates: []string{"common", "go", "gomake"}, sdk: "go", into: "flb", parts: []string{"."}},
-	{Name: "tinygo", Title: "Go, for TinyGo", Source: "main.go", templates: []string{"common", "go", "tinygomake"}, sdk: "go", into: "flb", parts: []string{"."}},
+	{
+		Name: "rust", Title: "Rust", Source: "src/lib.rs", tests: "the filter, and its tests",
+		templates: []string{"common", "rust"}, sdk: "rust", into: "flb-filter", parts: []string{"Cargo.toml", "LICENSE", "README.md", "src"},
+	},
+	{
+		Name: "go", Title: "Go", Source: "main.go", tests: "the filter; `main_test.go` tests it",
+		templates: []string{"common", "go", "go-make"}, sdk: "go", into: "flb", parts: []string{"."},
+	},
+	{
+		Name: "tinygo", Title: "Go, for TinyGo", Source: "main.go", tests: "the filter; `main_test.go` tests it",
+		templates: []string{"common", "go", "tinygo-make"}, sdk: "go", into: "flb", parts: []string{"."},
+	},
+	{
+		Name: "c", Title: "C", Source: "filter.c", tests: "the filter; `test.c` tests it", standard: "c11",
+		templates: []string{"common", "c-make", "c"}, sdk: "c", into: "flb", parts: []string{"LICENSE", "README.md", "flb_filter.h", "flb_test.h"},
+	},
+	{
+		Name: "cpp", Title: "C++", Source: "filter.cc", tests: "the filter; `test.cc` tests it", standard: "c++17",
+		templates: []string{"common", "c-make", "cpp"}, sdk: "c", into: "flb", parts: []string{"LICENSE", "README.md", "flb_filter.h", "flb_test.h"},
+	},
+	{
+		Name: "assemblyscript", Title: "AssemblyScript", Source: "filter.ts", tests: "the filter; `filter.test.js` tests it",
+		templates: []string{"common", "assemblyscript"}, sdk: "assemblyscript", into: "flb-filter",
+		parts: []string{"LICENSE", "README.md", "asconfig.json", "index.ts", "lib", "module.ts", "package.json", "stateful.ts", "testing.js"},
+	},
+	{
+		Name: "zig", Title: "Zig", Source: "filter.zig", tests: "the filter, and its tests",
+		templates: []string{"common", "zig"}, sdk: "zig", into: "flb",
+		parts: []string{"build.zig", "build.zig.zon", "LICENSE", "README.md", "src"},
+	},
 }
 
 // Names are those of all languages.
@@ -78,7 +105,7 @@ func (l Language) New(dir, sdks string) error {
 		return err
 	}
 	words := strings.NewReplacer("{{name}}", name, "{{ident}}", strings.ReplaceAll(name, "-", "_"), "{{language}}", l.Title,
-		"{{source}}", l.Source, "{{sdk}}", l.into, "{{notes}}\n", l.notes)
+		"{{source}}", l.Source, "{{tests}}", l.tests, "{{sdk}}", l.into, "{{standard}}", l.standard)
 	for _, from := range l.templates {
 		root, err := fs.Sub(templates, path.Join("templates", from))
 		if err != nil {

@@ -289,11 +289,16 @@ FLB_INLINE_ flb_byte *flb_copy_(flb_byte *to, const void *from, unsigned n) {
     const flb_byte *f = (const flb_byte *) from;
     if (n > 32) {
         __builtin_memcpy(to, f, n);
-        return to + n;
+    } else if (n >= 8) { /* words, of which the last ones overlap */
+        for (unsigned i = 0; i + 8 < n; i += 8) __builtin_memcpy(to + i, f + i, 8);
+        __builtin_memcpy(to + n - 8, f + n - 8, 8);
+    } else if (n >= 4) {
+        __builtin_memcpy(to, f, 4);
+        __builtin_memcpy(to + n - 4, f + n - 4, 4);
+    } else {
+        for (unsigned i = 0; i < n; i++) to[i] = f[i];
     }
-    for (; n >= 8; n -= 8, to += 8, f += 8) __builtin_memcpy(to, f, 8);
-    while (n-- > 0) *to++ = *f++;
-    return to;
+    return to + n;
 }
 
 /* ---- texts ---- */
@@ -332,15 +337,26 @@ FLB_INLINE_ flb_text flb_slice(flb_text text, unsigned from, unsigned to) {
     return flb_text_of(text.at ? text.at + from : 0, to - from);
 }
 
+/* Marks zero bytes of a word: the lowest mark is that of the first one. */
+FLB_INLINE_ unsigned long long flb_zeros_(unsigned long long word) {
+    const unsigned long long ones = 0x0101010101010101;
+    return (word - ones) & ~word & ones << 7;
+}
+
+FLB_INLINE_ unsigned long long flb_others_(const char *at, char byte) {
+    unsigned long long word;
+    __builtin_memcpy(&word, at, 8);
+    return word ^ 0x0101010101010101 * (flb_byte) byte;
+}
+
 /* flb_find returns where a byte stands, from a place on, or the text's length. */
 static inline unsigned flb_find(flb_text text, char byte, unsigned from) {
-    const unsigned long long ones = 0x0101010101010101;
-    unsigned long long word;
-    for (; from < text.len && text.len - from >= 8; from += 8) {
-        __builtin_memcpy(&word, text.at + from, 8);
-        word ^= ones * (flb_byte) byte;
-        if ((word - ones) & ~word & ones << 7) break;
-    }
+    unsigned long long zeros = 0;
+    for (; from < text.len && text.len - from >= 16; from += 16)
+        if (flb_zeros_(flb_others_(text.at + from, byte)) | flb_zeros_(flb_others_(text.at + from + 8, byte))) break;
+    for (; from < text.len && text.len - from >= 8; from += 8)
+        if ((zeros = flb_zeros_(flb_others_(text.at + from, byte))))
+            return from + (unsigned) __builtin_ctzll(zeros) / 8;
     while (from < text.len && text.at[from] != byte) from++;
     return from < text.len ? from : text.len;
 }
@@ -480,14 +496,15 @@ FLB_INLINE_ unsigned long long flb_big_endian_(const flb_byte *p, unsigned n) {
     return v;
 }
 
+/* Of 0xc0 to 0xdf: the kind, the bytes of the length after the lead byte, and bytes after them. */
+static const flb_byte flb_kinds_[] = {1, 1, 2, 2, 7, 7, 7, 5, 5, 5, 4, 4, 3, 3, 3, 3,
+                                      3, 3, 3, 3, 5, 5, 5, 5, 5, 6, 6, 6, 8, 8, 9, 9};
+static const flb_byte flb_lengths_[] = {0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0,
+                                        0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4};
+static const flb_byte flb_more_bytes_[] = {0, 0, 0, 0, 0, 0, 0, 1, 1,  1, 4, 8, 1, 2, 4, 8,
+                                           1, 2, 4, 8, 2, 3, 5, 9, 17, 0, 0, 0, 0, 0, 0, 0};
+
 FLB_INLINE_ struct flb_head_ flb_head_(const flb_byte *p) {
-    /* Of 0xc0 to 0xdf: the kind, the bytes of the length after the lead byte, and bytes after them. */
-    static const flb_byte kinds[] = {1, 1, 2, 2, 7, 7, 7, 5, 5, 5, 4, 4, 3, 3, 3, 3,
-                                     3, 3, 3, 3, 5, 5, 5, 5, 5, 6, 6, 6, 8, 8, 9, 9};
-    static const flb_byte lengths[] = {0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0,
-                                       0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4};
-    static const flb_byte more[] = {0, 0, 0, 0, 0, 0, 0, 1, 1,  1, 4, 8, 1, 2, 4, 8,
-                                    1, 2, 4, 8, 2, 3, 5, 9, 17, 0, 0, 0, 0, 0, 0, 0};
     struct flb_head_ h = {FLB_INT, 1, 0, 0};
     unsigned lead = *p, i = lead - 0xc0, n;
     if (lead < 0x80 || lead >= 0xe0) return h;
@@ -498,31 +515,32 @@ FLB_INLINE_ struct flb_head_ flb_head_(const flb_byte *p) {
         h.kind = FLB_STR;
         h.len = lead & 31;
     } else {
-        n = (unsigned) flb_big_endian_(p + 1, lengths[i]);
-        h.kind = (enum flb_kind) kinds[i];
-        h.head = 1 + lengths[i];
+        n = (unsigned) flb_big_endian_(p + 1, flb_lengths_[i]);
+        h.kind = (enum flb_kind) flb_kinds_[i];
+        h.head = 1 + flb_lengths_[i];
         h.count = i >= 0x1c ? n : 0;
-        h.len = i >= 0x1c ? 0 : n + more[i];
+        h.len = i >= 0x1c ? 0 : n + flb_more_bytes_[i];
     }
     return h;
 }
 
+/* Returns the end of a value, of an array or map that of its header, and adds to *left what is inside. */
+FLB_INLINE_ const flb_byte *flb_step_(const flb_byte *p, unsigned *left) {
+    unsigned lead = *p;
+    struct flb_head_ h;
+    if (lead >= 0xa0 && lead < 0xc0) return p + 1 + (lead & 31);
+    if (lead < 0x80 || lead >= 0xe0) return p + 1;
+    if (lead == 0xd9) return p + 2 + p[1];
+    if (lead >= 0xc0 && flb_lengths_[lead - 0xc0] == 0) return p + 1 + flb_more_bytes_[lead - 0xc0];
+    h = flb_head_(p);
+    *left += h.kind == FLB_MAP ? 2 * h.count : h.count;
+    return p + h.head + h.len;
+}
+
 /* Returns the end of a value. */
 static inline const flb_byte *flb_skip_(const flb_byte *p) {
-    unsigned left = 1, lead;
-    do {
-        lead = *p;
-        left--;
-        if (lead < 0x80 || lead >= 0xe0) {
-            p++;
-        } else if (lead >= 0xa0 && lead < 0xc0) {
-            p += 1 + (lead & 31);
-        } else {
-            struct flb_head_ h = flb_head_(p);
-            p += h.head + h.len;
-            left += h.kind == FLB_MAP ? 2 * h.count : h.count;
-        }
-    } while (left > 0);
+    unsigned left = 1;
+    for (; left > 0; left--) p = flb_step_(p, &left);
     return p;
 }
 
@@ -803,12 +821,6 @@ static inline flb_value flb_get_buf_(flb_buf *map, flb_text path) {
 
 static inline int flb_is_(flb_value v, flb_text text) { return flb_same_(flb_as_text(v), text); }
 
-/* flb_may_have says whether a byte stands anywhere in a part as it came, in texts or elsewhere. If it does not,
- * there is no need to walk over texts that would have it. */
-static inline int flb_may_have(const flb_part *part, char byte) {
-    return flb_find(flb_text_of(part->came, part->came_len), byte, 0) < part->came_len;
-}
-
 /* ---- what is put into a record, and maps and arrays of one's own ---- */
 
 FLB_INLINE_ flb_arg flb_arg_bytes_(flb_text bytes) {
@@ -1042,7 +1054,8 @@ static inline void flb_edit_(flb_part *part, int kind, flb_text key, const flb_a
         return;
     }
     flb_add_op_(flb_op_(kind, part->which, kind == FLB_ADD_, 0, flb_between_(p, to)));
-    if (kind != FLB_ADD_ && ((part->named_len += 5 + key.len) > 65536 || part->edits > 256)) (void) flb_carry_out_(part);
+    if (kind != FLB_ADD_ && ((part->named_len += 5 + key.len) > 65536 || part->edits > 256))
+        (void) flb_carry_out_(part);
 }
 
 /* Returns the first put at a place of the part, or behind it. */
@@ -1121,7 +1134,8 @@ FLB_ONCE_ struct flb_place_of_ flb_place_(flb_part *part, flb_text path, int kin
     flb_text rest = path, first;
     if (part->edits + part->puts_count == 0) return to;
     (void) flb_first_(&rest, to.is_accessor, &first);
-    if (flb_is_edited_(part, first, FLB_SET_, FLB_REMOVE_) || (rest.at && flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)) ||
+    if (flb_is_edited_(part, first, FLB_SET_, FLB_REMOVE_) ||
+        (rest.at && flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)) ||
         (to.in_place ? flb_is_put_(part, (unsigned) (to.value.at - part->base))
                      : flb_is_put_over_(part, to.holder.at == part->base ? to.value : to.holder)))
         if (flb_carry_out_(part)) to = flb_follow_base_(part, path, kind);
@@ -1249,18 +1263,38 @@ static inline void flb_set_or_remove_(flb_part *part, flb_text path, flb_arg v) 
 /* Is called for a text. It appends to `to` what takes the text's place and returns 1, or returns 0: it stays. */
 typedef int flb_rewriter(void *context, flb_text text, flb_buf *to);
 
-static inline void flb_rewrite_(flb_part *part, int keys, flb_rewriter *function, void *context) {
+/* Says whether a text of the part has that byte, be it a key or a value: numbers and headers may, too. */
+static inline int flb_has_text_with_(const flb_part *part, char byte) {
+    flb_text all = flb_text_of(part->base, part->base_len);
+    const flb_byte *p = part->base;
+    for (unsigned next = flb_find(all, byte, 0), inside; next < all.len;) {
+        const flb_byte *end = flb_step_(p, &inside);
+        if (end - part->base > (long) next) {
+            flb_text text = flb_as_bytes(flb_value_of_(p));
+            if (text.at && flb_find(text, byte, 0) < text.len) return 1;
+            next = flb_find(all, byte, (unsigned) (end - part->base));
+        }
+        p = end;
+    }
+    return 0;
+}
+
+/* byte is -1 where all texts are meant. */
+static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter *function, void *context) {
     enum { DEEPEST = 130 };
     unsigned left[DEEPEST], depth = 0; /* values of each map and array that are to come, with keys */
+    unsigned next = 0;                 /* where the byte stands */
     flb_byte is_map[DEEPEST];
     const flb_byte *p;
-    if (!part->came || !flb_can_edit_(part) || (part->edits + part->puts_count > 0 && !flb_carry_out_(part))) return;
+    if (!part->came || !flb_can_edit_(part) || (part->edits + part->puts_count > 0 && !flb_carry_out_(part)) ||
+        (byte >= 0 && !flb_has_text_with_(part, (char) byte)))
+        return;
     p = part->base;
     left[0] = 1;
     is_map[0] = 0;
     while (!part->fault) {
         struct flb_head_ h;
-        flb_buf with = {0, 0, 0, 0, FLB_STR};
+        flb_text text;
         unsigned at = (unsigned) (p - part->base);
         while (left[depth] == 0)
             if (depth-- == 0) return;
@@ -1271,10 +1305,15 @@ static inline void flb_rewrite_(flb_part *part, int keys, flb_rewriter *function
         }
         h = flb_head_(p);
         p += h.head;
-        if ((h.kind == FLB_STR || h.kind == FLB_BIN) &&
-            function(context, flb_text_of(p, h.len), &with) && (with.at || flb_buf_room_(&with, 0))) {
-            with.kind = h.kind;
-            flb_put_bytes_(part, at, h.head + h.len, flb_close_(&with));
+        text = flb_text_of(p, h.len);
+        if (byte >= 0 && next < at + h.head)
+            next = flb_find(flb_text_of(part->base, part->base_len), (char) byte, at + h.head);
+        if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || next < at + h.head + h.len)) {
+            flb_buf with = {0, 0, 0, 0, FLB_STR};
+            if (function(context, text, &with) && (with.at || flb_buf_room_(&with, 0))) {
+                with.kind = h.kind;
+                flb_put_bytes_(part, at, h.head + h.len, flb_close_(&with));
+            }
         }
         p += h.len;
         if (h.count > 0 && ++depth < DEEPEST) {
@@ -1289,12 +1328,17 @@ static inline void flb_rewrite_(flb_part *part, int keys, flb_rewriter *function
 /* flb_rewrite calls a function for each text that is a value, at any depth; FLB_BIN is taken for text. What edits
  * have made is looked at, too, which costs a copy of the part: rewrite first. */
 static inline void flb_rewrite(flb_part *part, flb_rewriter *function, void *context) {
-    flb_rewrite_(part, 0, function, context);
+    flb_rewrite_(part, -1, 0, function, context);
 }
 
-/* flb_rewrite_all does the same with keys as well as values. */
+/* flb_rewrite_with does the same with texts that have that byte in them, such as '@': others cost next to nothing. */
+static inline void flb_rewrite_with(flb_part *part, char byte, flb_rewriter *function, void *context) {
+    flb_rewrite_(part, (flb_byte) byte, 0, function, context);
+}
+
+/* flb_rewrite_all does the same as flb_rewrite, with keys as well as values. */
 static inline void flb_rewrite_all(flb_part *part, flb_rewriter *function, void *context) {
-    flb_rewrite_(part, 1, function, context);
+    flb_rewrite_(part, -1, 1, function, context);
 }
 
 /* ---- events ---- */
@@ -1362,8 +1406,8 @@ static inline void flb_split_edited_(flb_event *e, flb_text path) {
 FLB_INLINE_ void flb_split_(flb_event *e, flb_text path) {
     flb_part *part = &e->body;
     int is_path = flb_is_path_(path) || part->base != part->came;
-    flb_value array = is_path ? flb_follow_base_(part, path, FLB_REMOVE_).value
-                              : flb_member_(part, flb_part_value(part), path);
+    flb_value array =
+        is_path ? flb_follow_base_(part, path, FLB_REMOVE_).value : flb_member_(part, flb_part_value(part), path);
     if (!flb_has_elements_(array) && part->edits + part->puts_count > 0 &&
         (is_path || flb_is_put_over_(part, array) || flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)))
         array = flb_place_(part, path, FLB_REMOVE_).value;
@@ -1592,7 +1636,47 @@ static inline void flb_load_(flb_part *part, unsigned which, const flb_byte *cam
     part->fault = 0;
 }
 
+/* Returns the key that an operation names. */
+FLB_INLINE_ flb_text flb_named_key_(const struct flb_op_ *op) { return flb_as_text(flb_value_of_(op->bytes)); }
+
+/* Says whether the part has the member that an operation names. */
+FLB_INLINE_ int flb_has_named_(flb_part *part, const struct flb_op_ *op) {
+    return flb_member_(part, flb_part_value(part), flb_named_key_(op)).at != 0;
+}
+
+/* Says of members that are not there that they are added, and nothing of their removal: the host need not look for
+ * them. It adds what is set before what is added, so that a part with both, or with members that go, stays as it is. */
+static inline void flb_settle_(flb_part *part) {
+    unsigned kept = flb_.first;
+    if (part->edits == 0 || part->base != part->came) return;
+    for (unsigned i = flb_.first; i < flb_.ops_count; i++) {
+        const struct flb_op_ *op = &flb_.ops[i];
+        if (op->part == part->which &&
+            (op->kind == FLB_ADD_ || (op->kind == FLB_REMOVE_ && flb_has_named_(part, op))))
+            return;
+    }
+    for (unsigned i = flb_.first; i < flb_.ops_count; i++) {
+        struct flb_op_ op = flb_.ops[i], *last = flb_.ops + kept - 1;
+        if (op.part == part->which && op.kind == FLB_REMOVE_) continue;
+        if (op.part == part->which && op.kind == FLB_SET_ && !flb_has_named_(part, &op)) {
+            if (flb_named_(flb_.ops + i + 1, flb_.ops_count - i - 1, part->which, FLB_SET_, flb_named_key_(&op)))
+                continue;
+            op.kind = FLB_ADD_;
+            op.a = 1;
+            if (kept > flb_.first && last->kind == FLB_ADD_ && last->part == op.part &&
+                (const flb_byte *) last->bytes + last->len == (const flb_byte *) op.bytes) {
+                last->a++;
+                last->len += op.len;
+                continue;
+            }
+        }
+        flb_.ops[kept++] = op;
+    }
+    flb_.ops_count = kept;
+}
+
 static inline void flb_finish_part_(flb_part *part) {
+    flb_settle_(part);
     if (part->came && part->base != part->came) {
         if (part->edits + part->puts_count > 0 && !flb_carry_out_(part)) return;
         flb_add_op_(flb_op_(FLB_REPLACE_, part->which, 0, 0, flb_text_of(part->base, part->base_len)));
@@ -1703,8 +1787,9 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
  *
  *     int filter(flb_event *e)   which is called for each event. An error that it returns is that event's;
  *     int configure(void)        which is called before the first event. An error keeps Fluent Bit from starting;
- *     int group(flb_group *g)    which is called for each group that begins in a batch, before the batch's events.
- *                                An error leaves the group as it is, and is one of all of its events in the batch.
+ *     int group(flb_group *g)    which is called for each group that may be changed, before the batch's events. An
+ *                                error leaves the group as it is, and fails its events in the batch, for which the
+ *                                filter is not called.
  *
  * The function that Fluent Bit's configuration names is `filter`. */
 #define FLB_FILTER(...) FLB_FILTER_(__VA_ARGS__, 0, 0, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/records"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/showcase"
 )
 
 const (
@@ -47,19 +49,24 @@ func (w *work) measureInstructions(fb fluentbit.Binary, rows []row, progress io.
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		return section{}, []string{instructionsTitle + ": not measured: " + err.Error()}, nil
 	}
-	few, _, err := w.makeInput("few.ndjson", fewRecords, records.Generate(fewRecords, 1))
-	if err != nil {
-		return section{}, nil, err
-	}
-	many, _, err := w.makeInput("many.ndjson", manyRecords, records.Generate(manyRecords, 1))
-	if err != nil {
-		return section{}, nil, err
+	generators := map[bool]func(n int, seed uint64) iter.Seq[[]byte]{false: records.Generate, true: showcase.Records}
+	inputs := map[bool][2]input{} // few and many, of rows that show and of others
+	for shows, generate := range generators {
+		var made [2]input
+		for i, n := range []int{fewRecords, manyRecords} {
+			var err error
+			if made[i], _, err = w.makeInput(fmt.Sprintf("instructions-%t-%d.ndjson", shows, n), n, generate(n, 1)); err != nil {
+				return section{}, nil, err
+			}
+		}
+		inputs[shows] = made
 	}
 	w.counted = true
 	defer func() { w.counted = false }()
 	perRecord := func(f filter, row int) (float64, error) {
-		var n [2]float64
-		for i, in := range []input{few, many} {
+		var n [3]float64
+		in := inputs[f.shows]
+		for i, in := range []input{in[0], in[0], in[1]} { // the first one may fill a cache
 			_, log, err := w.time(fb, f, in, in.kept[row])
 			if err != nil {
 				return 0, err
@@ -68,11 +75,14 @@ func (w *work) measureInstructions(fb fluentbit.Binary, rows []row, progress io.
 				return 0, err
 			}
 		}
-		return (n[1] - n[0]) / (manyRecords - fewRecords), nil
+		return (n[2] - n[1]) / (manyRecords - fewRecords), nil
 	}
-	without, err := perRecord(filter{}, 0)
-	if err != nil {
-		return section{}, nil, err
+	without := map[bool]float64{}
+	for shows := range inputs {
+		var err error
+		if without[shows], err = perRecord(filter{shows: shows}, 0); err != nil {
+			return section{}, nil, err
+		}
 	}
 	grid := [][]string{append([]string{""}, columnTitles[:]...)}
 	for _, r := range rows {
@@ -90,7 +100,7 @@ func (w *work) measureInstructions(fb fluentbit.Binary, rows []row, progress io.
 			if err != nil {
 				return section{}, nil, fmt.Errorf("%s: %s: %w", r.title, columnTitles[c], err)
 			}
-			if n -= without; first == 0 {
+			if n -= without[r.shows]; first == 0 {
 				first = n
 			}
 			line = append(line, fmt.Sprintf("%.0f ×%s", n, times(n/first)))

@@ -29,9 +29,9 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// The case that guests.md shows passes.
+// The case that testing.md shows passes.
 func TestCase(t *testing.T) {
-	_, after, ok := strings.Cut(read(t).text["docs/guests.md"], "<!-- case -->\n")
+	_, after, ok := strings.Cut(read(t).text["docs/testing.md"], "<!-- case -->\n")
 	if !ok {
 		t.Fatal("there is no case")
 	}

@@ -209,10 +209,11 @@ var guests = map[string]string{
 	"enrich.wasm":       "examples/rust/enrich.wasm",
 	"lookup.wasm":       "examples/enrich-table/enrich.wasm",
 	"sample.wasm":       "examples/assemblyscript/sample.wasm",
+	"mask.wasm":         "examples/c/redact.wasm",
 }
 
 // functions are the names that the documents give to functions of theirs.
-var functions = map[string]string{"enrich.wasm": "enrich", "sample.wasm": "sample"}
+var functions = map[string]string{"enrich.wasm": "enrich", "sample.wasm": "sample", "mask.wasm": "redact"}
 
 var (
 	wasmPath    = regexp.MustCompile(`(wasm_path:?\s+)(\S+)(\s+function_name:?\s+)(\S+)`)
@@ -228,6 +229,14 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 	text = wasmPath.ReplaceAllStringFunc(text, func(s string) string {
 		m := wasmPath.FindStringSubmatch(s)
 		at, base := m[2], path.Base(m[2])
+		if name := strings.TrimSuffix(base, ".wasm"); path.Base(path.Dir(at)) == "recipes" {
+			buildRecipes(t)
+			keep := "\n    cache_dir "
+			if yaml {
+				keep = "\n      cache_dir: "
+			}
+			return m[1] + path.Join("examples/recipes", name, base) + m[3] + m[4] + keep + cache
+		}
 		if !strings.HasPrefix(at, "examples/") {
 			if at = guests[base]; at == "" {
 				t.Errorf("no guest stands for %s", m[2])

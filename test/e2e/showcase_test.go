@@ -35,6 +35,7 @@ func showcaseForms(t *testing.T, more ...string) map[string]plugin {
 		"go":             form("../showcase-go/showcase.wasm", "cache_dir", showcaseCache(t)),
 		"batch of 2":     form("batch.wasm", "batch_records", "2"),
 		"record":         form("record.wasm", "event_format", "msgpack"),
+		"zig":            form("../showcase-zig/showcase.wasm"),
 	}
 }
 

@@ -158,7 +158,9 @@ func BenchmarkShowcase(b *testing.B) {
 	for _, c := range []struct{ name, path, format string }{
 		{"c", "showcase/batch.wasm", "msgpack"},
 		{"c, six arguments", "showcase/record.wasm", "msgpack"},
-		{"rust", "showcase-rust/showcase.wasm", "msgpack"},
+		{"c by sdk", "showcase-c/showcase.wasm", "msgpack"},
+		{"rust by sdk", "showcase-rust/showcase.wasm", "msgpack"},
+		{"zig by sdk", "showcase-zig/showcase.wasm", "msgpack"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			if _, ok := known[c.name]; !ok {

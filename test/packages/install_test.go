@@ -72,7 +72,7 @@ const (
 )
 
 // documents are those that have to be among the documentation, for one.
-var documents = []string{"LICENSE", "README.md", "docs/guests.md", "examples/c/redact.wasm", "examples/c/fluent-bit.conf", "deploy/systemd/wasmtime.conf"}
+var documents = []string{"LICENSE", "README.md", "docs/quickstart.md", "docs/languages/rust.md", "examples/c/redact.wasm", "examples/c/fluent-bit.conf", "deploy/systemd/wasmtime.conf"}
 
 func split(files []string) (programs, docs []string) {
 	for _, f := range files {

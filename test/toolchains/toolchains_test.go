@@ -240,10 +240,10 @@ func BenchmarkToolchains(b *testing.B) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the table of docs/guests.md")
+var update = flag.Bool("update", false, "write the table of docs/toolchains.md")
 
 const (
-	guide      = "../../docs/guests.md"
+	guide      = "../../docs/toolchains.md"
 	tableBegin = "<!-- toolchains: made from test/toolchains -->\n"
 	tableEnd   = "<!-- /toolchains -->"
 )

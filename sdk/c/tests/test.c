@@ -16,7 +16,8 @@ static void *limited(size_t n) {
 
 static int (*run)(flb_event *e);
 static int (*run_group)(flb_group *g);
-static int filter(flb_event *e) { return run(e); }
+static int called;
+static int filter(flb_event *e) { return called++, run(e); }
 static int group(flb_group *g) { return run_group ? run_group(g) : 0; }
 static int (*run_configure)(void);
 static int configure(void) { return run_configure ? run_configure() : 0; }
@@ -262,6 +263,11 @@ static int splits(flb_event *e) {
     flb_split(e, "items");
     return 0;
 }
+/* 2.5 has the byte of '@', and so have a key and the length of a text of 64 bytes. */
+static int rewrites_with(flb_event *e) {
+    flb_rewrite_with(&e->body, '@', mark, 0);
+    return 0;
+}
 static int masks_group(flb_group *g) {
     if (flb_get(&g->body, "fail").at) return flb_error(3, "a group");
     flb_rewrite(&g->body, mark, 0);
@@ -473,7 +479,7 @@ static int table_edits(flb_event *e) {
         else if (flb_is(op, "remove")) flb_remove(&e->body, path);
         else if (flb_is(op, "add")) flb_add(&e->body, path, value);
         else if (flb_is(op, "split")) flb_split(e, path);
-        else if (flb_is(op, "mask")) flb_rewrite(&e->body, masks, 0);
+        else if (flb_is(op, "mask")) flb_rewrite_with(&e->body, 's', masks, 0);
         else if (flb_is(op, "replace")) {
             flb_map map = flb_new_map();
             for (flb_iter m = flb_iterate(value); flb_next(&m);) flb_add(&map, m.key, m.value);
@@ -571,8 +577,14 @@ int main(void) {
     begin(numbers);
     flb_test_bodies("{\"v\":[0,-1,-33,-129,-40000,-3000000000,255,65536,18446744073709551615,0.5,true,false,null,\"1\"]}");
 
+    begin(rewrites_with);
+    SAME(flb_test_bodies("{\"f\":2.5,\"@\":\"no\",\"l\":[\"a@\",{\"@\":\"b@b\",\"n\":64}],\"t\":\"c@\"}"),
+         "{\"f\":2.5,\"@\":\"no\",\"l\":[\"a***\",{\"@\":\"b***b\",\"n\":64}],\"t\":\"c***\"}\n");
+    SAME(flb_test_bodies("{\"f\":2.5,\"n\":64,\"@\":1}"), "{\"f\":2.5,\"n\":64,\"@\":1}\n");
+
     begin(emits);
     run_group = masks_group;
+    called = 0;
     flb_test_group("{\"resource\":{\"r\":\"a@\"}}");
     flb_test_group("{\"fail\":1}");
     flb_test_event("{\"a\":1}");
@@ -582,6 +594,7 @@ int main(void) {
     flb_test_in_group(2);
     flb_test_run();
     OK(flb_test_.out_count == 3 && flb_test_.error_count == 1 && flb_test_.error_codes[0] == 3);
+    OK(called == 1);
     SAME(flb_test_.errors[0], "a group");
     SAME(flb_test_.group_bodies[0], "{\"resource\":{\"r\":\"a***\"}}");
     SAME(flb_test_.group_bodies[1], "{\"fail\":1}");

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
-use crate::event::{Error, Event, Filter, Group, Time};
+use crate::event::{Event, Filter, Group, Time};
 use crate::part::{Edits, Part};
 use crate::value::Value;
 
@@ -102,7 +102,8 @@ pub(crate) struct Reply {
     pub parts: [Edits; 2],
     pub group_ops: Vec<Op>,
     pub group_parts: [Edits; 2],
-    failed: Vec<Option<Error>>,
+    /// Says of groups whether they have failed.
+    failed: Vec<bool>,
 }
 
 /// Runs a filter on a batch, whose bytes the host vouches for.
@@ -123,20 +124,23 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
     let groups = |i: usize| place(28) + i * place(36);
     for i in 0..place(32) {
         let at = groups(i);
-        failed.push(None);
+        failed.push(false);
         if number(at) & 1 != 0 {
             let mut group = Group {
                 metadata: Part::new(slice(at + 8), group_metadata),
                 body: Part::new(slice(at + 16), group_body),
             };
             let result = filter.group(&mut group);
-            failed[i] = group.finish(i, result, group_ops);
+            failed[i] = group.finish(i, result, group_ops, &mut out.extra);
         }
     }
     for i in 0..place(20) {
         let at = place(16) + i * place(24);
         let sec = i64::from(number(at)) | i64::from(number(at + 4) as i32) << 32;
         let group = place(at + 12).checked_sub(1);
+        if group.map_or(false, |group| failed[group]) {
+            continue; // the host fails it with its group
+        }
         let first = (out.emitted.len(), out.extra.len());
         let mut event = Event {
             metadata: Part::new(slice(at + 16), metadata),
@@ -149,10 +153,7 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
             out,
             first,
         };
-        let result = match group.and_then(|group| failed[group].clone()) {
-            Some(why) => Err(why),
-            None => filter.filter(&mut event),
-        };
+        let result = filter.filter(&mut event);
         event.finish(i, result);
     }
 }

@@ -133,14 +133,13 @@ impl<'a> Event<'a> {
     }
 
     /// Says what is to become of the event, in operations.
-    pub(crate) fn finish(mut self, of: usize, result: Result<(), Error>) {
-        let (out, first) = (self.out, self.first);
+    pub(crate) fn finish(&mut self, of: usize, result: Result<(), Error>) {
+        let (out, first) = (&mut *self.out, self.first);
         if let Err(why) = result.and(fault(&self.body, &self.metadata)) {
             out.emitted.truncate(first.0);
             out.extra.truncate(first.1);
             out.extra.shrink_to(2 * first.1);
-            out.extra.extend_from_slice(why.text.as_bytes());
-            out.ops.push(Op::new(kind::ERROR, why.code, 0, first.1..out.extra.len()).on(of, 0));
+            out.ops.push(error(&why, &mut out.extra).on(of, 0));
             return;
         }
         if self.dropped {
@@ -176,14 +175,26 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
-    pub(crate) fn finish(mut self, of: usize, result: Result<(), Error>, ops: &mut Vec<Op>) -> Option<Error> {
+    /// Says what is to become of the group, in operations. Returns true if it has failed.
+    pub(crate) fn finish(
+        &mut self, of: usize, result: Result<(), Error>, ops: &mut Vec<Op>, extra: &mut Vec<u8>,
+    ) -> bool {
         let failed = result.and(fault(&self.body, &self.metadata)).err();
-        if failed.is_none() {
+        if let Some(why) = &failed {
+            ops.push(error(why, extra).on(of, 0));
+        } else {
             self.body.finish(of, 0, ops);
             self.metadata.finish(of, 1, ops);
         }
-        failed
+        failed.is_some()
     }
+}
+
+/// Returns the operation, and appends the text.
+fn error(why: &Error, extra: &mut Vec<u8>) -> Op {
+    let start = extra.len();
+    extra.extend_from_slice(why.text.as_bytes());
+    Op::new(kind::ERROR, why.code, 0, start..extra.len())
 }
 
 /// A filter with a state, or a configuration, of its own.
@@ -194,8 +205,8 @@ pub trait Filter: Sized {
     /// Is called for each event. An error is that of this event alone.
     fn filter(&mut self, event: &mut Event) -> Result<(), Error>;
 
-    /// Is called for each group that begins in a batch, before the events of the batch. An error leaves
-    /// the group as it is, and is one of all of its events in the batch.
+    /// Is called for each group that may be changed, before the events of the batch. An error leaves the
+    /// group as it is, and fails its events in the batch, for which the filter is not called.
     fn group(&mut self, _group: &mut Group) -> Result<(), Error> {
         Ok(())
     }

@@ -1,7 +1,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::ops::Range;
 
 use crate::batch::{kind, Op};
 use crate::path::{Path, Route};
@@ -27,7 +26,19 @@ pub(crate) struct Edits {
     pub bytes: Vec<u8>,
     pub fault: Option<&'static str>,
     /// Keys and values of the part as it came, if it has a few members only; empty until it is asked for.
-    index: RefCell<Vec<(Range<usize>, usize)>>,
+    index: RefCell<Vec<Member>>,
+}
+
+/// Where in a part the text of a key stands, and the value.
+struct Member {
+    mark: u64,
+    key: usize,
+    value: usize,
+}
+
+/// Tells keys apart, most of them.
+fn mark(key: &[u8]) -> u64 {
+    (key.len() as u64) << 8 | u64::from(*key.first().unwrap_or(&0))
 }
 
 /// Where a path leads to in a part.
@@ -68,7 +79,8 @@ impl<'a> Part<'a> {
 
     /// Returns what a path leads to, in the part as it came.
     pub fn get(&self, path: impl Path) -> Option<Value<'a>> {
-        self.find(path.route()).found.map(|(found, _)| found)
+        let (next, _, rest) = path.route().step(self.value(), |key| self.member(key))?;
+        rest.map_or(Some(next), |rest| rest.find(next))
     }
 
     /// Returns the text that a path leads to; `None` if it is not there, or not text.
@@ -152,15 +164,21 @@ impl<'a> Part<'a> {
         }
         let Edits { puts, whole, bytes, .. } = &mut *self.edits;
         let from = if as_came { came.bytes } else { &whole.bytes };
-        let lacks = |text: &[u8]| byte.map_or(false, |byte| position(text, byte) == text.len());
         if byte.map_or(false, |byte| !has_text_with(from, byte)) {
             return;
         }
+        let mut next = 0; // where the byte is that is looked for
         texts(from, 0, 1, keys, &mut |at, h| {
-            let text = &from[at + h.len..at + h.len + h.data];
-            if lacks(text) {
-                return;
+            let (start, end) = (at + h.len, at + h.len + h.data);
+            if let Some(byte) = byte {
+                if next < start {
+                    next = start + position(&from[start..], byte);
+                }
+                if next >= end {
+                    return;
+                }
             }
+            let text = &from[start..end];
             // In older Rusts from_utf8_lossy alone takes several times as long.
             let new = match core::str::from_utf8(text) {
                 Ok(text) => function(text),
@@ -212,24 +230,27 @@ impl<'a> Part<'a> {
     /// Returns the value of the first member of that key, in the part as it came.
     fn member(&self, key: &str) -> Option<Value<'a>> {
         let (came, mut index) = (self.value(), self.edits.index.borrow_mut());
-        if came.len() > INDEXED {
-            return came.member(key);
-        }
         if index.is_empty() {
-            let mut at = head(came.bytes).len;
-            for _ in 0..came.len() {
+            let h = head(came.bytes);
+            if h.count > INDEXED {
+                return came.member(key);
+            }
+            let mut at = h.len;
+            for _ in 0..h.count {
                 let h = head(&came.bytes[at..]);
                 let is_text = h.kind == Kind::Str;
                 let value = at + if is_text { h.len + h.data } else { size(&came.bytes[at..]) };
                 if is_text {
-                    index.push((at + h.len..value, value));
+                    let key = at + h.len;
+                    index.push(Member { mark: mark(&came.bytes[key..value]), key, value });
                 }
                 at = value + size(&came.bytes[value..]);
             }
         }
-        let found =
-            index.iter().find(|(k, _)| k.len() == key.len() && &came.bytes[k.clone()] == key.as_bytes());
-        found.map(|(_, value)| Value::new(&came.bytes[*value..]))
+        let key = key.as_bytes();
+        let mark = mark(key);
+        let is_key = |m: &&Member| m.mark == mark && &came.bytes[m.key..][..key.len()] == key;
+        index.iter().find(is_key).map(|m| Value::new(&came.bytes[m.value..]))
     }
 
     pub(crate) fn find<'p>(&self, route: Route<'p>) -> Found<'a, 'p> {
@@ -261,11 +282,10 @@ impl<'a> Part<'a> {
             return true;
         }
         let first = route.split().0;
-        let text = if let Route::Text(text, _) = route { text } else { first };
-        edits.iter().any(|edit| {
-            let key = Value::new(&bytes[edit.address as usize..]);
-            key.is_key(first) || (text.len() > first.len() && key.is_key(text))
-        })
+        let text = if let Route::Text(text, ..) = route { text } else { first };
+        let is_named =
+            |name| edits.iter().any(|edit| Value::new(&bytes[edit.address as usize..]).is_key(name));
+        is_named(first) || (text.len() > first.len() && is_named(text))
     }
 
     /// An event of the old form has no metadata, and can't be given any.

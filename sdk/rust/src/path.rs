@@ -17,13 +17,13 @@ pub trait Path {
 
 impl Path for &str {
     fn route(&self) -> Route<'_> {
-        Route::Text(self, b'.')
+        Route::text(self, b'.')
     }
 }
 
 impl Path for &String {
     fn route(&self) -> Route<'_> {
-        Route::Text(self, b'.')
+        Route::text(self, b'.')
     }
 }
 
@@ -82,7 +82,7 @@ impl core::str::FromStr for Accessor {
 
 impl Path for &Accessor {
     fn route(&self) -> Route<'_> {
-        Route::Text(&self.text, self.separator)
+        Route::text(&self.text, self.separator)
     }
 }
 
@@ -90,18 +90,23 @@ impl Path for &Accessor {
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 pub enum Route<'p> {
-    Text(&'p str, u8),
+    /// A text, what is between its parts, and where its first part ends.
+    Text(&'p str, u8, usize),
     Parts(&'p [&'p str]),
 }
 
 impl<'p> Route<'p> {
+    fn text(text: &'p str, separator: u8) -> Self {
+        Route::Text(text, separator, position(text.as_bytes(), separator))
+    }
+
     /// Returns the first part, and what is left then.
     pub(crate) fn split(self) -> (&'p str, Option<Route<'p>>) {
         match self {
-            Route::Text(text, separator) => match position(text.as_bytes(), separator) {
-                end if end == text.len() => (text, None),
-                i => (&text[..i], Some(Route::Text(&text[i + 1..], separator))),
-            },
+            Route::Text(text, _, end) if end == text.len() => (text, None),
+            Route::Text(text, separator, end) => {
+                (&text[..end], Some(Route::text(&text[end + 1..], separator)))
+            }
             Route::Parts([first, rest @ ..]) => {
                 (first, Some(Route::Parts(rest)).filter(|_| !rest.is_empty()))
             }
@@ -114,7 +119,7 @@ impl<'p> Route<'p> {
     pub(crate) fn step<'a>(
         self, from: Value<'a>, member: impl Fn(&str) -> Option<Value<'a>>,
     ) -> Option<(Value<'a>, &'p str, Option<Route<'p>>)> {
-        if let Route::Text(text, b'.') = self {
+        if let Route::Text(text, b'.', _) = self {
             if let Some(found) = member(text) {
                 return Some((found, text, None));
             }
@@ -122,7 +127,7 @@ impl<'p> Route<'p> {
         let (first, rest) = self.split();
         let next = match from.kind() {
             Kind::Array => from.elements().nth(first.parse().ok()?),
-            _ if rest.is_none() && matches!(self, Route::Text(_, b'.')) => None,
+            _ if rest.is_none() && matches!(self, Route::Text(_, b'.', _)) => None,
             _ => member(first),
         };
         Some((next?, first, rest))

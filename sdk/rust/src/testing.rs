@@ -177,13 +177,23 @@ impl<F: Filter> Started<F> {
         let (tag, groups) = (self.host.0.borrow().tag.clone(), self.host.0.borrow().groups.clone());
         batch::run(&mut self.filter, &input(&tag, records, &groups), &mut self.reply);
         let reply = &self.reply;
-        let mut output = Output::default();
-        for (i, group) in groups.iter().enumerate() {
-            let ops = reply.group_ops.iter().filter(|op| op.of as usize == i && op.part == 0);
-            output.groups.push(carry_out(group, ops, &reply.group_parts[0].bytes).value().to_string());
-        }
+        let (mut output, mut failed) = (Output::default(), Vec::new());
         let bytes = |at: u32, len: u32| &reply.out.extra[at as usize..][..len as usize];
+        let error =
+            |op: &Op| Error { code: op.a, text: String::from_utf8_lossy(bytes(op.address, op.len)).into() };
+        for (i, group) in groups.iter().enumerate() {
+            let ops = reply.group_ops.iter().filter(|op| op.of as usize == i);
+            let why = ops.clone().find(|op| op.kind == kind::ERROR).map(error);
+            assert!(why.is_none() || ops.clone().count() == 1, "a group fails and is edited");
+            let edits = ops.filter(|op| op.part == 0 && op.kind != kind::ERROR);
+            output.groups.push(carry_out(group, edits, &reply.group_parts[0].bytes).value().to_string());
+            failed.push(why);
+        }
         for (i, record) in records.iter().enumerate() {
+            if let Some(why) = record.group.checked_sub(1).and_then(|group| failed[group].clone()) {
+                output.errors.push((i, why));
+                continue;
+            }
             let ops = reply.out.ops.iter().filter(|op| op.of as usize == i);
             let part = |part: u8| ops.clone().filter(move |op| op.part == part && (4..=8).contains(&op.kind));
             let mut event = record.clone();
@@ -193,10 +203,7 @@ impl<F: Filter> Started<F> {
             let mut kept = true;
             for op in ops.clone() {
                 match op.kind {
-                    kind::ERROR => {
-                        let text = String::from_utf8_lossy(bytes(op.address, op.len)).into_owned();
-                        output.errors.push((i, Error { code: op.a, text }));
-                    }
+                    kind::ERROR => output.errors.push((i, error(op))),
                     kind::TIME => event.time = Time { sec: i64::from(op.a), nsec: op.b },
                     _ => {}
                 }

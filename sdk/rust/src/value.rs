@@ -53,23 +53,37 @@ pub(crate) fn head(p: &[u8]) -> Head {
     }
 }
 
+/// Of 0xc0 to 0xdf: the kind, the bytes of the length, and bytes after these besides.
+static LONG: [(Kind, u8, u8); 32] = {
+    let (mut table, mut i) = ([(Kind::Nil, 0, 0); 32], 0u8);
+    while i < 32 {
+        table[i as usize] = match i {
+            0x02 | 0x03 => (Kind::Bool, 0, 0),
+            0x04..=0x06 => (Kind::Bin, 1 << (i - 0x04), 0),
+            0x07..=0x09 => (Kind::Ext, 1 << (i - 0x07), 1),
+            0x0a | 0x0b => (Kind::Float, 0, 4 << (i - 0x0a)),
+            0x0c..=0x13 => (Kind::Int, 0, 1 << (i & 3)),
+            0x14..=0x18 => (Kind::Ext, 0, 1 + (1 << (i - 0x14))),
+            0x19..=0x1b => (Kind::Str, 1 << (i - 0x19), 0),
+            0x1c | 0x1d => (Kind::Array, 2 << (i - 0x1c), 0),
+            0x1e | 0x1f => (Kind::Map, 2 << (i - 0x1e), 0),
+            _ => (Kind::Nil, 0, 0),
+        };
+        i += 1;
+    }
+    table
+};
+
 #[inline(never)]
 fn long_head(p: &[u8]) -> Head {
-    let lead = p[0];
-    // The kind, bytes of the length, and bytes after the header where there is no length.
-    let (kind, n, data) = match lead {
-        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0),
-        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1),
-        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca)),
-        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3)),
-        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4))),
-        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0),
-        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0),
-        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0),
-        0xc2 | 0xc3 => (Kind::Bool, 0, 0),
-        _ => (Kind::Nil, 0, 0),
+    let (kind, n, data) = LONG[usize::from(p[0] & 31)];
+    let (n, data) = (usize::from(n), usize::from(data));
+    let number = match n {
+        0 => 0,
+        1 => usize::from(p[1]),
+        2 => usize::from(p[1]) << 8 | usize::from(p[2]),
+        _ => u32::from_be_bytes([p[1], p[2], p[3], p[4]]) as usize,
     };
-    let number = p[1..=n].iter().fold(0, |v, b| v << 8 | usize::from(*b));
     match kind {
         Kind::Array | Kind::Map => Head { kind, len: 1 + n, data, count: number },
         _ => Head { kind, len: 1 + n, data: data + number, count: 0 },
@@ -94,7 +108,16 @@ pub(crate) static SIZES: [u8; 256] = {
 };
 
 /// Returns how many bytes the value at the beginning of `p` has.
+#[inline]
 pub(crate) fn size(p: &[u8]) -> usize {
+    match usize::from(SIZES[usize::from(p[0])]) {
+        0 => long_size(p),
+        n => n,
+    }
+}
+
+#[inline(never)]
+fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
     while left > 0 {
         left -= 1;
@@ -104,6 +127,7 @@ pub(crate) fn size(p: &[u8]) -> usize {
                 at += 1;
                 left += usize::from(lead & 15) << u8::from(lead < 0x90);
             }
+            0 if lead == 0xd9 => at += 2 + usize::from(p[at + 1]),
             0 => {
                 let h = long_head(&p[at..]);
                 at += h.len + h.data;
@@ -118,14 +142,17 @@ pub(crate) fn size(p: &[u8]) -> usize {
 /// Returns where a byte is first, or how many bytes there are.
 pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
     const LOW: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let other = u64::from_le_bytes(chunk.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
-        let zeros = other.wrapping_sub(LOW) & !other & (LOW << 7);
-        if zeros != 0 {
-            return at + zeros.trailing_zeros() as usize / 8;
+    let zeros = |word: &[u8]| {
+        let other = u64::from_le_bytes(word.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
+        other.wrapping_sub(LOW) & !other & (LOW << 7)
+    };
+    let pairs = bytes.chunks_exact(16);
+    let mut at = 16 * pairs.take_while(|pair| zeros(&pair[..8]) | zeros(&pair[8..]) == 0).count();
+    for word in bytes[at..].chunks_exact(8) {
+        match zeros(word) {
+            0 => at += 8,
+            zeros => return at + zeros.trailing_zeros() as usize / 8,
         }
-        at += 8;
     }
     at + bytes[at..].iter().take_while(|b| **b != byte).count()
 }
@@ -160,8 +187,15 @@ impl<'a> Value<'a> {
     }
 
     /// Returns what the value is.
+    #[inline]
     pub fn kind(self) -> Kind {
-        head(self.bytes).kind
+        match self.bytes[0] {
+            0x80..=0x8f => Kind::Map,
+            0x90..=0x9f => Kind::Array,
+            0xa0..=0xbf => Kind::Str,
+            lead @ 0xc0..=0xdf => LONG[usize::from(lead & 31)].0,
+            _ => Kind::Int,
+        }
     }
 
     /// Returns the text of a string of UTF-8.
@@ -257,6 +291,7 @@ impl<'a> Value<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn is_key(self, key: &str) -> bool {
         let h = head(self.bytes);
         h.kind == Kind::Str && h.data == key.len() && &self.bytes[h.len..h.len + h.data] == key.as_bytes()

@@ -362,6 +362,7 @@ impl Filter for Groups {
     }
 
     fn filter(&mut self, event: &mut Event) -> Result<(), Error> {
+        assert!(event.group().map_or(true, |group| group.get("bad").is_none()), "called for a failed group");
         event.body.set("seen", true);
         Ok(())
     }

@@ -16,41 +16,50 @@ function keep(tag, timestamp, record)
     return 0, timestamp, record
 end
 
--- What examples/showcase-rust does, as far as Lua can: no metric, no count that expires, no metadata.
-local countries = {["192.0.2.7"] = "DE", ["198.51.100.4"] = "FR", ["2001:db8::1"] = "JP"}
-local counts = {}
+-- What examples/showcase-rust does, as far as Lua can: counts expire by the time of records, what has been
+-- masked is counted where only the script sees it, and groups stay as they are.
+local countries, counts, masked = {}, {}, {body = 0, metadata = 0}
+for line in io.lines("geo.csv") do
+    local address, country = line:match("^([^,]*),([^,]*)")
+    countries[address] = country
+end
 
-local function mask(value)
-    if type(value) == "string" then
-        if string.find(value, "@", 1, true) then
-            return (string.gsub(value, "[%w%._%%+%-\128-\255]+@[%w%-\128-\255]+[%w%.%-\128-\255]*", "***"))
-        end
-    elseif type(value) == "table" then
-        for k, v in pairs(value) do
-            local masked = mask(v)
-            if masked ~= v then
-                value[k] = masked
+local find, gsub = string.find, string.gsub
+
+local function mask(values, where)
+    for k, v in pairs(values) do
+        local kind = type(v)
+        if kind == "table" then
+            mask(v, where)
+        elseif kind == "string" and find(v, "@", 1, true) then
+            local text, n = gsub(v, "[%w%._%%+%-\128-\255]+@[%w%-\128-\255]+[%w%.%-\128-\255]*", "***")
+            if n > 0 then
+                values[k] = text
+                masked[where] = masked[where] + n
             end
         end
     end
-    return value
 end
 
-function showcase(tag, timestamp, record)
-    if record["level"] == "debug" then
-        return -1, timestamp, record
+local function count(user, now)
+    local entry = counts[user]
+    if not entry or entry.expires <= now then
+        entry = {n = 0, expires = now + 60}
+        counts[user] = entry
     end
-    mask(record)
-    record["environment"] = "production"
-    record["country"] = countries[record["client_ip"]]
-    local user = record["user"]
-    if type(user) == "string" then
-        counts[user] = (counts[user] or 0) + 1
-        record["count"] = counts[user]
-    end
-    local items = record["items"]
+    entry.n = entry.n + 1
+    return entry.n
+end
+
+-- Returns the record, or a list of records.
+local function made(record, now)
+    local user, items = record.user, record.items
+    record.count = type(user) == "string" and count(user, now) or nil
+    mask(record, "body")
+    record.environment = "production"
+    record.country = countries[record.client_ip]
     if type(items) ~= "table" or #items == 0 then
-        return 2, timestamp, record
+        return record
     end
     local list = {}
     for i, item in ipairs(items) do
@@ -58,8 +67,22 @@ function showcase(tag, timestamp, record)
         for k, v in pairs(record) do
             one[k] = v
         end
-        one["items"] = item
+        one.items = item
         list[i] = one
     end
-    return 2, timestamp, list
+    return list
+end
+
+-- Fluent Bit 4.1 and later hand over metadata to a function of five arguments; older ones have the record third.
+function showcase(tag, timestamp, group, metadata, record)
+    local older = not record
+    record = record or group
+    if record.level == "debug" then
+        return -1, timestamp, metadata, record
+    end
+    if older then
+        return 2, timestamp, made(record, timestamp)
+    end
+    mask(metadata, "metadata")
+    return 2, timestamp, metadata, made(record, timestamp)
 end

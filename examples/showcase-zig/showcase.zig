@@ -1,0 +1,60 @@
+//! Drops debug, masks e-mail addresses, adds an environment, a country and a count, and splits by an array.
+
+const std = @import("std");
+const flb = @import("flb");
+pub const panic = flb.panic;
+
+comptime { // stateful: what comes a second time would be counted again
+    flb.exportFilter(.{ .filter = filter, .configure = configure, .group = group, .stateful = true });
+}
+
+var environment: []const u8 = "";
+var geo: flb.Table = undefined;
+var path: []const u8 = "";
+var ttl: flb.Ttl = .forever;
+var masked: flb.metrics.Counter = undefined;
+
+pub fn configure() !void {
+    environment = try flb.config.require("environment", "what is to be added to each record");
+    geo = try .open("geo");
+    path = try flb.config.get("geo_path") orelse "country.iso_code";
+    ttl = .seconds(try flb.config.parse(u32, "count_ttl") orelse 60);
+    masked = .init("masked_total", "E-mail addresses masked", "where");
+}
+
+pub fn group(g: *flb.Group) !void {
+    for ([_]*flb.Part{ &g.body, &g.metadata }) |part| try part.rewriteStrings(.{ .having = '@' }, "group", mask);
+}
+
+pub fn filter(event: *flb.Event) !void {
+    const body = &event.body;
+    if (body.eql("level", "debug")) return event.drop();
+    try body.rewriteStrings(.{ .having = '@' }, "body", mask);
+    try event.metadata.rewriteStrings(.{ .having = '@' }, "metadata", mask);
+    try body.set("environment", environment);
+    try body.setOrRemove("country", try geo.get(body.getStr("client_ip") orelse "", path));
+    try body.setOrRemove("count", if (body.getStr("user")) |user| flb.store.add(user, 1, ttl) catch null else null);
+    try event.split("items");
+}
+
+fn mask(place: []const u8, text: []const u8) !?[]const u8 {
+    var new: std.ArrayList(u8) = .empty;
+    var done: usize = 0;
+    for (text, 0..) |c, at| {
+        if (c != '@' or at < done) continue;
+        var from = at;
+        while (from > done and (isDomain(text[from - 1]) or std.mem.findScalar(u8, "._%+", text[from - 1]) != null)) from -= 1;
+        var end = at + 1;
+        while (end < text.len and (isDomain(text[end]) or (text[end] == '.' and end > at + 1 and end + 1 < text.len and isDomain(text[end + 1])))) end += 1;
+        if (from == at or end == at + 1) continue;
+        try new.print(flb.allocator, "{s}***", .{text[done..from]});
+        done = end;
+        masked.add(1, &.{place});
+    }
+    try new.appendSlice(flb.allocator, text[done..]);
+    return if (done > 0) new.items else null;
+}
+
+fn isDomain(c: u8) bool {
+    return std.ascii.isAlphanumeric(c) or c == '-' or c >= 0x80;
+}
