@@ -4,8 +4,8 @@
  *
  * Include it wherever it is needed; FLB_FILTER stands in one file. Names that end in _ are not for use.
  *
- * What is read is an event as it came: edits take effect when the filter has returned, and cost what they
- * touch. What functions return lives until the batch ends, or as long as the module if it is made while the
+ * What is read is an event as it came: edits take effect when the filter has returned, one after the other, and
+ * cost what they touch; one of what another has touched before costs a copy of the part. What functions return lives until the batch ends, or as long as the module if it is made while the
  * configuration is read. Nothing is to be freed. Text is not checked to be UTF-8, and need not end with a NUL.
  *
  * Functions that do something return 0, or an error that a filter may return in turn. Without memory the
@@ -40,6 +40,7 @@
 #endif
 #define FLB_FORMAT_(n) __attribute__((format(printf, n, n + 1)))
 #define FLB_INLINE_    static inline __attribute__((always_inline))
+#define FLB_ONCE_      static __attribute__((noinline, unused)) /* what is seldom done keeps modules small */
 
 #ifdef __cplusplus
 extern "C" {
@@ -104,11 +105,12 @@ typedef struct flb_part {
     } index[FLB_INDEXED_];  /* the first members, as far as one has been looked for */
     unsigned indexed, left; /* left: members behind them */
     const flb_byte *rest;   /* where these begin; 0: the header has not been read */
-    struct flb_op_ *puts;   /* they ascend */
+    const flb_byte *base; /* what edits are of: came, unless it has been replaced, or edited twice in one place */
+    unsigned base_len;
+    struct flb_op_ *puts; /* of places in base; they ascend */
     unsigned puts_count, puts_room;
-    int is_edited, is_replaced;
-    flb_map replaced;
-    const char *fault; /* why the event fails */
+    unsigned edits, adds, named_len; /* sets, removes and adds; bytes of the keys of the first two */
+    const char *fault;               /* why the event fails */
 } flb_part;
 
 /* An event: what a filter is called for. */
@@ -741,48 +743,80 @@ static inline flb_value flb_numbered_(flb_value v, flb_text digits) {
     return i > 0 && i == digits.len ? flb_item(v, n) : flb_value_of_(0);
 }
 
-/* $name['key'][0] */
-static inline flb_value flb_accessor_(flb_part *part, flb_value v, flb_text path) {
-    unsigned at = flb_find(path, '[', 0), end;
-    for (v = flb_member_(part, v, flb_slice(path, 1, at)); v.at && at < path.len; at = end + 1) {
-        char quote = at + 1 < path.len ? path.at[at + 1] : 0;
-        if (quote == '\'' || quote == '"') {
-            end = flb_find(path, quote, at + 2);
-            v = flb_member_(0, v, flb_slice(path, at + 2, end++));
-        } else {
-            end = flb_find(path, ']', at + 1);
-            v = flb_numbered_(v, flb_slice(path, at + 1, end));
+/* Takes the first part off a path: of a text with dots, or of $name['key'][0]. What is left has at 0 if it is
+ * nothing. Returns 0 if the path has another form. */
+static inline int flb_first_(flb_text *path, int is_accessor, flb_text *first) {
+    flb_text p = *path;
+    unsigned from = 0, end, more;
+    char quote = p.len > 1 ? p.at[1] : 0;
+    if (!is_accessor) {
+        more = 1 + (end = flb_find(p, '.', 0));
+    } else if (p.len > 0 && *p.at == '$') {
+        from = 1;
+        more = end = flb_find(p, '[', 1);
+    } else {
+        from = quote == '\'' || quote == '"' ? 2 : 1;
+        end = flb_find(p, from == 2 ? quote : ']', from);
+        more = end + from;
+        if (*p.at != '[' || more > p.len || p.at[more - 1] != ']' || (from == 1 && (quote < '0' || quote > '9')))
+            return 0;
+    }
+    *first = flb_slice(p, from, end);
+    *path = flb_slice(p, more, p.len);
+    if (end == p.len || (is_accessor && path->len == 0)) path->at = 0;
+    return !is_accessor || first->len > 0;
+}
+
+/* Where a path leads to. */
+struct flb_place_of_ {
+    flb_value holder, value; /* the innermost value that is there and holds another; what is there, if it is */
+    flb_text key, rest;      /* of that in the holder, or what is to be made there and in it */
+    int is_accessor, in_place;
+};
+
+FLB_ONCE_ struct flb_place_of_ flb_way_(flb_part *part, flb_value from, flb_text path, int is_accessor) {
+    struct flb_place_of_ to = {from, {0}, path, path, is_accessor, 0};
+    for (;; to.holder = to.value, part = 0) {
+        flb_text whole = to.rest;
+        to.value = is_accessor ? flb_value_of_(0) : flb_member_(part, to.holder, whole);
+        if (to.value.at) {
+            to.key = whole;
+            to.rest.at = 0;
+        } else if (!flb_first_(&to.rest, is_accessor, &to.key)) {
+            to.holder.at = 0; /* it has another form */
+        } else if (flb_kind_of(to.holder) == FLB_ARRAY) {
+            to.value = flb_numbered_(to.holder, to.key);
+        } else if (is_accessor || to.rest.at) {
+            to.value = flb_member_(part, to.holder, to.key);
         }
-        if (path.at[at] != '[' || end >= path.len || path.at[end] != ']') return flb_value_of_(0);
+        if (!to.value.at || !to.rest.at) return to;
     }
-    return v;
 }
 
-static inline flb_value flb_path_(flb_part *part, flb_value v, flb_text path) {
-    flb_value found = flb_member_(part, v, path), from = v;
-    flb_text rest = path;
-    for (flb_part *in = part; !found.at; in = 0) {
-        unsigned dot = flb_find(rest, '.', 0);
-        flb_text first = flb_slice(rest, 0, dot);
-        rest = flb_slice(rest, dot + 1, rest.len);
-        if (flb_kind_of(from) == FLB_ARRAY)
-            from = flb_numbered_(from, first);
-        else
-            from = rest.len ? flb_member_(in, from, first) : flb_value_of_(0);
-        if (!from.at) break;
-        found = rest.len ? flb_member_(0, from, rest) : from;
-    }
-    return found.at || path.len == 0 || *path.at != '$' ? found : flb_accessor_(part, v, path);
+/* Follows a path in a part, whose value `from` is if its index serves, or if that is 0 in a value. */
+static inline struct flb_place_of_ flb_follow_(flb_part *part, flb_value from, flb_text path) {
+    struct flb_place_of_ to = flb_way_(part, from, path, 0), other;
+    if (to.value.at || path.len == 0 || *path.at != '$') return to;
+    other = flb_way_(part, from, path, 1);
+    return other.holder.at ? other : to;
 }
 
-static inline flb_value flb_get_value_(flb_value v, flb_text path) { return flb_path_(0, v, path); }
+static inline flb_value flb_get_value_(flb_value v, flb_text path) { return flb_follow_(0, v, path).value; }
 
-static inline flb_value flb_get_part_(flb_part *part, flb_text path) {
-    return flb_path_(part, flb_part_value(part), path);
+/* Says whether a path can be more than a key. Of a constant the compiler knows. */
+FLB_INLINE_ int flb_is_path_(flb_text path) {
+    if (path.at && __builtin_constant_p(__builtin_memchr(path.at, '.', path.len) == 0))
+        return __builtin_memchr(path.at, '.', path.len) || *path.at == '$';
+    return flb_find(path, '.', 0) < path.len || (path.len > 0 && *path.at == '$');
+}
+
+FLB_INLINE_ flb_value flb_get_part_(flb_part *part, flb_text path) {
+    flb_value from = flb_part_value(part), v = flb_member_(part, from, path);
+    return v.at || !flb_is_path_(path) ? v : flb_follow_(part, from, path).value;
 }
 
 static inline flb_value flb_get_buf_(flb_buf *map, flb_text path) {
-    return flb_path_(0, flb_value_of_(flb_close_(map).at), path);
+    return flb_get_value_(flb_value_of_(flb_close_(map).at), path);
 }
 
 static inline int flb_is_(flb_value v, flb_text text) { return flb_same_(flb_as_text(v), text); }
@@ -933,17 +967,17 @@ static inline struct flb_op_ *flb_named_(struct flb_op_ *ops, unsigned count, un
 /* Returns what a host makes of a part by operations on it. */
 static inline flb_map flb_apply_(const flb_part *part, struct flb_op_ *ops, unsigned count) {
     flb_map put = flb_new_map(), map = flb_new_map();
-    const flb_byte *came = flb_part_value(part).at, *done = came + flb_head_(came).head;
-    flb_iter i = {{0}, {0}, 0, flb_count(flb_part_value(part)), 1};
+    const flb_byte *base = part->base, *done = base + flb_head_(base).head;
+    flb_iter i = {{0}, {0}, 0, flb_count(flb_value_of_(base)), 1};
     struct flb_op_ *set;
     for (unsigned n = 0; n < part->puts_count; n++) {
-        flb_append_(&put, flb_between_(done, came + part->puts[n].a));
+        flb_append_(&put, flb_between_(done, base + part->puts[n].a));
         flb_append_(&put, flb_text_of(part->puts[n].bytes, part->puts[n].len));
-        done = came + part->puts[n].a + part->puts[n].b;
+        done = base + part->puts[n].a + part->puts[n].b;
     }
-    flb_append_(&put, flb_between_(done, came + (part->came ? part->came_len : 1)));
+    flb_append_(&put, flb_between_(done, base + part->base_len));
     put.count = i.left;
-    if (flb_.no_memory || !part->is_edited) return put;
+    if (flb_.no_memory || !part->edits) return put;
     i.rest = put.at + 5;
     while (flb_next(&i)) {
         flb_text key = flb_as_text(i.key);
@@ -970,43 +1004,49 @@ static inline flb_map flb_apply_(const flb_part *part, struct flb_op_ *ops, unsi
 
 /* flb_edited returns a copy of a part with the edits so far. */
 static inline flb_map flb_edited(flb_part *part) {
-    flb_map map;
-    if (!part->is_replaced) return flb_apply_(part, flb_.ops + flb_.first, flb_.ops_count - flb_.first);
-    map = flb_new_map();
-    flb_append_(&map, flb_buf_text(&part->replaced));
-    map.count = part->replaced.count;
-    return map;
+    return flb_apply_(part, flb_.ops + flb_.first, flb_.ops_count - flb_.first);
 }
 
 /* Says whether a part can be edited: an event of the old form has no metadata, and can't be given any. */
 FLB_INLINE_ int flb_can_edit_(flb_part *part) {
-    if (!part->came)
-        part->fault = "the event is of a form that has no metadata";
-    else if (part->is_replaced)
-        part->fault = "an edit of what has been replaced: edit the map before";
+    if (!part->came) part->fault = "the event is of a form that has no metadata";
     return !part->fault;
+}
+
+/* Has edits from now on be those of other bytes, one map. */
+static inline void flb_rebase_(flb_part *part, flb_text base) {
+    flb_forget_(part->which);
+    part->puts_count = part->edits = part->adds = part->named_len = 0;
+    part->base = (const flb_byte *) base.at;
+    part->base_len = base.len;
+}
+
+/* Has edits from now on be those of the part with the edits so far. 0: no memory. */
+FLB_ONCE_ int flb_carry_out_(flb_part *part) {
+    flb_map map = flb_edited(part);
+    if (!flb_.no_memory) flb_rebase_(part, flb_close_(&map));
+    return !flb_.no_memory;
 }
 
 /* flb_replace replaces a part by a map, which is given up, and forgets earlier edits of it. */
 static inline void flb_replace(flb_part *part, const flb_map *map) {
-    part->is_replaced = 0;
-    if (!flb_can_edit_(part)) return;
-    flb_forget_(part->which);
-    part->puts_count = 0;
-    part->is_edited = part->is_replaced = 1;
-    part->replaced = *map;
+    flb_map given = *map;
+    if (flb_can_edit_(part) && given.at) flb_rebase_(part, flb_close_(&given));
 }
 
-/* Set, add, or remove, which has no value. */
+/* Set, add, or remove, which has no value. A host takes 256 of the first and the last, and 65,536 bytes of their
+ * keys: beyond, they are carried out here. */
 static inline void flb_edit_(flb_part *part, int kind, flb_text key, const flb_arg *value) {
     flb_arg name = flb_arg_text_(key);
-    struct flb_op_ *last = flb_.ops + flb_.ops_count - 1;
+    struct flb_op_ *last;
     flb_byte *p, *to;
-    if (!flb_can_edit_(part) || !(p = flb_room_(flb_arg_room_(name) + (value ? flb_arg_room_(*value) : 0)))) return;
+    if (!flb_can_edit_(part)) return;
+    if (!(p = flb_room_(flb_arg_room_(name) + (value ? flb_arg_room_(*value) : 0)))) return;
+    last = flb_.ops + flb_.ops_count - 1;
     to = flb_put_arg_(p, name);
     to = value ? flb_put_arg_(to, *value) : to;
     flb_.free.next = to;
-    part->is_edited = 1;
+    part->edits++;
     if (kind == FLB_ADD_ && flb_.ops_count > flb_.first && last->kind == kind && last->part == part->which &&
         (const flb_byte *) last->bytes + last->len == p) {
         last->a++;
@@ -1014,14 +1054,8 @@ static inline void flb_edit_(flb_part *part, int kind, flb_text key, const flb_a
         return;
     }
     flb_add_op_(flb_op_(kind, part->which, kind == FLB_ADD_, 0, flb_between_(p, to)));
-}
-
-static inline void flb_part_set_(flb_part *part, flb_text key, flb_arg v) { flb_edit_(part, FLB_SET_, key, &v); }
-static inline void flb_part_add_(flb_part *part, flb_text key, flb_arg v) { flb_edit_(part, FLB_ADD_, key, &v); }
-static inline void flb_part_remove_(flb_part *part, flb_text key) { flb_edit_(part, FLB_REMOVE_, key, 0); }
-
-static inline void flb_set_or_remove_(flb_part *part, flb_text key, flb_arg v) {
-    flb_edit_(part, flb_is_nothing_(v) ? FLB_REMOVE_ : FLB_SET_, key, flb_is_nothing_(v) ? 0 : &v);
+    if (kind != FLB_ADD_ && ((part->named_len += 5 + key.len) > 65536 || part->edits > 256))
+        (void) flb_carry_out_(part);
 }
 
 /* Returns the first put at a place of the part, or behind it. */
@@ -1056,16 +1090,174 @@ static inline void flb_put_bytes_(flb_part *part, unsigned at, unsigned len, flb
     part->puts[first] = flb_op_(FLB_PUT_, part->which, at, len, bytes);
 }
 
-static inline int flb_put_value_(flb_part *part, flb_value v, flb_arg with) {
-    flb_byte *p;
-    if (!v.at || !flb_can_edit_(part) || !(p = flb_room_(flb_arg_room_(with)))) return 0;
+/* Says whether a value of the base is in the way of what has been put, in it or around it. */
+static inline int flb_is_put_over_(const flb_part *part, flb_value v) {
+    unsigned at = (unsigned) (v.at - part->base), before;
+    if (!v.at || part->puts_count == 0) return 0;
+    before = flb_puts_from_(part, at + flb_msgpack(v).len);
+    return before > 0 && part->puts[before - 1].a + part->puts[before - 1].b > at;
+}
+
+/* Says whether there are edits of a member, of kinds from one on to another one. */
+static inline int flb_is_edited_(const flb_part *part, flb_text key, int kind, int last) {
+    for (unsigned i = flb_.first; part->edits > 0 && i < flb_.ops_count; i++) {
+        const struct flb_op_ *op = &flb_.ops[i];
+        const flb_byte *p = (const flb_byte *) op->bytes;
+        unsigned left = op->kind == FLB_ADD_ ? op->a : 1;
+        if (op->part != part->which || op->kind < kind || op->kind > last) continue;
+        for (; left > 0; left--) {
+            if (flb_same_(flb_as_text(flb_value_of_(p)), key)) return 1;
+            if (left > 1) p = flb_skip_(flb_skip_(p));
+        }
+    }
+    return 0;
+}
+
+/* Says whether there is a value, and no other one with its key. */
+static inline int flb_is_only_(struct flb_place_of_ to) {
+    unsigned n = 0;
+    for (flb_iter i = flb_iterate(to.holder); i.is_map && flb_next(&i);) n += (unsigned) flb_is_(i.key, to.key);
+    return to.value.at && n < 2;
+}
+
+/* What is done at the end of a path: SET, if not in the place of what is there; PUT only there; REMOVE. */
+static inline struct flb_place_of_ flb_follow_base_(flb_part *part, flb_text path, int kind) {
+    flb_part *indexed = part->came && part->base != part->came ? 0 : part;
+    struct flb_place_of_ to = flb_follow_(indexed, flb_value_of_(part->base), path);
+    to.in_place = to.value.at && (kind == FLB_PUT_ || (kind == FLB_SET_ && flb_is_only_(to)));
+    return to;
+}
+
+/* Follows a path in a part as it is with the edits so far, which are carried out if they have to do with it. */
+FLB_ONCE_ struct flb_place_of_ flb_place_(flb_part *part, flb_text path, int kind) {
+    struct flb_place_of_ to = flb_follow_base_(part, path, kind);
+    flb_text rest = path, first;
+    if (part->edits + part->puts_count == 0) return to;
+    (void) flb_first_(&rest, to.is_accessor, &first);
+    if (flb_is_edited_(part, first, FLB_SET_, FLB_REMOVE_) ||
+        (rest.at && flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)) ||
+        (to.in_place ? flb_is_put_(part, (unsigned) (to.value.at - part->base))
+                     : flb_is_put_over_(part, to.holder.at == part->base ? to.value : to.holder)))
+        if (flb_carry_out_(part)) to = flb_follow_base_(part, path, kind);
+    return to;
+}
+
+/* Puts a value in the place of one of the base. */
+static inline void flb_put_at_(flb_part *part, flb_value v, flb_arg with) {
+    flb_byte *p = flb_room_(flb_arg_room_(with));
+    if (!p) return;
     flb_.free.next = flb_put_arg_(p, with);
-    flb_put_bytes_(part, (unsigned) (v.at - part->came), flb_msgpack(v).len, flb_between_(p, flb_.free.next));
+    flb_put_bytes_(part, (unsigned) (v.at - part->base), flb_msgpack(v).len, flb_between_(p, flb_.free.next));
+}
+
+/* A value that is not of the part as it came would have any place. */
+static inline int flb_put_value_(flb_part *part, flb_value v, flb_arg with) {
+    if (!v.at || !flb_can_edit_(part)) return 0;
+    if (part->base != part->came)
+        part->fault = "put: the part has been replaced, or edited twice in one place: put values of it first";
+    else if (v.at < part->came || v.at >= part->came + part->came_len)
+        part->fault = "put: the value is not one of this part";
+    else
+        flb_put_at_(part, v, with);
     return 1;
 }
 
 static inline int flb_put_path_(flb_part *part, flb_text path, flb_arg with) {
-    return flb_put_value_(part, flb_get_part_(part, path), with);
+    struct flb_place_of_ to = flb_place_(part, path, FLB_PUT_);
+    if (!to.value.at || !flb_can_edit_(part)) return 0;
+    flb_put_at_(part, to.value, with);
+    return 1;
+}
+
+/* Appends a value, in maps to which what is left of a path leads. */
+static inline void flb_append_new_(flb_part *part, flb_buf *to, struct flb_place_of_ place, flb_arg value) {
+    flb_text key;
+    while (place.rest.at) {
+        if (!flb_first_(&place.rest, place.is_accessor, &key)) {
+            part->fault = "set: expected a path in the form $a['b'][0] or a.b.0";
+            return;
+        }
+        flb_push_arg_(to, flb_arg_byte_(0x81));
+        flb_push_arg_(to, flb_arg_text_(key));
+    }
+    flb_push_arg_(to, value);
+}
+
+/* Returns the holder with another value at the end of the path, or with none. */
+static inline flb_map flb_changed_(flb_part *part, struct flb_place_of_ to, const flb_arg *value) {
+    flb_map made = flb_new_map();
+    unsigned count = 0;
+    made.kind = flb_kind_of(to.holder);
+    for (flb_iter i = flb_iterate(to.holder); flb_next(&i);) {
+        const flb_byte *entry = i.is_map ? i.key.at : i.value.at;
+        if (i.is_map ? !flb_is_(i.key, to.key) : i.value.at != to.value.at) {
+            flb_append_(&made, flb_between_(entry, i.rest));
+        } else if (value) {
+            flb_append_(&made, flb_between_(entry, i.value.at));
+            flb_push_arg_(&made, *value);
+            value = 0;
+        } else {
+            continue;
+        }
+        count++;
+    }
+    if (value) {
+        flb_push_arg_(&made, flb_arg_text_(to.key));
+        flb_append_new_(part, &made, to, *value);
+        count++;
+    }
+    made.count = count;
+    return made;
+}
+
+/* Sets at the end of a path, or removes without a value. */
+FLB_ONCE_ void flb_change_(flb_part *part, flb_text path, const flb_arg *value) {
+    int kind = value ? FLB_SET_ : FLB_REMOVE_;
+    flb_buf made = {0, 0, 0, 0, FLB_STR};
+    struct flb_place_of_ to = flb_place_(part, path, kind);
+    flb_arg with;
+    if (!to.value.at && (!value || flb_kind_of(to.holder) != FLB_MAP)) {
+        if (value) part->fault = "set: a value that is not a map is in the way";
+    } else if (to.holder.at == part->base) {
+        if (value && to.rest.at) {
+            flb_append_new_(part, &made, to, *value);
+            with = flb_arg_bytes_(flb_buf_text(&made));
+            value = &with;
+        }
+        flb_edit_(part, kind, to.key, value);
+    } else if (to.in_place) {
+        flb_put_at_(part, to.value, *value);
+    } else {
+        made = flb_changed_(part, to, value);
+        flb_put_at_(part, to.holder, flb_arg_buf_(&made));
+    }
+}
+
+/* A host finds a key by itself. */
+FLB_INLINE_ void flb_part_set_(flb_part *part, flb_text path, flb_arg v) {
+    if (flb_is_path_(path))
+        flb_change_(part, path, &v);
+    else if (part->adds == 0 || !flb_is_edited_(part, path, FLB_ADD_, FLB_ADD_) || flb_carry_out_(part))
+        flb_edit_(part, FLB_SET_, path, &v);
+}
+
+FLB_INLINE_ void flb_part_remove_(flb_part *part, flb_text path) {
+    if (flb_is_path_(path))
+        flb_change_(part, path, 0);
+    else if (!flb_is_edited_(part, path, FLB_SET_, FLB_ADD_) || flb_carry_out_(part))
+        flb_edit_(part, FLB_REMOVE_, path, 0);
+}
+
+static inline void flb_part_add_(flb_part *part, flb_text key, flb_arg v) {
+    part->adds++;
+    flb_edit_(part, FLB_ADD_, key, &v);
+}
+
+static inline void flb_set_or_remove_(flb_part *part, flb_text path, flb_arg v) {
+    if (flb_is_nothing_(v))
+        flb_part_remove_(part, path);
+    else
+        flb_part_set_(part, path, v);
 }
 
 /* Is called for a text. It appends to `to` what takes the text's place and returns 1, or returns 0: it stays. */
@@ -1073,14 +1265,14 @@ typedef int flb_rewriter(void *context, flb_text text, flb_buf *to);
 
 /* Says whether a text of the part has that byte, be it a key or a value: numbers and headers may, too. */
 static inline int flb_has_text_with_(const flb_part *part, char byte) {
-    flb_text all = flb_text_of(part->came, part->came_len);
-    const flb_byte *p = part->came;
+    flb_text all = flb_text_of(part->base, part->base_len);
+    const flb_byte *p = part->base;
     for (unsigned next = flb_find(all, byte, 0), inside; next < all.len;) {
         const flb_byte *end = flb_step_(p, &inside);
-        if (end - part->came > (long) next) {
+        if (end - part->base > (long) next) {
             flb_text text = flb_as_bytes(flb_value_of_(p));
             if (text.at && flb_find(text, byte, 0) < text.len) return 1;
-            next = flb_find(all, byte, (unsigned) (end - part->came));
+            next = flb_find(all, byte, (unsigned) (end - part->base));
         }
         p = end;
     }
@@ -1093,14 +1285,17 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
     unsigned left[DEEPEST], depth = 0; /* values of each map and array that are to come, with keys */
     unsigned next = 0;                 /* where the byte stands */
     flb_byte is_map[DEEPEST];
-    const flb_byte *p = part->came;
-    if (!p || (byte >= 0 && !flb_has_text_with_(part, (char) byte)) || !flb_can_edit_(part)) return;
+    const flb_byte *p;
+    if (!part->came || !flb_can_edit_(part) || (part->edits + part->puts_count > 0 && !flb_carry_out_(part)) ||
+        (byte >= 0 && !flb_has_text_with_(part, (char) byte)))
+        return;
+    p = part->base;
     left[0] = 1;
     is_map[0] = 0;
     while (!part->fault) {
         struct flb_head_ h;
         flb_text text;
-        unsigned at = (unsigned) (p - part->came);
+        unsigned at = (unsigned) (p - part->base);
         while (left[depth] == 0)
             if (depth-- == 0) return;
         left[depth]--;
@@ -1112,9 +1307,8 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
         p += h.head;
         text = flb_text_of(p, h.len);
         if (byte >= 0 && next < at + h.head)
-            next = flb_find(flb_text_of(part->came, part->came_len), (char) byte, at + h.head);
-        if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || next < at + h.head + h.len) &&
-            (part->puts_count == 0 || !flb_is_put_(part, at + 1))) {
+            next = flb_find(flb_text_of(part->base, part->base_len), (char) byte, at + h.head);
+        if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || next < at + h.head + h.len)) {
             flb_buf with = {0, 0, 0, 0, FLB_STR};
             if (function(context, text, &with) && (with.at || flb_buf_room_(&with, 0))) {
                 with.kind = h.kind;
@@ -1131,8 +1325,8 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
     }
 }
 
-/* flb_rewrite calls a function for each text that is a value, at any depth; FLB_BIN is taken for text. What has
- * been set, added or put before is not looked at. */
+/* flb_rewrite calls a function for each text that is a value, at any depth; FLB_BIN is taken for text. What edits
+ * have made is looked at, too, which costs a copy of the part: rewrite first. */
 static inline void flb_rewrite(flb_part *part, flb_rewriter *function, void *context) {
     flb_rewrite_(part, -1, 0, function, context);
 }
@@ -1187,15 +1381,15 @@ static inline void flb_emit_as(flb_event *e, flb_map *body, flb_map *metadata, c
 /* flb_emit emits a further event with that body, and all else of the event. */
 static inline void flb_emit(flb_event *e, flb_map *body) { flb_emit_as(e, body, 0, 0, 1); }
 
-static inline void flb_split_(flb_event *e, flb_text key) {
-    flb_value array = flb_member_(&e->body, flb_part_value(&e->body), key);
+static inline int flb_has_elements_(flb_value v) { return flb_kind_of(v) == FLB_ARRAY && flb_count(v) > 0; }
+
+static inline void flb_split_edited_(flb_event *e, flb_text path) {
     flb_text body, before, after;
-    flb_map whole;
-    if (flb_kind_of(array) != FLB_ARRAY || flb_count(array) == 0) return;
-    whole = flb_edited(&e->body);
+    flb_map whole = flb_edited(&e->body);
+    flb_value array;
     body = flb_close_(&whole);
-    array = flb_get_buf_(&whole, key);
-    if (flb_.no_memory || flb_kind_of(array) != FLB_ARRAY || flb_count(array) == 0) return;
+    array = flb_get_value_(flb_value_of_(body.at), path);
+    if (flb_.no_memory || !flb_has_elements_(array)) return;
     before = flb_between_(body.at, array.at);
     after = flb_between_(flb_skip_(array.at), body.at + body.len);
     for (flb_iter i = flb_iterate(array); flb_next(&i);) {
@@ -1207,6 +1401,17 @@ static inline void flb_split_(flb_event *e, flb_text key) {
         flb_emit_bytes_(flb_between_(made, flb_.free.next), flb_text_of(0, 0), 0, 1);
     }
     e->is_dropped = 1;
+}
+
+FLB_INLINE_ void flb_split_(flb_event *e, flb_text path) {
+    flb_part *part = &e->body;
+    int is_path = flb_is_path_(path) || part->base != part->came;
+    flb_value array =
+        is_path ? flb_follow_base_(part, path, FLB_REMOVE_).value : flb_member_(part, flb_part_value(part), path);
+    if (!flb_has_elements_(array) && part->edits + part->puts_count > 0 &&
+        (is_path || flb_is_put_over_(part, array) || flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)))
+        array = flb_place_(part, path, FLB_REMOVE_).value;
+    if (flb_has_elements_(array)) flb_split_edited_(e, path);
 }
 
 /* ---- configuration, log ---- */
@@ -1424,9 +1629,10 @@ static inline void flb_load_(flb_part *part, unsigned which, const flb_byte *cam
     part->came = len > 0 ? came : 0;
     part->came_len = len;
     part->which = which;
-    part->indexed = part->puts_count = 0;
+    part->base = flb_part_value(part).at;
+    part->base_len = len > 0 ? len : 1;
+    part->indexed = part->puts_count = part->edits = part->adds = part->named_len = 0;
     part->rest = 0;
-    part->is_edited = part->is_replaced = 0;
     part->fault = 0;
 }
 
@@ -1442,7 +1648,7 @@ FLB_INLINE_ int flb_has_named_(flb_part *part, const struct flb_op_ *op) {
  * them. It adds what is set before what is added, so that a part with both, or with members that go, stays as it is. */
 static inline void flb_settle_(flb_part *part) {
     unsigned kept = flb_.first;
-    if (!part->came || !part->is_edited || part->is_replaced) return;
+    if (part->edits == 0 || part->base != part->came) return;
     for (unsigned i = flb_.first; i < flb_.ops_count; i++) {
         const struct flb_op_ *op = &flb_.ops[i];
         if (op->part == part->which &&
@@ -1471,7 +1677,10 @@ static inline void flb_settle_(flb_part *part) {
 
 static inline void flb_finish_part_(flb_part *part) {
     flb_settle_(part);
-    if (part->is_replaced) flb_add_op_(flb_op_(FLB_REPLACE_, part->which, 0, 0, flb_close_(&part->replaced)));
+    if (part->came && part->base != part->came) {
+        if (part->edits + part->puts_count > 0 && !flb_carry_out_(part)) return;
+        flb_add_op_(flb_op_(FLB_REPLACE_, part->which, 0, 0, flb_text_of(part->base, part->base_len)));
+    }
     for (unsigned i = 0; i < part->puts_count; i++) flb_add_op_(part->puts[i]);
 }
 
@@ -1674,7 +1883,7 @@ template <class S> inline int flb_put_(flb_part *part, const S &path, flb_arg v)
  *
  * A path has dots between keys, and numbers for elements of arrays: "a.b", "items.0.name". In a map a key that is
  * all that is left of the path goes before one that is what is left up to the first dot. So does a key with a $
- * before Fluent Bit's own form: "$a['b'][0]". */
+ * before Fluent Bit's own form: "$a['b'][0]", in which dots are those of a key: "$a.b" is the member "a.b". */
 
 /* flb_get returns what a path leads to, in a flb_part *, flb_value or flb_map *. */
 #define flb_get(from, path) flb_get_(from, FLB_TEXT_(path))
@@ -1682,23 +1891,26 @@ template <class S> inline int flb_put_(flb_part *part, const S &path, flb_arg v)
 #define flb_is(value, text) flb_is_(value, FLB_TEXT_(text))
 /* flb_same says whether two texts are the same. */
 #define flb_same(a, b) flb_same_(FLB_TEXT_(a), FLB_TEXT_(b))
-/* flb_set gives the member of that key a value, or adds it as the last one. */
-#define flb_set(part, key, value) flb_part_set_(part, FLB_TEXT_(key), FLB_ARG_(value))
-/* flb_add adds a member as the last one, to a flb_part * or flb_map *, without a look whether its key is there. */
+/* flb_set gives what the path leads to a value. What is not there is added as the last member of its map, which is
+ * made if need be. Where a value that is not a map is in the way, the event fails. */
+#define flb_set(part, path, value) flb_part_set_(part, FLB_TEXT_(path), FLB_ARG_(value))
+/* flb_add adds a member as the last one, to a flb_part * or flb_map *, without a look whether its key is there. Dots
+ * in the key are its. */
 #define flb_add(to, key, value) flb_add_(to, FLB_TEXT_(key), FLB_ARG_(value))
-/* flb_remove removes the member of that key, if it is there. */
-#define flb_remove(part, key) flb_part_remove_(part, FLB_TEXT_(key))
-/* flb_set_or_remove sets the member to a value that there is, and removes it if there is none. */
-#define flb_set_or_remove(part, key, value) flb_set_or_remove_(part, FLB_TEXT_(key), FLB_ARG_(value))
-/* flb_put replaces what a path leads to, or a flb_value of the part, at any depth. It returns 0 if there is none.
- * Inside a value that has been replaced it fails the event. */
+/* flb_remove removes what the path leads to, if it is there. */
+#define flb_remove(part, path) flb_part_remove_(part, FLB_TEXT_(path))
+/* flb_set_or_remove sets what the path leads to to a value that there is, and removes it if there is none. */
+#define flb_set_or_remove(part, path, value) flb_set_or_remove_(part, FLB_TEXT_(path), FLB_ARG_(value))
+/* flb_put replaces what a path leads to, at any depth, or a flb_value of the part as it came. It returns 0 if there is
+ * none. A flb_value that is no more, since it or one around it has been edited, fails the event; so does one after
+ * flb_replace, or after two edits in one place. */
 #define flb_put(part, where, value) flb_put_(part, where, FLB_ARG_(value))
 /* flb_push appends a value to a flb_list *, flb_append text to what a flb_rewriter has to write. */
 #define flb_push(list, value) flb_push_arg_(list, FLB_ARG_(value))
 #define flb_append(buf, text) flb_append_(buf, FLB_TEXT_(text))
-/* flb_split makes an event for each element of the array at that key, in whose place it is, with the edits so far.
- * The event itself is dropped. What is not an array, or is empty, is left as it is. */
-#define flb_split(event, key) flb_split_(event, FLB_TEXT_(key))
+/* flb_split makes an event for each element of an array, which takes the place of the array that the path leads to,
+ * with the edits so far. The event itself is dropped. What is not an array, or is empty, is left as it is. */
+#define flb_split(event, path) flb_split_(event, FLB_TEXT_(path))
 /* flb_table_get returns what the path leads to in the table's value for a key (country.iso_code), or with "" all. */
 #define flb_table_get(table, key, path) flb_table_get_(table, FLB_TEXT_(key), FLB_TEXT_(path))
 /* The store, which all instances of the filter share, and which ends with it, has bytes for a key. flb_store_add

@@ -298,7 +298,7 @@ static inline const char *flb_test_part_(const struct flb_bytes_ *came, unsigned
         if (ops[i].part != which || ops[i].kind < FLB_REPLACE_ || ops[i].kind > FLB_PUT_) continue;
         if (ops[i].kind == FLB_REPLACE_) return flb_test_json(flb_value_of_(ops[i].bytes));
         if (ops[i].kind == FLB_PUT_) part.puts[part.puts_count++] = ops[i];
-        else part.is_edited = 1;
+        else part.edits++;
         named += ops[i].kind == FLB_SET_ || ops[i].kind == FLB_REMOVE_;
     }
     if (named > 256) flb_test_fail_("more than 256 sets and removes of a part", "");

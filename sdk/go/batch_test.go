@@ -23,8 +23,9 @@ func input(n int, body string) string {
 
 // A filter that allocates nothing itself costs no garbage for an event, once buffers are large enough.
 func TestNothingIsAllocatedForAnEvent(t *testing.T) {
-	body := NewMap().Add("level", "info").Add("user", NewMap().Add("mail", "bob@example.com")).Add("l", []any{1, "x"}).Value().MessagePack()
-	text := strings.Repeat("x", 10)
+	body := NewMap().Add("level", "info").Add("user", NewMap().Add("mail", "bob@example.com")).Add("l", []any{1, "x"}).
+		Add("m", NewMap().Add("a", 1)).Value().MessagePack()
+	text, nested := strings.Repeat("x", 10), []any{"p", "q"}
 	filter := Func(func(e *Event) error {
 		if e.Body.Get("level").Str() == "debug" {
 			e.Drop()
@@ -34,6 +35,12 @@ func TestNothingIsAllocatedForAnEvent(t *testing.T) {
 		e.Body.Set("n", len(text)*1000)
 		e.Body.Put("l.0", 1.5)
 		e.Body.Remove("other")
+		e.Body.Set("m.b.c", text)
+		e.Body.Set("new.b", text)
+		e.Body.Remove("n.m.x")
+		e.Body.Remove("m.a")
+		e.Body.Set("user.name", "bob")
+		e.Body.SetAt(nested, text)
 		e.Metadata.Set("m", e.Body.At("l", 1))
 		e.Split("l")
 		return nil

@@ -142,18 +142,20 @@ func (n Emitted) WithoutGroup() Emitted {
 	return n
 }
 
-// Split makes an event for each element of an array, which takes the place of the array at that key,
-// in the event with the edits so far. The event itself is dropped. What is not an array, or is empty, is
-// left as it is.
-func (e *Event) Split(key string) {
+// Split makes an event for each element of an array, which takes the place of the array that the path leads
+// to, in the event with the edits so far. The event itself is dropped. What is not an array, or is empty,
+// is left as it is.
+func (e *Event) Split(path string) {
 	isArray := func(v Value) bool { return v.Kind() == KindArray && v.Len() > 0 }
 	p, b := &e.Body, e.batch
-	if !p.replaced && !p.sets(key) && !isArray(p.Value().Key(key)) {
+	way := textual(path)
+	to := way.find(Value{p.base})
+	if !isArray(to.found) && !p.touches(way, &to, false) {
 		return
 	}
 	e.scratch = p.appendEdited(e.scratch[:0])
 	whole := view(e.scratch)
-	list := Value{whole}.Key(key)
+	list := Value{whole}.Get(path)
 	if !isArray(list) {
 		return
 	}

@@ -185,19 +185,22 @@ func TestRewriteStrings(t *testing.T) {
 	equal(t, run(t, func(e *flb.Event) { e.Body.RewriteStrings(mark) }, body), []string{`{"k@":"a***","n":1,"l":["***",{"m@":"***b","x":"none"}]}`})
 	long := strings.Repeat("@", 70_000)
 	equal(t, run(t, func(e *flb.Event) { e.Body.RewriteStrings(mark) }, `{"a":"`+long+`"}`), []string{`{"a":"` + strings.Repeat("***", 70_000) + `"}`})
-	// What was put stays.
+	// What was put is text of the part, too.
 	got := run(t, func(e *flb.Event) {
 		e.Body.Put("a", "@put")
 		e.Body.Put("c", "@put")
 		e.Body.RewriteStrings(mark)
 	}, `{"a":["@"],"b":"@","c":"@"}`)
-	equal(t, got, []string{`{"a":"@put","b":"***","c":"@put"}`})
+	equal(t, got, []string{`{"a":"***put","b":"***","c":"***put"}`})
 }
 
 func TestFaultsAreTheEvents(t *testing.T) {
 	for want, filter := range map[string]func(e *flb.Event){
-		"put inside a value that has been replaced":              func(e *flb.Event) { e.Body.Put("a", 1); e.Body.Put("a.b", 1) },
-		"put after replace, or after 256 edits: put first":       func(e *flb.Event) { e.Body.Replace(flb.NewMap()); e.Body.Put("a.b", 1) },
+		"put inside a value that has been replaced":              func(e *flb.Event) { e.Body.Put("a", 1); e.Body.PutValue(e.Body.Get("a.b"), 1) },
+		"put: the part has been replaced, or edited twice":       func(e *flb.Event) { e.Body.Replace(flb.NewMap()); e.Body.PutValue(e.Body.Get("a.b"), 1) },
+		"set: a value that is not a map is in the way":           func(e *flb.Event) { e.Body.Set("a.b.c", 1) },
+		"panic: set: a value that is not a map is in the way":    func(e *flb.Event) { flb.NewMap().Add("a", 1).Set("a.b", 2) },
+		"a path has one step at least":                           func(e *flb.Event) { e.Body.RemoveAt() },
 		"put: the value is not one of this part":                 func(e *flb.Event) { e.Body.PutValue(e.Metadata.Get("m"), 1) },
 		"replace: a part is a map":                               func(e *flb.Event) { e.Body.Replace("text") },
 		"emit: body and metadata are maps":                       func(e *flb.Event) { e.Emit(e.Body.Get("a.b")) },
@@ -369,7 +372,7 @@ func TestPaths(t *testing.T) {
 				t.Error(path, got.Int(), want)
 			}
 		}
-		if e.Body.At("a", "b", "d").Int() != 3 || e.Body.At("a.b", "c").Int() != 4 || e.Body.At(0).Exists() || e.Body.At("l", "0").Exists() ||
+		if e.Body.At("a", "b", "d").Int() != 3 || e.Body.At("a.b", "c").Int() != 4 || e.Body.At(0).Int() != 6 || e.Body.At("l", "0").Exists() ||
 			e.Body.At("l").Kind() != flb.KindArray || e.Body.At("l", 0, 0).Int() != 5 || e.Body.At("l", -1).Exists() {
 			t.Error("At")
 		}

@@ -21,6 +21,20 @@ func appendHead(to []byte, n int, short byte, most int, one, two byte) []byte {
 
 func appendMapHead(to []byte, n int) []byte { return appendHead(to, n, 0x80, 15, 0, 0xde) }
 
+func appendArrayHead(to []byte, n int) []byte { return appendHead(to, n, 0x90, 15, 0, 0xdc) }
+
+// setCount writes how many there are into the header of a map or array that was made for the most.
+func setCount(h []byte, most, n int) {
+	switch {
+	case most <= 15:
+		h[0] = h[0]&0xf0 | byte(n)
+	case most < 1<<16:
+		h[1], h[2] = byte(n>>8), byte(n)
+	default:
+		h[1], h[2], h[3], h[4] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+	}
+}
+
 func appendStr(to []byte, s string) []byte {
 	return append(appendHead(to, len(s), 0xa0, 31, 0xd9, 0xda), s...)
 }
@@ -107,7 +121,7 @@ func appendValue(to []byte, value any) []byte {
 }
 
 func appendSlice[T any](to []byte, list []T, element func([]byte, T) []byte) []byte {
-	to = appendHead(to, len(list), 0x90, 15, 0, 0xdc)
+	to = appendArrayHead(to, len(list))
 	for _, e := range list {
 		to = element(to, e)
 	}
@@ -140,20 +154,23 @@ func (m *Map) Add(key string, value any) *Map {
 	return m
 }
 
-// Set gives a member the value, or adds it as the last one. It costs a copy of the map, and returns it.
-func (m *Map) Set(key string, value any) *Map {
-	return m.edit(func(p *Part) { p.Set(key, value) })
+// Set does what [Part.Set] does, in the map. It costs a copy of the map, and returns it; where a value
+// that is not a map is in the way, it panics, which fails the event.
+func (m *Map) Set(path string, value any) *Map {
+	return m.edit(func(p *Part) { p.Set(path, value) })
 }
 
-// Remove removes a member, if it is there. It costs a copy of the map, and returns it.
-func (m *Map) Remove(key string) *Map {
-	return m.edit(func(p *Part) { p.Remove(key) })
+// Remove removes what the path leads to, if it is there. It costs a copy of the map, and returns it.
+func (m *Map) Remove(path string) *Map {
+	return m.edit(func(p *Part) { p.Remove(path) })
 }
 
 func (m *Map) edit(edit func(*Part)) *Map {
 	p := Part{bytes: new([]byte)}
 	p.load(m.Value().s)
-	edit(&p)
+	if edit(&p); p.fault != "" {
+		panic(p.fault)
+	}
 	*m = *p.Edited()
 	return m
 }

@@ -2,6 +2,7 @@ package flb
 
 import (
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/internal/sys"
@@ -20,16 +21,18 @@ const (
 
 // Part is the body or the metadata of an event or group: a map.
 //
-// What is read is the part as it came; edits take effect when the filter has returned, and cost what
-// they touch, however large the part is. [Part.Edited] has them at once.
+// What is read is the part as it came; edits take effect when the filter has returned, one after the
+// other. [Part.Edited] has them at once. An edit costs what it touches, however large the part is, unless
+// another one has touched the same member before: then it costs a copy of the part.
 type Part struct {
 	came     string // nothing: there is no such part
 	base     string // what edits are of: came, unless replaced
 	replaced bool
-	puts     []sys.Op // ascend
-	edits    []sys.Op // set, remove and add; B is the length of the key, with its header
-	keys     int      // bytes of keys of sets and removes
-	bytes    *[]byte  // the batch's, in which the operations' are
+	spare    [2][]byte // for bases: the first one has the latest
+	puts     []sys.Op  // ascend
+	edits    []sys.Op  // set, remove and add; B is the length of the key, with its header
+	keys     int       // bytes of keys of sets and removes
+	bytes    *[]byte   // the batch's, in which the operations' are
 	fault    string
 }
 
@@ -57,23 +60,106 @@ func (p *Part) At(steps ...any) Value { return p.Value().At(steps...) }
 // GetStr returns the text that a path leads to, and whether there is one.
 func (p *Part) GetStr(path string) (string, bool) { return p.Get(path).AsStr() }
 
-// Set gives the member of that key the value, or adds it as the last one. Values are nil, bool, numbers
-// and text of Go, []byte, which becomes a bin, [Value], [*Map], []string and []any; another type panics.
-func (p *Part) Set(key string, value any) { p.forget(key); p.edit(sys.Set, key, value) }
+// Set gives what a path leads to the value, as [Value.Get] finds it. What is not there is added as the
+// last member of its map, which is made if need be. Where a value that is not a map is in the way, the
+// event fails. [Part.SetAt] and [Part.Add] make a key with a dot.
+//
+// Values are nil, bool, numbers and text of Go, []byte, which becomes a bin, [Value], [*Map], []string and
+// []any; another type panics.
+func (p *Part) Set(path string, value any) { p.change(textual(path), value, false) }
 
-// Add adds a member as the last one, without a look whether its key is there.
-func (p *Part) Add(key string, value any) { p.edit(sys.Add, key, value) }
+// SetAt does the same with what keys and numbers of elements lead to, as [Value.At] finds it.
+func (p *Part) SetAt(steps []any, value any) { p.change(literal(steps), value, false) }
 
-// Remove removes the member of that key, if it is there.
-func (p *Part) Remove(key string) { p.forget(key); p.edit(sys.Remove, key, nil) }
+// Add adds a member as the last one, without a look whether its key is there. Dots in the key are its.
+func (p *Part) Add(key string, value any) { p.edit(sys.Add, key, end, value) }
 
-// SetOrRemove sets the member if ok, and removes it if not.
-func (p *Part) SetOrRemove(key string, value any, ok bool) {
-	if ok {
-		p.Set(key, value)
-	} else {
-		p.Remove(key)
+// Remove removes what a path leads to, if it is there.
+func (p *Part) Remove(path string) { p.change(textual(path), nil, true) }
+
+// RemoveAt removes what keys and numbers of elements lead to, if it is there.
+func (p *Part) RemoveAt(steps ...any) { p.change(literal(steps), nil, true) }
+
+// SetOrRemove sets what a path leads to if ok, and removes it if not.
+func (p *Part) SetOrRemove(path string, value any, ok bool) { p.change(textual(path), value, !ok) }
+
+func (p *Part) change(path path, value any, remove bool) {
+	if !path.more {
+		p.fail("a path has one step at least")
+		return
 	}
+	if path.steps == nil && strings.IndexByte(path.text, '.') < 0 {
+		p.edit(kindOf(remove), path.text, end, value)
+		return
+	}
+	to := path.find(Value{p.base})
+	inPlace := !remove && to.isOnly()
+	if p.touches(path, &to, inPlace) {
+		p.carryOut()
+		to = path.find(Value{p.base})
+		inPlace = !remove && to.isOnly()
+	}
+	from := len(*p.bytes)
+	switch {
+	case !remove && !to.found.Exists() && to.holder.Kind() != KindMap:
+		p.fail("set: a value that is not a map is in the way")
+	case remove && !to.found.Exists():
+	case len(to.holder.s) == len(p.base):
+		p.edit(kindOf(remove), to.key, to.rest, value)
+	case inPlace:
+		*p.bytes = appendValue(*p.bytes, value)
+		p.put(to.found, from)
+	default:
+		*p.bytes = to.appendChanged(*p.bytes, value, remove)
+		p.put(to.holder, from)
+	}
+}
+
+func kindOf(remove bool) uint8 {
+	if remove {
+		return sys.Remove
+	}
+	return sys.Set
+}
+
+// touches says whether what has been edited has to do with a place that is to be edited: with the value
+// that is there, or with all of its holder.
+func (p *Part) touches(path path, to *place, inPlace bool) bool {
+	if len(p.puts) > 0 {
+		at, end := p.bounds(to.holder)
+		if inPlace {
+			at, _ = p.bounds(to.found)
+			end = at
+		} else if at == 0 {
+			at, end = p.bounds(to.found)
+		}
+		if p.covers(p.before(end), at) {
+			return true
+		}
+	}
+	if len(p.edits) == 0 {
+		return false
+	}
+	key, _, _ := path.first()
+	return slices.ContainsFunc(p.edits, func(op sys.Op) bool {
+		return p.isOf(&op, key) || path.steps == nil && p.isOf(&op, path.text)
+	})
+}
+
+// bounds returns where a value of the base begins and ends.
+func (p *Part) bounds(v Value) (at, end int) {
+	at = len(p.base) - len(v.s)
+	if v.Exists() {
+		return at, at + skip(v.s, 0)
+	}
+	return at, at
+}
+
+// carryOut has edits from now on be those of the part as it is with the edits so far.
+func (p *Part) carryOut() {
+	base := p.appendEdited(p.spare[1][:0])
+	p.spare[0], p.spare[1] = base, p.spare[0]
+	p.rebase(view(base), true)
 }
 
 func (p *Part) op(op *sys.Op) string { return view((*p.bytes)[op.Address:][:op.Len]) }
@@ -97,15 +183,19 @@ func (p *Part) forget(key string) {
 	}
 }
 
-func (p *Part) edit(kind uint8, key string, value any) {
+// edit sets, adds or removes a member.
+func (p *Part) edit(kind uint8, key string, inner path, value any) {
 	if p.came == "" {
 		p.fail(missingPart)
 		return
 	}
+	if kind != sys.Add {
+		p.forget(key)
+	}
 	from, to := len(*p.bytes), appendStr(*p.bytes, key)
 	op := sys.Op{Kind: kind, Address: uint32(from), B: uint32(len(to) - from)}
 	if kind != sys.Remove {
-		to = appendValue(to, value)
+		to = inner.appendNew(to, value)
 	}
 	*p.bytes, op.Len = to, uint32(len(to)-from)
 	if kind != sys.Add {
@@ -113,16 +203,30 @@ func (p *Part) edit(kind uint8, key string, value any) {
 	}
 	p.edits = append(p.edits, op)
 	if len(p.edits) > maxEdits || p.keys > maxKeyBytes {
-		p.rebase(view(p.appendEdited(nil)), true)
+		p.carryOut()
 	}
 }
 
-// Put replaces the value that a path leads to, however deep; false if there is none. A value inside one
-// that has been replaced can't be: that fails the event. Puts go before [Part.Set] and [Part.Remove],
-// which are of whole members, whatever the order of the calls.
-func (p *Part) Put(path string, value any) bool { return p.PutValue(p.Get(path), value) }
+// Put replaces the value that a path leads to, however deep; false if there is none.
+func (p *Part) Put(path string, value any) bool {
+	way := textual(path)
+	to := way.find(Value{p.base})
+	if p.touches(way, &to, to.found.Exists()) {
+		p.carryOut()
+		to = way.find(Value{p.base})
+	}
+	if !to.found.Exists() {
+		return false
+	}
+	from := len(*p.bytes)
+	*p.bytes = appendValue(*p.bytes, value)
+	p.put(to.found, from)
+	return true
+}
 
-// PutValue does the same with a value that has been read from the part, by whatever way.
+// PutValue replaces a value that has been read from the part, by whatever way; false if there is none. It
+// goes before [Part.Set] and [Part.Remove] of whole members, whatever the order of the calls. A value that
+// is no more, since it or one around it has been edited, fails the event.
 func (p *Part) PutValue(old Value, value any) bool {
 	at := len(p.came) - len(old.s)
 	switch {
@@ -132,17 +236,18 @@ func (p *Part) PutValue(old Value, value any) bool {
 		p.fail("put: the value is not one of this part")
 		return false
 	case p.replaced:
-		p.fail("put after replace, or after 256 edits: put first")
+		p.fail("put: the part has been replaced, or edited twice in one place: put values of it first")
 		return false
 	}
 	from := len(*p.bytes)
 	*p.bytes = appendValue(*p.bytes, value)
-	p.put(at, at+skip(old.s, 0), from)
+	p.put(old, from)
 	return true
 }
 
-// put has the batch's bytes from one on replace those from at to end.
-func (p *Part) put(at, end, from int) {
+// put has the batch's bytes from one on replace a value of the base.
+func (p *Part) put(old Value, from int) {
+	at, end := p.bounds(old)
 	first, last := p.before(at), p.before(end)
 	if p.covers(first, at) {
 		p.fail("put inside a value that has been replaced")
@@ -179,18 +284,20 @@ func (p *Part) Replace(with any) {
 }
 
 // RewriteStrings calls a function for each text that is a value, at any depth, and if it returns true
-// puts what it returns in the text's place. Bins are taken for text. Text that has been put, set or
-// added before is not looked at.
-func (p *Part) RewriteStrings(function func(text string) (string, bool)) { p.rewrite(0, function) }
+// puts what it returns in the text's place. Bins are taken for text. What edits have made is looked at,
+// too, which costs a copy of the part: rewrite first.
+func (p *Part) RewriteStrings(function func(text string) (string, bool)) {
+	if p.edited() {
+		p.rebase(view(p.appendEdited(nil)), true) // the function may keep texts
+	}
+	p.rewrite(0, function)
+}
 
 // rewrite returns the end of the value at base[at].
 func (p *Part) rewrite(at int, function func(string) (string, bool)) int {
 	kind, from, to, count := head(p.base, at)
 	switch kind {
 	case KindStr, KindBin:
-		if p.covers(p.before(at+1), at) {
-			break
-		}
 		if text, ok := function(p.base[from:to]); ok {
 			from := len(*p.bytes)
 			if kind == KindStr {
@@ -198,7 +305,7 @@ func (p *Part) rewrite(at int, function func(string) (string, bool)) int {
 			} else {
 				*p.bytes = appendBin(*p.bytes, text)
 			}
-			p.put(at, to, from)
+			p.put(Value{p.base[at:]}, from)
 		}
 	case KindArray:
 		for ; count > 0; count-- {
@@ -255,15 +362,7 @@ func (p *Part) appendEdited(to []byte) []byte {
 	for i := range p.edits {
 		p.edits[i].Part = 0
 	}
-	// The header has the width of the most that there could be.
-	switch h := to[start:]; {
-	case most <= 15:
-		h[0] = 0x80 | byte(n)
-	case most < 1<<16:
-		h[1], h[2] = byte(n>>8), byte(n)
-	default:
-		h[1], h[2], h[3], h[4] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
-	}
+	setCount(to[start:], most, n)
 	return to
 }
 
@@ -276,11 +375,6 @@ func (p *Part) editOf(key Value) (edit *sys.Op) {
 		}
 	}
 	return edit
-}
-
-// sets says whether a member has been set or added.
-func (p *Part) sets(key string) bool {
-	return slices.ContainsFunc(p.edits, func(op sys.Op) bool { return op.Kind != sys.Remove && p.isOf(&op, key) })
 }
 
 // fail fails the event, if it does not fail already.

@@ -290,23 +290,10 @@ func (v Value) Index(i int) Value {
 // ("a.b", "items.0.name"). Keys with dots are found, too: in a map, a member whose key is all that is
 // left of the path goes before one whose key is what is left up to the first dot.
 func (v Value) Get(path string) Value {
-	for {
-		if found := v.Key(path); found.Exists() {
-			return found
-		}
-		first, rest, dot := strings.Cut(path, ".")
-		if v.Kind() == KindArray {
-			v = v.Index(digits(first))
-		} else if dot {
-			v = v.Key(first)
-		} else {
-			return Value{}
-		}
-		if !dot || !v.Exists() {
-			return v
-		}
-		path = rest
+	for r := textual(path); r.more && v.Exists(); {
+		v, _, r = r.step(v)
 	}
+	return v
 }
 
 // digits returns a number of up to 9 digits, and -1 for something else.
@@ -326,15 +313,8 @@ func digits(s string) (n int) {
 // At returns what keys (string) and numbers of elements (int) lead to, one after the other: dots in
 // keys are theirs. It panics if a step is something else. [Accessor] reads steps.
 func (v Value) At(steps ...any) Value {
-	for _, step := range steps {
-		switch step := step.(type) {
-		case string:
-			v = v.Key(step)
-		case int:
-			v = v.Index(step)
-		default:
-			panic("flb: a step of a path is a string or an int")
-		}
+	for r := literal(steps); r.more; {
+		v, _, r = r.step(v)
 	}
 	return v
 }

@@ -120,8 +120,46 @@ static int edits_6(flb_event *e) {
 static int fault_put(flb_event *e) {
     NEIGHBOUR(e);
     flb_put(&e->body, "a", 1);
-    flb_put(&e->body, "a.b", 2);
+    flb_put(&e->body, flb_get(&e->body, "a.b"), 2);
     flb_drop(e);
+    return 0;
+}
+static int fault_base(flb_event *e) {
+    NEIGHBOUR(e);
+    flb_set(&e->body, "a.x", 1);
+    flb_set(&e->body, "a.y", 1);
+    flb_put(&e->body, flb_get(&e->body, "a.b"), 2);
+    return 0;
+}
+static int fault_other(flb_event *e) {
+    NEIGHBOUR(e);
+    flb_put(&e->body, flb_part_value(&e->metadata), 2);
+    return 0;
+}
+static int fault_form(flb_event *e) {
+    NEIGHBOUR(e);
+    flb_set(&e->body, "$x['y'][", 2);
+    return 0;
+}
+static int edits_many(flb_event *e) { /* more than a host takes: by number, and by bytes of keys */
+    char key[40000];
+    NEIGHBOUR(e);
+    for (int i = 0; i < 300; i++) flb_set(&e->body, flb_printf("k%d", i), i);
+    for (int i = 1; i < 300; i++) flb_remove(&e->body, flb_printf("k%d", i));
+    memset(key, 'k', sizeof(key));
+    for (unsigned len = 30000; len < 30004; len++) flb_set(&e->body, flb_text_of(key, len), 1);
+    for (unsigned len = 30000; len < 30004; len++) flb_remove(&e->body, flb_text_of(key, len));
+    return 0;
+}
+static int edits_again(flb_event *e) {
+    NEIGHBOUR(e);
+    for (int i = 0; i < 300; i++) flb_set(&e->body, "a", i);
+    return 0;
+}
+static int edits_twice(flb_event *e) { /* of several members of one key set leaves one, and remove none */
+    NEIGHBOUR(e);
+    flb_set(&e->body, "a.k", 9);
+    flb_remove(&e->body, "b.k");
     return 0;
 }
 static int fault_metadata(flb_event *e) {
@@ -280,7 +318,7 @@ static int requires(void) {
     return flb_config_require("key", "something", &text);
 }
 
-/* ---- against a model, which knows members and phases of edits, and no bytes ---- */
+/* ---- against a model, which has a list of members, and edits them one after the other ---- */
 
 struct member {
     char key[8], value[64];
@@ -290,52 +328,67 @@ static unsigned random_to(unsigned n) {
     seed = seed * 1664525 + 1013904223;
     return (seed >> 8) % n;
 }
-static struct member came[80], sets[40], adds[40];
-static unsigned came_count, set_count, add_count, rounds;
-static int is_removed[40], puts_at[80];
+static struct member members[120];
+static unsigned members_count, rounds;
+
+/* Removes members of a key from one on, and returns the first one before, or -1. */
+static int only(const char *key, unsigned from) {
+    unsigned kept = from;
+    int first = -1;
+    for (unsigned i = 0; i < from && first < 0; i++)
+        if (!strcmp(members[i].key, key)) first = (int) i;
+    for (unsigned i = from; i < members_count; i++)
+        if (strcmp(members[i].key, key)) members[kept++] = members[i];
+    members_count = kept;
+    return first;
+}
+
+static int first_of(const char *key) {
+    unsigned i = 0;
+    while (i < members_count && strcmp(members[i].key, key)) i++;
+    return i < members_count ? (int) i : -1;
+}
+
+static void give(int i, const char *key, const char *value) {
+    struct member *m = &members[i < 0 ? (int) members_count++ : i];
+    snprintf(m->key, sizeof(m->key), "%s", key);
+    snprintf(m->value, sizeof(m->value), "%s", value);
+}
 
 static int random_edits(flb_event *e) {
     static const char *const texts[] = {"1", "-200", "\"x\"", "[1,\"y\"]", "{\"q\":null}", "\"0123456789012345678901234567890123456789\""};
     static char edited_json[8000];
     flb_part *part = e->metadata.came && rounds % 3 == 0 ? &e->metadata : &e->body;
     flb_map edited;
-    set_count = add_count = 0;
-    memset(is_removed, 0, sizeof(is_removed));
-    memset(puts_at, -1, sizeof(puts_at));
     for (unsigned n = random_to(14); n > 0; n--) {
         struct flb_bytes_ bytes = {0, 0, 0};
         char key[8];
-        unsigned k = random_to(20), text = random_to(6);
+        const char *text = texts[random_to(6)];
         flb_value v;
-        flb_json_read_(texts[text], &bytes);
+        int at;
+        flb_json_read_(text, &bytes);
         v.at = bytes.at;
-        snprintf(key, sizeof(key), "k%u", k);
+        snprintf(key, sizeof(key), "k%u", random_to(20));
+        at = first_of(key);
         switch (random_to(4)) {
         case 0:
-            snprintf(sets[set_count].key, 8, "%s", key);
-            snprintf(sets[set_count++].value, 64, "%s", texts[text]);
             flb_set(part, key, v);
+            if (at >= 0) only(key, (unsigned) at + 1);
+            give(at, key, text);
             break;
         case 1:
-            snprintf(adds[add_count].key, 8, "%s", key);
-            snprintf(adds[add_count++].value, 64, "%s", texts[text]);
             flb_add(part, key, v);
+            give(-1, key, text);
             break;
         case 2:
-            is_removed[k] = 1;
             flb_remove(part, key);
+            only(key, 0);
             break;
         default:
-            for (unsigned i = 0; i < came_count; i++)
-                if (!strcmp(came[i].key, key)) {
-                    puts_at[i] = (int) text;
-                    flb_put(part, key, v);
-                    break;
-                }
+            OK(flb_put(part, key, v) == (at >= 0));
+            if (at >= 0) give(at, key, text);
         }
     }
-    for (unsigned i = 0; i < came_count; i++)
-        if (puts_at[i] >= 0) snprintf(came[i].value, 64, "%s", texts[puts_at[i]]);
     edited = flb_edited(part);
     snprintf(edited_json, sizeof(edited_json), "%s", flb_test_json(flb_map_value(&edited)));
     flb_.error.text = flb_str_(edited_json);
@@ -346,24 +399,25 @@ static void append(char *to, const struct member *m) {
     sprintf(to + strlen(to), "%s\"%s\":%s", to[1] ? "," : "", m->key, m->value);
 }
 
-static void model(char *want) {
-    int used[40] = {0};
-    strcpy(want, "{");
-    for (unsigned i = 0; i < came_count; i++) {
-        unsigned last = set_count;
-        if (is_removed[atoi(came[i].key + 1)]) continue;
-        while (last > 0 && strcmp(sets[last - 1].key, came[i].key)) last--;
-        if (last == 0) append(want, &came[i]);
-        else if (!used[last - 1]) append(want, &sets[last - 1]);
-        if (last > 0) used[last - 1] = 1;
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *) a, *(char *const *) b); }
+
+/* Puts the members of a map in order: where there are sets and adds, the order is another one than that of the calls. */
+static const char *in_order(const char *json) {
+    struct flb_bytes_ map = flb_json_map_(json), all = {0, 0, 0};
+    char *list[120];
+    unsigned n = 0;
+    flb_value v = {map.at};
+    flb_bytes_add_(&all, "", 0);
+    for (flb_iter i = flb_iterate(v); flb_next(&i);) {
+        struct flb_bytes_ m = {0, 0, 0};
+        flb_json_write_(i.key, &m);
+        flb_bytes_add_(&m, ":", 1);
+        flb_json_write_(i.value, &m);
+        list[n++] = (char *) m.at;
     }
-    for (unsigned i = 0; i < set_count; i++) {
-        unsigned last = set_count;
-        while (strcmp(sets[last - 1].key, sets[i].key)) last--;
-        if (last - 1 == i && !used[i]) append(want, &sets[i]);
-    }
-    for (unsigned i = 0; i < add_count; i++) append(want, &adds[i]);
-    strcat(want, "}");
+    qsort(list, n, sizeof(*list), by_text);
+    for (unsigned i = 0; i < n; i++) flb_bytes_add_(&all, list[i], strlen(list[i]));
+    return (const char *) all.at;
 }
 
 static void against_model(void) {
@@ -372,23 +426,99 @@ static void against_model(void) {
         int on_metadata = rounds % 3 == 0;
         seed = rounds * 7919;
         begin(random_edits);
-        came_count = random_to(rounds % 7 ? 12 : 80);
+        members_count = random_to(rounds % 7 ? 12 : 80);
         strcpy(json, "{");
-        for (unsigned i = 0; i < came_count; i++) {
-            snprintf(came[i].key, 8, "k%u", random_to(came_count > 12 ? 20 : 15));
-            snprintf(came[i].value, 64, random_to(3) ? "%u" : "[\"%u\"]", random_to(70000));
-            append(json, &came[i]);
+        for (unsigned i = 0; i < members_count; i++) {
+            snprintf(members[i].key, 8, "k%u", random_to(members_count > 12 ? 20 : 15));
+            snprintf(members[i].value, 64, random_to(3) ? "%u" : "[\"%u\"]", random_to(70000));
+            append(json, &members[i]);
         }
         strcat(json, "}");
         flb_test_event(on_metadata ? "{}" : json);
         if (on_metadata) flb_test_metadata(json);
         else if (random_to(2)) flb_test_metadata(0);
         flb_test_run();
-        model(want);
-        SAME(on_metadata ? flb_test_.out[0].metadata : flb_test_.out[0].body, want);
-        SAME(flb_.error.text.at, want);
+        strcpy(want, "{");
+        for (unsigned i = 0; i < members_count; i++) append(want, &members[i]);
+        strcat(want, "}");
+        SAME(in_order(on_metadata ? flb_test_.out[0].metadata : flb_test_.out[0].body), in_order(want));
+        SAME(in_order(flb_.error.text.at), in_order(want));
         if (failures > 5) return;
     }
+}
+
+/* ---- by the table that the SDKs share ---- */
+
+static flb_value table_case;
+static char table_edited[4000];
+
+/* Returns a path of the table: a list of keys is one in Fluent Bit's form. */
+static flb_text table_path(flb_value v) {
+    flb_buf path = {0, 0, 0, 0, FLB_STR};
+    long long n;
+    if (flb_kind_of(v) != FLB_ARRAY) return flb_as_text(v);
+    for (flb_iter i = flb_iterate(v); flb_next(&i);) {
+        if (flb_as_int(i.value, &n)) flb_format(&path, "[%lld]", n);
+        else flb_format(&path, path.at ? "['%.*s']" : "$%.*s", (int) flb_as_text(i.value).len, flb_as_text(i.value).at);
+    }
+    return flb_buf_text(&path);
+}
+
+static int masks(void *context, flb_text text, flb_buf *to) {
+    (void) context;
+    return flb_same(text, "secret") ? flb_append(to, "***"), 1 : 0;
+}
+
+static int table_edits(flb_event *e) {
+    flb_map edited;
+    for (flb_iter i = flb_iterate(flb_get(table_case, "edits")); flb_next(&i);) {
+        flb_value op = flb_item(i.value, 0), value = flb_item(i.value, 2);
+        flb_text path = table_path(flb_item(i.value, 1));
+        if (flb_is(op, "set")) flb_set(&e->body, path, value);
+        else if (flb_is(op, "put")) flb_put(&e->body, path, value);
+        else if (flb_is(op, "remove")) flb_remove(&e->body, path);
+        else if (flb_is(op, "add")) flb_add(&e->body, path, value);
+        else if (flb_is(op, "split")) flb_split(e, path);
+        else if (flb_is(op, "mask")) flb_rewrite_with(&e->body, 's', masks, 0);
+        else if (flb_is(op, "replace")) {
+            flb_map map = flb_new_map();
+            for (flb_iter m = flb_iterate(value); flb_next(&m);) flb_add(&map, m.key, m.value);
+            flb_replace(&e->body, &map);
+        } else OK(0);
+    }
+    edited = flb_edited(&e->body);
+    snprintf(table_edited, sizeof(table_edited), "%s", flb_test_json(flb_map_value(&edited)));
+    return 0;
+}
+
+static void by_table(void) {
+    static char json[1 << 20], doc[4000], want[4000];
+    struct flb_bytes_ bytes;
+    flb_value table;
+    FILE *f = fopen("../paths.json", "rb");
+    OK(f && fread(json, 1, sizeof(json) - 1, f) > 0);
+    if (f) fclose(f);
+    flb_test_reset();
+    bytes = flb_json_map_(json);
+    table.at = (flb_byte *) memcpy(malloc(bytes.len), bytes.at, bytes.len); /* flb_test_reset frees the other one */
+    OK(flb_count(flb_get(table, "cases")) > 80);
+    for (flb_iter i = flb_iterate(flb_get(table, "cases")); flb_next(&i);) {
+        flb_value wanted = flb_get(i.value, "want");
+        begin(table_edits);
+        table_case = i.value;
+        snprintf(doc, sizeof(doc), "%s", flb_test_json(flb_get(i.value, "doc")));
+        *want = 0;
+        if (flb_kind_of(wanted) == FLB_ARRAY)
+            for (flb_iter w = flb_iterate(wanted); flb_next(&w);) sprintf(want + strlen(want), "%s\n", flb_test_json(w.value));
+        else if (wanted.at) sprintf(want, "%s\n", flb_test_json(wanted));
+        SAME(flb_test_bodies(doc), want);
+        OK(flb_test_.error_count == !wanted.at);
+        strcat(table_edited, "\n");
+        if (flb_kind_of(wanted) == FLB_MAP) SAME(table_edited, want);
+        if (failures > 0) printf("%s\n", flb_test_json(i.value));
+        if (failures > 5) break;
+    }
+    free((void *) table.at);
 }
 
 int main(void) {
@@ -401,9 +531,18 @@ int main(void) {
     EDIT(edits_6, "{\"a\":1,\"c\":2}", "{\"b\":\"there\"}");
     EDIT(fault_put, "{\"a\":{\"b\":1}}", "");
     SAME(flb_test_.errors[0], "put inside a value that has been replaced");
+    EDIT(fault_base, "{\"a\":{\"b\":1}}", "");
+    SAME(flb_test_.errors[0], "put: the part has been replaced, or edited twice in one place: put values of it first");
+    EDIT(fault_other, "{}", "");
+    SAME(flb_test_.errors[0], "put: the value is not one of this part");
+    EDIT(fault_form, "{}", "");
+    SAME(flb_test_.errors[0], "set: expected a path in the form $a['b'][0] or a.b.0");
+    EDIT(edits_many, "{\"a\":1,\"k7\":2}", "{\"a\":1,\"k0\":0}");
+    EDIT(edits_again, "{}", "{\"a\":299}");
+    EDIT(edits_twice, "{\"a\":{\"k\":1,\"l\":2,\"k\":3},\"b\":{\"k\":1,\"k\":3}}", "{\"a\":{\"k\":9,\"l\":2},\"b\":{}}");
     EDIT(rewrites, "{\"k@\":\"a@\",\"l\":[\"@\",{\"m@\":\"@b\",\"x\":\"none\"}]}", "{\"k@\":\"a***\",\"l\":[\"***\",{\"m@\":\"***b\",\"x\":\"none\"}]}");
     EDIT(rewrites_all, "{\"k@\":\"a@\",\"long key of its own\":[{\"m@\":\"@b\"}]}", "{\"k***\":\"a***\",\"short\":[{\"m***\":\"***b\"}]}");
-    EDIT(rewrites_put, "{\"a\":[\"@\"],\"b\":\"@\"}", "{\"a\":\"@put\",\"b\":\"***\"}");
+    EDIT(rewrites_put, "{\"a\":[\"@\"],\"b\":\"@\"}", "{\"a\":\"***put\",\"b\":\"***\"}");
     EDIT(erases, "{\"a\":[\"@\"],\"b\":\"\"}", "{\"a\":[\"\"],\"b\":\"\"}");
     for (int n = 28; n <= 70000; n += n < 40 ? 1 : n < 300 ? 27 : 16307) { /* headers of all widths */
         static char body[200000], want[200000];
@@ -496,6 +635,7 @@ int main(void) {
     OK(!flb_test_start());
 
     against_model();
+    by_table();
     flb_test_reset();
     printf("%d checks, %d failed\n", checks, failures);
     return failures > 0;

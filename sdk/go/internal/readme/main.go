@@ -16,7 +16,7 @@ func filter(e *flb.Event) error {
 		return nil
 	}
 	if status, ok := e.Body.Get("http.response.status").AsInt(); ok {
-		e.Body.Set("failed", status >= 500)
+		e.Body.Set("http.response.failed", status >= 500)
 	}
 	if !e.Body.Put("user", "***") {
 		return errors.New("there is no user") // this event's error: the others go on

@@ -13,7 +13,7 @@ func TestDebugIsDropped(t *testing.T) {
 	out := new(flbtest.Host).Run(filter,
 		flbtest.Record{Body: `{"level":"debug"}`},
 		flbtest.Record{Body: `{"user":"bob","http":{"response":{"status":503}}}`})
-	want := []string{`{"user":"***","http":{"response":{"status":503}},"failed":true}`}
+	want := []string{`{"user":"***","http":{"response":{"status":503,"failed":true}}}`}
 	if !slices.Equal(out.Bodies(), want) {
 		t.Error(out)
 	}
