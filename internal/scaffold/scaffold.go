@@ -67,7 +67,7 @@ var Languages = []Language{
 	{
 		Name: "zig", Title: "Zig", Source: "filter.zig", tests: "the filter, and its tests",
 		templates: []string{"common", "zig"}, sdk: "zig", into: "flb",
-		parts: []string{"build.zig", "build.zig.zon", "LICENSE", "README.md", "src"},
+		parts: []string{"LICENSE", "README.md", "src"},
 	},
 }
 

@@ -95,7 +95,7 @@ func TestQuotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("recipe", "examples/recipes", true, len(recipes))
-	check("template", "internal/scaffold/templates", false, 4)
+	check("template", "internal/scaffold/templates", false, 5)
 }
 
 // The recipes pass their cases.
@@ -185,21 +185,4 @@ func TestQuickStartAssemblyScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	shell(t, dir, "node --test mask.test.mjs")
-}
-
-// The one in Zig, which has no SDK, adds a key.
-func TestQuickStartZig(t *testing.T) {
-	dir := start(t, "zig", "mask.zig")
-	zig, err := filepath.Abs(filepath.Join(root, "build/zig/ziglang/zig"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(zig); err != nil {
-		t.Skipf("NOT TESTED: the quick start in Zig: %v", err)
-	}
-	shell(t, dir, strings.Replace(quotations(t, "build")["docs/quickstart.md zig"], "zig/bin/python -m ziglang", zig, 1))
-	out := shell(t, dir, `echo '{"level":"info"}' | `+built(t, "flb-wasmtime")+" run mask.wasm 2>log")
-	if strings.TrimSpace(out) != `{"level":"info","environment":"test"}` {
-		t.Error(out)
-	}
 }
