@@ -141,11 +141,10 @@ export class Event {
    * event with the edits so far. The event itself is dropped. What is not an array, or is empty, is left as
    * it is. */
   split(path: string): void {
-    const came = this.body.get(path);
-    if (came === null || came.kind != Kind.Array || came.length == 0) return;
+    if (!this.body.mayHaveElements(path)) return;
     const whole = this.body.now();
     const list = find(whole, path);
-    if (list == 0 || changetype<Value>(list).kind != Kind.Array) return;
+    if (list == 0 || changetype<Value>(list).kind != Kind.Array || changetype<Value>(list).length == 0) return;
     const end = skip(list);
     const wholeEnd = skip(whole);
     let element = inside(list);

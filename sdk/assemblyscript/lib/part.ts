@@ -1,6 +1,6 @@
 import { Do, Op, Ops, begin, begun, copy, keep, leaveOut, room, wasRefused, written } from "./memory";
 import {
-  Kind, MapValue, Value, find, inside, keyIs, keyIsSame, partEnd, pathStart, skip, step, stepped, write, writeArrayHead,
+  Kind, MapValue, Value, inside, keyIs, keyIsSame, partEnd, pathStart, skip, step, stepped, write, writeArrayHead,
   writeMapHead, writeText,
 } from "./value";
 
@@ -157,7 +157,7 @@ export class Part {
   remove(path: string): void {
     if (this.isTouched(path)) this.settle();
     let found = this.walk(path);
-    if (holder != this.base && found != 0 && this.isPut(holder)) {
+    if (holder != this.base && this.isPut(holder)) {
       this.settle();
       found = this.walk(path);
     }
@@ -191,10 +191,10 @@ export class Part {
   /** Replaces the value that a path leads to, however deep; false if there is none. */
   put<T>(path: string, value: T): bool {
     if (this.isTouched(path)) this.settle();
-    let found = find(this.base, path);
-    if (found != 0 && this.isPut(found)) {
+    let found = this.walk(path);
+    if ((found != 0 || holder != this.base) && this.isPut(found != 0 ? found : holder)) {
       this.settle();
-      found = find(this.base, path);
+      found = this.walk(path);
     }
     if (found == 0) return false;
     if (!this.canEdit()) return true;
@@ -322,6 +322,14 @@ export class Part {
       }
     }
     return false;
+  }
+
+  /** Says whether a path leads to an array with elements, or may do so by earlier edits. */
+  mayHaveElements(path: string): bool {
+    const found = this.walk(path);
+    if (found != 0 && changetype<Value>(found).kind == Kind.Array && changetype<Value>(found).length > 0) return true;
+    const place = holder != this.base ? holder : found;
+    return this.isTouched(path) || (place != 0 && this.isPut(place));
   }
 
   /** Says whether an earlier put overlaps a value. */
