@@ -148,9 +148,11 @@ run: build ## filters sample logs: in Fluent Bit if it is installed, else withou
 
 # The tests below test/ run what is in build/, which Go's cache of results does
 # not know about.
+TESTS ?= . ./cmd/... ./examples/... ./internal/... ./packaging/...
+TESTS_OF_BUILD ?= ./test/...
 test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
-	$(GO) test . ./cmd/... ./examples/... ./internal/... ./packaging/...
-	$(GO) test -count=1 -timeout 1h ./test/...
+	$(GO) test $(TESTS)
+	$(GO) test -count=1 -timeout 1h $(TESTS_OF_BUILD)
 	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
@@ -164,8 +166,8 @@ test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
 race: build ## runs the tests with the race detector
-	$(GO) test -race . ./cmd/... ./examples/... ./internal/... ./packaging/...
-	@# Of the others, that run processes or read files one after another, it would find nothing.
+	$(GO) test -race . ./cmd/... ./internal/...
+	@# Of the others, that do one thing after another, it would find nothing.
 	$(GO) test -race -count=1 -timeout 2h ./test/host ./test/e2e ./test/soak ./test/forwardserver
 
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
