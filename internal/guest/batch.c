@@ -970,12 +970,11 @@ static bool take_groups(flbwt_lane *lane, const uint8_t *data)
     for (uint32_t i = 1; i <= b->groups_n; i++) {
         group_at(b, i)->answered = group_at(b, i)->error == NULL;
     }
-    const flbwt_marker *g = group_at(b, 1);
-
-    if (b->outer.next == 0 || b->outer.answered || !g->answered) {
+    if (b->outer.next == 0 || b->outer.answered || group_at(b, 1)->error != NULL) {
         return true;
     }
     lane->group.refused = false;
+    const flbwt_marker *g = group_at(b, 1);
 
     return !g->edited ||
            flbwt_lane_splice(lane, data, lane->group.marker, b->outer.next - b->outer.at,

@@ -3,10 +3,8 @@ package docs
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,36 +43,18 @@ func TestRouteInFluentBit(t *testing.T) {
 		t.Run(b.Version, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, b.Path, "-e", plugin, "-c", file)
-			cmd.Dir = root
-			cmd.Cancel = func() error { return cmd.Process.Kill() }
-			var out fluentbit.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			ended := make(chan error, 1)
-			go func() { ended <- cmd.Wait() }()
-			ticker := time.NewTicker(50 * time.Millisecond)
-			defer ticker.Stop()
-			has := func(tag, part string) bool {
-				for line := range strings.Lines(out.String()) {
+			has := func(out, tag, part string) bool {
+				for line := range strings.Lines(out) {
 					if strings.HasPrefix(line, "[0] "+tag+": ") && strings.Contains(line, part) {
 						return true
 					}
 				}
 				return false
 			}
-			for !has("audit.app.log", `"pay-eu"`) || !has("debug.app.log", `"level"=>"debug"`) || !has("app.log", `"web"}`) || !has("failed.app.log", `"n"=>4`) {
-				select {
-				case err := <-ended:
-					t.Fatalf("Fluent Bit has ended: %v\n%s", err, out.String())
-				case <-ticker.C:
-				}
-			}
-			_ = cmd.Process.Signal(syscall.SIGTERM) // one: a second one may lock 5.1.1
-			if err := <-ended; err != nil {
-				t.Errorf("%v\n%s", err, out.String())
+			if err := b.RunUntil(ctx, root, func(out string) bool {
+				return has(out, "audit.app.log", `"pay-eu"`) && has(out, "debug.app.log", `"level"=>"debug"`) && has(out, "app.log", `"web"}`) && has(out, "failed.app.log", `"n"=>4`)
+			}, "-e", plugin, "-c", file); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -242,29 +241,9 @@ func runInFluentBits(t *testing.T, dir string) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				cmd := exec.CommandContext(ctx, b.Path, "-e", plugin, "-c", config)
-				cmd.Dir = dir
-				cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-				var out fluentbit.Buffer
-				cmd.Stdout, cmd.Stderr = &out, &out
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				ended := make(chan error, 1)
-				go func() { ended <- cmd.Wait() }()
-				ticker := time.NewTicker(50 * time.Millisecond)
-				defer ticker.Stop()
 				const want = `"level":"info","user":"bob","password":"***","environment":"production"}`
-				for !strings.Contains(out.String(), want) {
-					select {
-					case err := <-ended:
-						t.Fatalf("Fluent Bit has ended: %v\n%s", err, out.String())
-					case <-ticker.C:
-					}
-				}
-				_ = cmd.Process.Signal(syscall.SIGTERM)
-				if err := <-ended; err != nil {
-					t.Errorf("%v\n%s", err, out.String())
+				if err := b.RunUntil(ctx, dir, func(out string) bool { return strings.Contains(out, want) }, "-e", plugin, "-c", config); err != nil {
+					t.Error(err)
 				}
 			})
 		}
