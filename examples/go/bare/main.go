@@ -7,16 +7,18 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	"gojson"
+
+	"geo/networks"
 )
 
 var (
 	// The networks of GEO_FILE, read while the host runs _initialize.
-	networks = open(os.Getenv("GEO_FILE"))
+	table = open(os.Getenv("GEO_FILE"))
 
 	// The host reads the reply after geo has returned: here it stays reachable.
 	reply []byte
@@ -28,25 +30,32 @@ var (
 	spare []byte
 )
 
-func open(path string) *table {
+func open(path string) *networks.Table[string] {
 	if path == "" {
 		fmt.Fprintln(os.Stderr, "GEO_FILE is not set: records pass unchanged")
-		return new(table)
+		return new(networks.Table[string])
 	}
-	// Not os.Open: where accessible_paths starts with a relative path, it goes down
-	// that path twice (Go 1.26).
-	fd, err := syscall.Open(path, syscall.O_RDONLY, 0)
+	t, err := networks.Open(path, addition)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v: records pass unchanged (is the directory in accessible_paths?)\n", path, err)
-		return new(table)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
-	t, err := read(f)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v: what can be read is used\n", path, err)
+		fmt.Fprintf(os.Stderr, "%v: what can be read is used\n", err)
 	}
 	return t
+}
+
+// addition is made once for each network.
+func addition(n networks.Network) string {
+	b := []byte(`,"geo":{`)
+	for _, field := range [...]struct{ name, text string }{{`"country":`, n.Country}, {`"city":`, n.City}} {
+		if field.text != "" {
+			b = append(b, field.name...)
+			b = append(gojson.AppendQuoted(b, field.text), ',')
+		}
+	}
+	if n.ASN != 0 {
+		b = append(b, `"asn":`...)
+		b = append(strconv.AppendUint(b, uint64(n.ASN), 10), ',')
+	}
+	return string(b[:len(b)-1]) + "}}\x00"
 }
 
 // geo is called for each record. Tag and record are the host's memory: nothing
@@ -54,47 +63,37 @@ func open(path string) *table {
 //
 //go:wasmexport geo
 func geo(tag string, sec, nsec uint32, record string) *byte {
-	entry := ""
-	if a, ok := address(record); ok {
-		entry = networks.lookup(a)
+	a, ok := address(record)
+	if !ok {
+		return unsafe.StringData(record)
 	}
-	if entry == "" {
+	added, ok := table.Lookup(a)
+	if !ok {
 		return unsafe.StringData(record)
 	}
 	reply = append(reply[:0], record[:strings.LastIndexByte(record, '}')]...)
-	reply = append(reply, `,"geo":`...)
-	reply = append(reply, entry...)
-	reply = append(reply, "}\x00"...)
+	reply = append(reply, added...)
 	return &reply[0]
 }
 
-// address finds the client's address in a record that has no key geo yet.
-func address(record string) (found netip.Addr, ok bool) {
-	done := false
+// address finds the client's address in a record that has no key geo yet: that of client_ip, or else of
+// remote_addr.
+func address(record string) (a netip.Addr, ok bool) {
+	done, isClient := false, false
 	end := gojson.Members(record, 0, 128, func(key, value string) {
-		switch gojson.Text(key) {
+		switch name := gojson.Text(key); name {
 		case "geo":
 			done = true
 		case "client_ip", "remote_addr":
-			if !found.IsValid() && value[0] == '"' {
-				found = parse(gojson.Text(value))
+			if isClient || value[0] != '"' {
+				return
+			}
+			if found, valid := networks.Address(gojson.Text(value)); valid {
+				a, ok, isClient = found, true, name == "client_ip"
 			}
 		}
 	})
-	return found, end >= 0 && !done && found.IsValid()
-}
-
-// parse reads an address, with or without a port.
-func parse(text string) netip.Addr {
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		withPort, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return netip.Addr{}
-		}
-		a = withPort.Addr()
-	}
-	return a.Unmap().WithZone("")
+	return a, ok && end >= 0 && !done
 }
 
 //go:wasmexport malloc
