@@ -85,6 +85,48 @@ func TestExampleCases(t *testing.T) {
 	}
 }
 
+// What a README shows first is a part of the filter's source.
+func TestReadmesShowTheFilter(t *testing.T) {
+	dirs, err := filepath.Glob("*/bare")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no bare forms", err)
+	}
+	for _, bare := range dirs {
+		dir := filepath.Dir(bare)
+		readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code, _ := strings.Cut(string(readme), "\n```")
+		_, code, _ = strings.Cut(code, "\n")
+		code, _, found := strings.Cut(code, "```\n")
+		if !found || strings.Contains(code, "    [FILTER]") {
+			t.Errorf("%s/README.md shows no code", dir)
+			continue
+		}
+		var source []byte
+		for _, pattern := range []string{"*.c", "src/lib.rs", "main.go", "*.ts", "*.zig"} {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				source = append(source, text...)
+			}
+		}
+		// Function by function: what is between them may be left out.
+		for part := range strings.SplitSeq(strings.TrimSpace(code), "\n\n") {
+			if !bytes.Contains(source, []byte(part+"\n")) {
+				t.Errorf("%s/README.md shows what is not in the source:\n%s", dir, part)
+			}
+		}
+	}
+}
+
 // The showcase's batch guests, in whatever language, pass the same cases.
 func TestShowcaseCases(t *testing.T) {
 	dirs, err := filepath.Glob("showcase-*")
