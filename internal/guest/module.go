@@ -44,7 +44,24 @@ type Module struct {
 	sizeBytes int64
 	origin    string // how its code was come by
 	loadTime  time.Duration
+
+	compileTime time.Duration // the part of loadTime that the compiler took
 }
+
+// How a module's code was come by, in words.
+const (
+	originCompiled        = "compiled"
+	originCompiledQuickly = "compiled quickly"
+	originCache           = "taken from the cache"
+	originPrecompiled     = "precompiled, loaded"
+)
+
+// FromCache says whether the module's code was taken from the cache.
+func (m *Module) FromCache() bool { return m.origin == originCache }
+
+// CompileTime is how long the module took to be compiled; 0 if its code was in the cache or in
+// its file.
+func (m *Module) CompileTime() time.Duration { return m.compileTime }
 
 type moduleKey struct {
 	sum    [sha256.Size]byte
@@ -125,7 +142,7 @@ func (m *Module) precompiled(path string, file []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s can't be run: %w", path, err)
 	}
-	m.origin = "precompiled, loaded"
+	m.origin = originPrecompiled
 	m.compiled, m.traits, m.sizeBytes = compiled, h.Traits, h.Bytes
 	return nil
 }
@@ -154,18 +171,20 @@ func (m *Module) compile(s Source, content []byte) error {
 				warn("compiled again", err)
 			}
 			if m.compiled != nil {
-				m.origin = "taken from the cache"
+				m.origin = originCache
 				return m.readInterface(s.Path, wasm)
 			}
 		}
 	}
-	m.origin = "compiled"
+	m.origin = originCompiled
 	if s.Quick {
-		m.origin = "compiled quickly"
+		m.origin = originCompiledQuickly
 	}
+	start := time.Now()
 	if m.compiled, err = compile(m.engine, s.StackBytes, wasm, s.Quick); err != nil {
 		return notCompiled(s.Path, err)
 	}
+	m.compileTime = time.Since(start)
 	if err := m.readInterface(s.Path, wasm); err != nil {
 		return err
 	}
