@@ -73,7 +73,11 @@ func TestLatencySection(t *testing.T) {
 }
 
 func TestLatencyChart(t *testing.T) {
-	text := latencyChart("how <long>", madeUpLatencies(1000))
+	cases := madeUpLatencies(1000)
+	for range 6 { // which end at the top of the chart, all of them
+		cases = append(cases, latencyCase{title: "slow", kind: "peer", took: cases[3].took})
+	}
+	text := latencyChart("how <long>", cases)
 	decoder := xml.NewDecoder(strings.NewReader(text))
 	var lines [][][2]float64
 	var titles []float64 // where they stand
@@ -116,7 +120,7 @@ func TestLatencyChart(t *testing.T) {
 			titles = append(titles, y)
 		}
 	}
-	if len(lines) != 4 || len(titles) != 4 {
+	if len(lines) != len(cases) || len(titles) != len(cases) {
 		t.Fatalf("%d lines, %d titles", len(lines), len(titles))
 	}
 	// A unit that is a thousand times another is three decades above it, everywhere but for what is rounded.
@@ -136,6 +140,9 @@ func TestLatencyChart(t *testing.T) {
 		}
 	}
 	slices.Sort(titles)
+	if top, bottom := titles[0], titles[len(titles)-1]; top < plotTop-10 || bottom > latencyHeight {
+		t.Errorf("titles stand from %g to %g", top, bottom)
+	}
 	for i := range titles[1:] {
 		if titles[i+1]-titles[i] < labelStep-0.2 {
 			t.Errorf("titles stand at %g and %g", titles[i], titles[i+1])
