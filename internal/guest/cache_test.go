@@ -31,7 +31,7 @@ func newCached(t *testing.T, text string) *cached {
 }
 
 // load loads the module, tries it, and returns how its code was come by.
-func (c *cached) load() string {
+func (c *cached) load() Origin {
 	c.t.Helper()
 	c.warnings = nil
 	m, err := Load(Source{Path: c.wat, CacheDir: c.dir, Warn: func(line string) { c.warnings = append(c.warnings, line) }})
@@ -49,7 +49,10 @@ func (c *cached) load() string {
 	if outcome, got := reply(c.t, in, &b, []byte(`{"a":1}`), []byte("t")); outcome != Reply || !strings.Contains(string(got), `{"a":1}`) {
 		c.t.Fatalf("%v, %q", outcome, got)
 	}
-	return m.origin.text()
+	if compiled := m.CompileTime() > 0; compiled == m.FromCache() || m.CompileTime() > m.loadTime {
+		c.t.Errorf("%s: compiled in %v of %v, from the cache: %v", m.origin, m.CompileTime(), m.loadTime, m.FromCache())
+	}
+	return m.origin
 }
 
 func (c *cached) entries() []string {
@@ -65,12 +68,7 @@ func (c *cached) entries() []string {
 	return names
 }
 
-const (
-	fromCompiler = "compiled"
-	fromCache    = "taken from the cache"
-)
-
-func (c *cached) want(origin, warning string) {
+func (c *cached) want(origin Origin, warning string) {
 	c.t.Helper()
 	got := c.load()
 	text := strings.Join(c.warnings, "; ")
@@ -81,8 +79,8 @@ func (c *cached) want(origin, warning string) {
 
 func TestCache(t *testing.T) {
 	c := newCached(t, guests.WAT("wrap"))
-	c.want(fromCompiler, "")
-	c.want(fromCache, "")
+	c.want(Compiled, "")
+	c.want(Cached, "")
 	if info, err := os.Stat(c.dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the directory: %v, %v", info, err)
 	}
@@ -92,11 +90,11 @@ func TestCache(t *testing.T) {
 	// Another module is another entry.
 	other := newCached(t, guests.WAT("identity"))
 	other.dir = c.dir
-	other.want(fromCompiler, "")
+	other.want(Compiled, "")
 	if n := len(c.entries()); n != 2 {
 		t.Errorf("%d entries, want 2", n)
 	}
-	c.want(fromCache, "")
+	c.want(Cached, "")
 }
 
 func TestDamagedEntriesAreCompiledAgain(t *testing.T) {
@@ -125,10 +123,10 @@ func TestDamagedEntriesAreCompiledAgain(t *testing.T) {
 		if err := os.WriteFile(entry, change(append([]byte(nil), good...)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if origin := c.load(); origin != fromCompiler || len(c.warnings) != 1 || !strings.Contains(c.warnings[0], "compiled again") {
+		if origin := c.load(); origin != Compiled || len(c.warnings) != 1 || !strings.Contains(c.warnings[0], "compiled again") {
 			t.Errorf("%s: %s, %q", name, origin, c.warnings)
 		}
-		c.want(fromCache, "")
+		c.want(Cached, "")
 	}
 }
 
@@ -143,29 +141,29 @@ func TestCacheIsPrivate(t *testing.T) {
 		if err := os.Remove(c.entries()[0]); err != nil {
 			t.Fatal(err)
 		}
-		c.want(fromCompiler, "is open to other users")
+		c.want(Compiled, "is open to other users")
 		// Others may need its mode: what is said must not be to change it.
 		if text := strings.Join(c.warnings, ""); strings.Contains(text, "chmod") {
 			t.Error(text)
 		}
-		c.want(fromCompiler, "name a directory that is not there yet, such as "+c.dir+"/flb-wasmtime;")
+		c.want(Compiled, "name a directory that is not there yet, such as "+c.dir+"/flb-wasmtime;")
 		if n := len(c.entries()); n > 0 {
 			t.Errorf("%d entries in a directory of mode %o", n, mode)
 		}
 	}
 	c := newCached(t, guests.WAT("wrap"))
 	c.dir = filepath.Join(c.dir, "no", "parent")
-	c.want(fromCompiler, "no such file")
+	c.want(Compiled, "no such file")
 	c = newCached(t, guests.WAT("wrap"))
 	c.dir = c.wat
-	c.want(fromCompiler, "not a directory")
+	c.want(Compiled, "not a directory")
 	if os.Geteuid() == 0 {
 		c = newCached(t, guests.WAT("wrap"))
 		c.load()
 		if err := os.Chown(c.dir, 1, 1); err != nil {
 			t.Fatal(err)
 		}
-		c.want(fromCompiler, "belongs to user 1")
+		c.want(Compiled, "belongs to user 1")
 	}
 }
 
@@ -200,7 +198,7 @@ func TestCacheOfManyProcesses(t *testing.T) {
 	if files := c.entries(); len(files) != 1 || !strings.HasSuffix(files[0], cacheSuffix) {
 		t.Errorf("left are %q", files)
 	}
-	c.want(fromCache, "")
+	c.want(Cached, "")
 }
 
 func TestCachePrunes(t *testing.T) {
@@ -282,20 +280,20 @@ func BenchmarkStart(b *testing.B) {
 	if err := os.WriteFile(source.Path, wasm, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	run := func(b *testing.B, s Source, origin string) {
+	run := func(b *testing.B, s Source, origin Origin) {
 		for b.Loop() {
 			m, err := Load(s)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if m.origin.text() != origin {
+			if m.origin != origin {
 				b.Fatal(m.origin)
 			}
 			m.Close()
 		}
 		b.SetBytes(int64(len(wasm)))
 	}
-	b.Run("compile", func(b *testing.B) { run(b, source, fromCompiler) })
+	b.Run("compile", func(b *testing.B) { run(b, source, Compiled) })
 	b.Run("cache", func(b *testing.B) {
 		s := source
 		s.CacheDir = filepath.Join(dir, "cache")
@@ -304,13 +302,13 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		m.Close()
-		run(b, s, fromCache)
+		run(b, s, Cached)
 	})
 	b.Run("precompiled", func(b *testing.B) {
 		s := Source{Path: filepath.Join(dir, "large.cwasm"), AllowPrecompiled: true}
 		if _, err := Compile(source.Path, s.Path, CompileConfig{}); err != nil {
 			b.Fatal(err)
 		}
-		run(b, s, "precompiled, loaded")
+		run(b, s, Precompiled)
 	})
 }

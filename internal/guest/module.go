@@ -45,7 +45,16 @@ type Module struct {
 	origin    Origin
 	version   string // what the module says it is
 	loadTime  time.Duration
+
+	compileTime time.Duration // the part of loadTime that the compiler took
 }
+
+// FromCache says whether the module's code was taken from the cache.
+func (m *Module) FromCache() bool { return m.origin == Cached }
+
+// CompileTime is how long the module took to be compiled; 0 if its code was in the cache or in
+// its file.
+func (m *Module) CompileTime() time.Duration { return m.compileTime }
 
 type moduleKey struct {
 	sum    [sha256.Size]byte
@@ -165,9 +174,11 @@ func (m *Module) compile(s Source, content []byte) error {
 	if s.Quick {
 		m.origin = CompiledQuickly
 	}
+	start := time.Now()
 	if m.compiled, err = compile(m.engine, s.StackBytes, wasm, s.Quick); err != nil {
 		return notCompiled(s.Path, err)
 	}
+	m.compileTime = time.Since(start)
 	if err := m.readInterface(s.Path, wasm); err != nil {
 		return err
 	}

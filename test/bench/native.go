@@ -43,23 +43,23 @@ func family(version string) (int, error) {
 	return number, nil
 }
 
-// compileCopies compiles testdata/copies.c for a Fluent Bit.
-func (w *work) compileCopies(fb fluentbit.Binary) error {
+// compile compiles testdata/NAME.c, a filter of that name, for a Fluent Bit, and returns the shared object.
+func (w *work) compile(fb fluentbit.Binary, name string) (string, error) {
 	number, err := family(fb.Version)
 	if err != nil {
-		return err
+		return "", err
 	}
-	source, err := testdata.ReadFile("testdata/copies.c")
+	source, err := testdata.ReadFile("testdata/" + name + ".c")
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := os.WriteFile(w.path("copies.c"), source, 0o666); err != nil {
-		return err
+	if err := os.WriteFile(w.path(name+".c"), source, 0o666); err != nil {
+		return "", err
 	}
 	// Fluent Bit takes the name of the symbol from that of the file.
-	object := w.path(filepath.Join(strconv.Itoa(number), "flb-filter_copies.so"))
+	object := w.path(filepath.Join(strconv.Itoa(number), "flb-filter_"+name+".so"))
 	if err := os.MkdirAll(filepath.Dir(object), 0o777); err != nil {
-		return err
+		return "", err
 	}
 	compiler := "cc"
 	if cc := os.Getenv("CC"); cc != "" {
@@ -67,10 +67,18 @@ func (w *work) compileCopies(fb fluentbit.Binary) error {
 	}
 	out, err := exec.Command(compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC",
 		"-DFAMILY="+strconv.Itoa(number), "-I", filepath.Join(w.root, "test/host/src"),
-		"-o", object, w.path("copies.c")).CombinedOutput()
+		"-o", object, w.path(name+".c")).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s copies.c: %w\n%s", compiler, err, out)
+		return "", fmt.Errorf("%s %s.c: %w\n%s", compiler, name, err, out)
 	}
-	w.copiers[fb.Version] = object
-	return nil
+	return object, nil
+}
+
+// compileCopies compiles testdata/copies.c for a Fluent Bit.
+func (w *work) compileCopies(fb fluentbit.Binary) error {
+	object, err := w.compile(fb, "copies")
+	if err == nil {
+		w.copiers[fb.Version] = object
+	}
+	return err
 }
