@@ -83,6 +83,30 @@ func TestAddressSpace(t *testing.T) {
 	}
 }
 
+// cache_dir auto takes the directory that a service manager has made for the service; without any, the
+// log says so, and the module is compiled.
+func TestCacheDirAuto(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	start := func(setup string, want string) {
+		t.Helper()
+		code, out := loadUnder(t, setup, "new", "set 0 "+enhex("wasm_path")+" "+enhex(guest(t, "wrap")), "set 0 "+enhex("function_name")+" "+enhex(function),
+			"set 0 "+enhex("cache_dir")+" "+enhex("auto"), "init 0", "exit 0", "quit")
+		if code != 0 || !strings.Contains(out, "ok ret=0") || !strings.Contains(out, enhex(want)[1:]) {
+			t.Errorf("%s: exit code %d, no %q: %.4000s", setup, code, want, out)
+		}
+	}
+	start("export CACHE_DIRECTORY="+dir, " compiled in ")
+	start("export CACHE_DIRECTORY="+dir, " taken from the cache in ")
+	start("export CACHE_DIRECTORY="+dir, ", kept in "+dir+"/flb-wasmtime")
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	start("export CACHE_DIRECTORY="+dir+" HOME="+dir, "others may write to "+dir)
+}
+
 // copyTo copies a file of the build into a directory: a file of its own, as cp makes it.
 func copyTo(t *testing.T, dir, name, as string) string {
 	t.Helper()
