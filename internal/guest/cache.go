@@ -80,6 +80,9 @@ func openCache(s Source, wasm []byte) (*cache, error) {
 	return nil, fmt.Errorf("no place for it: %w", errors.Join(reasons...))
 }
 
+// A variable for the tests' sake.
+var systemCache = "/var/cache"
+
 // A cachePlace is a directory that may hold a cache.
 type cachePlace struct {
 	dir string
@@ -102,7 +105,7 @@ func cachePlaces(getenv func(string) string) []cachePlace {
 	} else if home := getenv("HOME"); home != "" {
 		add(filepath.Join(home, ".cache"), true)
 	}
-	add("/var/cache", false)
+	add(systemCache, false)
 	return places
 }
 
