@@ -135,7 +135,7 @@ var Table = []Option{
 	{Name: "allocator", Type: String, Default: "auto",
 		Help: "What gives a record its place in the memory of the module: auto, host (pages that the host adds), or two exported functions ALLOCATE,FREE"},
 	{Name: "cache_dir", Type: String,
-		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; none unless set"},
+		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; auto looks for a place (CACHE_DIRECTORY, the user's cache, /var/cache); none unless set"},
 	{Name: "allow_precompiled", Type: Bool, Default: "off",
 		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
 	{Name: "workers", Type: Int, Default: "1",
