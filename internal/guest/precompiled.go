@@ -139,6 +139,7 @@ const CPUs = "native (this machine), baseline (every CPU of the target), x86-64-
 type CompileConfig struct {
 	Target string // a triple; "": this machine's
 	CPU    string // see CPUs; "": native, or baseline if Target is given
+	SHA256 string // that the module's file must have, in hexadecimal; "": any
 }
 
 // features are the names of the features that code may use, and whether that is
@@ -189,6 +190,9 @@ type CompileInfo struct {
 // Source.AllowPrecompiled then accepts to the file out, which is replaced.
 func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 	content, err := read(path)
+	if err == nil {
+		err = checkSum(path, content, config.SHA256)
+	}
 	if err != nil {
 		return CompileInfo{}, err
 	}
