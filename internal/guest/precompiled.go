@@ -315,19 +315,31 @@ func encode(code, wasm []byte, target string, features []string) ([]byte, error)
 
 var errDamaged = errors.New("the file is damaged")
 
-// decode takes a file of compiled code apart. Errors say why it can't be run here,
-// worded after the name of the file.
-func decode(file []byte) (h header, iface, code []byte, err error) {
+// parsePrecompiled takes a file of compiled code apart: its header, and interface and code behind it.
+func parsePrecompiled(file []byte) (h header, body []byte, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(precompiledMagic))
 	if !ok || len(rest) < 4 {
-		return h, nil, nil, errDamaged
+		return h, nil, errDamaged
 	}
 	n := binary.LittleEndian.Uint32(rest)
 	rest = rest[4:]
 	if n > maxHeaderBytes || uint64(n) > uint64(len(rest)) || json.Unmarshal(rest[:n], &h) != nil {
-		return h, nil, nil, errDamaged
+		return h, nil, errDamaged
 	}
-	body := rest[n:]
+	body = rest[n:]
+	if h.Iface < 0 || h.Iface > int64(len(body)) {
+		return h, nil, errDamaged
+	}
+	return h, body, nil
+}
+
+// decode is parsePrecompiled for code that is to run. Errors say why it can't be run here, worded
+// after the name of the file.
+func decode(file []byte) (h header, iface, code []byte, err error) {
+	h, body, err := parsePrecompiled(file)
+	if err != nil {
+		return h, nil, nil, err
+	}
 	switch missing := missingFeatures(h.CPU); {
 	case h.Engine != capi.Version:
 		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, capi.Version)
@@ -335,7 +347,7 @@ func decode(file []byte) (h header, iface, code []byte, err error) {
 		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine, or with --target %[2]s", h.Target, hostTarget())
 	case len(missing) > 0:
 		return h, nil, nil, fmt.Errorf("it is compiled for a CPU with %s, which this one has not: compile the .wasm on this machine, or with --cpu baseline", strings.Join(missing, ", "))
-	case hexSum(body) != h.Code, h.Iface < 0, h.Iface > int64(len(body)):
+	case hexSum(body) != h.Code:
 		return h, nil, nil, errDamaged
 	}
 	return h, body[:h.Iface], body[h.Iface:], nil
