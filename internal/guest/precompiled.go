@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
 // Compiled code is kept in files: what flb-wasmtime compile writes, and the
@@ -245,7 +244,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		return CompileInfo{}, err
 	}
 	info.FileBytes = int64(len(file))
-	return info, replaceFile(out, file)
+	return info, regular.Replace(out, file)
 }
 
 // compileFor returns the machine code of a module, in wasmtime's format, for the engine's target.
@@ -264,27 +263,6 @@ func compileFor(engine *wasmtime.Engine, wasm []byte, native bool) (code []byte,
 	}
 	defer module.Close()
 	return module.Serialize()
-}
-
-// replaceFile writes a file in one step: who opens it finds the old one or the
-// whole new one.
-func replaceFile(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // fails once it is renamed
-	_, err = temp.Write(content)
-	if err == nil {
-		err = temp.Chmod(0o644)
-	}
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
 
 func isPrecompiled(content []byte) bool { return bytes.HasPrefix(content, []byte(precompiledMagic)) }
