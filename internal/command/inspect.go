@@ -74,11 +74,11 @@ run: check does that, with the options that it is to have.
 				return failed(cmd, err)
 			}
 			if asJSON {
-				text, err := json.MarshalIndent(r, "", "  ")
+				text, err := json.Marshal(r)
 				if err != nil {
 					return err
 				}
-				return write(cmd.OutOrStdout(), append(text, '\n'))
+				return write(cmd.OutOrStdout(), append(printableJSON(text), '\n'))
 			}
 			return write(cmd.OutOrStdout(), r.table())
 		},

@@ -8,6 +8,8 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -73,6 +75,7 @@ func serve(t *testing.T, user, password string, tls bool) server {
 	}
 	app := handlers.NewApp(context.Background(), c)
 	s.Server = httptest.NewUnstartedServer(app)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that clients end
 	if tls {
 		s.StartTLS()
 	} else {
