@@ -202,7 +202,8 @@ func TestConfigurationForms(t *testing.T) {
 	}
 }
 
-// guests are the modules that the documents' names stand for.
+// guests are the modules that the documents' names stand for: where the function is called filter, which SDKs
+// call it, and in the bare form where it has a name of its own.
 var guests = map[string]string{
 	"redact.wasm":       "examples/c/redact.wasm",
 	"redact-1.0.0.wasm": "examples/c/redact.wasm",
@@ -212,9 +213,6 @@ var guests = map[string]string{
 	"sample.wasm":       "examples/assemblyscript/sample.wasm",
 	"mask.wasm":         "examples/c/redact.wasm",
 }
-
-// functions are the names that the documents give to functions of theirs.
-var functions = map[string]string{"enrich.wasm": "enrich", "sample.wasm": "sample", "mask.wasm": "redact"}
 
 var (
 	wasmSHA256  = regexp.MustCompile(`(wasm_sha256:?\s+)[0-9a-f]{64}`)
@@ -243,10 +241,9 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 		if !strings.HasPrefix(at, "examples/") {
 			if at = guests[base]; at == "" {
 				t.Errorf("no guest stands for %s", m[2])
+			} else if m[4] != "filter" {
+				at = path.Join(path.Dir(at), "bare", path.Base(at))
 			}
-		}
-		if name := functions[base]; name != "" && m[4] == "filter" {
-			m[4] = name
 		}
 		content, err := os.ReadFile(filepath.Join(root, at))
 		if err != nil {
