@@ -203,6 +203,21 @@ static void call_here(struct instance *inst, struct job *job)
     restore_signals(&before);
 }
 
+bool has_stack_for_go(void) { return stack_left() >= STACK_ROOM_BYTES; }
+
+bool run_go_here(void (*run)(void *arg), void *arg)
+{
+    sigset_t before;
+
+    if (!has_stack_for_go()) {
+        return false;
+    }
+    block_signals(&before);
+    run(arg);
+    restore_signals(&before);
+    return true;
+}
+
 // A stack that a guest runs on while the thread's own is a coroutine's.
 struct stack {
     void *pages;
