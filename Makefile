@@ -165,6 +165,10 @@ test-browser: build ## drives the page of flb-wasmtime play in chromium, if it i
 test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
+.PHONY: test-grafana
+test-grafana: build ## checks deploy/grafana by Grafana's types and promtool; with FLUENT_BIT also in a real Prometheus
+	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./internal/...
 	@# Of the others, that do one thing after another, it would find nothing.
