@@ -388,4 +388,3 @@ func TestPicture(t *testing.T) {
 		t.Error(err)
 	}
 }
-
