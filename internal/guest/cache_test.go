@@ -199,7 +199,7 @@ func TestCacheOfManyProcesses(t *testing.T) {
 		if err := child.Wait(); err != nil {
 			t.Error(err, out[i].String())
 		}
-		compiled += strings.Count(out[i].String(), Compiled+".")
+		compiled += strings.Count(out[i].String(), Compiled.String()+".")
 	}
 	if compiled != 1 {
 		t.Errorf("%d processes have compiled the module, want 1", compiled)
