@@ -62,7 +62,7 @@ __attribute__((constructor)) static void after_go(void)
 // filter_directly filters without Go; false: Go has to go on.
 static bool filter_directly(struct instance *inst, struct job *job)
 {
-    if (inst->lane == NULL || !inst->lane->ready) {
+    if (inst->lane == NULL || !flbwt_lane_ready(inst->lane)) {
         return false;
     }
     job->result = (int) flbwt_lane_filter(inst->lane, job->tag, job->tag_len, job->data, job->size,

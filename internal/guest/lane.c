@@ -519,6 +519,16 @@ enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, in
     return FLBWT_FILTER_MODIFIED;
 }
 
+void flbwt_lane_want(flbwt_lane *lane, bool wanted)
+{
+    __atomic_store_n(&lane->wanted, wanted, __ATOMIC_RELEASE);
+}
+
+bool flbwt_lane_ready(const flbwt_lane *lane)
+{
+    return lane->ready && !__atomic_load_n(&lane->wanted, __ATOMIC_ACQUIRE);
+}
+
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
 {
     return (flbwt_totals) {

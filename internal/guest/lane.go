@@ -80,6 +80,13 @@ func (l *Lane) Attach(in *Instance) {
 // SetReady says whether chunks may be filtered by C alone until the next Begin.
 func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
 
+// Want says whether the next chunk that begins is not for C alone, ready or not. It may be called from
+// any goroutine.
+func (l *Lane) Want(wanted bool) { C.flbwt_lane_want(l.c, C.bool(wanted)) }
+
+// InChunk says whether a chunk has been begun, and not finished.
+func (l *Lane) InChunk() bool { return bool(l.c.in_chunk) }
+
 // SetTimed has the lane measure what it spends in calls of the guest.
 func (l *Lane) SetTimed() { l.c.timed = true }
 

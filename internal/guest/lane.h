@@ -51,6 +51,7 @@ typedef struct {
 typedef struct {
     flbwt_guest *guest; // NULL: there is none
     bool ready; // Go has nothing to do before the next chunk
+    bool wanted; // all the same it is to have that one; written by any thread
     bool timed; // calls_ns is kept
     bool raw; // every reply is for Go to read
 
@@ -92,7 +93,14 @@ typedef struct {
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane);
 
-// flbwt_lane_filter filters a chunk without Go, for as long as lane->ready, and returns what a
+// flbwt_lane_want says whether Go is to have the next chunk that begins. Any thread may call it. What
+// it has written before is seen by the thread that runs that chunk.
+void flbwt_lane_want(flbwt_lane *lane, bool wanted);
+
+// flbwt_lane_ready says whether flbwt_lane_filter may have the next chunk.
+bool flbwt_lane_ready(const flbwt_lane *lane);
+
+// flbwt_lane_filter filters a chunk without Go, if flbwt_lane_ready, and returns what a
 // filter of Fluent Bit does; *out is then for the host to free. FLBWT_FILTER_STOPPED: Go has to
 // go on by flbwt_lane_run, which first returns what stopped the lane.
 enum flbwt_filter_result { FLBWT_FILTER_STOPPED, FLBWT_FILTER_MODIFIED, FLBWT_FILTER_NOTOUCH };

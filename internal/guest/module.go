@@ -32,7 +32,9 @@ const maxModuleBytes = 256 << 20
 // and is safe for use by several goroutines.
 type Module struct {
 	key      moduleKey
-	users    int // guarded by modules
+	users    int           // guarded by modules
+	loaded   chan struct{} // closed when all that follows is known
+	failed   error         // there is no code
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
@@ -63,6 +65,7 @@ type Source struct {
 	AllowPrecompiled bool         // the file may hold machine code, made by Compile
 	CacheDir         string       // of code that was compiled before; "" for none
 	Quick            bool         // what has to be compiled is, quickly: to code that is not optimised
+	Background       bool         // what has to be compiled is, on the thread that asks alone; nobody else waits for it
 	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
 }
 
@@ -86,14 +89,79 @@ func loadContent(s Source, content []byte) (*Module, error) {
 	}
 	key := moduleKey{sha256.Sum256(content), engine}
 
-	// Held while compiling, so that filters that start at once compile once.
+	for {
+		m, mine := claim(key, s.Background)
+		if mine {
+			if err := m.load(s, content); err != nil {
+				return nil, err
+			}
+			return m, nil
+		}
+		<-m.loaded
+		if m.failed == nil {
+			return m, nil
+		}
+		m.Close() // what is wrong is said of each path
+	}
+}
+
+// claim returns the module with that key, which may not be loaded yet, or a new one for the caller to
+// load. Those who ask for one at once wait for each other, and nobody for what is done in the
+// background, at low priority.
+func claim(key moduleKey, background bool) (m *Module, mine bool) {
 	modules.Lock()
 	defer modules.Unlock()
 	if m := modules.byKey[key]; m != nil {
 		m.users++
-		return m, nil
+		return m, false
 	}
-	m := &Module{key: key, users: 1, engine: engine}
+	m = &Module{key: key, users: 1, engine: key.engine, loaded: make(chan struct{})}
+	if !background {
+		m.enter()
+	}
+	return m, true
+}
+
+// enter has others find the module, unless they find another one. modules is locked.
+func (m *Module) enter() {
+	if modules.byKey == nil {
+		modules.byKey = make(map[moduleKey]*Module)
+	}
+	if modules.byKey[m.key] == nil {
+		modules.byKey[m.key] = m
+	}
+}
+
+// leave takes that back. modules is locked.
+func (m *Module) leave() {
+	if modules.byKey[m.key] == m {
+		delete(modules.byKey, m.key)
+	}
+}
+
+// load has a module that the caller has claimed get its code. No lock is held meanwhile. If there is an
+// error the claim is given up.
+func (m *Module) load(s Source, content []byte) error {
+	err := errPanicked
+	defer func() {
+		modules.Lock()
+		defer modules.Unlock()
+		if m.failed = err; err == nil {
+			m.enter()
+		} else {
+			m.users--
+			m.leave()
+		}
+		close(m.loaded)
+	}()
+	err = m.loadCode(s, content)
+	return err
+}
+
+// errPanicked is for those who wait for a module whose loading has ended by a panic.
+var errPanicked = errors.New("the module could not be loaded")
+
+func (m *Module) loadCode(s Source, content []byte) (err error) {
 	start := time.Now()
 	if isPrecompiled(content) {
 		err = m.precompiled(s.Path, content)
@@ -101,18 +169,13 @@ func loadContent(s Source, content []byte) (*Module, error) {
 		err = m.compile(s, content)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.loadTime = time.Since(start)
 	if m.code, m.codeEnd, err = codePages(m.compiled); err != nil {
 		m.compiled.Close()
-		return nil, err
 	}
-	if modules.byKey == nil {
-		modules.byKey = make(map[moduleKey]*Module)
-	}
-	modules.byKey[key] = m
-	return m, nil
+	return err
 }
 
 func (m *Module) precompiled(path string, file []byte) error {
@@ -163,7 +226,7 @@ func (m *Module) compile(s Source, content []byte) error {
 	if s.Quick {
 		m.origin = "compiled quickly"
 	}
-	if m.compiled, err = compile(m.engine, s.StackBytes, wasm, s.Quick); err != nil {
+	if m.compiled, err = compile(m.engine, s, wasm); err != nil {
 		return notCompiled(s.Path, err)
 	}
 	if err := m.readInterface(s.Path, wasm); err != nil {
@@ -269,8 +332,8 @@ func (m *Module) Share() *Module {
 func (m *Module) Close() {
 	modules.Lock()
 	defer modules.Unlock()
-	if m.users--; m.users == 0 {
-		delete(modules.byKey, m.key)
+	if m.users--; m.users == 0 && m.failed == nil {
+		m.leave()
 		m.compiled.Close()
 	}
 }
@@ -302,6 +365,9 @@ func toBinary(path string, content []byte) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }
+
+// Hash is the SHA-256 of the module's file, in hexadecimal digits.
+func (m *Module) Hash() string { return fmt.Sprintf("%x", m.key.sum) }
 
 // errProblems turns problems into one error.
 func errProblems(list []string) error {

@@ -134,6 +134,12 @@ var Table = []Option{
 		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; none unless set"},
 	{Name: "allow_precompiled", Type: Bool, Default: "off",
 		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
+	{Name: "on_start_error", Type: String, Default: "fail", Values: []string{"fail", "passthrough"},
+		Help: "What a module does that can't be started: fail (Fluent Bit does not start), or passthrough (records follow on_error until its file changes and it can)"},
+	{Name: "reload_module", Type: Bool, Default: "off",
+		Help: "Look at the module's file, and at config_file, once a second, and have what has changed take over between two chunks, without a reload of Fluent Bit"},
+	{Name: "reload_probe", Type: Int, Default: "100",
+		Help: "So many of the last records go through what is to take over first, and it is refused if it fails on more of them than what runs; 0 for none"},
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
@@ -168,6 +174,15 @@ const (
 	Mark
 )
 
+// OnStartError says what becomes of a start with a module that can't be started.
+type OnStartError int
+
+// What may become of it.
+const (
+	FailStart OnStartError = iota
+	StartWithout
+)
+
 // Path is a directory for the guest.
 type Path struct {
 	Dir      string // as the user wrote it
@@ -190,7 +205,8 @@ type Options struct {
 	AccessiblePaths []Path      // existing directories
 	Env             []string    // NAME=value
 	Config          []Property  // of the module; keys in lower case, each once
-	ConfigFile      string      // from which a part of it came; "": none
+	ConfigSet       []Property  // the part of it that is from config.KEY
+	ConfigFile      string      // from which the other part came; "": none
 	Tables          []TableFile // names in lower case, each once
 	TableLimitBytes int64
 	TableRefresh    time.Duration // 0: never
@@ -218,6 +234,10 @@ type Options struct {
 	CacheDir         string // "": none
 	AllowPrecompiled bool
 
+	OnStartError OnStartError
+	ReloadModule bool
+	ReloadProbe  int // records; 0: none
+
 	WasmHeapBytes  int64
 	WasmStackBytes int64
 
@@ -227,6 +247,13 @@ type Options struct {
 	// What the user should know of values that were not taken as they are; lines for
 	// the log.
 	Warnings []string
+}
+
+// Once returns the options for a run that ends by itself: what can't start fails, and nothing is loaded
+// again.
+func (o Options) Once() Options {
+	o.OnStartError, o.ReloadModule = FailStart, false
+	return o
 }
 
 // Error is a value that an option can't take, worded for the log of the host, which
@@ -307,7 +334,7 @@ func (p *parser) shared() Options {
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
-		Config:          p.config("config.", "config_file"),
+		ConfigSet:       p.configSet("config."),
 		ConfigFile:      p.value("config_file"),
 		Tables:          p.tables("table."),
 		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
@@ -333,7 +360,12 @@ func (p *parser) shared() Options {
 		Allocator:        p.allocator("allocator"),
 		CacheDir:         p.value("cache_dir"),
 		AllowPrecompiled: p.bool("allow_precompiled"),
+
+		OnStartError: OnStartError(p.oneOf("on_start_error")),
+		ReloadModule: p.bool("reload_module"),
+		ReloadProbe:  int(p.number("reload_probe", 0, 10_000)),
 	}
+	p.failBy(o.readConfig())
 	if o.MarkKey != "" && o.OnError != Mark {
 		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark")
 	}
@@ -350,6 +382,13 @@ type parser struct {
 func (p *parser) fail(option, value, want string) {
 	if p.err == nil {
 		p.err = &Error{Option: option, Value: value, Want: want}
+	}
+}
+
+// failBy is fail with an error that there may be.
+func (p *parser) failBy(err *Error) {
+	if p.err == nil && err != nil {
+		p.err = err
 	}
 }
 
