@@ -137,7 +137,9 @@ var Table = []Option{
 	{Name: "on_start_error", Type: String, Default: "fail", Values: []string{"fail", "passthrough"},
 		Help: "What a module does that can't be started: fail (Fluent Bit does not start), or passthrough (records follow on_error until its file changes and it can)"},
 	{Name: "reload_module", Type: Bool, Default: "off",
-		Help: "Look at the module's file, and at config_file, once a second, and have what has changed take over between two chunks, without a reload of Fluent Bit"},
+		Help: "Watch the module's file and config_file, and have what has changed take over between two chunks, without a reload of Fluent Bit"},
+	{Name: "reload_interval", Type: Time, Default: "1s",
+		Help: "How often the files of reload_module are looked at; a change counts once two looks have found the same"},
 	{Name: "reload_probe", Type: Int, Default: "100",
 		Help: "So many of the last records go through what is to take over first, and it is refused if it fails on more of them than what runs; 0 for none"},
 	{Name: "workers", Type: Int, Default: "1",
@@ -234,9 +236,10 @@ type Options struct {
 	CacheDir         string // "": none
 	AllowPrecompiled bool
 
-	OnStartError OnStartError
-	ReloadModule bool
-	ReloadProbe  int // records; 0: none
+	OnStartError   OnStartError
+	ReloadModule   bool
+	ReloadInterval time.Duration
+	ReloadProbe    int // records; 0: none
 
 	WasmHeapBytes  int64
 	WasmStackBytes int64
@@ -361,9 +364,10 @@ func (p *parser) shared() Options {
 		CacheDir:         p.value("cache_dir"),
 		AllowPrecompiled: p.bool("allow_precompiled"),
 
-		OnStartError: OnStartError(p.oneOf("on_start_error")),
-		ReloadModule: p.bool("reload_module"),
-		ReloadProbe:  int(p.number("reload_probe", 0, 10_000)),
+		OnStartError:   OnStartError(p.oneOf("on_start_error")),
+		ReloadModule:   p.bool("reload_module"),
+		ReloadInterval: p.time("reload_interval", 10*time.Millisecond, 24*time.Hour),
+		ReloadProbe:    int(p.number("reload_probe", 0, 10_000)),
 	}
 	p.failBy(o.readConfig())
 	if o.MarkKey != "" && o.OnError != Mark {
