@@ -150,7 +150,13 @@ func TestReload(t *testing.T) {
 					way(t, r.path, guests.Version(version))
 					r.reload.look()
 					r.want(t, "one look", r.run(1, 2, 3), strings.Repeat(before, 3))
+					if alone := workers == 1; r.lane.Ready() != alone {
+						t.Fatalf("C may have the next chunk: %v", !alone)
+					}
 					r.reload.look()
+					if r.lane.Ready() {
+						t.Fatal("C may have the chunk with which the version takes over")
+					}
 					r.want(t, "two looks", r.run(1, 2, 3), strings.Repeat(version, 3))
 					r.looks()
 					if n := r.count(hostlog.Info, "reloaded: module "+r.path+", version "); n != i+1 {

@@ -84,6 +84,9 @@ func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
 // any goroutine.
 func (l *Lane) Want(wanted bool) { C.flbwt_lane_want(l.c, C.bool(wanted)) }
 
+// Ready says whether the next chunk is for C alone, for the tests' sake.
+func (l *Lane) Ready() bool { return bool(C.flbwt_lane_ready(l.c)) }
+
 // InChunk says whether a chunk has been begun, and not finished.
 func (l *Lane) InChunk() bool { return bool(l.c.in_chunk) }
 
