@@ -77,6 +77,8 @@ func (f *Filter) goWithout(why error) {
 		g.use(active{config: config})
 		g.absent = why
 		g.breaker.trip()
+		g.hideModule()
+		g.show()
 	}
 }
 

@@ -42,9 +42,11 @@ type Filter struct {
 	logged  int     // lines about tables
 	silent  bool    // about tables: another filter logs them
 	share   float64 // of a chunk that is the filter's own, if there are workers
+	reloads reloads
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
+	shown shown // guarded by mu
 
 	// What Run works with; kept so that a record needs no allocation.
 	tag        []byte              // of the current chunk
@@ -195,6 +197,9 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 	f.use(a)
 	if absent != nil {
 		f.breaker.trip()
+	}
+	if a.module != nil {
+		f.showModule(a.module.Identity(), true)
 	}
 	return f
 }
@@ -348,7 +353,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
 	f.tag, f.earlier = nil, nil
 	if forget {
-		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
+		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled, TimedOut: f.count.TimedOut, NoMemory: f.count.NoMemory}
 	}
 	f.mu.Lock()
 	f.total.Add(f.count)
@@ -361,6 +366,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 }
 
 func (f *Filter) setReady() {
+	f.show()
 	f.lane.SetReady(f.instance != nil && f.breaker.state() == closed && len(f.workers) == 0)
 }
 

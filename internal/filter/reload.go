@@ -54,8 +54,6 @@ type reloader struct {
 	sampled  time.Time // when the last one was
 
 	onTrial bool // of the thread that runs the filter: previous may be there
-
-	success, failure, undone atomic.Uint64
 }
 
 // watched is a file that a version is made of.
@@ -244,7 +242,7 @@ func (r *reloader) refuse(err error) {
 	for i := range r.files {
 		r.files[i].watch.Refuse(r.files[i].found)
 	}
-	r.failure.Add(1)
+	r.filter.CountReload(ReloadFailure)
 	goes := "there is still no module"
 	if target := r.target(); target != (content{}) {
 		goes = fmt.Sprintf("version %.12s goes on", target.module)
@@ -429,7 +427,8 @@ func (f *Filter) takeOver(next *edition) {
 		r.retired = append(r.retired, parts...)
 	}
 	r.mu.Unlock()
-	r.success.Add(1)
+	f.CountReload(ReloadSuccess)
+	f.showModule(next.module.Identity(), true)
 	what := ""
 	switch {
 	case old == nil:
@@ -469,7 +468,8 @@ func (f *Filter) rollBack() bool {
 	r.running, r.previous = previous, nil
 	r.banned = &failed.content
 	r.mu.Unlock()
-	r.undone.Add(1)
+	f.CountReload(ReloadRollback)
+	f.showModule(previous.module.Identity(), false)
 	f.log.Always(hostlog.Error, fmt.Sprintf("taken back: module %s, version %.12s keeps failing %v after it took over; version %.12s goes on until the file changes",
 		r.options.WasmPath, failed.content.module, (trialTime-left).Round(time.Millisecond), previous.content.module))
 	return true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
@@ -109,7 +110,8 @@ func (r *reloading) want(t *testing.T, what, got, want string) {
 
 // results are reloads by what has come of them.
 func (r *reloading) results() string {
-	return fmt.Sprint(r.reload.success.Load(), r.reload.failure.Load(), r.reload.undone.Load())
+	got := r.Report().Reloads
+	return fmt.Sprint(got[ReloadSuccess], got[ReloadFailure], got[ReloadRollback])
 }
 
 // Whichever way the file becomes another one, the new version takes over with the next chunk after two
@@ -346,7 +348,7 @@ func TestReloadProbeHasItsOwnState(t *testing.T) {
 	if got := count(); got != int64(6) {
 		t.Errorf("count %v after the reload, want 6: %v", got, r.logs)
 	}
-	if r.reload.success.Load() != 1 || len(r.reload.samples.list) == 0 {
+	if r.Report().Reloads[ReloadSuccess] != 1 || len(r.reload.samples.list) == 0 {
 		t.Errorf("reloads %s, samples %v", r.results(), r.reload.samples.list)
 	}
 	m := r.Metrics()
@@ -417,6 +419,9 @@ func TestReloadTakenBack(t *testing.T) {
 			if n := r.count(hostlog.Error, "taken back: module "+r.path); n != 1 {
 				t.Errorf("%d lines: %v", n, r.logs)
 			}
+			if got := r.Report(); got.Module == nil || got.Module.Hash != r.module.Hash() || len(got.Previous) != 2 || got.Loads[guest.Compiled] != 2 {
+				t.Errorf("%+v", got)
+			}
 			if got := r.Stats(); got.Causes[breakerOpen] != uint64(map[int]int{1: 0, 2: 2}[workers]) {
 				t.Errorf("%v", got)
 			}
@@ -449,7 +454,7 @@ func TestReloadStays(t *testing.T) {
 	}
 	r.now = r.now.Add(trialTime)
 	r.want(t, "bad records", r.run(7, 7, 7, 1, 1), "-----")
-	if r.count(hostlog.Error, "taken back") > 0 || r.reload.undone.Load() > 0 {
+	if r.count(hostlog.Error, "taken back") > 0 || r.Report().Reloads[ReloadRollback] > 0 {
 		t.Errorf("%v", r.logs)
 	}
 	r.looks()
@@ -478,7 +483,7 @@ func TestReloadOtherABI(t *testing.T) {
 	replaceFile(t, r.path, batch)
 	r.looks()
 	r.Run(tag, chunkOf(1, 2))
-	if !r.batch || r.reload.success.Load() != 1 {
+	if !r.batch || r.Report().Reloads[ReloadSuccess] != 1 {
 		t.Fatalf("%v", r.logs)
 	}
 	replaceFile(t, r.path, guests.Version("B"))
@@ -494,7 +499,7 @@ func TestReloadOtherABI(t *testing.T) {
 		r.Run(tag, chunkOf(1))
 	}
 	r.want(t, "taken back", r.run(1, 2), "BB")
-	if r.batch || r.reload.undone.Load() != 1 {
+	if r.batch || r.Report().Reloads[ReloadRollback] != 1 {
 		t.Errorf("%v", r.logs)
 	}
 }
@@ -537,6 +542,9 @@ func TestStartWithout(t *testing.T) {
 						}
 						r.now = r.now.Add(2 * time.Second)
 						r.looks()
+					}
+					if got := r.Report(); got.Module != nil || got.Breakers[closed] > 0 {
+						t.Errorf("%+v", got)
 					}
 					if got := r.Stats(); got.Failed != uint64(4*chunks) || got.Causes[noModule] != got.Failed || got.Records != got.Failed {
 						t.Errorf("%v", got)

@@ -49,7 +49,7 @@ func (c *cached) load() string {
 	if outcome, got := reply(c.t, in, &b, []byte(`{"a":1}`), []byte("t")); outcome != Reply || !strings.Contains(string(got), `{"a":1}`) {
 		c.t.Fatalf("%v, %q", outcome, got)
 	}
-	return m.origin
+	return m.origin.text()
 }
 
 func (c *cached) entries() []string {
@@ -288,7 +288,7 @@ func BenchmarkStart(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if m.origin != origin {
+			if m.origin.text() != origin {
 				b.Fatal(m.origin)
 			}
 			m.Close()

@@ -44,7 +44,8 @@ type Module struct {
 	traits    traits
 	lines     *lineTable
 	sizeBytes int64
-	origin    string // how its code was come by
+	origin    Origin
+	version   string // what the module says it is
 	loadTime  time.Duration
 }
 
@@ -188,7 +189,7 @@ func (m *Module) precompiled(path string, file []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s can't be run: %w", path, err)
 	}
-	m.origin = "precompiled, loaded"
+	m.origin = Precompiled
 	m.compiled, m.traits, m.sizeBytes = compiled, h.Traits, h.Bytes
 	return nil
 }
@@ -201,6 +202,7 @@ func (m *Module) compile(s Source, content []byte) error {
 		return err
 	}
 	m.traits, m.sizeBytes, m.lines = traitsOf(wasm), int64(len(wasm)), newLineTable(wasm)
+	m.version = versionIn(wasm)
 	warn := func(text string, err error) {
 		if s.Warn != nil {
 			s.Warn(fmt.Sprintf("cache_dir: %s: %v", text, err))
@@ -217,14 +219,14 @@ func (m *Module) compile(s Source, content []byte) error {
 				warn("compiled again", err)
 			}
 			if m.compiled != nil {
-				m.origin = "taken from the cache"
+				m.origin = Cached
 				return m.readInterface(s.Path, wasm)
 			}
 		}
 	}
-	m.origin = "compiled"
+	m.origin = Compiled
 	if s.Quick {
-		m.origin = "compiled quickly"
+		m.origin = CompiledQuickly
 	}
 	if m.compiled, err = compile(m.engine, s, wasm); err != nil {
 		return notCompiled(s.Path, err)
@@ -381,5 +383,5 @@ func errProblems(list []string) error {
 func (m *Module) Summary(config Config) string {
 	a := m.abi(config)
 	return fmt.Sprintf("%d bytes %s in %s; called first: %s; input: %s",
-		m.sizeBytes, m.origin, m.loadTime.Round(time.Millisecond/10), a.initText(), a.allocatorText())
+		m.sizeBytes, m.origin.text(), m.loadTime.Round(time.Millisecond/10), a.initText(), a.allocatorText())
 }

@@ -6,6 +6,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filewatch"
@@ -16,6 +17,7 @@ import (
 type file struct {
 	spec      Spec
 	loaded    version
+	shown     atomic.Pointer[Loaded] // what there is to tell of it
 	watch     filewatch.Watch
 	complaint string // what was logged of the file since it was loaded
 }
@@ -84,6 +86,7 @@ func (s *Set) load(i int) error {
 	}
 	f.loaded, f.complaint = found, ""
 	f.watch.Take(found.id)
+	f.shown.Store(&Loaded{Name: f.spec.Name, Bytes: found.bytes, Entries: found.entries, Time: time.Now()})
 	if old := C.flbwt_table_swap(s.place(i), t); old != nil {
 		s.retired = append(s.retired, old)
 		s.release()
