@@ -84,20 +84,21 @@ func newReloader(o options.Options) *reloader {
 		files: [2]watched{{option: "wasm_path", path: o.WasmPath}, {option: "config_file", path: o.ConfigFile}},
 		stop:  make(chan struct{}), done: make(chan struct{}),
 	}
-	for i := range r.files {
-		f := &r.files[i]
-		if id, err := filewatch.Stat(f.path); err == nil {
-			f.watch.Take(id)
-		}
+	// The module is not read yet. config_file is: what it holds may have changed since, which is found
+	// out as if it had.
+	if id, err := filewatch.Stat(o.WasmPath); err == nil {
+		r.files[0].watch.Take(id)
 	}
 	return r
 }
 
-// attach has f reload. The files are as they were at newReloader, or have changed since. watch has to follow.
+// attach has f reload. watch has to follow.
 func (r *reloader) attach(f *Filter) {
 	r.filter, f.reload = f, r
 	if f.module != nil {
 		r.running = &edition{content: contentOf(f.module, r.options), options: r.options, module: f.module}
+	} else if id, err := filewatch.Stat(r.options.ConfigFile); err == nil {
+		r.files[1].watch.Take(id) // it is not tried again before something changes
 	}
 }
 

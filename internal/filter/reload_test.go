@@ -176,6 +176,20 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// A chunk that C has begun with ends with the version that it began with.
+func TestReloadInsideOfChunk(t *testing.T) {
+	r := startReloading(t, options.Options{}, guests.Version("A"))
+	in := chunkOf(1, 2, 3, 4)
+	r.lane.Begin(len(in))
+	if stop := r.lane.Run(tag, in, 2); stop != guest.StopBudget {
+		t.Fatal(stop)
+	}
+	replaceFile(t, r.path, guests.Version("B"))
+	r.looks()
+	r.want(t, "the chunk that was begun", r.run(1, 2, 3, 4), "AAAA")
+	r.want(t, "the next one", r.run(1, 2), "BB")
+}
+
 // What can't run does not take over, says why once, and is tried again when the file has changed. What
 // runs goes on, with its state.
 func TestReloadRefused(t *testing.T) {
@@ -244,10 +258,15 @@ func TestReloadConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	replaceFile(t, file, `{"greeting":"since"}`) // after the options have been read
 	r := startReloading(t, o, guests.WAT("configured"))
 	greeting := func() any {
 		out, _ := r.Run(tag, chunkOf(1))
 		return bodies(t, out)[0].(map[any]any)["config"]
+	}
+	r.looks()
+	if got := greeting(); got != "since" {
+		t.Errorf("%v at the start", got)
 	}
 	for _, step := range []struct{ config, want, line string }{
 		{`{"greeting":"two"}`, "two", "with another configuration"},
@@ -265,7 +284,7 @@ func TestReloadConfiguration(t *testing.T) {
 			t.Errorf("%s: logged %v", step.config, r.logs)
 		}
 	}
-	if got := r.results(); got != "2 2 0" {
+	if got := r.results(); got != "3 2 0" {
 		t.Errorf("reloads: %s", got)
 	}
 }
