@@ -195,12 +195,12 @@ ARM64_GUEST_TESTS := TestTraps TestTrapKinds TestExceptions TestTimeout TestTime
 	TestTimeoutAmongExceptions TestHandlersAreRestored TestExitStatus \
 	TestLibc TestPrintf TestReplyAtTheEdge TestMemoryLimit TestPrecompiledRuns TestWASIFunctions TestDirectories
 ARM64_HOST_TESTS := TestConfigMapIsTheOptionTable|TestTrapsSurviveTheHostsSignalHandlers/.*/5.0.3|TestHandlersWaitForEachOther|TestSignalsDuringTraps|TestTimeoutOnACoroutine|TestCoroutineStack/.*/5.0.3|TestReload/5.0.3|TestOutput$$
-ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN))
+ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN examples/*/bare/TOOLCHAIN))
 ARM64_RUN := run --tag app.web --time 2023-11-14T22:13:20.123456789Z
 arm64: build ## builds for arm64 and runs a part of the tests in qemu-aarch64
 	$(MAKE) build GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) BUILD=$(BUILD)/arm64
 	@for example in $(ARM64_EXAMPLES); do \
-		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$$example/input.ndjson; \
+		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$${example%/bare}/input.ndjson; \
 		echo "flb-wasmtime $$*"; \
 		$(COMMAND) "$$@" >$(BUILD)/own.ndjson && $(QEMU) $(BUILD)/arm64/flb-wasmtime "$$@" >$(BUILD)/arm64/its.ndjson && \
 			cmp $(BUILD)/own.ndjson $(BUILD)/arm64/its.ndjson || exit 1; \

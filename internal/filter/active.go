@@ -83,7 +83,7 @@ func (f *Filter) goWithout(why error) {
 }
 
 // shortHash is what the log calls a version of a module.
-func shortHash(m *guest.Module) string { return m.Hash()[:12] }
+func shortHash(m *guest.Module) string { return m.Hash()[:16] }
 
 // use has the filter go on with another one. It must be between two chunks, or two records of a chunk that
 // are called for alike.

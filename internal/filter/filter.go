@@ -32,17 +32,18 @@ type Filter struct {
 	breaker     *breaker
 	born        uint64 // records that the lane had been given when the instance was new
 	active
-	absent  error // why there is no module; nil: there is one
-	state   *state.State
-	lane    *guest.Lane
-	log     *hostlog.Limiter
-	workers []*worker // further instances
-	reload  *reloader // nil: there are none
-	tables  *tables.Set
-	logged  int     // lines about tables
-	silent  bool    // about tables: another filter logs them
-	share   float64 // of a chunk that is the filter's own, if there are workers
-	reloads reloads
+	absent   error // why there is no module; nil: there is one
+	state    *state.State
+	lane     *guest.Lane
+	log      *hostlog.Limiter
+	workers  []*worker // further instances
+	reload   *reloader // nil: there are none
+	tables   *tables.Set
+	logged   int     // lines about tables
+	silent   bool    // about tables: another filter logs them
+	share    float64 // of a chunk that is the filter's own, if there are workers
+	reloads  reloads
+	periodic *periodic // nil: no line is wanted
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -95,6 +96,7 @@ func newWhole(o options.Options, log func(hostlog.Level, string)) (*Filter, erro
 	}
 	f.introduce(o)
 	f.share = 1 / float64(1+len(f.workers))
+	f.periodic = newPeriodic(o, f.lane)
 	f.setReady()
 	if o.ReloadModule || f.absent != nil {
 		r.attach(f)
@@ -206,12 +208,18 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 
 // Source is where the module of a filter with these options comes from.
 func Source(o options.Options) guest.Source {
-	return guest.Source{
+	s := guest.Source{
 		Path:             o.WasmPath,
 		StackBytes:       o.WasmStackBytes,
 		AllowPrecompiled: o.AllowPrecompiled,
 		CacheDir:         o.CacheDir,
 	}
+	for _, p := range o.AccessiblePaths {
+		if p.Writable {
+			s.Writable = append(s.Writable, p.Dir)
+		}
+	}
+	return s
 }
 
 // NewState makes what the instances of a filter with these options share. The caller closes it.
@@ -292,6 +300,7 @@ func (f *Filter) Close() {
 		f.reload.end()
 		f.takeLines()
 	}
+	f.periodic.end()
 	for _, w := range f.workers {
 		w.stop(f.log)
 	}
@@ -326,8 +335,11 @@ func (f *Filter) stop() {
 // Lane. modified is false if the chunk is to stay as it is; else out, which may be empty, takes
 // its place. out is valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
-	if f.reload != nil && !f.lane.InChunk() {
+	if !f.lane.InChunk() {
 		f.beforeChunk(tag, data)
+	}
+	if f.periodic.take() {
+		defer f.logReport()
 	}
 	if len(f.workers) > 0 {
 		return f.runShared(tag, data)

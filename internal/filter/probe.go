@@ -24,21 +24,21 @@ const (
 	probeFailures = 4 * timeoutWeight
 )
 
-// sample is the head of a chunk.
-type sample struct {
+// head is the first records of a chunk.
+type head struct {
 	tag, data []byte
 	records   int
 }
 
-// samples are the heads of the last chunks of which one was taken.
-type samples struct {
-	list           []sample
+// heads are those of the last chunks of which one was taken.
+type heads struct {
+	list           []head
 	records, bytes int
 }
 
-// add takes the head of a chunk, up to so many records, and lets go of the oldest samples that are not needed
+// add takes the head of a chunk, up to so many records, and lets go of the oldest heads that are not needed
 // to have as many.
-func (s *samples) add(tag, data []byte, records int) {
+func (s *heads) add(tag, data []byte, records int) {
 	n, end := 0, 0
 	for rest := data; len(rest) > 0 && n < records; {
 		event, after, err := chunk.Next(rest)
@@ -54,33 +54,33 @@ func (s *samples) add(tag, data []byte, records int) {
 	if n == 0 {
 		return
 	}
-	var room sample
+	var room head
 	for len(s.list) > 0 && (s.records-s.list[0].records+n >= records || s.bytes+end > maxSampleBytes) {
 		room = s.list[0]
 		s.records -= room.records
 		s.bytes -= len(room.data)
 		s.list = append(s.list[:0], s.list[1:]...)
 	}
-	s.list = append(s.list, sample{append(room.tag[:0], tag...), append(room.data[:0], data[:end]...), n})
+	s.list = append(s.list, head{append(room.tag[:0], tag...), append(room.data[:0], data[:end]...), n})
 	s.records += n
 	s.bytes += end
 }
 
-// copy returns samples that further calls of add don't change.
-func (s *samples) copy() []sample {
-	list := make([]sample, len(s.list))
+// copy returns heads that further calls of add don't change.
+func (s *heads) copy() []head {
+	list := make([]head, len(s.list))
 	for i, one := range s.list {
-		list[i] = sample{append([]byte(nil), one.tag...), append([]byte(nil), one.data...), one.records}
+		list[i] = head{append([]byte(nil), one.tag...), append([]byte(nil), one.data...), one.records}
 	}
 	return list
 }
 
-// probe runs the samples through the module, and says why it should not take over: it fails on more of them
+// probe runs the heads through the module, and says why it should not take over: it fails on more of them
 // than the module that runs now. Both have instances for that alone, with a store and metrics that are thrown
 // away, so that nothing is counted twice, and may write nowhere.
 func (r *reloader) probe(o options.Options, module *guest.Module) error {
 	r.mu.Lock()
-	list, running := r.samples.copy(), r.running
+	list, running := r.heads.copy(), r.running
 	if running == nil || len(list) == 0 {
 		r.mu.Unlock()
 		return nil
@@ -103,14 +103,14 @@ func (r *reloader) probe(o options.Options, module *guest.Module) error {
 	return nil
 }
 
-// result is what came of samples.
+// result is what came of heads.
 type result struct {
 	records, failed uint64
 	why             string // the first line of the log about a failure
 }
 
-// judge runs samples through the module.
-func (r *reloader) judge(o options.Options, module *guest.Module, list []sample) (v result, err error) {
+// judge runs heads through the module.
+func (r *reloader) judge(o options.Options, module *guest.Module, list []head) (v result, err error) {
 	if o.Timeout == 0 || o.Timeout > probeTimeout {
 		o.Timeout = probeTimeout
 	}

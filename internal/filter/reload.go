@@ -38,9 +38,6 @@ type reloader struct {
 	making sync.Mutex  // held while instances are made and tried, which use what Close frees
 	closed atomic.Bool // set before Close takes making
 
-	// The thread that runs the filter is to look at what follows before its next chunk.
-	news atomic.Bool
-
 	mu       sync.Mutex
 	running  *edition  // guarded by mu, as all that follows; nil: there is no module
 	next     *edition  // what is to run; nil: what runs
@@ -49,7 +46,7 @@ type reloader struct {
 	banned   *content  // what has been taken back last
 	retired  []active  // to be freed
 	lines    []line    // for the log
-	samples  samples
+	heads    heads
 	sample   bool      // the next chunk is to be one
 	sampled  time.Time // when the last one was
 
@@ -224,8 +221,7 @@ func reason(err error) error {
 // notify has the thread that runs the filter look here before its next chunk. mu is locked, and the filter
 // is not closed.
 func (r *reloader) notify() {
-	r.news.Store(true)
-	r.filter.lane.Want(true)
+	r.filter.lane.Want()
 }
 
 // tell logs a line with the next chunk.
@@ -246,7 +242,7 @@ func (r *reloader) refuse(err error) {
 	r.filter.CountReload(ReloadFailure)
 	goes := "there is still no module"
 	if target := r.target(); target != (content{}) {
-		goes = fmt.Sprintf("version %.12s goes on", target.module)
+		goes = fmt.Sprintf("version %.16s goes on", target.module)
 	}
 	r.tell(hostlog.Error, fmt.Sprintf("reload refused: %v; %s", err, goes))
 }
@@ -279,7 +275,7 @@ func (r *reloader) prepare() {
 	r.mu.Unlock()
 	switch {
 	case banned:
-		err = fmt.Errorf("module %s: version %.12s has been taken back before", o.WasmPath, c.module)
+		err = fmt.Errorf("module %s: version %.16s has been taken back before", o.WasmPath, c.module)
 	case c == r.target():
 		r.take()
 		module.Close()
@@ -366,11 +362,11 @@ func (f *Filter) all() []*Filter {
 // beforeChunk has a version take over that is ready, or go back to the one before, and logs what there is to
 // log.
 func (f *Filter) beforeChunk(tag, data []byte) {
-	r := f.reload
-	if r.onTrial && f.anyOpen() {
+	r, wanted := f.reload, f.lane.TakeWant()
+	if r != nil && r.onTrial && f.anyOpen() {
 		f.rollBack()
 	}
-	if !r.news.Load() {
+	if r == nil || !wanted {
 		return
 	}
 	next := f.takeLines()
@@ -380,7 +376,7 @@ func (f *Filter) beforeChunk(tag, data []byte) {
 	r.mu.Lock()
 	if r.sample {
 		r.sample, r.sampled = false, r.now()
-		r.samples.add(tag, data, r.options.ReloadProbe)
+		r.heads.add(tag, data, r.options.ReloadProbe)
 	}
 	r.mu.Unlock()
 }
@@ -389,8 +385,6 @@ func (f *Filter) beforeChunk(tag, data []byte) {
 func (f *Filter) takeLines() (next *edition) {
 	r := f.reload
 	r.mu.Lock()
-	r.news.Store(false)
-	f.lane.Want(false)
 	var lines []line
 	lines, r.lines = r.lines, nil
 	next, r.next = r.next, nil
@@ -436,9 +430,9 @@ func (f *Filter) takeOver(next *edition) {
 	case old.content.module == next.content.module:
 		what = " with another configuration"
 	default:
-		what = fmt.Sprintf(" in the place of version %.12s", old.content.module)
+		what = fmt.Sprintf(" in the place of version %.16s", old.content.module)
 	}
-	f.log.Always(hostlog.Info, fmt.Sprintf("reloaded: module %s, version %.12s%s; %s",
+	f.log.Always(hostlog.Info, fmt.Sprintf("reloaded: module %s, version %.16s%s; %s",
 		r.options.WasmPath, next.content.module, what, f.module.Summary(f.config)))
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.Always(hostlog.Warn, w)
@@ -471,7 +465,7 @@ func (f *Filter) rollBack() bool {
 	r.mu.Unlock()
 	f.CountReload(ReloadRollback)
 	f.showModule(previous.module.Identity(), false)
-	f.log.Always(hostlog.Error, fmt.Sprintf("taken back: module %s, version %.12s keeps failing %v after it took over; version %.12s goes on until the file changes",
+	f.log.Always(hostlog.Error, fmt.Sprintf("taken back: module %s, version %.16s keeps failing %v after it took over; version %.16s goes on until the file changes",
 		r.options.WasmPath, failed.content.module, (trialTime-left).Round(time.Millisecond), previous.content.module))
 	return true
 }

@@ -340,8 +340,8 @@ func TestReloadProbe(t *testing.T) {
 			if refused := r.count(hostlog.Error, "reload_probe: version "); (refused == 1) != (test.want == "") || refused > 1 {
 				t.Errorf("%v", r.logs)
 			}
-			if r.reload.samples.records > test.probe+9 || r.reload.samples.bytes > maxSampleBytes {
-				t.Errorf("samples of %d records, %d bytes", r.reload.samples.records, r.reload.samples.bytes)
+			if r.reload.heads.records > test.probe+9 || r.reload.heads.bytes > maxSampleBytes {
+				t.Errorf("samples of %d records, %d bytes", r.reload.heads.records, r.reload.heads.bytes)
 			}
 		})
 	}
@@ -367,8 +367,8 @@ func TestReloadProbeHasItsOwnState(t *testing.T) {
 	if got := count(); got != int64(6) {
 		t.Errorf("count %v after the reload, want 6: %v", got, r.logs)
 	}
-	if r.Report().Reloads[ReloadSuccess] != 1 || len(r.reload.samples.list) == 0 {
-		t.Errorf("reloads %s, samples %v", r.results(), r.reload.samples.list)
+	if r.Report().Reloads[ReloadSuccess] != 1 || len(r.reload.heads.list) == 0 {
+		t.Errorf("reloads %s, samples %v", r.results(), r.reload.heads.list)
 	}
 	m := r.Metrics()
 	if len(m) != 1 || len(m[0].Series) != 1 || m[0].Series[0].Value != 6 {
@@ -378,7 +378,7 @@ func TestReloadProbeHasItsOwnState(t *testing.T) {
 
 // The samples are the heads of the last chunks, and bounded.
 func TestSamples(t *testing.T) {
-	var s samples
+	var s heads
 	for i := range 50 {
 		s.add(tag, chunkOf(i, i, i), 10)
 	}

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,7 +77,9 @@ func (f *Filter) showModule(id guest.Identity, loaded bool) {
 		return // its configuration is another one
 	}
 	if s.module != nil {
-		s.previous = append(s.previous, *s.module)
+		s.previous = slices.DeleteFunc(append(slices.Clone(s.previous), *s.module), func(p guest.Identity) bool {
+			return slices.Equal(info(&p), info(&id))
+		})
 		s.previous = s.previous[max(0, len(s.previous)-maxPrevious):]
 	}
 	s.module = &id
@@ -116,8 +119,7 @@ func (f *Filter) Report() Report {
 	f.mu.Lock()
 	s := f.shown
 	f.mu.Unlock()
-	r.Module, r.Loads = s.module, s.loads
-	r.Previous = append(r.Previous, s.previous...)
+	r.Module, r.Previous, r.Loads = s.module, s.previous, s.loads // which are replaced, not changed
 	r.addPart(f)
 	for _, w := range f.workers {
 		r.addPart(w.filter)

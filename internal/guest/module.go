@@ -32,9 +32,7 @@ const maxModuleBytes = 256 << 20
 // and is safe for use by several goroutines.
 type Module struct {
 	key      moduleKey
-	users    int           // guarded by modules
-	loaded   chan struct{} // closed when all that follows is known
-	failed   error         // there is no code
+	users    int // guarded by modules
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
@@ -47,7 +45,17 @@ type Module struct {
 	origin    Origin
 	version   string // what the module says it is
 	loadTime  time.Duration
+
+	compileTime time.Duration // the part of loadTime that the compiler took
+	cacheDir    string        // where its code is kept; "": nowhere
 }
+
+// FromCache says whether the module's code was taken from the cache.
+func (m *Module) FromCache() bool { return m.origin == Cached }
+
+// CompileTime is how long the module took to be compiled; 0 if its code was in the cache or in
+// its file.
+func (m *Module) CompileTime() time.Duration { return m.compileTime }
 
 type moduleKey struct {
 	sum    [sha256.Size]byte
@@ -56,7 +64,16 @@ type moduleKey struct {
 
 var modules struct {
 	sync.Mutex
-	byKey map[moduleKey]*Module
+	byKey   map[moduleKey]*Module
+	loading map[moduleKey]*loading
+}
+
+// loading is a module on its way.
+type loading struct {
+	users  int           // that wait for it; guarded by modules
+	done   chan struct{} // closed when the rest is set
+	module *Module
+	err    error
 }
 
 // Source says where a module is, and how its code is come by.
@@ -64,7 +81,8 @@ type Source struct {
 	Path             string
 	StackBytes       int64        // native stack; 0 means the minimum, which is the default
 	AllowPrecompiled bool         // the file may hold machine code, made by Compile
-	CacheDir         string       // of code that was compiled before; "" for none
+	CacheDir         string       // of code that was compiled before, or CacheAuto; "" for none
+	Writable         []string     // directories that the module may write to: not the cache
 	Quick            bool         // what has to be compiled is, quickly: to code that is not optimised
 	Background       bool         // what has to be compiled is, on the thread that asks alone; nobody else waits for it
 	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
@@ -90,93 +108,83 @@ func loadContent(s Source, content []byte) (*Module, error) {
 	}
 	key := moduleKey{sha256.Sum256(content), engine}
 
-	for {
-		m, mine := claim(key, s.Background)
-		if mine {
-			if err := m.load(s, content); err != nil {
-				return nil, err
-			}
-			return m, nil
-		}
-		<-m.loaded
-		if m.failed == nil {
-			return m, nil
-		}
-		m.Close() // what is wrong is said of each path
-	}
-}
-
-// claim returns the module with that key, which may not be loaded yet, or a new one for the caller to
-// load. Those who ask for one at once wait for each other, and nobody for what is done in the
-// background, at low priority.
-func claim(key moduleKey, background bool) (m *Module, mine bool) {
+	// Filters that start at once compile once; those of other modules don't wait.
 	modules.Lock()
-	defer modules.Unlock()
 	if m := modules.byKey[key]; m != nil {
 		m.users++
-		return m, false
+		modules.Unlock()
+		return m, nil
 	}
-	m = &Module{key: key, users: 1, engine: key.engine, loaded: make(chan struct{})}
-	if !background {
-		m.enter()
+	if l := modules.loading[key]; l != nil {
+		l.users++
+		modules.Unlock()
+		<-l.done
+		return l.module, l.err
 	}
-	return m, true
-}
-
-// enter has others find the module, unless they find another one. modules is locked.
-func (m *Module) enter() {
+	if s.Background {
+		modules.Unlock()
+		return loadAlone(s, content, key)
+	}
+	l := &loading{users: 1, done: make(chan struct{}), err: errors.New("the module could not be loaded")}
 	if modules.byKey == nil {
 		modules.byKey = make(map[moduleKey]*Module)
 	}
-	if modules.byKey[m.key] == nil {
-		modules.byKey[m.key] = m
+	if modules.loading == nil {
+		modules.loading = make(map[moduleKey]*loading)
 	}
-}
+	modules.loading[key] = l
+	modules.Unlock()
 
-// leave takes that back. modules is locked.
-func (m *Module) leave() {
-	if modules.byKey[m.key] == m {
-		delete(modules.byKey, m.key)
-	}
-}
-
-// load has a module that the caller has claimed get its code. No lock is held meanwhile. If there is an
-// error the claim is given up.
-func (m *Module) load(s Source, content []byte) error {
-	err := errPanicked
-	defer func() {
+	defer func() { // after a panic, too
 		modules.Lock()
 		defer modules.Unlock()
-		if m.failed = err; err == nil {
-			m.enter()
-		} else {
-			m.users--
-			m.leave()
+		if l.module != nil {
+			l.module.users = l.users
+			modules.byKey[key] = l.module
 		}
-		close(m.loaded)
+		delete(modules.loading, key)
+		close(l.done)
 	}()
-	err = m.loadCode(s, content)
-	return err
+	l.module, l.err = newModule(s, content, key)
+	return l.module, l.err
 }
 
-// errPanicked is for those who wait for a module whose loading has ended by a panic.
-var errPanicked = errors.New("the module could not be loaded")
+// loadAlone loads a module that nobody waits for until it is loaded: who wants it meanwhile loads it faster.
+func loadAlone(s Source, content []byte, key moduleKey) (*Module, error) {
+	m, err := newModule(s, content, key)
+	if err != nil {
+		return nil, err
+	}
+	modules.Lock()
+	defer modules.Unlock()
+	m.users = 1
+	if modules.byKey == nil {
+		modules.byKey = make(map[moduleKey]*Module)
+	}
+	if modules.byKey[key] == nil {
+		modules.byKey[key] = m
+	}
+	return m, nil
+}
 
-func (m *Module) loadCode(s Source, content []byte) (err error) {
+func newModule(s Source, content []byte, key moduleKey) (*Module, error) {
+	m := &Module{key: key, engine: key.engine}
 	start := time.Now()
+	var err error
 	if isPrecompiled(content) {
 		err = m.precompiled(s.Path, content)
 	} else {
 		err = m.compile(s, content)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.loadTime = time.Since(start)
 	if m.code, m.codeEnd, err = codePages(m.compiled); err != nil {
 		m.compiled.Close()
+		return nil, err
 	}
-	return err
+	return m, nil
 }
 
 func (m *Module) precompiled(path string, file []byte) error {
@@ -210,13 +218,26 @@ func (m *Module) compile(s Source, content []byte) error {
 	}
 	var c *cache
 	if s.CacheDir != "" {
-		if c, err = openCache(s.CacheDir, wasm); err != nil {
+		if c, err = openCache(s, wasm); err != nil {
 			warn("not used", err)
 		} else {
 			defer c.close()
-			m.compiled, err = c.load(m.engine, wasm)
-			if err != nil {
+			m.cacheDir = c.dir
+			if m.compiled, err = c.load(m.engine, wasm); err != nil {
 				warn("compiled again", err)
+			} else if m.compiled == nil && !s.Quick {
+				// If it can't be claimed since nothing can be written there, store says so.
+				claim, err := c.claim()
+				switch {
+				case err == nil:
+					defer claim.Close()
+				case errors.Is(err, errCompiling):
+					warn("compiled here", err)
+				}
+				// Whoever has been waited for has left it there.
+				if m.compiled, err = c.load(m.engine, wasm); err != nil {
+					warn("compiled again", err)
+				}
 			}
 			if m.compiled != nil {
 				m.origin = Cached
@@ -228,14 +249,17 @@ func (m *Module) compile(s Source, content []byte) error {
 	if s.Quick {
 		m.origin = CompiledQuickly
 	}
+	start := time.Now()
 	if m.compiled, err = compile(m.engine, s, wasm); err != nil {
 		return notCompiled(s.Path, err)
 	}
+	m.compileTime = time.Since(start)
 	if err := m.readInterface(s.Path, wasm); err != nil {
 		return err
 	}
 	if c != nil && !s.Quick {
 		if err := c.store(m.compiled, wasm); err != nil {
+			m.cacheDir = ""
 			warn("the code was not kept", err)
 		}
 	}
@@ -334,10 +358,13 @@ func (m *Module) Share() *Module {
 func (m *Module) Close() {
 	modules.Lock()
 	defer modules.Unlock()
-	if m.users--; m.users == 0 && m.failed == nil {
-		m.leave()
-		m.compiled.Close()
+	if m.users--; m.users > 0 {
+		return
 	}
+	if modules.byKey[m.key] == m {
+		delete(modules.byKey, m.key)
+	}
+	m.compiled.Close()
 }
 
 func read(path string) ([]byte, error) {
@@ -382,6 +409,10 @@ func errProblems(list []string) error {
 // Summary says in a few words what has been loaded, and how it is used.
 func (m *Module) Summary(config Config) string {
 	a := m.abi(config)
-	return fmt.Sprintf("%d bytes %s in %s; called first: %s; input: %s",
-		m.sizeBytes, m.origin.text(), m.loadTime.Round(time.Millisecond/10), a.initText(), a.allocatorText())
+	kept := ""
+	if m.cacheDir != "" {
+		kept = ", kept in " + m.cacheDir
+	}
+	return fmt.Sprintf("%d bytes %s in %s%s; called first: %s; input: %s",
+		m.sizeBytes, m.origin.text(), m.loadTime.Round(time.Millisecond/10), kept, a.initText(), a.allocatorText())
 }
