@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use crate::event::{Event, Filter, Group, Time};
 use crate::part::{Edits, Part};
-use crate::value::Value;
+use crate::value::{append, Value};
 
 pub(crate) mod kind {
     pub const DROP: u8 = 1;
@@ -80,8 +80,8 @@ impl Out {
         if self.extra.try_reserve(size).is_err() || (grows && !has_room(4 * size + (64 << 10))) {
             return false;
         }
-        body.iter().for_each(|piece| self.extra.extend_from_slice(piece));
-        self.extra.extend_from_slice(metadata);
+        body.iter().for_each(|piece| append(&mut self.extra, piece));
+        append(&mut self.extra, metadata);
         self.emitted.push(Emitted {
             sec,
             nsec,

@@ -4,7 +4,7 @@ use core::cell::RefCell;
 
 use crate::batch::{kind, Op};
 use crate::path::{Path, Route};
-use crate::value::{head, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
+use crate::value::{append, head, is_same, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
 
 /// As many sets, adds and removes of a part are said one by one. A host takes 256.
 const EDITS: usize = 32;
@@ -22,6 +22,8 @@ pub(crate) struct Edits {
     /// The part as it is to be, if `is_whole`: then there are no other edits.
     pub whole: Map,
     is_whole: bool,
+    /// The event is of a form without the part.
+    is_absent: bool,
     /// What the operations of the batch so far have for bytes.
     pub bytes: Vec<u8>,
     pub fault: Option<&'static str>,
@@ -29,16 +31,25 @@ pub(crate) struct Edits {
     index: RefCell<Vec<Member>>,
 }
 
-/// Where in a part the text of a key stands, and the value.
+/// Where in a part the text of a key stands, and behind it the value.
 struct Member {
     mark: u64,
-    key: usize,
-    value: usize,
+    key: u32,
+    value: u32,
 }
 
-/// Tells keys apart, most of them.
-fn mark(key: &[u8]) -> u64 {
-    (key.len() as u64) << 8 | u64::from(*key.first().unwrap_or(&0))
+/// Returns the first 8 bytes of a key, or all that it has; more may follow it.
+#[inline]
+fn mark(bytes: &[u8], len: usize) -> u64 {
+    let word = match bytes.get(..8) {
+        Some(word) => u64::from_le_bytes(word.try_into().unwrap_or_default()),
+        None => bytes.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b)),
+    };
+    if len < 8 {
+        word & !(u64::MAX << (8 * len))
+    } else {
+        word
+    }
 }
 
 /// Where a path leads to in a part.
@@ -69,21 +80,32 @@ impl<'a> Part<'a> {
         edits.is_whole = false;
         edits.fault = None;
         edits.index.get_mut().clear();
-        Part { came, edits }
+        edits.is_absent = came.is_empty();
+        Part { came: if came.is_empty() { &[0x80] } else { came }, edits }
     }
 
     /// Returns the part as it came.
     pub fn value(&self) -> Value<'a> {
-        Value::new(if self.came.is_empty() { &[0x80] } else { self.came })
+        Value::new(self.came)
     }
 
     /// Returns what a path leads to, in the part as it came.
+    #[inline]
     pub fn get(&self, path: impl Path) -> Option<Value<'a>> {
-        let (next, _, rest) = path.route().step(self.value(), |key| self.member(key))?;
+        let route = path.route();
+        match route.key() {
+            Some(key) => self.look_up(mark(key.as_bytes(), key.len()), key),
+            None => self.follow(route),
+        }
+    }
+
+    fn follow(&self, route: Route) -> Option<Value<'a>> {
+        let (next, _, rest) = route.step(self.value(), |key| self.member(key))?;
         rest.map_or(Some(next), |rest| rest.find(next))
     }
 
     /// Returns the text that a path leads to; `None` if it is not there, or not text.
+    #[inline]
     pub fn get_str(&self, path: impl Path) -> Option<&'a str> {
         self.get(path)?.as_str()
     }
@@ -141,44 +163,31 @@ impl<'a> Part<'a> {
     /// Calls a function for each text that is a value, at any depth, and puts what it returns in the
     /// text's place. Bytes that are not UTF-8 are U+FFFD there, and bins are taken for text.
     pub fn rewrite_strings<R: AsRef<str>>(&mut self, function: impl FnMut(&str) -> Option<R>) {
-        self.rewrite(None, false, function);
+        self.rewrite(None, function);
     }
 
     /// Does the same with texts that have that byte in them, such as `b'@'`: others cost next to nothing.
     pub fn rewrite_strings_with<R: AsRef<str>>(&mut self, byte: u8, function: impl FnMut(&str) -> Option<R>) {
-        self.rewrite(Some(byte), false, function);
+        self.rewrite(Some(byte), function);
     }
 
-    /// Does the same as [`rewrite_strings`](Part::rewrite_strings), with keys as well as values.
-    pub fn rewrite_all<R: AsRef<str>>(&mut self, function: impl FnMut(&str) -> Option<R>) {
-        self.rewrite(None, true, function);
-    }
-
-    fn rewrite<R: AsRef<str>>(
-        &mut self, byte: Option<u8>, keys: bool, mut function: impl FnMut(&str) -> Option<R>,
-    ) {
-        let came = self.value();
-        let as_came = !self.is_edited();
-        if !as_came {
+    fn rewrite<R: AsRef<str>>(&mut self, byte: Option<u8>, mut function: impl FnMut(&str) -> Option<R>) {
+        if self.is_edited() {
             self.make_whole();
         }
-        let Edits { puts, whole, bytes, .. } = &mut *self.edits;
-        let from = if as_came { came.bytes } else { &whole.bytes };
-        if byte.map_or(false, |byte| !has_text_with(from, byte)) {
+        let all = if self.edits.is_whole { &self.edits.whole.bytes } else { self.came };
+        let next = byte.map_or(0, |byte| position(all, byte));
+        if next == all.len() {
             return;
         }
-        let mut next = 0; // where the byte is that is looked for
-        texts(from, 0, 1, keys, &mut |at, h| {
-            let (start, end) = (at + h.len, at + h.len + h.data);
-            if let Some(byte) = byte {
-                if next < start {
-                    next = start + position(&from[start..], byte);
-                }
-                if next >= end {
-                    return;
-                }
-            }
-            let text = &from[start..end];
+        self.index();
+        let Edits { puts, whole, is_whole, bytes, index, .. } = &mut *self.edits;
+        let (from, members) = match is_whole {
+            true => (&whole.bytes[..], &[][..]),
+            false => (self.came, &index.get_mut()[..]),
+        };
+        let mut found = |at, h: Head| {
+            let text = &from[at + h.len..][..h.data];
             // In older Rusts from_utf8_lossy alone takes several times as long.
             let new = match core::str::from_utf8(text) {
                 Ok(text) => function(text),
@@ -190,36 +199,52 @@ impl<'a> Part<'a> {
                 let (a, b) = (at as u32, (h.len + h.data) as u32);
                 puts.push(Op::new(kind::PUT, a, b, start..bytes.len()));
             }
-        });
-        if !puts.is_empty() && !as_came {
+        };
+        Texts { bytes: from, byte, next, found: &mut found }.of_members(members);
+        if !puts.is_empty() && *is_whole {
             let mut new = Vec::new();
             splice(from, 0, puts, bytes, &mut new);
             whole.bytes = new;
             puts.clear();
-        } else if !puts.is_empty() && self.is_map() && keys {
-            self.make_whole();
+        } else if !puts.is_empty() {
+            self.is_map();
         }
     }
 
     /// Returns a copy of the part with the edits so far.
     pub fn edited(&self) -> Map {
-        let Edits { puts, edits, whole, is_whole, bytes, .. } = &*self.edits;
-        let mut map = whole.clone();
-        if !is_whole {
-            write_edited(self.value(), puts, edits, bytes, &mut map);
-        }
+        let mut map = self.edits.whole.clone();
+        self.write_edited(&mut map);
         map
     }
 
     /// Has edits from now on be those of a copy of the part.
     pub(crate) fn make_whole(&mut self) {
-        let came = self.value();
-        let Edits { puts, edits, whole, is_whole, bytes, .. } = &mut *self.edits;
-        if !*is_whole {
-            write_edited(came, puts, edits, bytes, whole);
-            puts.clear();
-            edits.clear();
-            *is_whole = true;
+        let mut map = core::mem::take(&mut self.edits.whole);
+        self.write_edited(&mut map);
+        let Edits { puts, edits, whole, is_whole, .. } = &mut *self.edits;
+        *whole = map;
+        *is_whole = true;
+        puts.clear();
+        edits.clear();
+    }
+
+    fn write_edited(&self, map: &mut Map) {
+        let (came, Edits { puts, edits, is_whole, bytes, .. }) = (self.value().bytes, &*self.edits);
+        if *is_whole {
+            return;
+        }
+        map.begin(head(came).count);
+        splice(came, head(came).len, puts, bytes, &mut map.bytes);
+        for edit in edits {
+            let key = Value::new(&bytes[edit.address as usize..]);
+            let value = Value::new(&key.bytes[size(key.bytes)..]);
+            let key = key.as_str().unwrap_or_default();
+            match edit.kind {
+                kind::ADD => map.add(key, value),
+                kind::SET => drop(map.set([key], value)),
+                _ => map.remove([key]),
+            }
         }
     }
 
@@ -229,31 +254,54 @@ impl<'a> Part<'a> {
 
     /// Returns the value of the first member of that key, in the part as it came.
     fn member(&self, key: &str) -> Option<Value<'a>> {
-        let (came, mut index) = (self.value(), self.edits.index.borrow_mut());
-        if index.is_empty() {
-            let h = head(came.bytes);
-            if h.count > INDEXED {
-                return came.member(key);
-            }
-            let mut at = h.len;
-            for _ in 0..h.count {
-                let h = head(&came.bytes[at..]);
-                let is_text = h.kind == Kind::Str;
-                let value = at + if is_text { h.len + h.data } else { size(&came.bytes[at..]) };
-                if is_text {
-                    let key = at + h.len;
-                    index.push(Member { mark: mark(&came.bytes[key..value]), key, value });
-                }
-                at = value + size(&came.bytes[value..]);
+        self.look_up(mark(key.as_bytes(), key.len()), key)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, mark: u64, key: &str) -> Option<Value<'a>> {
+        let members = self.edits.index.borrow();
+        for m in &*members {
+            let (from, to) = (m.key as usize, m.value as usize);
+            if m.mark == mark && to - from == key.len() && (key.len() <= 8 || is_same(&self.came[from..to], key.as_bytes())) {
+                return Some(Value::new(&self.came[to..]));
             }
         }
-        let key = key.as_bytes();
-        let mark = mark(key);
-        let is_key = |m: &&Member| m.mark == mark && &came.bytes[m.key..][..key.len()] == key;
-        index.iter().find(is_key).map(|m| Value::new(&came.bytes[m.value..]))
+        if members.is_empty() {
+            drop(members);
+            return self.first_look_up(mark, key);
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn first_look_up(&self, mark: u64, key: &str) -> Option<Value<'a>> {
+        self.index();
+        let is_indexed = !self.edits.index.borrow().is_empty();
+        if is_indexed { self.look_up(mark, key) } else { self.value().member(key) }
+    }
+
+    /// Makes the index, unless it is there or would be large.
+    fn index(&self) {
+        let (came, mut members) = (self.came, self.edits.index.borrow_mut());
+        let h = head(came);
+        let mut at = h.len;
+        let count = if h.count <= INDEXED && members.is_empty() { h.count } else { 0 };
+        members.extend((0..count).map(|_| {
+            let h = head(&came[at..]);
+            let (key, value) = match h.kind {
+                Kind::Str => (at + h.len, at + h.len + h.data),
+                _ => (0, at + size(&came[at..])), // longer than any key is
+            };
+            at = value + size(&came[value..]);
+            Member { mark: mark(&came[key..], h.data), key: key as u32, value: value as u32 }
+        }));
     }
 
     pub(crate) fn find<'p>(&self, route: Route<'p>) -> Found<'a, 'p> {
+        if let Some(key) = route.key() {
+            let found = self.member(key).map(|value| (value, key));
+            return Found { holder: None, last: route, found };
+        }
         match route.step(self.value(), |key| self.member(key)) {
             Some((next, _, Some(rest))) => {
                 let (holder, last) = rest.holder(next);
@@ -261,6 +309,20 @@ impl<'a> Part<'a> {
                 Found { holder: Some(holder), last, found: found.map(|(found, key, _)| (found, key)) }
             }
             found => Found { holder: None, last: route, found: found.map(|(found, key, _)| (found, key)) },
+        }
+    }
+
+    /// Says whether there is a value, and no other one with its key.
+    fn is_only(&self, to: &Found) -> bool {
+        match (to.found, to.holder) {
+            (None, _) => false,
+            (Some((_, key)), None) => {
+                let mark = mark(key.as_bytes(), key.len());
+                self.edits.index.borrow().iter().filter(|m| m.mark == mark).count() == 1
+            }
+            (Some((_, key)), Some(holder)) => {
+                holder.kind() == Kind::Array || holder.members().filter(|(k, _)| k.is_key(key)).count() == 1
+            }
         }
     }
 
@@ -283,17 +345,15 @@ impl<'a> Part<'a> {
         }
         let first = route.split().0;
         let text = if let Route::Text(text, ..) = route { text } else { first };
-        let is_named =
-            |name| edits.iter().any(|edit| Value::new(&bytes[edit.address as usize..]).is_key(name));
-        is_named(first) || (text.len() > first.len() && is_named(text))
+        is_named(edits, bytes, first) || (text.len() > first.len() && is_named(edits, bytes, text))
     }
 
     /// An event of the old form has no metadata, and can't be given any.
     pub(crate) fn has_form(&mut self) -> bool {
-        if self.came.is_empty() {
+        if self.edits.is_absent {
             self.edits.fault = Some("the event is of a form that has no metadata");
         }
-        !self.came.is_empty()
+        !self.edits.is_absent
     }
 
     fn is_map(&mut self) -> bool {
@@ -307,13 +367,14 @@ impl<'a> Part<'a> {
     /// Sets, removes, or puts if `only_there`. Returns false if there is nothing that can be done.
     fn change(&mut self, route: Route, value: Option<&dyn ToValue>, only_there: bool) -> bool {
         let to = self.find(route);
-        if self.is_touched(route, &to, !only_there) {
+        let in_place = only_there || self.is_only(&to);
+        if self.is_touched(route, &to, !in_place) {
             self.make_whole();
             let is_there = route.find(self.edits.whole.value()).is_some();
             return (is_there || !only_there) && self.edits.whole.change(route, value);
         }
         match (to.found, to.holder, value) {
-            (Some((found, _)), _, Some(value)) if only_there => self.put_at(found, |to| value.write(to)),
+            (Some((found, _)), _, Some(value)) if in_place => self.put_at(found, |to| value.write(to)),
             _ if only_there => false,
             (_, Some(holder), _) => {
                 let mut new = Vec::new();
@@ -373,75 +434,79 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Writes a map with edits carried out.
-fn write_edited(came: Value, puts: &[Op], edits: &[Op], bytes: &[u8], map: &mut Map) {
-    let came = came.bytes;
-    map.begin(head(came).count);
-    splice(came, head(came).len, puts, bytes, &mut map.bytes);
-    for edit in edits {
-        let key = Value::new(&bytes[edit.address as usize..]);
-        let value = Value::new(&key.bytes[size(key.bytes)..]);
-        let key = key.as_str().unwrap_or_default();
-        match edit.kind {
-            kind::ADD => map.add(key, value),
-            kind::SET => drop(map.set([key], value)),
-            _ => map.remove([key]),
-        }
-    }
+/// Says whether one of the edits is of that key.
+fn is_named(edits: &[Op], bytes: &[u8], key: &str) -> bool {
+    edits.iter().any(|edit| Value::new(&bytes[edit.address as usize..]).is_key(key))
 }
 
 /// Copies with puts carried out.
 fn splice(from: &[u8], start: usize, puts: &[Op], bytes: &[u8], to: &mut Vec<u8>) {
     let mut done = start;
     for put in puts {
-        to.extend_from_slice(&from[done..put.a as usize]);
-        to.extend_from_slice(&bytes[put.address as usize..][..put.len as usize]);
+        append(to, &from[done..put.a as usize]);
+        append(to, &bytes[put.address as usize..][..put.len as usize]);
         done = (put.a + put.b) as usize;
     }
-    to.extend_from_slice(&from[done..]);
+    append(to, &from[done..]);
 }
 
-/// Says whether a text, be it a key or a value, has that byte: numbers and headers may, too.
-fn has_text_with(bytes: &[u8], byte: u8) -> bool {
-    let (mut at, mut next) = (0, position(bytes, byte));
-    while next < bytes.len() {
-        let n = usize::from(SIZES[usize::from(bytes[at])]);
-        if n > 0 && at + n <= next {
-            at += n;
-            continue;
-        }
-        let h = head(&bytes[at..]);
-        let (start, end) = (at + h.len, at + h.len + h.data);
-        if next < end {
-            let is_text = h.kind == Kind::Str || h.kind == Kind::Bin;
-            if is_text && position(&bytes[start..end], byte) < h.data {
-                return true;
-            }
-            next = end + position(&bytes[end..], byte);
-        }
-        at = end;
+/// Goes through texts that are values, those with a byte if there is one.
+struct Texts<'t> {
+    bytes: &'t [u8],
+    byte: Option<u8>,
+    /// Where the byte stands next; without one, where the next text may stand.
+    next: usize,
+    found: &'t mut dyn FnMut(usize, Head),
+}
+
+impl Texts<'_> {
+    fn seek(&mut self, from: usize) {
+        self.next = from + self.byte.map_or(0, |byte| position(&self.bytes[from..], byte));
     }
-    false
-}
 
-/// Calls a function for each text of so many values, in order, with its place, and returns their end.
-fn texts(bytes: &[u8], at: usize, count: usize, keys: bool, function: &mut dyn FnMut(usize, Head)) -> usize {
-    let mut next = at;
-    for _ in 0..count {
-        let (at, h) = (next, head(&bytes[next..]));
-        next = at + h.len + h.data;
+    /// Goes through the values of members, where they are known, else through all that there is.
+    fn of_members(mut self, members: &[Member]) {
+        let start = |i: usize| members.get(i).map(|member| member.value as usize);
+        let mut i = 0;
+        while self.next < self.bytes.len() {
+            while start(i + 1).map_or(false, |start| start <= self.next) {
+                i += 1;
+            }
+            self.of_value(start(i).unwrap_or(0));
+            i += 1;
+            match start(i) {
+                Some(next) => self.seek(next),
+                None => return,
+            }
+        }
+    }
+
+    /// Goes through those of a value, and returns its end.
+    fn of_value(&mut self, at: usize) -> usize {
+        let h = head(&self.bytes[at..]);
+        let (start, mut end) = (at + h.len, at + h.len + h.data);
         match h.kind {
-            Kind::Str | Kind::Bin => function(at, h),
-            Kind::Array => next = texts(bytes, next, h.count, keys, function),
-            Kind::Map if keys => next = texts(bytes, next, 2 * h.count, keys, function),
-            Kind::Map => {
+            Kind::Str | Kind::Bin => {
+                if self.next < start {
+                    self.seek(start);
+                }
+                if self.next < end {
+                    (self.found)(at, h);
+                }
+            }
+            Kind::Array | Kind::Map => {
                 for _ in 0..h.count {
-                    next += size(&bytes[next..]);
-                    next = texts(bytes, next, 1, keys, function);
+                    if h.kind == Kind::Map {
+                        end += size(&self.bytes[end..]);
+                    }
+                    match usize::from(SIZES[usize::from(self.bytes[end])]) {
+                        n @ 1..=255 if end + n <= self.next => end += n,
+                        _ => end = self.of_value(end),
+                    }
                 }
             }
             _ => {}
         }
+        end
     }
-    next
 }

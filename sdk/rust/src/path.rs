@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::value::{head, position, write_head, Kind, ToValue, Value};
+use crate::value::{append, head, write_head, Kind, ToValue, Value};
 
 /// A way to a value: a text with dots between its parts (`"a.b"`, `"items.0.name"`), an array of parts
 /// (`["items", "0", "name"]`), whose dots are theirs, or an [`Accessor`]. A part is the key of a member,
@@ -16,6 +16,7 @@ pub trait Path {
 }
 
 impl Path for &str {
+    #[inline(always)]
     fn route(&self) -> Route<'_> {
         Route::text(self, b'.')
     }
@@ -96,8 +97,20 @@ pub enum Route<'p> {
 }
 
 impl<'p> Route<'p> {
+    /// The compiler knows where a text ends that it knows.
+    #[inline(always)]
     fn text(text: &'p str, separator: u8) -> Self {
-        Route::Text(text, separator, position(text.as_bytes(), separator))
+        let end = text.bytes().position(|b| b == separator);
+        Route::Text(text, separator, end.unwrap_or(text.len()))
+    }
+
+    /// Returns the key of a path that is nothing but a key.
+    #[inline(always)]
+    pub(crate) fn key(self) -> Option<&'p str> {
+        match self {
+            Route::Text(text, _, end) => Some(text).filter(|_| end == text.len()),
+            Route::Parts(parts) => Some(*parts.first()?).filter(|_| parts.len() == 1),
+        }
     }
 
     /// Returns the first part, and what is left then.
@@ -180,11 +193,11 @@ impl<'p> Route<'p> {
                 continue;
             }
             if is_map {
-                to.extend_from_slice(k.bytes);
+                append(to, k.bytes);
             }
             match new.filter(|_| hit) {
                 Some(value) => value.write(to),
-                None => to.extend_from_slice(v.bytes),
+                None => append(to, v.bytes),
             }
             new = new.filter(|_| !hit);
         }

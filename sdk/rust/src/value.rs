@@ -90,17 +90,21 @@ fn long_head(p: &[u8]) -> Head {
     }
 }
 
-/// By its first byte how many bytes a value has; 0 where that byte is not all that decides.
-pub(crate) static SIZES: [u8; 256] = {
+/// By its first byte how many bytes a value has, without those in it, and times 256 how many values are in it;
+/// 0 where that byte is not all that decides.
+pub(crate) static SIZES: [u16; 256] = {
     let (mut sizes, mut lead) = ([0; 256], 0);
     while lead < 256 {
+        let n = lead as u16;
         sizes[lead] = match lead {
-            0..=0x7f | 0xc0..=0xc3 | 0xe0.. => 1,
-            0xa0..=0xbf => 1 + (lead as u8 & 31),
+            0x80..=0x8f => 1 + ((n & 15) << 9),
+            0x90..=0x9f => 1 + ((n & 15) << 8),
+            0xa0..=0xbf => 1 + (n & 31),
             0xca | 0xcb => 1 + (4 << (lead - 0xca)),
             0xcc..=0xd3 => 1 + (1 << (lead & 3)),
             0xd4..=0xd8 => 2 + (1 << (lead - 0xd4)),
-            _ => 0,
+            0xc4..=0xc9 | 0xd9..=0xdf => 0,
+            _ => 1,
         };
         lead += 1;
     }
@@ -111,50 +115,92 @@ pub(crate) static SIZES: [u8; 256] = {
 #[inline]
 pub(crate) fn size(p: &[u8]) -> usize {
     match usize::from(SIZES[usize::from(p[0])]) {
-        0 => long_size(p),
-        n => n,
+        n @ 1..=255 => n,
+        _ => long_size(p),
     }
 }
 
 #[inline(never)]
 fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
-    while left > 0 {
-        left -= 1;
-        let lead = p[at];
-        match usize::from(SIZES[usize::from(lead)]) {
-            0 if lead < 0xa0 => {
-                at += 1;
-                left += usize::from(lead & 15) << u8::from(lead < 0x90);
+    loop {
+        while left > 0 {
+            let n = usize::from(SIZES[usize::from(p[at])]);
+            if n == 0 {
+                break; // a call in this loop would cost it its registers
             }
-            0 if lead == 0xd9 => at += 2 + usize::from(p[at + 1]),
-            0 => {
-                let h = long_head(&p[at..]);
-                at += h.len + h.data;
-                left += h.inside();
-            }
-            n => at += n,
+            at += n & 255;
+            left = left + (n >> 8) - 1;
         }
+        if left == 0 {
+            return at;
+        }
+        let step = long_step(&p[at..]);
+        at += step as u32 as usize;
+        left = left + (step >> 32) as usize - 1;
+    }
+}
+
+/// Returns how many bytes a value has, without those in it, and above 32 bits how many values are in it.
+#[inline(never)]
+fn long_step(p: &[u8]) -> u64 {
+    let h = long_head(p);
+    (h.len + h.data) as u64 | (h.inside() as u64) << 32
+}
+
+/// Returns where a byte is first, or how many bytes there are.
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
+pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
+    let mut at = 0;
+    #[cfg(target_arch = "wasm32")]
+    {
+        use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat, v128_load};
+        for chunk in bytes.chunks_exact(16) {
+            let same = u8x16_eq(unsafe { v128_load(chunk.as_ptr().cast()) }, u8x16_splat(byte));
+            match u8x16_bitmask(same) {
+                0 => at += 16,
+                mask => return at + mask.trailing_zeros() as usize,
+            }
+        }
+    }
+    while at < bytes.len() && bytes[at] != byte {
+        at += 1;
     }
     at
 }
 
-/// Returns where a byte is first, or how many bytes there are.
-pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    let zeros = |word: &[u8]| {
-        let other = u64::from_le_bytes(word.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
-        other.wrapping_sub(LOW) & !other & (LOW << 7)
-    };
-    let pairs = bytes.chunks_exact(16);
-    let mut at = 16 * pairs.take_while(|pair| zeros(&pair[..8]) | zeros(&pair[8..]) == 0).count();
-    for word in bytes[at..].chunks_exact(8) {
-        match zeros(word) {
-            0 => at += 8,
-            zeros => return at + zeros.trailing_zeros() as usize / 8,
+/// Compares bytes that are as many: a few, for which `memcmp` takes longer.
+#[inline]
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a == b)
+}
+
+/// Appends bytes. Keys and values have a few: to call `memcpy` takes longer than to copy these, and that of
+/// older Rusts goes byte by byte.
+#[inline]
+pub(crate) fn append(to: &mut Vec<u8>, bytes: &[u8]) {
+    let (start, n) = (to.len(), bytes.len());
+    to.reserve(n);
+    // Words, of which the last one overlaps the one before it.
+    unsafe fn words<T>(from: *const u8, to: *mut u8, n: usize) {
+        let (size, mut at) = (core::mem::size_of::<T>(), 0);
+        while at + size < n {
+            to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
+            at += size;
         }
+        to.add(n - size).cast::<T>().write_unaligned(from.add(n - size).cast::<T>().read_unaligned());
     }
-    at + bytes[at..].iter().take_while(|b| **b != byte).count()
+    // There is room for n bytes behind the start, and no more are read or written.
+    unsafe {
+        let (from, end) = (bytes.as_ptr(), to.as_mut_ptr().add(start));
+        match n {
+            0..=3 => (0..n).for_each(|i| *end.add(i) = *from.add(i)),
+            4..=7 => words::<u32>(from, end, n),
+            8..=15 => words::<u64>(from, end, n),
+            _ => words::<u128>(from, end, n),
+        }
+        to.set_len(start + n);
+    }
 }
 
 /// A value of a record, read where it stands: nothing is parsed but what is asked for. Its text is JSON, with
@@ -200,7 +246,11 @@ impl<'a> Value<'a> {
 
     /// Returns the text of a string of UTF-8.
     pub fn as_str(self) -> Option<&'a str> {
-        core::str::from_utf8(self.as_bytes().filter(|_| self.kind() == Kind::Str)?).ok()
+        let h = head(self.bytes);
+        match h.kind {
+            Kind::Str => core::str::from_utf8(&self.bytes[h.len..h.len + h.data]).ok(),
+            _ => None,
+        }
     }
 
     /// Returns the bytes of a string, UTF-8 or not, or of a bin.
@@ -294,7 +344,7 @@ impl<'a> Value<'a> {
     #[inline]
     pub(crate) fn is_key(self, key: &str) -> bool {
         let h = head(self.bytes);
-        h.kind == Kind::Str && h.data == key.len() && &self.bytes[h.len..h.len + h.data] == key.as_bytes()
+        h.kind == Kind::Str && h.data == key.len() && is_same(&self.bytes[h.len..h.len + h.data], key.as_bytes())
     }
 
     /// Returns the value of the first member of that key.
@@ -392,7 +442,7 @@ pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], bin: bool) {
     } else {
         write_head(to, text.len(), (0xa0, 32), Some(0xd9), 0xda);
     }
-    to.extend_from_slice(text);
+    append(to, text);
 }
 
 /// Writes a whole number: not beyond what i64 or u64 has.
@@ -403,7 +453,7 @@ fn write_int(to: &mut Vec<u8>, v: i128) {
         _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|min| v < **min).count()),
     };
     to.push(lead + width as u8);
-    to.extend_from_slice(&(v as u64).to_be_bytes()[8 - (1 << width)..]);
+    append(to, &(v as u64).to_be_bytes()[8 - (1 << width)..]);
 }
 
 macro_rules! to_value {
@@ -428,8 +478,8 @@ to_value! {
     @[T: ToValue] Vec<T>: |list, to| list[..].write(to);
     @[T: ToValue, const N: usize] [T; N]: |list, to| list[..].write(to);
     @[T: ToValue + ?Sized] &T: |v, to| (**v).write(to);
-    Value<'_>: |v, to| to.extend_from_slice(v.as_msgpack());
-    Map: |map, to| { write_head(to, map.value().len(), (0x80, 16), None, 0xde); to.extend_from_slice(&map.bytes[5..]) };
+    Value<'_>: |v, to| append(to, v.as_msgpack());
+    Map: |map, to| { write_head(to, map.value().len(), (0x80, 16), None, 0xde); append(to, &map.bytes[5..]) };
     u8: |v, to| write_int(to, (*v).into());
     u16: |v, to| write_int(to, (*v).into());
     u32: |v, to| write_int(to, (*v).into());
@@ -469,13 +519,14 @@ impl Map {
     pub fn copy(value: Value) -> Option<Self> {
         let mut map = Map::new();
         map.begin(value.len());
-        map.bytes.extend_from_slice(&value.as_msgpack()[head(value.bytes).len..]);
+        append(&mut map.bytes, &value.as_msgpack()[head(value.bytes).len..]);
         (value.kind() == Kind::Map).then_some(map)
     }
 
     /// Begins anew, with a header for so many members.
     pub(crate) fn begin(&mut self, count: usize) {
-        self.bytes.truncate(1);
+        self.bytes.clear();
+        self.bytes.push(0xdf);
         self.bytes.extend_from_slice(&(count as u32).to_be_bytes());
     }
 
