@@ -117,38 +117,37 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
     parts.iter_mut().chain(group_parts.iter_mut()).for_each(|part| part.bytes.clear());
     let ([body, metadata], [group_body, group_metadata]) = (parts, group_parts);
 
-    let number = |at: usize| u32::from_le_bytes(input[at..at + 4].try_into().unwrap_or_default());
-    let place = |at: usize| number(at) as usize;
-    let slice = |at: usize| &input[place(at)..][..place(at + 4)];
-    let tag = String::from_utf8_lossy(slice(8));
-    let groups = |i: usize| place(28) + i * place(36);
-    for i in 0..place(32) {
-        let at = groups(i);
+    let place = |row: &[u8], at| number(row, at) as usize;
+    let slice = |row: &[u8], at| &input[place(row, at)..][..place(row, at + 4)];
+    let row = |head: usize, i: usize| &input[place(input, head) + i * place(input, head + 8)..];
+    let tag = String::from_utf8_lossy(slice(input, 8));
+    for i in 0..place(input, 32) {
+        let row = &row(28, i)[..24];
         failed.push(false);
-        if number(at) & 1 != 0 {
+        if number(row, 0) & 1 != 0 {
             let mut group = Group {
-                metadata: Part::new(slice(at + 8), group_metadata),
-                body: Part::new(slice(at + 16), group_body),
+                metadata: Part::new(slice(row, 8), group_metadata),
+                body: Part::new(slice(row, 16), group_body),
             };
             let result = filter.group(&mut group);
             failed[i] = group.finish(i, result, group_ops, &mut out.extra);
         }
     }
-    for i in 0..place(20) {
-        let at = place(16) + i * place(24);
-        let sec = i64::from(number(at)) | i64::from(number(at + 4) as i32) << 32;
-        let group = place(at + 12).checked_sub(1);
+    for i in 0..place(input, 20) {
+        let event = &row(16, i)[..32];
+        let sec = i64::from(number(event, 0)) | i64::from(number(event, 4) as i32) << 32;
+        let group = place(event, 12).checked_sub(1);
         if group.map_or(false, |group| failed[group]) {
             continue; // the host fails it with its group
         }
         let first = (out.emitted.len(), out.extra.len());
         let mut event = Event {
-            metadata: Part::new(slice(at + 16), metadata),
-            body: Part::new(slice(at + 24), body),
+            metadata: Part::new(slice(event, 16), metadata),
+            body: Part::new(slice(event, 24), body),
             tag: &tag,
-            time: Time { sec, nsec: number(at + 8) },
+            time: Time { sec, nsec: number(event, 8) },
             new_time: None,
-            group: group.map(|group| Value::new(slice(groups(group) + 16))),
+            group: group.map(|group| Value::new(slice(row(28, group), 16))),
             dropped: false,
             out,
             first,
@@ -156,6 +155,11 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
         let result = filter.filter(&mut event);
         event.finish(i, result);
     }
+}
+
+#[inline(always)]
+fn number(row: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]])
 }
 
 /// An instance of a module: what [`export!`](crate::export) makes functions of.

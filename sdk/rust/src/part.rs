@@ -17,8 +17,8 @@ const INDEXED: usize = 64;
 pub(crate) struct Edits {
     /// In the order of their places, which do not overlap.
     puts: Vec<Op>,
-    /// Of other kinds, no two with one key, but for adds.
-    edits: Vec<Op>,
+    /// Of other kinds, no two with one key, but for adds; and marks of the keys.
+    edits: Vec<(u64, Op)>,
     /// The part as it is to be, if `is_whole`: then there are no other edits.
     pub whole: Map,
     is_whole: bool,
@@ -50,6 +50,14 @@ fn mark(bytes: &[u8], len: usize) -> u64 {
     } else {
         word
     }
+}
+
+/// Returns where the text of a key begins and ends; that of another one begins behind its end.
+#[inline(never)]
+fn long_key(bytes: &[u8], at: usize) -> (usize, usize) {
+    let h = head(&bytes[at..]);
+    let end = at + size(&bytes[at..]);
+    (if h.kind == Kind::Str { at + h.len } else { end + 1 }, end)
 }
 
 /// Where a path leads to in a part.
@@ -126,10 +134,7 @@ impl<'a> Part<'a> {
         if self.edits.is_whole {
             return self.edits.whole.add(key, value);
         }
-        self.edit(kind::ADD, |to| {
-            key.write(to);
-            value.write(to);
-        });
+        self.edit(kind::ADD, key, |to| value.write(to));
     }
 
     /// Removes what the path leads to, if it is there.
@@ -236,7 +241,7 @@ impl<'a> Part<'a> {
         }
         map.begin(head(came).count);
         splice(came, head(came).len, puts, bytes, &mut map.bytes);
-        for edit in edits {
+        for (_, edit) in edits {
             let key = Value::new(&bytes[edit.address as usize..]);
             let value = Value::new(&key.bytes[size(key.bytes)..]);
             let key = key.as_str().unwrap_or_default();
@@ -260,17 +265,20 @@ impl<'a> Part<'a> {
     #[inline(never)]
     fn look_up(&self, mark: u64, key: &str) -> Option<Value<'a>> {
         let members = self.edits.index.borrow();
-        for m in &*members {
-            let (from, to) = (m.key as usize, m.value as usize);
-            if m.mark == mark && to - from == key.len() && (key.len() <= 8 || is_same(&self.came[from..to], key.as_bytes())) {
-                return Some(Value::new(&self.came[to..]));
+        match members.iter().position(|member| member.mark == mark) {
+            Some(i) => {
+                let (from, to) = (members[i].key as usize, members[i].value as usize);
+                if to - from == key.len() && (key.len() <= 8 || &self.came[from..to] == key.as_bytes()) {
+                    return Some(Value::new(&self.came[to..]));
+                }
+                self.value().member(key) // behind another one that begins so
             }
+            None if members.is_empty() => {
+                drop(members);
+                self.first_look_up(mark, key)
+            }
+            None => None,
         }
-        if members.is_empty() {
-            drop(members);
-            return self.first_look_up(mark, key);
-        }
-        None
     }
 
     #[inline(never)]
@@ -287,13 +295,13 @@ impl<'a> Part<'a> {
         let mut at = h.len;
         let count = if h.count <= INDEXED && members.is_empty() { h.count } else { 0 };
         members.extend((0..count).map(|_| {
-            let h = head(&came[at..]);
-            let (key, value) = match h.kind {
-                Kind::Str => (at + h.len, at + h.len + h.data),
-                _ => (0, at + size(&came[at..])), // longer than any key is
+            let (key, value) = match came[at] {
+                lead @ 0xa0..=0xbf => (at + 1, at + 1 + usize::from(lead & 31)),
+                _ => long_key(came, at),
             };
             at = value + size(&came[value..]);
-            Member { mark: mark(&came[key..], h.data), key: key as u32, value: value as u32 }
+            let mark = if key <= value { mark(&came[key..], value - key) } else { u64::MAX };
+            Member { mark, key: key as u32, value: value as u32 }
         }));
     }
 
@@ -328,7 +336,7 @@ impl<'a> Part<'a> {
 
     /// Says whether earlier edits have to do with what a path leads to, or with `all` that is beside it.
     pub(crate) fn is_touched(&self, route: Route, to: &Found<'a, '_>, all: bool) -> bool {
-        let Edits { puts, edits, is_whole, bytes, .. } = &*self.edits;
+        let Edits { puts, edits, is_whole, .. } = &*self.edits;
         if !self.is_edited() {
             return false;
         }
@@ -343,9 +351,14 @@ impl<'a> Part<'a> {
         {
             return true;
         }
-        let first = route.split().0;
-        let text = if let Route::Text(text, ..) = route { text } else { first };
-        is_named(edits, bytes, first) || (text.len() > first.len() && is_named(edits, bytes, text))
+        let is_named = |key: &str| {
+            let mark = mark(key.as_bytes(), key.len());
+            edits.iter().any(|(other, _)| *other == mark)
+        };
+        match route.key() {
+            Some(key) => is_named(key),
+            None => is_named(route.split().0) || matches!(route, Route::Text(text, ..) if is_named(text)),
+        }
     }
 
     /// An event of the old form has no metadata, and can't be given any.
@@ -380,21 +393,24 @@ impl<'a> Part<'a> {
                 let mut new = Vec::new();
                 to.last.write_changed(holder, value, &mut new) && self.put_at(holder, |to| to.extend(new))
             }
-            (Some((_, key)), None, Some(value)) => self.edit(kind::SET, |to| {
-                key.write(to);
-                value.write(to);
-            }),
-            (Some((_, key)), None, None) => self.edit(kind::REMOVE, |to| key.write(to)),
-            (None, None, Some(value)) => self.edit(kind::ADD, |to| route.write_new(value, to)),
+            (Some((_, key)), None, Some(value)) => self.edit(kind::SET, key, |to| value.write(to)),
+            (Some((_, key)), None, None) => self.edit(kind::REMOVE, key, |_| ()),
+            (None, None, Some(value)) => {
+                let (key, rest) = route.split();
+                self.edit(kind::ADD, key, |to| Route::write_new(rest, value, to))
+            }
             (None, None, None) => false,
         }
     }
 
-    fn edit(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let start = self.edits.bytes.len();
-        write(&mut self.edits.bytes);
-        let op = Op::new(kind, u32::from(kind == kind::ADD), 0, start..self.edits.bytes.len());
-        self.edits.edits.push(op);
+    /// Sets, adds or removes a member of that key.
+    fn edit(&mut self, kind: u8, key: &str, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let Edits { edits, bytes, .. } = &mut *self.edits;
+        let start = bytes.len();
+        key.write(bytes);
+        write(bytes);
+        let op = Op::new(kind, u32::from(kind == kind::ADD), 0, start..bytes.len());
+        edits.push((mark(key.as_bytes(), key.len()), op));
         self.is_map()
     }
 
@@ -414,10 +430,10 @@ impl<'a> Part<'a> {
         if *is_whole {
             let start = bytes.len();
             whole.write(bytes);
-            edits.push(Op::new(kind::REPLACE, 0, 0, start..bytes.len()));
+            edits.push((0, Op::new(kind::REPLACE, 0, 0, start..bytes.len())));
         }
         ops.extend(puts.iter().map(|put| put.on(of, part)));
-        for edit in edits {
+        for (_, edit) in edits {
             match ops.last_mut() {
                 // Adds whose bytes stand together are one.
                 Some(last)
@@ -432,11 +448,6 @@ impl<'a> Part<'a> {
             }
         }
     }
-}
-
-/// Says whether one of the edits is of that key.
-fn is_named(edits: &[Op], bytes: &[u8], key: &str) -> bool {
-    edits.iter().any(|edit| Value::new(&bytes[edit.address as usize..]).is_key(key))
 }
 
 /// Copies with puts carried out.

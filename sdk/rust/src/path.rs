@@ -202,21 +202,20 @@ impl<'p> Route<'p> {
             new = new.filter(|_| !hit);
         }
         if let Some(value) = new {
-            self.write_new(value, to);
+            let (key, rest) = self.split();
+            key.write(to);
+            Route::write_new(rest, value, to);
         }
         true
     }
 
-    /// Writes a member by which the path leads to a value: key and value.
-    pub(crate) fn write_new(self, value: &dyn ToValue, to: &mut Vec<u8>) {
-        let (key, rest) = self.split();
-        key.write(to);
-        match rest {
-            Some(rest) => {
-                to.push(0x81);
-                rest.write_new(value, to);
-            }
-            None => value.write(to),
+    /// Writes a value, in maps by which what is left of a path leads to it.
+    pub(crate) fn write_new(mut rest: Option<Self>, value: &dyn ToValue, to: &mut Vec<u8>) {
+        while let Some((key, more)) = rest.map(Route::split) {
+            to.push(0x81);
+            key.write(to);
+            rest = more;
         }
+        value.write(to);
     }
 }
