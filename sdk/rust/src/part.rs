@@ -4,7 +4,7 @@ use core::cell::RefCell;
 
 use crate::batch::{kind, Op};
 use crate::path::{Path, Route};
-use crate::value::{append, head, is_same, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
+use crate::value::{append, head, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
 
 /// As many sets, adds and removes of a part are said one by one. A host takes 256.
 const EDITS: usize = 32;
@@ -60,14 +60,28 @@ fn long_key(bytes: &[u8], at: usize) -> (usize, usize) {
     (if h.kind == Kind::Str { at + h.len } else { end + 1 }, end)
 }
 
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'p> {
+    text: &'p str,
+    mark: u64,
+}
+
+impl<'p> Key<'p> {
+    #[inline]
+    fn new(text: &'p str) -> Self {
+        Key { text, mark: mark(text.as_bytes(), text.len()) }
+    }
+}
+
 /// Where a path leads to in a part.
 pub(crate) struct Found<'a, 'p> {
     /// The innermost value that is there and holds others, but for the part itself.
     holder: Option<Value<'a>>,
     /// What is left of the path from there on.
     last: Route<'p>,
-    /// What is there, and its key in the holder.
-    pub found: Option<(Value<'a>, &'p str)>,
+    /// The key in the holder, or if there is none in the part.
+    key: Key<'p>,
+    pub found: Option<Value<'a>>,
 }
 
 /// The body or the metadata of an event or group: a map.
@@ -102,13 +116,13 @@ impl<'a> Part<'a> {
     pub fn get(&self, path: impl Path) -> Option<Value<'a>> {
         let route = path.route();
         match route.key() {
-            Some(key) => self.look_up(mark(key.as_bytes(), key.len()), key),
+            Some(key) => self.look_up(Key::new(key)),
             None => self.follow(route),
         }
     }
 
     fn follow(&self, route: Route) -> Option<Value<'a>> {
-        let (next, _, rest) = route.step(self.value(), |key| self.member(key))?;
+        let (next, _, rest) = route.step(self.value(), |key| self.look_up(Key::new(key)))?;
         rest.map_or(Some(next), |rest| rest.find(next))
     }
 
@@ -134,7 +148,7 @@ impl<'a> Part<'a> {
         if self.edits.is_whole {
             return self.edits.whole.add(key, value);
         }
-        self.edit(kind::ADD, key, |to| value.write(to));
+        self.edit(kind::ADD, Key::new(key), |to| value.write(to));
     }
 
     /// Removes what the path leads to, if it is there.
@@ -258,34 +272,34 @@ impl<'a> Part<'a> {
     }
 
     /// Returns the value of the first member of that key, in the part as it came.
-    fn member(&self, key: &str) -> Option<Value<'a>> {
-        self.look_up(mark(key.as_bytes(), key.len()), key)
-    }
-
     #[inline(never)]
-    fn look_up(&self, mark: u64, key: &str) -> Option<Value<'a>> {
+    fn look_up(&self, key: Key) -> Option<Value<'a>> {
         let members = self.edits.index.borrow();
-        match members.iter().position(|member| member.mark == mark) {
+        match members.iter().position(|member| member.mark == key.mark) {
             Some(i) => {
-                let (from, to) = (members[i].key as usize, members[i].value as usize);
-                if to - from == key.len() && (key.len() <= 8 || &self.came[from..to] == key.as_bytes()) {
+                let (text, from, to) = (key.text, members[i].key as usize, members[i].value as usize);
+                if to - from == text.len() && (text.len() <= 8 || &self.came[from..to] == text.as_bytes()) {
                     return Some(Value::new(&self.came[to..]));
                 }
-                self.value().member(key) // behind another one that begins so
+                self.value().member(text) // behind another one that begins so
             }
             None if members.is_empty() => {
                 drop(members);
-                self.first_look_up(mark, key)
+                self.first_look_up(key)
             }
             None => None,
         }
     }
 
     #[inline(never)]
-    fn first_look_up(&self, mark: u64, key: &str) -> Option<Value<'a>> {
+    fn first_look_up(&self, key: Key) -> Option<Value<'a>> {
         self.index();
         let is_indexed = !self.edits.index.borrow().is_empty();
-        if is_indexed { self.look_up(mark, key) } else { self.value().member(key) }
+        if is_indexed {
+            self.look_up(key)
+        } else {
+            self.value().member(key.text)
+        }
     }
 
     /// Makes the index, unless it is there or would be large.
@@ -305,59 +319,52 @@ impl<'a> Part<'a> {
         }));
     }
 
+    #[inline(never)]
     pub(crate) fn find<'p>(&self, route: Route<'p>) -> Found<'a, 'p> {
-        if let Some(key) = route.key() {
-            let found = self.member(key).map(|value| (value, key));
-            return Found { holder: None, last: route, found };
+        if let Some(key) = route.key().map(Key::new) {
+            return Found { holder: None, last: route, key, found: self.look_up(key) };
         }
-        match route.step(self.value(), |key| self.member(key)) {
+        let (holder, last, found) = match route.step(self.value(), |key| self.look_up(Key::new(key))) {
             Some((next, _, Some(rest))) => {
                 let (holder, last) = rest.holder(next);
-                let found = last.step(holder, |key| holder.member(key));
-                Found { holder: Some(holder), last, found: found.map(|(found, key, _)| (found, key)) }
+                (Some(holder), last, last.step(holder, |key| holder.member(key)))
             }
-            found => Found { holder: None, last: route, found: found.map(|(found, key, _)| (found, key)) },
-        }
+            found => (None, route, found),
+        };
+        let key = Key::new(found.map_or_else(|| last.split().0, |(_, key, _)| key));
+        Found { holder, last, key, found: found.map(|(found, ..)| found) }
     }
 
     /// Says whether there is a value, and no other one with its key.
     fn is_only(&self, to: &Found) -> bool {
-        match (to.found, to.holder) {
-            (None, _) => false,
-            (Some((_, key)), None) => {
-                let mark = mark(key.as_bytes(), key.len());
-                self.edits.index.borrow().iter().filter(|m| m.mark == mark).count() == 1
+        to.found.is_some()
+            && match to.holder {
+                None => self.edits.index.borrow().iter().filter(|m| m.mark == to.key.mark).count() == 1,
+                Some(holder) if holder.kind() == Kind::Array => true,
+                Some(holder) => holder.members().filter(|(k, _)| k.is_key(to.key.text)).count() == 1,
             }
-            (Some((_, key)), Some(holder)) => {
-                holder.kind() == Kind::Array || holder.members().filter(|(k, _)| k.is_key(key)).count() == 1
-            }
-        }
     }
 
     /// Says whether earlier edits have to do with what a path leads to, or with `all` that is beside it.
-    pub(crate) fn is_touched(&self, route: Route, to: &Found<'a, '_>, all: bool) -> bool {
+    #[inline(never)]
+    pub(crate) fn is_touched(&self, route: Route, to: &Found, all: bool) -> bool {
         let Edits { puts, edits, is_whole, .. } = &*self.edits;
-        if !self.is_edited() {
-            return false;
-        }
-        let place = match to {
-            Found { found: Some((found, _)), .. } if !all => found.place(self.came),
-            Found { holder: Some(holder), .. } if !puts.is_empty() => holder.place(self.came),
-            _ => 0..0,
-        };
-        if *is_whole
-            || edits.len() >= EDITS
-            || puts.iter().any(|put| (put.a as usize) < place.end && (put.a + put.b) as usize > place.start)
-        {
+        let of = if all { to.holder } else { to.found };
+        if *is_whole || edits.len() >= EDITS {
             return true;
         }
-        let is_named = |key: &str| {
-            let mark = mark(key.as_bytes(), key.len());
-            edits.iter().any(|(other, _)| *other == mark)
-        };
-        match route.key() {
-            Some(key) => is_named(key),
-            None => is_named(route.split().0) || matches!(route, Route::Text(text, ..) if is_named(text)),
+        if let (Some(of), false) = (of.or(to.holder), puts.is_empty()) {
+            let place = of.place(self.came);
+            if puts.iter().any(|p| (p.a as usize) < place.end && (p.a + p.b) as usize > place.start) {
+                return true;
+            }
+        }
+        let is_named = |key: Key| edits.iter().any(|(mark, _)| *mark == key.mark);
+        match route {
+            _ if edits.is_empty() => false,
+            _ if route.key().is_some() => is_named(to.key),
+            Route::Text(text, ..) if is_named(Key::new(text)) => true,
+            _ => is_named(Key::new(route.split().0)),
         }
     }
 
@@ -370,7 +377,7 @@ impl<'a> Part<'a> {
     }
 
     fn is_map(&mut self) -> bool {
-        let is_map = self.value().kind() == Kind::Map;
+        let is_map = matches!(self.came[0], 0x80..=0x8f | 0xde | 0xdf);
         if !is_map {
             self.edits.fault = Some("what is not a map can only be replaced");
         }
@@ -387,30 +394,29 @@ impl<'a> Part<'a> {
             return (is_there || !only_there) && self.edits.whole.change(route, value);
         }
         match (to.found, to.holder, value) {
-            (Some((found, _)), _, Some(value)) if in_place => self.put_at(found, |to| value.write(to)),
+            (Some(found), _, Some(value)) if in_place => self.put_at(found, |to| value.write(to)),
             _ if only_there => false,
             (_, Some(holder), _) => {
                 let mut new = Vec::new();
                 to.last.write_changed(holder, value, &mut new) && self.put_at(holder, |to| to.extend(new))
             }
-            (Some((_, key)), None, Some(value)) => self.edit(kind::SET, key, |to| value.write(to)),
-            (Some((_, key)), None, None) => self.edit(kind::REMOVE, key, |_| ()),
+            (Some(_), None, Some(value)) => self.edit(kind::SET, to.key, |to| value.write(to)),
+            (Some(_), None, None) => self.edit(kind::REMOVE, to.key, |_| ()),
             (None, None, Some(value)) => {
-                let (key, rest) = route.split();
-                self.edit(kind::ADD, key, |to| Route::write_new(rest, value, to))
+                self.edit(kind::ADD, to.key, |to| Route::write_new(route.split().1, value, to))
             }
             (None, None, None) => false,
         }
     }
 
     /// Sets, adds or removes a member of that key.
-    fn edit(&mut self, kind: u8, key: &str, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+    fn edit(&mut self, kind: u8, key: Key, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let Edits { edits, bytes, .. } = &mut *self.edits;
         let start = bytes.len();
-        key.write(bytes);
+        key.text.write(bytes);
         write(bytes);
         let op = Op::new(kind, u32::from(kind == kind::ADD), 0, start..bytes.len());
-        edits.push((mark(key.as_bytes(), key.len()), op));
+        edits.push((key.mark, op));
         self.is_map()
     }
 

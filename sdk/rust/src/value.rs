@@ -169,12 +169,6 @@ pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
     at
 }
 
-/// Compares bytes that are as many: a few, for which `memcmp` takes longer.
-#[inline]
-pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
-    a.iter().zip(b).all(|(a, b)| a == b)
-}
-
 /// Appends bytes. Keys and values have a few: to call `memcpy` takes longer than to copy these, and that of
 /// older Rusts goes byte by byte.
 #[inline]
@@ -344,7 +338,7 @@ impl<'a> Value<'a> {
     #[inline]
     pub(crate) fn is_key(self, key: &str) -> bool {
         let h = head(self.bytes);
-        h.kind == Kind::Str && h.data == key.len() && is_same(&self.bytes[h.len..h.len + h.data], key.as_bytes())
+        h.kind == Kind::Str && h.data == key.len() && &self.bytes[h.len..h.len + h.data] == key.as_bytes()
     }
 
     /// Returns the value of the first member of that key.
