@@ -214,7 +214,7 @@ impl<'a> Part<'a> {
             };
             if let Some(new) = new {
                 let start = bytes.len();
-                write_text(bytes, new.as_ref().as_bytes(), h.kind == Kind::Bin);
+                write_text(bytes, new.as_ref().as_bytes(), h.kind);
                 let (a, b) = (at as u32, (h.len + h.data) as u32);
                 puts.push(Op::new(kind::PUT, a, b, start..bytes.len()));
             }

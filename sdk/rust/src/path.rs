@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::value::{append, head, write_head, Kind, ToValue, Value};
+use crate::value::{append, write_head, write_number, Kind, ToValue, Value};
 
 /// A way to a value: a text with dots between its parts (`"a.b"`, `"items.0.name"`), an array of parts
 /// (`["items", "0", "name"]`), whose dots are theirs, or an [`Accessor`]. A part is the key of a member,
@@ -15,16 +15,10 @@ pub trait Path {
     fn route(&self) -> Route<'_>;
 }
 
-impl Path for &str {
+impl<T: AsRef<str> + ?Sized> Path for &T {
     #[inline(always)]
     fn route(&self) -> Route<'_> {
-        Route::text(self, b'.')
-    }
-}
-
-impl Path for &String {
-    fn route(&self) -> Route<'_> {
-        Route::text(self, b'.')
+        Route::text(self.as_ref(), b'.')
     }
 }
 
@@ -162,50 +156,37 @@ impl<'p> Route<'p> {
     /// Writes a holder with another value at the end of the path, or with none. Returns false if there is
     /// none to be removed, or no map to add it to.
     pub(crate) fn write_changed(self, holder: Value, value: Option<&dyn ToValue>, to: &mut Vec<u8>) -> bool {
-        let h = head(holder.bytes);
-        let found = self.step(holder, |key| holder.member(key));
-        let key = found.map_or_else(|| self.split().0, |(_, key, _)| key);
-        if found.is_none() && (value.is_none() || h.kind != Kind::Map) {
+        let (kind, found) = (holder.kind(), self.step(holder, |key| holder.member(key)));
+        if found.is_none() && (value.is_none() || kind != Kind::Map) {
             return false;
         }
-        let (is_map, number) = (h.kind == Kind::Map, key.parse());
-        let is = |i: usize, k: Value| if is_map { k.is_key(key) } else { number == Ok(i) };
-        let entries = || holder.entries(h.kind).enumerate();
-        let count = entries().filter(|(i, (k, _))| !is(*i, *k)).count() + usize::from(value.is_some());
-        match holder.bytes[0] {
-            // A header that has the widest form keeps it: that of a Map does.
-            0xdf => {
-                to.push(0xdf);
-                to.extend_from_slice(&(count as u32).to_be_bytes());
-            }
-            _ => write_head(
-                to,
-                count,
-                (if is_map { 0x80 } else { 0x90 }, 16),
-                None,
-                if is_map { 0xde } else { 0xdc },
-            ),
-        }
-        let mut new = value;
-        for (i, (k, v)) in entries() {
-            let hit = is(i, k);
+        let key = found.map_or_else(|| self.split().0, |(_, key, _)| key);
+        let (mut new, mut count, mut entries) = (value, 0, Vec::new());
+        for (i, (k, v)) in holder.entries(kind).enumerate() {
+            let hit = if kind == Kind::Map { k.is_key(key) } else { key.parse() == Ok(i) };
             if hit && new.is_none() {
                 continue;
             }
-            if is_map {
-                append(to, k.bytes);
+            count += 1;
+            if kind == Kind::Map {
+                append(&mut entries, k.bytes);
             }
-            match new.filter(|_| hit) {
-                Some(value) => value.write(to),
-                None => append(to, v.bytes),
+            match if hit { new.take() } else { None } {
+                Some(value) => value.write(&mut entries),
+                None => append(&mut entries, v.bytes),
             }
-            new = new.filter(|_| !hit);
         }
         if let Some(value) = new {
             let (key, rest) = self.split();
-            key.write(to);
-            Route::write_new(rest, value, to);
+            key.write(&mut entries);
+            Route::write_new(rest, value, &mut entries);
+            count += 1;
         }
+        match holder.bytes[0] {
+            0xdf => write_number(to, 0xdd, 2, count as u64), // that of a Map stays as long
+            _ => write_head(to, kind, count),
+        }
+        append(to, &entries);
         true
     }
 

@@ -15,7 +15,7 @@ use std::vec::Vec;
 use crate::batch::{self, kind, Op, Reply};
 use crate::log::Level;
 use crate::value::{size, write_head};
-use crate::{Error, Event, Filter, Map, Time, ToValue, Value};
+use crate::{Error, Event, Filter, Kind, Map, Time, ToValue, Value};
 
 /// An event, to be filtered or as it has come out.
 #[derive(Clone, Debug)]
@@ -344,8 +344,7 @@ fn read(rest: &mut &str, to: &mut Vec<u8>) {
             read(rest, &mut items);
             count += 1;
         }
-        let (short, long) = if is_map { (0x80, 0xde) } else { (0x90, 0xdc) };
-        write_head(to, count, (short, 16), None, long);
+        write_head(to, if is_map { Kind::Map } else { Kind::Array }, count);
         return to.extend(items);
     }
     if eat(rest, "\"") {

@@ -33,13 +33,6 @@ pub(crate) struct Head {
     pub count: usize,
 }
 
-impl Head {
-    /// Returns how many values are inside: a member of a map is two.
-    pub fn inside(self) -> usize {
-        self.count << u8::from(self.kind == Kind::Map)
-    }
-}
-
 #[inline]
 pub(crate) fn head(p: &[u8]) -> Head {
     let lead = p[0];
@@ -54,57 +47,42 @@ pub(crate) fn head(p: &[u8]) -> Head {
 }
 
 /// Of 0xc0 to 0xdf: the kind, the bytes of the length, and bytes after these besides.
-static LONG: [(Kind, u8, u8); 32] = {
-    let (mut table, mut i) = ([(Kind::Nil, 0, 0); 32], 0u8);
-    while i < 32 {
-        table[i as usize] = match i {
-            0x02 | 0x03 => (Kind::Bool, 0, 0),
-            0x04..=0x06 => (Kind::Bin, 1 << (i - 0x04), 0),
-            0x07..=0x09 => (Kind::Ext, 1 << (i - 0x07), 1),
-            0x0a | 0x0b => (Kind::Float, 0, 4 << (i - 0x0a)),
-            0x0c..=0x13 => (Kind::Int, 0, 1 << (i & 3)),
-            0x14..=0x18 => (Kind::Ext, 0, 1 + (1 << (i - 0x14))),
-            0x19..=0x1b => (Kind::Str, 1 << (i - 0x19), 0),
-            0x1c | 0x1d => (Kind::Array, 2 << (i - 0x1c), 0),
-            0x1e | 0x1f => (Kind::Map, 2 << (i - 0x1e), 0),
-            _ => (Kind::Nil, 0, 0),
-        };
-        i += 1;
+const fn long(lead: u8) -> (Kind, u8, u8) {
+    match lead {
+        0xc2 | 0xc3 => (Kind::Bool, 0, 0),
+        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0),
+        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1),
+        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca)),
+        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3)),
+        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4))),
+        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0),
+        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0),
+        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0),
+        _ => (Kind::Nil, 0, 0),
     }
-    table
-};
+}
 
 #[inline(never)]
 fn long_head(p: &[u8]) -> Head {
-    let (kind, n, data) = LONG[usize::from(p[0] & 31)];
-    let (n, data) = (usize::from(n), usize::from(data));
-    let number = match n {
-        0 => 0,
-        1 => usize::from(p[1]),
-        2 => usize::from(p[1]) << 8 | usize::from(p[2]),
-        _ => u32::from_be_bytes([p[1], p[2], p[3], p[4]]) as usize,
-    };
+    let (kind, n, data) = long(p[0]);
+    let (len, data) = (1 + usize::from(n), usize::from(data));
+    let number = p[1..len].iter().fold(0, |number, b| number << 8 | usize::from(*b));
     match kind {
-        Kind::Array | Kind::Map => Head { kind, len: 1 + n, data, count: number },
-        _ => Head { kind, len: 1 + n, data: data + number, count: 0 },
+        Kind::Array | Kind::Map => Head { kind, len, data, count: number },
+        _ => Head { kind, len, data: data + number, count: 0 },
     }
 }
 
 /// By its first byte how many bytes a value has, without those in it, and times 256 how many values are in it;
 /// 0 where that byte is not all that decides.
 pub(crate) static SIZES: [u16; 256] = {
-    let (mut sizes, mut lead) = ([0; 256], 0);
-    while lead < 256 {
-        let n = lead as u16;
-        sizes[lead] = match lead {
-            0x80..=0x8f => 1 + ((n & 15) << 9),
-            0x90..=0x9f => 1 + ((n & 15) << 8),
-            0xa0..=0xbf => 1 + (n & 31),
-            0xca | 0xcb => 1 + (4 << (lead - 0xca)),
-            0xcc..=0xd3 => 1 + (1 << (lead & 3)),
-            0xd4..=0xd8 => 2 + (1 << (lead - 0xd4)),
-            0xc4..=0xc9 | 0xd9..=0xdf => 0,
-            _ => 1,
+    let (mut sizes, mut lead) = ([1; 256], 0x80);
+    while lead < 0xe0 {
+        sizes[lead] = match (lead, long(lead as u8)) {
+            (0x80..=0x9f, _) => 1 + ((lead as u16 & 15) << if lead < 0x90 { 9 } else { 8 }),
+            (0xa0..=0xbf, _) => 1 + (lead as u16 & 31),
+            (_, (_, 0, data)) => 1 + data as u16,
+            _ => 0,
         };
         lead += 1;
     }
@@ -123,29 +101,19 @@ pub(crate) fn size(p: &[u8]) -> usize {
 #[inline(never)]
 fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
-    loop {
-        while left > 0 {
-            let n = usize::from(SIZES[usize::from(p[at])]);
-            if n == 0 {
-                break; // a call in this loop would cost it its registers
-            }
+    while left > 0 {
+        let n = usize::from(SIZES[usize::from(p[at])]);
+        if n > 0 {
             at += n & 255;
-            left = left + (n >> 8) - 1;
+            left += n >> 8;
+        } else {
+            let h = long_head(&p[at..]);
+            at += h.len + h.data;
+            left += h.count << u8::from(h.kind == Kind::Map);
         }
-        if left == 0 {
-            return at;
-        }
-        let step = long_step(&p[at..]);
-        at += step as u32 as usize;
-        left = left + (step >> 32) as usize - 1;
+        left -= 1;
     }
-}
-
-/// Returns how many bytes a value has, without those in it, and above 32 bits how many values are in it.
-#[inline(never)]
-fn long_step(p: &[u8]) -> u64 {
-    let h = long_head(p);
-    (h.len + h.data) as u64 | (h.inside() as u64) << 32
+    at
 }
 
 /// Returns where a byte is first, or how many bytes there are.
@@ -173,25 +141,20 @@ pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
 /// older Rusts goes byte by byte.
 #[inline]
 pub(crate) fn append(to: &mut Vec<u8>, bytes: &[u8]) {
-    let (start, n) = (to.len(), bytes.len());
+    let (start, n, mut at) = (to.len(), bytes.len(), 0);
     to.reserve(n);
-    // Words, of which the last one overlaps the one before it.
-    unsafe fn words<T>(from: *const u8, to: *mut u8, n: usize) {
-        let (size, mut at) = (core::mem::size_of::<T>(), 0);
-        while at + size < n {
-            to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
-            at += size;
-        }
-        to.add(n - size).cast::<T>().write_unaligned(from.add(n - size).cast::<T>().read_unaligned());
-    }
     // There is room for n bytes behind the start, and no more are read or written.
     unsafe {
         let (from, end) = (bytes.as_ptr(), to.as_mut_ptr().add(start));
+        let copy =
+            |at| end.add(at).cast::<u64>().write_unaligned(from.add(at).cast::<u64>().read_unaligned());
+        while at + 8 < n {
+            copy(at);
+            at += 8;
+        }
         match n {
-            0..=3 => (0..n).for_each(|i| *end.add(i) = *from.add(i)),
-            4..=7 => words::<u32>(from, end, n),
-            8..=15 => words::<u64>(from, end, n),
-            _ => words::<u128>(from, end, n),
+            0..=7 => (0..n).for_each(|i| *end.add(i) = *from.add(i)),
+            _ => copy(n - 8), // again, some of them
         }
         to.set_len(start + n);
     }
@@ -229,13 +192,7 @@ impl<'a> Value<'a> {
     /// Returns what the value is.
     #[inline]
     pub fn kind(self) -> Kind {
-        match self.bytes[0] {
-            0x80..=0x8f => Kind::Map,
-            0x90..=0x9f => Kind::Array,
-            0xa0..=0xbf => Kind::Str,
-            lead @ 0xc0..=0xdf => LONG[usize::from(lead & 31)].0,
-            _ => Kind::Int,
-        }
+        head(self.bytes).kind
     }
 
     /// Returns the text of a string of UTF-8.
@@ -418,24 +375,29 @@ pub trait ToValue {
     fn write(&self, to: &mut Vec<u8>);
 }
 
-/// Writes a header with a length: a short form up to `most` where there is one, else of 1 (where
-/// `wide` is its lead), 2 or 4 bytes.
-pub(crate) fn write_head(to: &mut Vec<u8>, n: usize, short: (u8, usize), one: Option<u8>, two: u8) {
-    let bytes = (n as u32).to_be_bytes();
-    match one {
-        _ if n < short.1 => to.push(short.0 | n as u8),
-        Some(lead) if n < 1 << 8 => to.extend_from_slice(&[lead, n as u8]),
-        _ if n < 1 << 16 => to.extend_from_slice(&[two, bytes[2], bytes[3]]),
-        _ => to.extend_from_slice(&[two + 1, bytes[0], bytes[1], bytes[2], bytes[3]]),
+/// Writes the header of a text, array or map, of so many bytes, elements or members.
+pub(crate) fn write_head(to: &mut Vec<u8>, kind: Kind, n: usize) {
+    let (short, most, lead) = match kind {
+        Kind::Str => (0xa0, 32, 0xd9),
+        Kind::Bin => (0, 0, 0xc4),
+        Kind::Array => (0x90, 16, 0xdb),
+        _ => (0x80, 16, 0xdd),
+    };
+    match n {
+        _ if n < most => to.push(short | n as u8),
+        0..=0xff if most != 16 => write_number(to, lead, 0, n as u64),
+        _ => write_number(to, lead, if n > 0xffff { 2 } else { 1 }, n as u64),
     }
 }
 
-pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], bin: bool) {
-    if bin {
-        write_head(to, text.len(), (0, 0), Some(0xc4), 0xc5);
-    } else {
-        write_head(to, text.len(), (0xa0, 32), Some(0xd9), 0xda);
-    }
+/// Writes a number of 1, 2, 4 or 8 bytes, whose lead bytes follow each other.
+pub(crate) fn write_number(to: &mut Vec<u8>, lead: u8, width: usize, n: u64) {
+    to.push(lead + width as u8);
+    append(to, &n.to_be_bytes()[8 - (1 << width)..]);
+}
+
+pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], kind: Kind) {
+    write_head(to, kind, text.len());
     append(to, text);
 }
 
@@ -443,11 +405,10 @@ pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], bin: bool) {
 fn write_int(to: &mut Vec<u8>, v: i128) {
     let (lead, width) = match v {
         -0x20..=0x7f => return to.push(v as u8),
-        0x80.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|max| v > **max).count()),
-        _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|min| v < **min).count()),
+        0x80.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|most| v > **most).count()),
+        _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|least| v < **least).count()),
     };
-    to.push(lead + width as u8);
-    append(to, &(v as u64).to_be_bytes()[8 - (1 << width)..]);
+    write_number(to, lead, width, v as u64);
 }
 
 macro_rules! to_value {
@@ -459,31 +420,23 @@ macro_rules! to_value {
             }
         }
     )+};
+    ($($int:ty)+) => { to_value! { $($int: |v, to| write_int(to, *v as i128);)+ } };
 }
 
+to_value! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize }
 to_value! {
-    str: |text, to| write_text(to, text.as_bytes(), false);
-    String: |text, to| write_text(to, text.as_bytes(), false);
+    str: |text, to| write_text(to, text.as_bytes(), Kind::Str);
+    String: |text, to| text[..].write(to);
     bool: |v, to| to.push(0xc2 + u8::from(*v));
-    f64: |v, to| { to.push(0xcb); to.extend_from_slice(&v.to_be_bytes()) };
+    f64: |v, to| write_number(to, 0xc8, 3, v.to_bits());
     f32: |v, to| f64::from(*v).write(to);
     @[T: ToValue] Option<T>: |v, to| match v { Some(v) => v.write(to), None => to.push(0xc0) };
-    @[T: ToValue] [T]: |list, to| { write_head(to, list.len(), (0x90, 16), None, 0xdc); list.iter().for_each(|v| v.write(to)) };
+    @[T: ToValue] [T]: |list, to| { write_head(to, Kind::Array, list.len()); list.iter().for_each(|v| v.write(to)) };
     @[T: ToValue] Vec<T>: |list, to| list[..].write(to);
     @[T: ToValue, const N: usize] [T; N]: |list, to| list[..].write(to);
     @[T: ToValue + ?Sized] &T: |v, to| (**v).write(to);
     Value<'_>: |v, to| append(to, v.as_msgpack());
-    Map: |map, to| { write_head(to, map.value().len(), (0x80, 16), None, 0xde); append(to, &map.bytes[5..]) };
-    u8: |v, to| write_int(to, (*v).into());
-    u16: |v, to| write_int(to, (*v).into());
-    u32: |v, to| write_int(to, (*v).into());
-    u64: |v, to| write_int(to, (*v).into());
-    usize: |v, to| write_int(to, *v as i128);
-    i8: |v, to| write_int(to, (*v).into());
-    i16: |v, to| write_int(to, (*v).into());
-    i32: |v, to| write_int(to, (*v).into());
-    i64: |v, to| write_int(to, (*v).into());
-    isize: |v, to| write_int(to, *v as i128);
+    Map: |map, to| { write_head(to, Kind::Map, map.value().len()); append(to, &map.bytes[5..]) };
 }
 
 /// A map of one's own, to be put into a record or emitted.
