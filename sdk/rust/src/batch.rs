@@ -1,7 +1,7 @@
 //! The batch ABI, as docs/abi.md has it.
 
-use alloc::string::String;
 use alloc::vec::Vec;
+use alloc::{format, string::String};
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
@@ -39,6 +39,10 @@ impl Op {
     pub fn new(kind: u8, a: u32, b: u32, bytes: Range<usize>) -> Self {
         let (address, len) = (bytes.start as u32, bytes.len() as u32);
         Op { of: 0, kind, part: 0, zero: 0, a, b, address, len }
+    }
+
+    pub fn end(&self) -> usize {
+        (self.address + self.len) as usize
     }
 
     /// Makes it one on a part of the event of that number.
@@ -164,10 +168,11 @@ fn number(row: &[u8], at: usize) -> u32 {
 
 /// An instance of a module: what [`export!`](crate::export) makes functions of.
 #[doc(hidden)]
-pub struct Instance<F>(UnsafeCell<Option<State<F>>>);
+pub struct Instance<F>(UnsafeCell<(Option<F>, Option<State>)>);
 
-struct State<F> {
-    filter: Option<F>,
+#[doc(hidden)]
+#[derive(Default)]
+pub struct State {
     input: Vec<u64>,
     reply: Reply,
     head: [u32; 4],
@@ -180,23 +185,17 @@ unsafe impl<F> Sync for Instance<F> {}
 impl<F: Filter> Instance<F> {
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Instance(UnsafeCell::new(None))
+        Instance(UnsafeCell::new((None, None)))
     }
 
-    #[allow(clippy::mut_from_ref)]
-    fn state(&self) -> &mut State<F> {
-        unsafe { &mut *self.0.get() }.get_or_insert_with(|| State {
-            filter: None,
-            input: Vec::new(),
-            reply: Reply::default(),
-            head: [0; 4],
-            refusal: String::new(),
-        })
+    fn state(&self) -> (&mut Option<F>, &mut State) {
+        let (filter, state) = unsafe { &mut *self.0.get() };
+        (filter, state.get_or_insert_with(State::default))
     }
 
     /// `flb_buffer`.
     pub fn buffer(&self, size: usize) -> *mut u8 {
-        let input = &mut self.state().input;
+        let input = &mut self.state().1.input;
         *input = Vec::new();
         if input.try_reserve_exact(size / 8 + 1).is_err() {
             return core::ptr::null_mut();
@@ -209,21 +208,19 @@ impl<F: Filter> Instance<F> {
     pub fn configure(&self) -> *const u8 {
         #[cfg(all(feature = "std", target_arch = "wasm32"))]
         std::panic::set_hook(alloc::boxed::Box::new(|why| {
-            crate::host::log::line(crate::host::log::Level::Error, &alloc::format!("{why}"));
+            crate::host::log::line(crate::host::log::Level::Error, &format!("{why}"));
         }));
-        let state = self.state();
+        let (filter, State { refusal, .. }) = self.state();
         match F::configure() {
-            Ok(filter) => {
-                state.filter = Some(filter);
+            Ok(configured) => {
+                *filter = Some(configured);
                 core::ptr::null()
             }
             Err(why) => {
-                state.refusal = why.text;
-                if state.refusal.is_empty() {
-                    state.refusal.push_str("the module refuses its configuration");
-                }
-                state.refusal.push('\0');
-                state.refusal.as_ptr()
+                let text =
+                    if why.text.is_empty() { "the module refuses its configuration" } else { &why.text };
+                *refusal = format!("{text}\0");
+                refusal.as_ptr()
             }
         }
     }
@@ -234,7 +231,7 @@ impl<F: Filter> Instance<F> {
     ///
     /// `input` has to be the address of that many bytes, a batch as the ABI has it.
     pub unsafe fn run(&self, input: *const u8, len: usize) -> *const u8 {
-        let State { filter, reply, head, .. } = self.state();
+        let (filter, State { reply, head, .. }) = self.state();
         let filter = filter.as_mut().expect("flb_configure is called before the first batch");
         run(filter, core::slice::from_raw_parts(input, len), reply);
         reply.link();

@@ -17,8 +17,10 @@ const INDEXED: usize = 64;
 pub(crate) struct Edits {
     /// In the order of their places, which do not overlap.
     puts: Vec<Op>,
-    /// Of other kinds, no two with one key, but for adds; and marks of the keys.
-    edits: Vec<(u64, Op)>,
+    /// Of other kinds, no two with one key, but for adds.
+    edits: Vec<Op>,
+    /// Of the keys in these.
+    marks: Vec<u64>,
     /// The part as it is to be, if `is_whole`: then there are no other edits.
     pub whole: Map,
     is_whole: bool,
@@ -29,6 +31,16 @@ pub(crate) struct Edits {
     pub fault: Option<&'static str>,
     /// Keys and values of the part as it came, if it has a few members only; empty until it is asked for.
     index: RefCell<Vec<Member>>,
+}
+
+impl Edits {
+    fn become_whole(&mut self, map: Map) {
+        self.puts.clear();
+        self.edits.clear();
+        self.marks.clear();
+        self.whole = map;
+        self.is_whole = true;
+    }
 }
 
 /// Where in a part the text of a key stands, and behind it the value.
@@ -99,6 +111,7 @@ impl<'a> Part<'a> {
     pub(crate) fn new(came: &'a [u8], edits: &'a mut Edits) -> Self {
         edits.puts.clear();
         edits.edits.clear();
+        edits.marks.clear();
         edits.is_whole = false;
         edits.fault = None;
         edits.index.get_mut().clear();
@@ -117,13 +130,8 @@ impl<'a> Part<'a> {
         let route = path.route();
         match route.key() {
             Some(key) => self.look_up(Key::new(key)),
-            None => self.follow(route),
+            None => self.find(route).found,
         }
-    }
-
-    fn follow(&self, route: Route) -> Option<Value<'a>> {
-        let (next, _, rest) = route.step(self.value(), |key| self.look_up(Key::new(key)))?;
-        rest.map_or(Some(next), |rest| rest.find(next))
     }
 
     /// Returns the text that a path leads to; `None` if it is not there, or not text.
@@ -142,7 +150,7 @@ impl<'a> Part<'a> {
 
     /// Adds a member as the last one, without a look whether its key is there.
     pub fn add(&mut self, key: &str, value: impl ToValue) {
-        if self.edits.edits.len() >= EDITS {
+        if self.edits.marks.len() >= EDITS {
             self.make_whole();
         }
         if self.edits.is_whole {
@@ -172,10 +180,7 @@ impl<'a> Part<'a> {
     /// Replaces the part as a whole.
     pub fn replace(&mut self, map: Map) {
         if self.has_form() {
-            self.edits.puts.clear();
-            self.edits.edits.clear();
-            self.edits.whole = map;
-            self.edits.is_whole = true;
+            self.edits.become_whole(map);
         }
     }
 
@@ -241,11 +246,7 @@ impl<'a> Part<'a> {
     pub(crate) fn make_whole(&mut self) {
         let mut map = core::mem::take(&mut self.edits.whole);
         self.write_edited(&mut map);
-        let Edits { puts, edits, whole, is_whole, .. } = &mut *self.edits;
-        *whole = map;
-        *is_whole = true;
-        puts.clear();
-        edits.clear();
+        self.edits.become_whole(map);
     }
 
     fn write_edited(&self, map: &mut Map) {
@@ -255,14 +256,13 @@ impl<'a> Part<'a> {
         }
         map.begin(head(came).count);
         splice(came, head(came).len, puts, bytes, &mut map.bytes);
-        for (_, edit) in edits {
-            let key = Value::new(&bytes[edit.address as usize..]);
-            let value = Value::new(&key.bytes[size(key.bytes)..]);
-            let key = key.as_str().unwrap_or_default();
-            match edit.kind {
-                kind::ADD => map.add(key, value),
-                kind::SET => drop(map.set([key], value)),
-                _ => map.remove([key]),
+        for edit in edits {
+            let new = &bytes[edit.address as usize..][..edit.len as usize];
+            let (key, value) = (Value::new(new), &new[size(new)..]);
+            match (key.as_str().unwrap_or_default(), edit.kind) {
+                (_, kind::ADD) => map.append(edit.a, new),
+                (key, kind::SET) => drop(map.set([key], Value::new(value))),
+                (key, _) => map.remove([key]),
             }
         }
     }
@@ -285,25 +285,18 @@ impl<'a> Part<'a> {
             }
             None if members.is_empty() => {
                 drop(members);
-                self.first_look_up(key)
+                match self.index() {
+                    true => self.look_up(key),
+                    false => self.value().member(key.text),
+                }
             }
             None => None,
         }
     }
 
+    /// Makes the index, unless it is there or would be large, and says whether it is there.
     #[inline(never)]
-    fn first_look_up(&self, key: Key) -> Option<Value<'a>> {
-        self.index();
-        let is_indexed = !self.edits.index.borrow().is_empty();
-        if is_indexed {
-            self.look_up(key)
-        } else {
-            self.value().member(key.text)
-        }
-    }
-
-    /// Makes the index, unless it is there or would be large.
-    fn index(&self) {
+    fn index(&self) -> bool {
         let (came, mut members) = (self.came, self.edits.index.borrow_mut());
         let h = head(came);
         let mut at = h.len;
@@ -317,6 +310,7 @@ impl<'a> Part<'a> {
             let mark = if key <= value { mark(&came[key..], value - key) } else { u64::MAX };
             Member { mark, key: key as u32, value: value as u32 }
         }));
+        !members.is_empty()
     }
 
     #[inline(never)]
@@ -348,9 +342,9 @@ impl<'a> Part<'a> {
     /// Says whether earlier edits have to do with what a path leads to, or with `all` that is beside it.
     #[inline(never)]
     pub(crate) fn is_touched(&self, route: Route, to: &Found, all: bool) -> bool {
-        let Edits { puts, edits, is_whole, .. } = &*self.edits;
+        let Edits { puts, marks, is_whole, .. } = &*self.edits;
         let of = if all { to.holder } else { to.found };
-        if *is_whole || edits.len() >= EDITS {
+        if *is_whole || marks.len() >= EDITS {
             return true;
         }
         if let (Some(of), false) = (of.or(to.holder), puts.is_empty()) {
@@ -359,9 +353,9 @@ impl<'a> Part<'a> {
                 return true;
             }
         }
-        let is_named = |key: Key| edits.iter().any(|(mark, _)| *mark == key.mark);
+        let is_named = |key: Key| marks.contains(&key.mark);
         match route {
-            _ if edits.is_empty() => false,
+            _ if marks.is_empty() => false,
             _ if route.key().is_some() => is_named(to.key),
             Route::Text(text, ..) if is_named(Key::new(text)) => true,
             _ => is_named(Key::new(route.split().0)),
@@ -377,11 +371,10 @@ impl<'a> Part<'a> {
     }
 
     fn is_map(&mut self) -> bool {
-        let is_map = matches!(self.came[0], 0x80..=0x8f | 0xde | 0xdf);
-        if !is_map {
+        if !matches!(self.came[0], 0x80..=0x8f | 0xde | 0xdf) {
             self.edits.fault = Some("what is not a map can only be replaced");
         }
-        is_map && self.has_form()
+        self.has_form() && self.edits.fault.is_none()
     }
 
     /// Sets, removes, or puts if `only_there`. Returns false if there is nothing that can be done.
@@ -411,12 +404,19 @@ impl<'a> Part<'a> {
 
     /// Sets, adds or removes a member of that key.
     fn edit(&mut self, kind: u8, key: Key, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let Edits { edits, bytes, .. } = &mut *self.edits;
+        let Edits { edits, marks, bytes, .. } = &mut *self.edits;
         let start = bytes.len();
         key.text.write(bytes);
         write(bytes);
-        let op = Op::new(kind, u32::from(kind == kind::ADD), 0, start..bytes.len());
-        edits.push((key.mark, op));
+        marks.push(key.mark);
+        match edits.last_mut() {
+            // Adds whose bytes stand together are one.
+            Some(last) if (last.kind, kind, last.end()) == (kind::ADD, kind::ADD, start) => {
+                last.a += 1;
+                last.len += (bytes.len() - start) as u32;
+            }
+            _ => edits.push(Op::new(kind, u32::from(kind == kind::ADD), 0, start..bytes.len())),
+        }
         self.is_map()
     }
 
@@ -436,23 +436,9 @@ impl<'a> Part<'a> {
         if *is_whole {
             let start = bytes.len();
             whole.write(bytes);
-            edits.push((0, Op::new(kind::REPLACE, 0, 0, start..bytes.len())));
+            edits.push(Op::new(kind::REPLACE, 0, 0, start..bytes.len()));
         }
-        ops.extend(puts.iter().map(|put| put.on(of, part)));
-        for (_, edit) in edits {
-            match ops.last_mut() {
-                // Adds whose bytes stand together are one.
-                Some(last)
-                    if (last.of as usize, last.part, last.kind, edit.kind)
-                        == (of, part, kind::ADD, kind::ADD)
-                        && last.address + last.len == edit.address =>
-                {
-                    last.a += 1;
-                    last.len += edit.len;
-                }
-                _ => ops.push(edit.on(of, part)),
-            }
-        }
+        ops.extend(puts.iter().chain(&*edits).map(|op| op.on(of, part)));
     }
 }
 

@@ -101,19 +101,22 @@ pub(crate) fn size(p: &[u8]) -> usize {
 #[inline(never)]
 fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
-    while left > 0 {
-        let n = usize::from(SIZES[usize::from(p[at])]);
-        if n > 0 {
+    loop {
+        while left > 0 {
+            let n = usize::from(SIZES[usize::from(p[at])]);
+            if n == 0 {
+                break; // a call in this loop would cost it its registers
+            }
             at += n & 255;
-            left += n >> 8;
-        } else {
-            let h = long_head(&p[at..]);
-            at += h.len + h.data;
-            left += h.count << u8::from(h.kind == Kind::Map);
+            left = left + (n >> 8) - 1;
         }
-        left -= 1;
+        if left == 0 {
+            return at;
+        }
+        let h = long_head(&p[at..]);
+        at += h.len + h.data;
+        left = left + (h.count << u8::from(h.kind == Kind::Map)) - 1;
     }
-    at
 }
 
 /// Returns where a byte is first, or how many bytes there are.
@@ -485,10 +488,16 @@ impl Map {
 
     /// Adds a member as the last one, without a look whether its key is there.
     pub fn add(&mut self, key: &str, value: impl ToValue) {
-        let count = self.value().len() as u32 + 1;
-        self.bytes[1..5].copy_from_slice(&count.to_be_bytes());
         key.write(&mut self.bytes);
         value.write(&mut self.bytes);
+        self.append(1, &[]);
+    }
+
+    /// Appends members, so many of them.
+    pub(crate) fn append(&mut self, count: u32, members: &[u8]) {
+        let count = self.value().len() as u32 + count;
+        self.bytes[1..5].copy_from_slice(&count.to_be_bytes());
+        append(&mut self.bytes, members);
     }
 
     /// Gives what the path leads to the value, as [`Part::set`](crate::Part::set) does. Returns false, and
