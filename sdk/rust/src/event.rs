@@ -113,13 +113,13 @@ impl<'a> Event<'a> {
         let route = path.route();
         let has_elements = |value: &Value| value.kind() == Kind::Array && !value.is_empty();
         let to = self.body.find(route);
-        let is_there = to.found.filter(has_elements).is_some();
+        let is_there = to.value.filter(has_elements).is_some();
         if !is_there && !(self.body.is_edited() && self.body.is_touched(route, &to, false)) {
             return;
         }
         self.body.make_whole();
         let whole = &self.body.edits.whole;
-        if let Some(array) = route.find(whole.value()).filter(has_elements) {
+        if let Some(array) = route.follow(whole.value(), None).value.filter(has_elements) {
             let place = array.place(&whole.bytes);
             let (before, after) = (&whole.bytes[..place.start], &whole.bytes[place.end..]);
             if !array

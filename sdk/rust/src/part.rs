@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use crate::batch::{kind, Op};
-use crate::path::{Path, Route};
-use crate::value::{append, head, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
+use crate::path::{Found, Path, Route};
+use crate::value::{append, head, position, size, write_text, Head, Kind, Lead, Map, ToValue, Value, LEADS};
 
 /// As many sets, adds and removes of a part are said one by one. A host takes 256.
 const EDITS: usize = 32;
@@ -74,26 +74,15 @@ fn long_key(bytes: &[u8], at: usize) -> (usize, usize) {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'p> {
-    text: &'p str,
+    pub text: &'p str,
     mark: u64,
 }
 
 impl<'p> Key<'p> {
     #[inline]
-    fn new(text: &'p str) -> Self {
+    pub fn new(text: &'p str) -> Self {
         Key { text, mark: mark(text.as_bytes(), text.len()) }
     }
-}
-
-/// Where a path leads to in a part.
-pub(crate) struct Found<'a, 'p> {
-    /// The innermost value that is there and holds others, but for the part itself.
-    holder: Option<Value<'a>>,
-    /// What is left of the path from there on.
-    last: Route<'p>,
-    /// The key in the holder, or if there is none in the part.
-    key: Key<'p>,
-    pub found: Option<Value<'a>>,
 }
 
 /// The body or the metadata of an event or group: a map.
@@ -130,7 +119,7 @@ impl<'a> Part<'a> {
         let route = path.route();
         match route.key() {
             Some(key) => self.look_up(Key::new(key)),
-            None => self.find(route).found,
+            None => self.find(route).value,
         }
     }
 
@@ -224,7 +213,15 @@ impl<'a> Part<'a> {
                 puts.push(Op::new(kind::PUT, a, b, start..bytes.len()));
             }
         };
-        Texts { bytes: from, byte, next, found: &mut found }.of_members(members);
+        let mut texts = Texts { bytes: from, byte, next, found: &mut found };
+        for (i, member) in members.iter().enumerate() {
+            if members.get(i + 1).map_or(true, |after| texts.next < after.value as usize) {
+                texts.of_value(member.value as usize);
+            }
+        }
+        if members.is_empty() {
+            texts.of_value(0);
+        }
         if !puts.is_empty() && *is_whole {
             let mut new = Vec::new();
             splice(from, 0, puts, bytes, &mut new);
@@ -273,7 +270,7 @@ impl<'a> Part<'a> {
 
     /// Returns the value of the first member of that key, in the part as it came.
     #[inline(never)]
-    fn look_up(&self, key: Key) -> Option<Value<'a>> {
+    pub(crate) fn look_up(&self, key: Key) -> Option<Value<'a>> {
         let members = self.edits.index.borrow();
         match members.iter().position(|member| member.mark == key.mark) {
             Some(i) => {
@@ -315,27 +312,26 @@ impl<'a> Part<'a> {
 
     #[inline(never)]
     pub(crate) fn find<'p>(&self, route: Route<'p>) -> Found<'a, 'p> {
-        if let Some(key) = route.key().map(Key::new) {
-            return Found { holder: None, last: route, key, found: self.look_up(key) };
+        match route.key().map(Key::new) {
+            Some(key) => Found { holder: self.value(), last: route, key, value: self.look_up(key) },
+            None => route.follow(self.value(), Some(self)),
         }
-        let (holder, last, found) = match route.step(self.value(), |key| self.look_up(Key::new(key))) {
-            Some((next, _, Some(rest))) => {
-                let (holder, last) = rest.holder(next);
-                (Some(holder), last, last.step(holder, |key| holder.member(key)))
-            }
-            found => (None, route, found),
-        };
-        let key = Key::new(found.map_or_else(|| last.split().0, |(_, key, _)| key));
-        Found { holder, last, key, found: found.map(|(found, ..)| found) }
+    }
+
+    fn is_inner(&self, to: &Found) -> bool {
+        to.holder.bytes.as_ptr() != self.came.as_ptr()
     }
 
     /// Says whether there is a value, and no other one with its key.
     fn is_only(&self, to: &Found) -> bool {
-        to.found.is_some()
-            && match to.holder {
-                None => self.edits.index.borrow().iter().filter(|m| m.mark == to.key.mark).count() == 1,
-                Some(holder) if holder.kind() == Kind::Array => true,
-                Some(holder) => holder.members().filter(|(k, _)| k.is_key(to.key.text)).count() == 1,
+        let members = self.edits.index.borrow();
+        to.value.is_some()
+            && match to.holder.kind() {
+                Kind::Array => true,
+                _ if self.is_inner(to) => {
+                    to.holder.members().filter(|(k, _)| k.is_key(to.key.text)).count() == 1
+                }
+                _ => members.iter().filter(|m| m.mark == to.key.mark).count() == 1,
             }
     }
 
@@ -343,11 +339,11 @@ impl<'a> Part<'a> {
     #[inline(never)]
     pub(crate) fn is_touched(&self, route: Route, to: &Found, all: bool) -> bool {
         let Edits { puts, marks, is_whole, .. } = &*self.edits;
-        let of = if all { to.holder } else { to.found };
         if *is_whole || marks.len() >= EDITS {
             return true;
         }
-        if let (Some(of), false) = (of.or(to.holder), puts.is_empty()) {
+        let of = to.value.filter(|_| !all).or_else(|| Some(to.holder).filter(|_| self.is_inner(to)));
+        if let (Some(of), false) = (of, puts.is_empty()) {
             let place = of.place(self.came);
             if puts.iter().any(|p| (p.a as usize) < place.end && (p.a + p.b) as usize > place.start) {
                 return true;
@@ -383,22 +379,22 @@ impl<'a> Part<'a> {
         let in_place = only_there || self.is_only(&to);
         if self.is_touched(route, &to, !in_place) {
             self.make_whole();
-            let is_there = route.find(self.edits.whole.value()).is_some();
+            let is_there = route.follow(self.edits.whole.value(), None).value.is_some();
             return (is_there || !only_there) && self.edits.whole.change(route, value);
         }
-        match (to.found, to.holder, value) {
-            (Some(found), _, Some(value)) if in_place => self.put_at(found, |to| value.write(to)),
+        match (to.value, value) {
+            (Some(old), Some(value)) if in_place => self.put_at(old, |to| value.write(to)),
             _ if only_there => false,
-            (_, Some(holder), _) => {
+            _ if self.is_inner(&to) => {
                 let mut new = Vec::new();
-                to.last.write_changed(holder, value, &mut new) && self.put_at(holder, |to| to.extend(new))
+                to.write_changed(value, &mut new) && self.put_at(to.holder, |to| append(to, &new))
             }
-            (Some(_), None, Some(value)) => self.edit(kind::SET, to.key, |to| value.write(to)),
-            (Some(_), None, None) => self.edit(kind::REMOVE, to.key, |_| ()),
-            (None, None, Some(value)) => {
+            (Some(_), Some(value)) => self.edit(kind::SET, to.key, |to| value.write(to)),
+            (Some(_), None) => self.edit(kind::REMOVE, to.key, |_| ()),
+            (None, Some(value)) => {
                 self.edit(kind::ADD, to.key, |to| Route::write_new(route.split().1, value, to))
             }
-            (None, None, None) => false,
+            (None, None) => false,
         }
     }
 
@@ -463,27 +459,6 @@ struct Texts<'t> {
 }
 
 impl Texts<'_> {
-    fn seek(&mut self, from: usize) {
-        self.next = from + self.byte.map_or(0, |byte| position(&self.bytes[from..], byte));
-    }
-
-    /// Goes through the values of members, where they are known, else through all that there is.
-    fn of_members(mut self, members: &[Member]) {
-        let start = |i: usize| members.get(i).map(|member| member.value as usize);
-        let mut i = 0;
-        while self.next < self.bytes.len() {
-            while start(i + 1).map_or(false, |start| start <= self.next) {
-                i += 1;
-            }
-            self.of_value(start(i).unwrap_or(0));
-            i += 1;
-            match start(i) {
-                Some(next) => self.seek(next),
-                None => return,
-            }
-        }
-    }
-
     /// Goes through those of a value, and returns its end.
     fn of_value(&mut self, at: usize) -> usize {
         let h = head(&self.bytes[at..]);
@@ -491,7 +466,7 @@ impl Texts<'_> {
         match h.kind {
             Kind::Str | Kind::Bin => {
                 if self.next < start {
-                    self.seek(start);
+                    self.next = start + self.byte.map_or(0, |byte| position(&self.bytes[start..], byte));
                 }
                 if self.next < end {
                     (self.found)(at, h);
@@ -502,8 +477,10 @@ impl Texts<'_> {
                     if h.kind == Kind::Map {
                         end += size(&self.bytes[end..]);
                     }
-                    match usize::from(SIZES[usize::from(self.bytes[end])]) {
-                        n @ 1..=255 if end + n <= self.next => end += n,
+                    match LEADS[usize::from(self.bytes[end])] {
+                        Lead { n: 0, inside: 0, data, .. } if end + usize::from(data) < self.next => {
+                            end += 1 + usize::from(data)
+                        }
                         _ => end = self.of_value(end),
                     }
                 }

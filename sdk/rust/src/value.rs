@@ -33,67 +33,71 @@ pub(crate) struct Head {
     pub count: usize,
 }
 
+/// What the first byte of a value says.
+#[derive(Clone, Copy)]
+pub(crate) struct Lead {
+    kind: Kind,
+    /// Bytes of the number that follows: of bytes, or of values inside.
+    pub n: u8,
+    /// Bytes after these.
+    pub data: u8,
+    /// Values inside: a member of a map is two.
+    pub inside: u8,
+}
+
+const fn lead(lead: u8) -> Lead {
+    let (kind, n, data, inside) = match lead {
+        0x80..=0x8f => (Kind::Map, 0, 0, 2 * (lead & 15)),
+        0x90..=0x9f => (Kind::Array, 0, 0, lead & 15),
+        0xa0..=0xbf => (Kind::Str, 0, lead & 31, 0),
+        0xc0 | 0xc1 => (Kind::Nil, 0, 0, 0),
+        0xc2 | 0xc3 => (Kind::Bool, 0, 0, 0),
+        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0, 0),
+        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1, 0),
+        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca), 0),
+        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3), 0),
+        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4)), 0),
+        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0, 0),
+        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0, 0),
+        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0, 0),
+        _ => (Kind::Int, 0, 0, 0),
+    };
+    Lead { kind, n, data, inside }
+}
+
+pub(crate) static LEADS: [Lead; 256] = {
+    let (mut leads, mut i) = ([lead(0); 256], 0);
+    while i < 256 {
+        leads[i] = lead(i as u8);
+        i += 1;
+    }
+    leads
+};
+
 #[inline]
 pub(crate) fn head(p: &[u8]) -> Head {
-    let lead = p[0];
-    let new = |kind, data, count| Head { kind, len: 1, data, count };
-    match lead {
-        0xa0..=0xbf => new(Kind::Str, usize::from(lead & 31), 0),
-        0x80..=0x8f => new(Kind::Map, 0, usize::from(lead & 15)),
-        0x90..=0x9f => new(Kind::Array, 0, usize::from(lead & 15)),
-        0xc0..=0xdf => long_head(p),
-        _ => new(Kind::Int, 0, 0),
-    }
-}
-
-/// Of 0xc0 to 0xdf: the kind, the bytes of the length, and bytes after these besides.
-const fn long(lead: u8) -> (Kind, u8, u8) {
-    match lead {
-        0xc2 | 0xc3 => (Kind::Bool, 0, 0),
-        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0),
-        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1),
-        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca)),
-        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3)),
-        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4))),
-        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0),
-        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0),
-        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0),
-        _ => (Kind::Nil, 0, 0),
-    }
-}
-
-#[inline(never)]
-fn long_head(p: &[u8]) -> Head {
-    let (kind, n, data) = long(p[0]);
-    let (len, data) = (1 + usize::from(n), usize::from(data));
-    let number = p[1..len].iter().fold(0, |number, b| number << 8 | usize::from(*b));
+    let Lead { kind, n, data, inside } = LEADS[usize::from(p[0])];
+    let (len, data, mut count) = (1 + usize::from(n), usize::from(data), usize::from(inside));
+    let number = if n == 0 { 0 } else { number(p, n) };
     match kind {
-        Kind::Array | Kind::Map => Head { kind, len, data, count: number },
-        _ => Head { kind, len, data: data + number, count: 0 },
+        Kind::Map => count = number + count / 2,
+        Kind::Array => count += number,
+        _ => return Head { kind, len, data: data + number, count },
     }
+    Head { kind, len, data, count }
 }
 
-/// By its first byte how many bytes a value has, without those in it, and times 256 how many values are in it;
-/// 0 where that byte is not all that decides.
-pub(crate) static SIZES: [u16; 256] = {
-    let (mut sizes, mut lead) = ([1; 256], 0x80);
-    while lead < 0xe0 {
-        sizes[lead] = match (lead, long(lead as u8)) {
-            (0x80..=0x9f, _) => 1 + ((lead as u16 & 15) << if lead < 0x90 { 9 } else { 8 }),
-            (0xa0..=0xbf, _) => 1 + (lead as u16 & 31),
-            (_, (_, 0, data)) => 1 + data as u16,
-            _ => 0,
-        };
-        lead += 1;
-    }
-    sizes
-};
+/// Returns the number of n bytes behind the first one.
+#[inline(never)]
+fn number(p: &[u8], n: u8) -> usize {
+    p[1..=usize::from(n)].iter().fold(0, |number, b| number << 8 | usize::from(*b))
+}
 
 /// Returns how many bytes the value at the beginning of `p` has.
 #[inline]
 pub(crate) fn size(p: &[u8]) -> usize {
-    match usize::from(SIZES[usize::from(p[0])]) {
-        n @ 1..=255 => n,
+    match LEADS[usize::from(p[0])] {
+        Lead { n: 0, inside: 0, data, .. } => 1 + usize::from(data),
         _ => long_size(p),
     }
 }
@@ -101,22 +105,20 @@ pub(crate) fn size(p: &[u8]) -> usize {
 #[inline(never)]
 fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
-    loop {
-        while left > 0 {
-            let n = usize::from(SIZES[usize::from(p[at])]);
-            if n == 0 {
-                break; // a call in this loop would cost it its registers
+    while left > 0 {
+        let Lead { kind, n, data, inside } = LEADS[usize::from(p[at])];
+        left = left + usize::from(inside) - 1;
+        if n > 0 {
+            let number = number(&p[at..], n);
+            match kind {
+                Kind::Map => left += 2 * number,
+                Kind::Array => left += number,
+                _ => at += number,
             }
-            at += n & 255;
-            left = left + (n >> 8) - 1;
         }
-        if left == 0 {
-            return at;
-        }
-        let h = long_head(&p[at..]);
-        at += h.len + h.data;
-        left = left + (h.count << u8::from(h.kind == Kind::Map)) - 1;
+        at += 1 + usize::from(n + data);
     }
+    at
 }
 
 /// Returns where a byte is first, or how many bytes there are.
@@ -195,7 +197,7 @@ impl<'a> Value<'a> {
     /// Returns what the value is.
     #[inline]
     pub fn kind(self) -> Kind {
-        head(self.bytes).kind
+        LEADS[usize::from(self.bytes[0])].kind
     }
 
     /// Returns the text of a string of UTF-8.
@@ -267,7 +269,7 @@ impl<'a> Value<'a> {
 
     /// Returns what a [`Path`] leads to.
     pub fn get(self, path: impl Path) -> Option<Value<'a>> {
-        path.route().find(self)
+        path.route().follow(self, None).value
     }
 
     /// Returns the elements of an array; none if it is not one.
@@ -513,9 +515,9 @@ impl Map {
 
     pub(crate) fn change(&mut self, route: Route, value: Option<&dyn ToValue>) -> bool {
         let mut changed = Vec::new();
-        let (holder, last) = route.holder(self.value());
-        let place = holder.place(&self.bytes);
-        let done = last.write_changed(holder, value, &mut changed);
+        let to = route.follow(self.value(), None);
+        let place = to.holder.place(&self.bytes);
+        let done = to.write_changed(value, &mut changed);
         if done {
             self.bytes.splice(place, changed);
         }
