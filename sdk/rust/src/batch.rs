@@ -188,6 +188,7 @@ impl<F: Filter> Instance<F> {
         Instance(UnsafeCell::new((None, None)))
     }
 
+    #[allow(clippy::mut_from_ref)]
     fn state(&self) -> (&mut Option<F>, &mut State) {
         let (filter, state) = unsafe { &mut *self.0.get() };
         (filter, state.get_or_insert_with(State::default))

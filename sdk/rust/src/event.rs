@@ -114,7 +114,7 @@ impl<'a> Event<'a> {
         let has_elements = |value: &Value| value.kind() == Kind::Array && !value.is_empty();
         let to = self.body.find(route);
         let is_there = to.value.filter(has_elements).is_some();
-        if !is_there && !(self.body.is_edited() && self.body.is_touched(route, &to, false)) {
+        if !(is_there || self.body.is_edited() && self.body.is_touched(route, &to, false)) {
             return;
         }
         self.body.make_whole();

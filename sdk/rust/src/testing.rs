@@ -306,7 +306,9 @@ fn carry_out<'o>(came: &Map, ops: impl Iterator<Item = &'o Op> + Clone, buffer: 
             bytes = &bytes[key.as_msgpack().len() + value.as_msgpack().len()..];
         }
     }
-    members.into_iter().fold(Map::new(), |map, (k, v)| map.with(k.as_str().expect("keys are text"), v))
+    let mut map = Map::new();
+    members.iter().for_each(|(k, v)| map.append(1, &[k.as_msgpack(), v.as_msgpack()].concat()));
+    map
 }
 
 fn bytes(value: &impl ToValue) -> Vec<u8> {

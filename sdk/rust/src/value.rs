@@ -341,10 +341,7 @@ impl Display for Value<'_> {
                 f.write_char('"')?;
                 for c in String::from_utf8_lossy(self.as_bytes().unwrap_or_default()).chars() {
                     match c {
-                        '"' | '\\' => write!(f, "\\{c}"),
-                        '\n' => f.write_str("\\n"),
-                        '\t' => f.write_str("\\t"),
-                        '\r' => f.write_str("\\r"),
+                        '"' | '\\' | '\n' | '\t' | '\r' => write!(f, "{}", c.escape_default()),
                         c if c < ' ' => write!(f, "\\u{:04x}", c as u32),
                         c => f.write_char(c),
                     }?;
