@@ -51,28 +51,23 @@ FILTERS
 type metered struct {
 	*process
 	port    string
-	filters string
-	logged  int // bytes of the log that are older than the last reload
+	reloads bool
 }
 
 // configure writes the configuration with these filters, and the lines that go in.
 func (m *metered) configure(filters, lines string) {
 	m.t.Helper()
 	conf := strings.NewReplacer("PORT", m.port, "DIR", m.dir, "FILTERS", filters).Replace(metricsConf)
-	if !strings.Contains(fluentBitOf[m.t.Name()].help, "hot-reload") {
+	if !m.reloads {
 		conf = strings.Replace(conf, "    hot_reload on\n", "", 1)
 	}
 	writeFile(m.t, filepath.Join(m.dir, "fluent-bit.conf"), conf)
 	writeFile(m.t, filepath.Join(m.dir, "in.log"), lines)
 }
 
-// fluentBitOf is the one of a test.
-var fluentBitOf = map[string]fluentBit{}
-
 func (fb fluentBit) metered(t *testing.T, filters, lines string) *metered {
 	t.Helper()
-	fluentBitOf[t.Name()] = fb
-	m := &metered{process: &process{t: t, dir: t.TempDir()}, port: freePort(t)}
+	m := &metered{process: &process{t: t, dir: t.TempDir()}, port: freePort(t), reloads: strings.Contains(fb.help, "hot-reload")}
 	writeFile(t, filepath.Join(m.dir, "parsers.conf"), parsersConf)
 	m.configure(filters, lines)
 	m.process = fb.exec(t, m.dir, "-e", pluginPath, "-c", filepath.Join(m.dir, "fluent-bit.conf"))
@@ -103,10 +98,10 @@ func (m *metered) samples() (all map[string]float64, from string) {
 		body, err := io.ReadAll(response.Body)
 		response.Body.Close()
 		switch {
+		case err == nil && response.Header.Get("Content-Type") == "application/json": // there is no such page
+			text, found, from = m.log.String(), logSample, "log"
 		case err == nil && response.StatusCode == http.StatusOK:
 			text = string(body)
-		case response.StatusCode == http.StatusNotFound:
-			text, found, from = m.log.String()[m.logged:], logSample, "log"
 		}
 	}
 	all = map[string]float64{}
