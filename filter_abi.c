@@ -162,6 +162,8 @@ const char *border_property(struct instance *inst, const char *name)
     return host.filter_get_property(name, inst->ins);
 }
 
+const char *border_name(struct instance *inst) { return host.filter_name(inst->ins); }
+
 void *border_alloc(size_t size) { return malloc(size); }
 
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len)
@@ -305,6 +307,16 @@ static int init(struct flb_filter_instance *ins, const char *plugin)
         return -1;
     }
     host.filter_set_context(ins, inst);
+    metrics_start(inst);
+    if (inst->no_metrics != NULL) {
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "metrics are not in the endpoint of this Fluent Bit: %s; stats_interval has them "
+                 "in the log",
+                 inst->no_metrics);
+        print_line(inst, FLB_LOG_INFO, text);
+    }
     border_give_back_pages();
     return 0;
 }
@@ -379,6 +391,7 @@ static int stop(void *context, struct flb_config *config)
 {
     (void) config;
     if (context != NULL) {
+        metrics_stop(context);
         end(context);
     }
     return 0;

@@ -62,6 +62,14 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
+// flbwtMetrics writes the metrics of an instance to the host, on the engine's thread.
+//
+//export flbwtMetrics
+func flbwtMetrics(handle C.uintptr_t, to *C.struct_metrics) {
+	defer hostlog.Recover(logToStderr, "metrics", nil)
+	cgo.Handle(handle).Value().(*filterInstance).writeMetrics(to)
+}
+
 // flbwtStop frees the filter.
 //
 //export flbwtStop
@@ -70,6 +78,7 @@ func flbwtStop(handle C.uintptr_t) {
 	defer hostlog.Recover(func(line string) { h.logError(line) }, "exit", nil)
 	h = cgo.Handle(handle).Value().(*filterInstance)
 	defer cgo.Handle(handle).Delete()
+	h.exporter.close()
 	h.filter.Close()
 }
 

@@ -5,6 +5,7 @@
 // stack.c       where Go and the guest run: on the thread that calls; if that is a coroutine
 //               with a stack of 24 KiB, the guest has another stack, and Go the instance's
 //               thread
+// metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 // load.c        what happens while the library is loaded, and when Go starts
 
@@ -43,6 +44,9 @@ struct instance {
 
     flbwt_lane *lane;   // filters chunks without Go while it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
+
+    struct metrics *metrics; // NULL: the host's endpoint does not have them
+    const char *no_metrics;  // why not
 
     pthread_mutex_t lock;      // guards all that follows, and finished of jobs
     struct job *current;       // what runs; NULL: the instance is free
@@ -89,7 +93,28 @@ int start_instance_thread(struct instance *inst);
 // ends the instance's thread.
 void run_job(struct instance *inst, struct job *job);
 
+// run_go_here has a function run on this thread that calls Go; false: its stack is too small.
+bool run_go_here(void (*run)(void *arg), void *arg);
+bool has_stack_for_go(void);
+
+// metrics_start has the metrics of an instance, which is the host's context, be written each second, by
+// the engine's thread. Where that can't be, inst->no_metrics says why. metrics_stop ends it.
+void metrics_start(struct instance *inst);
+void metrics_stop(struct instance *inst);
+
+// What the Go side asks for, of the metrics that it is called for. Strings and lists are copied.
+
+// border_family makes a counter or a gauge; NULL: there is no memory. It is the host's.
+void *border_family(struct metrics *m, bool counter, const char *ns, const char *subsystem,
+                    const char *name, const char *help, int labels, char **keys);
+
+// border_set sets it for some values of its labels. False: there is no memory.
+bool border_set(void *family, bool counter, double value, int labels, char **values);
+
 // What the Go side asks for, on the instance's thread while a job runs.
+
+// border_name is what the host calls the instance.
+const char *border_name(struct instance *inst);
 
 // border_property and border_output_property return the first value of a property, NULL if it is
 // not set. It is the host's, until the instance ends.

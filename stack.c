@@ -50,7 +50,7 @@ __attribute__((constructor)) static void make_sets(void)
 // filter_directly filters without Go; false: Go has to go on.
 static bool filter_directly(struct instance *inst, struct job *job)
 {
-    if (inst->lane == NULL || !inst->lane->ready) {
+    if (inst->lane == NULL || !flbwt_lane_ready(inst->lane)) {
         return false;
     }
     job->result = (int) flbwt_lane_filter(inst->lane, job->tag, job->tag_len, job->data, job->size,
@@ -189,6 +189,21 @@ static void call_here(struct instance *inst, struct job *job)
     }
     give_up(inst);
     restore_signals(&before);
+}
+
+bool has_stack_for_go(void) { return stack_left() >= STACK_ROOM_BYTES; }
+
+bool run_go_here(void (*run)(void *arg), void *arg)
+{
+    sigset_t before;
+
+    if (!has_stack_for_go()) {
+        return false;
+    }
+    block_signals(&before);
+    run(arg);
+    restore_signals(&before);
+    return true;
 }
 
 // A stack that a guest runs on while the thread's own is a coroutine's.

@@ -18,6 +18,7 @@ import (
 // time runs it (stack.c).
 type filterInstance struct {
 	filter   *filter.Filter
+	exporter exporter
 	errorLog func(line string)
 }
 
@@ -72,7 +73,7 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	}
 	inst.lane = (*C.flbwt_lane)(f.Lane())
 	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
-	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
+	return &filterInstance{filter: f, exporter: exporter{instance: C.GoString(C.border_name(inst))}, errorLog: errorLog(inst)}, nil
 }
 
 // firstValuesOnly is what the user should know if properties does not return all.

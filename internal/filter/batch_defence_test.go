@@ -292,3 +292,23 @@ const countsGroups = `(module (memory (export "memory") 512)
     (i32.store8 (i32.const 4102) (i32.shr_u (global.get $n) (i32.const 8)))
     (i32.store8 (i32.const 4103) (global.get $n))
     (i32.const 16)))`
+
+// Texts of errors make no more of a chunk than replies may: where there is no room for one, the mark does without.
+func TestMarksOfALargeChunk(t *testing.T) {
+	const batch, batches = 100, 400
+	f := startScript(t, options.Options{OnError: options.Mark, BatchRecords: batch})
+	var ops []batchOp
+	for i := range batch {
+		ops = append(ops, batchOp{of: uint32(i), kind: opError, bytes: bytes.Repeat([]byte{0xff}, 1024)})
+	}
+	in := bytes.Repeat(event(1, map[string]any{"a": 1}), batch*batches)
+	out, _ := f.Run(script(ops, nil), in)
+	const short = "\xd9\x1cthe guest reports an error"
+	most := 2*len(in) + 128<<20
+	if n := bytes.Count(out, []byte(MarkKey)); n != batch*batches {
+		t.Errorf("%d marks", n)
+	}
+	if len(out) < most-8192 || len(out) > most+batch*batches*len(MarkKey+short) || !bytes.Contains(out, []byte("the guest reports an error\x81")) {
+		t.Errorf("%d bytes of %d, want %d", len(out), len(in), most)
+	}
+}

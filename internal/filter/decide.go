@@ -183,27 +183,41 @@ func (f *Filter) failBy(data []byte, event *chunk.Event, c cause, kind string, e
 	f.count.Failed++
 	f.count.Causes[c]++
 	if !c.loggedElsewhere() {
-		f.log.Limited(hostlog.Error, c.String()+kind, func() string {
-			if err != nil {
-				return f.report(data, event, fmt.Sprintf("%s: %v", c, err))
-			}
-			return f.report(data, event, c.String())
-		})
+		f.log.Limited(hostlog.Error, c.String()+kind, func() string { return f.report(data, event, reasonOf(c, err)) })
 	}
 	switch f.onError {
 	case options.Drop:
 		f.lane.FailRecord()
 		f.event = f.event[:0]
 	case options.Mark:
-		if f.markKey != "" {
-			f.event = chunk.AppendWithMember(f.event[:0], *event, f.markKey, c.String())
-		} else {
-			f.event = chunk.AppendMarked(f.event[:0], *event, MarkKey, c.String())
+		f.mark(event, hostlog.Printable(reasonOf(c, err), maxReasonBytes))
+		if err != nil && len(f.event) > f.lane.Room() {
+			f.mark(event, c.String())
 		}
 	default:
 		return f.keep(data, event)
 	}
 	return f.emitted(f.lane.Replace(data, f.lane.At()+len(event.Raw), f.event))
+}
+
+// reasonOf words why a record failed; err, unless it is nil, says more than the cause.
+func reasonOf(c cause, err error) string {
+	if err == nil {
+		return c.String()
+	}
+	return fmt.Sprintf("%s: %v", c, err)
+}
+
+// maxReasonBytes bounds the reason in a marked record. A text of the guest fits, if all of it is escaped.
+const maxReasonBytes = 5 * hostlog.MaxTextBytes
+
+// mark makes f.event of an event and the reason why it failed.
+func (f *Filter) mark(event *chunk.Event, reason string) {
+	if f.markKey != "" {
+		f.event = chunk.AppendWithMember(f.event[:0], *event, f.markKey, reason)
+	} else {
+		f.event = chunk.AppendMarked(f.event[:0], *event, MarkKey, reason)
+	}
 }
 
 // maxExcerptBytes bounds what a line of the log shows of a record, maxExcerptRecordBytes which

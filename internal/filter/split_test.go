@@ -219,6 +219,43 @@ func TestReportFindsTheRecord(t *testing.T) {
 	}
 }
 
+// A marked record has what the log says of its failure, in the metadata or the body: of an error that a batch guest
+// reports code and text, as one line of what can be seen.
+func TestMarkSaysWhatTheGuestReports(t *testing.T) {
+	const reason = `the guest reports an error: code 7: "no\x00 \xff\x1b[1m\u{202e} user “é”"`
+	text := []byte("no\x00 \xff\x1b[1m\u202e user “é”")
+	in := join(event(1, map[string]any{"a": 1}), oracle.Pack([]any{5, map[string]any{"a": 2}}))
+	ops := []batchOp{{of: 0, kind: opError, a: 7, bytes: text}, {of: 1, kind: opError, a: 7, bytes: text}}
+	for key, want := range map[string][]byte{
+		"": join(
+			oracle.Pack([]any{[]any{1, map[string]any{MarkKey: reason}}, map[string]any{"a": 1}}),
+			oracle.Pack([]any{5, map[string]any{"a": 2, MarkKey: reason}}),
+		),
+		"why": join(event(1, map[string]any{"a": 1, "why": reason}), oracle.Pack([]any{5, map[string]any{"a": 2, "why": reason}})),
+	} {
+		f := startScript(t, options.Options{OnError: options.Mark, MarkKey: key})
+		out, _ := f.Run(script(ops, nil), in)
+		if diff := cmp.Diff(decode(t, want), decode(t, out)); diff != "" {
+			t.Errorf("mark_key %q: %s", key, diff)
+		}
+		if f.count(hostlog.Error, reason) != 1 {
+			t.Errorf("mark_key %q: %q", key, f.logs)
+		}
+	}
+
+	// Without a text there is the code; of a long one as much as of other texts in messages.
+	f := startScript(t, options.Options{OnError: options.Mark, MarkKey: "why"})
+	ops = []batchOp{{of: 0, kind: opError, a: 1}, {of: 1, kind: opError, a: 2, bytes: bytes.Repeat([]byte{0xff}, 1024)}}
+	out, _ := f.Run(script(ops, nil), in)
+	want := join(
+		event(1, map[string]any{"a": 1, "why": "the guest reports an error: code 1"}),
+		oracle.Pack([]any{5, map[string]any{"a": 2, "why": `the guest reports an error: code 2: "` + strings.Repeat(`\xff`, 1024) + `"`}}),
+	)
+	if diff := cmp.Diff(decode(t, want), decode(t, out)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // mark_key sets a key of the body, which a filter or an output can route by.
 func TestMarkKey(t *testing.T) {
 	f := startWith(t, options.Options{OnError: options.Mark, MarkKey: "why"}, guests.WAT("trap_when_told"))

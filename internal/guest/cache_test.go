@@ -31,7 +31,7 @@ func newCached(t *testing.T, text string) *cached {
 }
 
 // load loads the module, tries it, and returns how its code was come by.
-func (c *cached) load() string {
+func (c *cached) load() Origin {
 	c.t.Helper()
 	c.warnings = nil
 	m, err := Load(Source{Path: c.wat, CacheDir: c.dir, Warn: func(line string) { c.warnings = append(c.warnings, line) }})
@@ -70,7 +70,7 @@ func (c *cached) entries() []string {
 	return names
 }
 
-func (c *cached) want(origin, warning string) {
+func (c *cached) want(origin Origin, warning string) {
 	c.t.Helper()
 	got := c.load()
 	text := strings.Join(c.warnings, "; ")
@@ -81,8 +81,8 @@ func (c *cached) want(origin, warning string) {
 
 func TestCache(t *testing.T) {
 	c := newCached(t, guests.WAT("wrap"))
-	c.want(originCompiled, "")
-	c.want(originCache, "")
+	c.want(Compiled, "")
+	c.want(Cached, "")
 	if info, err := os.Stat(c.dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the directory: %v, %v", info, err)
 	}
@@ -92,11 +92,11 @@ func TestCache(t *testing.T) {
 	// Another module is another entry.
 	other := newCached(t, guests.WAT("identity"))
 	other.dir = c.dir
-	other.want(originCompiled, "")
+	other.want(Compiled, "")
 	if n := len(c.entries()); n != 2 {
 		t.Errorf("%d entries, want 2", n)
 	}
-	c.want(originCache, "")
+	c.want(Cached, "")
 }
 
 func TestDamagedEntriesAreCompiledAgain(t *testing.T) {
@@ -125,10 +125,10 @@ func TestDamagedEntriesAreCompiledAgain(t *testing.T) {
 		if err := os.WriteFile(entry, change(append([]byte(nil), good...)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if origin := c.load(); origin != originCompiled || len(c.warnings) != 1 || !strings.Contains(c.warnings[0], "compiled again") {
+		if origin := c.load(); origin != Compiled || len(c.warnings) != 1 || !strings.Contains(c.warnings[0], "compiled again") {
 			t.Errorf("%s: %s, %q", name, origin, c.warnings)
 		}
-		c.want(originCache, "")
+		c.want(Cached, "")
 	}
 }
 
@@ -143,29 +143,29 @@ func TestCacheIsPrivate(t *testing.T) {
 		if err := os.Remove(c.entries()[0]); err != nil {
 			t.Fatal(err)
 		}
-		c.want(originCompiled, "is open to other users")
+		c.want(Compiled, "is open to other users")
 		// Others may need its mode: what is said must not be to change it.
 		if text := strings.Join(c.warnings, ""); strings.Contains(text, "chmod") {
 			t.Error(text)
 		}
-		c.want(originCompiled, "name a directory that is not there yet, such as "+c.dir+"/flb-wasmtime;")
+		c.want(Compiled, "name a directory that is not there yet, such as "+c.dir+"/flb-wasmtime;")
 		if n := len(c.entries()); n > 0 {
 			t.Errorf("%d entries in a directory of mode %o", n, mode)
 		}
 	}
 	c := newCached(t, guests.WAT("wrap"))
 	c.dir = filepath.Join(c.dir, "no", "parent")
-	c.want(originCompiled, "no such file")
+	c.want(Compiled, "no such file")
 	c = newCached(t, guests.WAT("wrap"))
 	c.dir = c.wat
-	c.want(originCompiled, "not a directory")
+	c.want(Compiled, "not a directory")
 	if os.Geteuid() == 0 {
 		c = newCached(t, guests.WAT("wrap"))
 		c.load()
 		if err := os.Chown(c.dir, 1, 1); err != nil {
 			t.Fatal(err)
 		}
-		c.want(originCompiled, "belongs to user 1")
+		c.want(Compiled, "belongs to user 1")
 	}
 }
 
@@ -199,7 +199,7 @@ func TestCacheOfManyProcesses(t *testing.T) {
 		if err := child.Wait(); err != nil {
 			t.Error(err, out[i].String())
 		}
-		compiled += strings.Count(out[i].String(), originCompiled+".")
+		compiled += strings.Count(out[i].String(), Compiled.String()+".")
 	}
 	if compiled != 1 {
 		t.Errorf("%d processes have compiled the module, want 1", compiled)
@@ -207,7 +207,7 @@ func TestCacheOfManyProcesses(t *testing.T) {
 	if files := c.entries(); len(files) != 1 || !strings.HasSuffix(files[0], cacheSuffix) {
 		t.Errorf("left are %q", files)
 	}
-	c.want(originCache, "")
+	c.want(Cached, "")
 }
 
 // A process that compiles and does not come to an end, as one that is stopped, holds up another one for a
@@ -231,14 +231,14 @@ func TestCacheIsNotWaitedForForEver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.want(originCompiled, "another process has been compiling it for too long")
+	c.want(Compiled, "another process has been compiling it for too long")
 	// Another module does not wait.
 	other := newCached(t, guests.WAT("identity"))
 	other.dir = c.dir
-	other.want(originCompiled, "")
+	other.want(Compiled, "")
 	claim.Close()
 	os.Remove(entry)
-	c.want(originCompiled, "")
+	c.want(Compiled, "")
 }
 
 // Filters that start at once share what one of them compiles, and one of another module does not wait
@@ -284,7 +284,7 @@ func TestModulesAreCompiledOnce(t *testing.T) {
 		}
 	}
 	other := newCached(t, guests.WAT("identity"))
-	other.want(originCompiled, "")
+	other.want(Compiled, "")
 	claim.Close()
 	first := <-loaded
 	for range n - 1 {
@@ -358,14 +358,14 @@ func TestCacheAuto(t *testing.T) {
 		c := newCached(t, fmt.Sprintf("%s ;; %v", guests.WAT("wrap"), place))
 		c.dir = CacheAuto
 		if place.want == "" {
-			c.want(originCompiled, "no place for it: others may write to "+open)
-			c.want(originCompiled, "stat /nowhere: no such file")
+			c.want(Compiled, "no place for it: others may write to "+open)
+			c.want(Compiled, "stat /nowhere: no such file")
 			continue
 		}
 		c.load()
-		c.want(originCache, "")
+		c.want(Cached, "")
 		c.dir = filepath.Join(place.want, autoName)
-		c.want(originCache, "")
+		c.want(Cached, "")
 		if info, err := os.Stat(c.dir); err != nil || info.Mode().Perm() != 0o700 {
 			t.Error(info, err)
 		}
@@ -481,7 +481,7 @@ func BenchmarkStart(b *testing.B) {
 	if err := os.WriteFile(source.Path, wasm, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	run := func(b *testing.B, s Source, origin string) {
+	run := func(b *testing.B, s Source, origin Origin) {
 		for b.Loop() {
 			m, err := Load(s)
 			if err != nil {
@@ -494,7 +494,7 @@ func BenchmarkStart(b *testing.B) {
 		}
 		b.SetBytes(int64(len(wasm)))
 	}
-	b.Run("compile", func(b *testing.B) { run(b, source, originCompiled) })
+	b.Run("compile", func(b *testing.B) { run(b, source, Compiled) })
 	b.Run("cache", func(b *testing.B) {
 		s := source
 		s.CacheDir = filepath.Join(dir, "cache")
@@ -503,13 +503,13 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		m.Close()
-		run(b, s, originCache)
+		run(b, s, Cached)
 	})
 	b.Run("precompiled", func(b *testing.B) {
 		s := Source{Path: filepath.Join(dir, "large.cwasm"), AllowPrecompiled: true}
 		if _, err := Compile(source.Path, s.Path, CompileConfig{}); err != nil {
 			b.Fatal(err)
 		}
-		run(b, s, "precompiled, loaded")
+		run(b, s, Precompiled)
 	})
 }

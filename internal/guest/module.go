@@ -42,23 +42,16 @@ type Module struct {
 	traits    traits
 	lines     *lineTable
 	sizeBytes int64
-	origin    string // how its code was come by
+	origin    Origin
+	version   string // what the module says it is
 	loadTime  time.Duration
 
 	compileTime time.Duration // the part of loadTime that the compiler took
 	cacheDir    string        // where its code is kept; "": nowhere
 }
 
-// How a module's code was come by, in words.
-const (
-	originCompiled        = "compiled"
-	originCompiledQuickly = "compiled quickly"
-	originCache           = "taken from the cache"
-	originPrecompiled     = "precompiled, loaded"
-)
-
 // FromCache says whether the module's code was taken from the cache.
-func (m *Module) FromCache() bool { return m.origin == originCache }
+func (m *Module) FromCache() bool { return m.origin == Cached }
 
 // CompileTime is how long the module took to be compiled; 0 if its code was in the cache or in
 // its file.
@@ -179,7 +172,7 @@ func (m *Module) precompiled(path string, file []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s can't be run: %w", path, err)
 	}
-	m.origin = originPrecompiled
+	m.origin = Precompiled
 	m.compiled, m.traits, m.sizeBytes = compiled, h.Traits, h.Bytes
 	return nil
 }
@@ -192,6 +185,7 @@ func (m *Module) compile(s Source, content []byte) error {
 		return err
 	}
 	m.traits, m.sizeBytes, m.lines = traitsOf(wasm), int64(len(wasm)), newLineTable(wasm)
+	m.version = versionIn(wasm)
 	warn := func(text string, err error) {
 		if s.Warn != nil {
 			s.Warn(fmt.Sprintf("cache_dir: %s: %v", text, err))
@@ -221,14 +215,14 @@ func (m *Module) compile(s Source, content []byte) error {
 				}
 			}
 			if m.compiled != nil {
-				m.origin = originCache
+				m.origin = Cached
 				return m.readInterface(s.Path, wasm)
 			}
 		}
 	}
-	m.origin = originCompiled
+	m.origin = Compiled
 	if s.Quick {
-		m.origin = originCompiledQuickly
+		m.origin = CompiledQuickly
 	}
 	start := time.Now()
 	if m.compiled, err = compile(m.engine, s.StackBytes, wasm, s.Quick); err != nil {
@@ -373,6 +367,9 @@ func toBinary(path string, content []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }
 
+// Hash is the SHA-256 of the module's file, in hexadecimal digits.
+func (m *Module) Hash() string { return fmt.Sprintf("%x", m.key.sum) }
+
 // errProblems turns problems into one error.
 func errProblems(list []string) error {
 	if len(list) == 0 {
@@ -389,5 +386,5 @@ func (m *Module) Summary(config Config) string {
 		kept = ", kept in " + m.cacheDir
 	}
 	return fmt.Sprintf("%d bytes %s in %s%s; called first: %s; input: %s",
-		m.sizeBytes, m.origin, m.loadTime.Round(time.Millisecond/10), kept, a.initText(), a.allocatorText())
+		m.sizeBytes, m.origin.text(), m.loadTime.Round(time.Millisecond/10), kept, a.initText(), a.allocatorText())
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -124,15 +125,16 @@ func isPrintable(text string) bool {
 }
 
 func appendPrintable(b []byte, text string, quoted bool) []byte {
+	const hex = "0123456789abcdef"
 	for len(text) > 0 {
 		r, size := utf8.DecodeRuneInString(text)
 		switch {
 		case r == utf8.RuneError && size == 1, r < ' ', r == 0x7f:
-			b = fmt.Appendf(b, `\x%02x`, text[0])
+			b = append(b, '\\', 'x', hex[text[0]>>4], hex[text[0]&15])
 		case quoted && (r == '"' || r == '\\'):
 			b = append(b, '\\', text[0])
 		case !unicode.IsPrint(r):
-			b = fmt.Appendf(b, `\u{%x}`, r)
+			b = append(strconv.AppendInt(append(b, `\u{`...), int64(r), 16), '}')
 		default:
 			b = append(b, text[:size]...)
 		}

@@ -126,6 +126,10 @@ var Table = []Option{
 		Help: "Max memory of the filter's key-value store, which its instances share and which outlives them; 0 for none, and then modules that import store_ functions don't start"},
 	{Name: "metrics_series", Type: Int, Default: "1000",
 		Help: "Max series of the metrics that the module defines, one for each set of label values; 0 for none, and then modules that import metric_ functions don't start"},
+	{Name: "stats_interval", Type: Time, Default: "0",
+		Help: "How often the log gets a line of what was counted so far, with the next chunk; 0 for never, but for the last line at the end"},
+	{Name: "stats_format", Type: String, Default: "text", Values: []string{"text", "json"},
+		Help: "How that line is written: text, or json (an object, with the metrics of the module too)"},
 	{Name: "init_function", Type: String, Default: "auto",
 		Help: "Exported function to call once before the first record: auto (_initialize if there is one; for Go, else _start), none, or a name; _start runs main"},
 	{Name: "allocator", Type: String, Default: "auto",
@@ -166,6 +170,15 @@ const (
 	Passthrough OnError = iota
 	Drop
 	Mark
+)
+
+// StatsFormat says how a line about counts is written.
+type StatsFormat int
+
+// The formats of that line.
+const (
+	StatsText StatsFormat = iota
+	StatsJSON
 )
 
 // Path is a directory for the guest.
@@ -210,6 +223,9 @@ type Options struct {
 
 	StoreLimitBytes int64 // 0: no store
 	MetricsSeries   int   // 0: no metrics
+
+	StatsInterval time.Duration // 0: never
+	StatsFormat   StatsFormat
 
 	Workers int // at least 1; an output has one: workers is a word of Fluent Bit there
 
@@ -328,6 +344,9 @@ func (p *parser) shared() Options {
 
 		StoreLimitBytes: p.size("store_limit", 0, 4<<30),
 		MetricsSeries:   int(p.number("metrics_series", 0, 100_000)),
+
+		StatsInterval: p.time("stats_interval", 0, 24*time.Hour),
+		StatsFormat:   StatsFormat(p.oneOf("stats_format")),
 
 		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
 		Allocator:        p.allocator("allocator"),

@@ -201,7 +201,8 @@ func TestConfigurationForms(t *testing.T) {
 	}
 }
 
-// guests are the modules that the documents' names stand for.
+// guests are the modules that the documents' names stand for: where the function is called filter, which SDKs
+// call it, and in the bare form where it has a name of its own.
 var guests = map[string]string{
 	"redact.wasm":       "examples/c/redact.wasm",
 	"redact-1.0.0.wasm": "examples/c/redact.wasm",
@@ -211,9 +212,6 @@ var guests = map[string]string{
 	"sample.wasm":       "examples/assemblyscript/sample.wasm",
 	"mask.wasm":         "examples/c/redact.wasm",
 }
-
-// functions are the names that the documents give to functions of theirs.
-var functions = map[string]string{"enrich.wasm": "enrich", "sample.wasm": "sample", "mask.wasm": "redact"}
 
 var (
 	wasmPath    = regexp.MustCompile(`(wasm_path:?\s+)(\S+)(\s+function_name:?\s+)(\S+)`)
@@ -240,10 +238,9 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 		if !strings.HasPrefix(at, "examples/") {
 			if at = guests[base]; at == "" {
 				t.Errorf("no guest stands for %s", m[2])
+			} else if m[4] != "filter" {
+				at = path.Join(path.Dir(at), "bare", path.Base(at))
 			}
-		}
-		if name := functions[base]; name != "" && m[4] == "filter" {
-			m[4] = name
 		}
 		if _, err := os.Stat(filepath.Join(root, at)); err != nil {
 			ok = false // built by its own test
