@@ -439,7 +439,7 @@ func TestReloadTakenBack(t *testing.T) {
 				t.Errorf("%d lines: %v", n, r.logs)
 			}
 			if got := r.Report(); got.Module == nil || got.Module.Hash != r.module.Hash() || len(got.Previous) != 1 || got.Loads[guest.Compiled] != 2 {
-				t.Errorf("module %+v, previous %+v, loads %v", got.Module, got.Previous, got.Loads)
+				t.Errorf("%+v", got)
 			}
 			if got := r.Stats(); got.Causes[breakerOpen] != uint64(map[int]int{1: 0, 2: 2}[workers]) {
 				t.Errorf("%v", got)
