@@ -177,6 +177,7 @@ func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, s
 func Source(o options.Options) guest.Source {
 	s := guest.Source{
 		Path:             o.WasmPath,
+		SHA256:           o.WasmSHA256,
 		StackBytes:       o.WasmStackBytes,
 		AllowPrecompiled: o.AllowPrecompiled,
 		CacheDir:         o.CacheDir,
