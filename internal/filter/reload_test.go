@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -224,6 +225,24 @@ func TestReloadRefused(t *testing.T) {
 				t.Errorf("reloads: %s", got)
 			}
 		})
+	}
+}
+
+// With wasm_sha256 no other file takes over, however good it is.
+func TestReloadOfAnotherHash(t *testing.T) {
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(guests.Version("A"))))
+	r := startReloading(t, options.Options{WasmSHA256: sum}, guests.Version("A"))
+	replaceFile(t, r.path, guests.Version("B"))
+	r.looks()
+	r.want(t, "refused", r.run(1, 2), "AA")
+	if n := r.count(hostlog.Error, "wasm_sha256 asks for "+sum); n != 1 {
+		t.Errorf("%d lines: %v", n, r.logs)
+	}
+	replaceFile(t, r.path, guests.Version("A"))
+	r.looks()
+	r.want(t, "the same again", r.run(1), "A")
+	if got := r.results(); got != "0 1 0" {
+		t.Errorf("reloads: %s", got)
 	}
 }
 
