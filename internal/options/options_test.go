@@ -98,23 +98,24 @@ func compare(t *testing.T, path, want string) {
 func TestParse(t *testing.T) {
 	dir := t.TempDir()
 	got, err := Parse(set(map[string]string{
-		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
+		"wasm_path": " /x.wasm ", "wasm_sha256": "SHA256:" + strings.Repeat("Ab", 32), "function_name": "f", "event_format": "MsgPack",
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
 		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
 		"store_limit": "16M", "metrics_series": "0",
 		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "table_limit": "1M", "table_refresh": "0", "allow_precompiled": "On",
+		"on_start_error": "passthrough", "reload_module": "yes", "reload_interval": "100ms", "reload_probe": "0",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Options{
-		WasmPath: "/x.wasm", FunctionName: "f", EventFormat: Msgpack,
+		WasmPath: "/x.wasm", WasmSHA256: strings.Repeat("ab", 32), FunctionName: "f", EventFormat: Msgpack,
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
 		Env: []string{"A=1", "B=x=y", "C="}, TableLimitBytes: 1_000_000, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
 		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
-		StoreLimitBytes: 16_000_000,
+		StoreLimitBytes: 16_000_000, OnStartError: StartWithout, ReloadModule: true, ReloadInterval: 100 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -132,7 +133,7 @@ func TestParseDefaults(t *testing.T) {
 		TableLimitBytes: 256_000_000, TableRefresh: 5 * time.Second,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
 		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
-		MetricsSeries: 1000,
+		MetricsSeries: 1000, ReloadInterval: time.Second, ReloadProbe: 100,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -146,6 +147,10 @@ func TestParseErrors(t *testing.T) {
 	}
 	for _, test := range []struct{ option, value string }{
 		{"wasm_path", ""},
+		{"wasm_sha256", "abc"},
+		{"wasm_sha256", "sha512:" + strings.Repeat("a", 64)},
+		{"wasm_sha256", strings.Repeat("g", 64)},
+		{"wasm_sha256", strings.Repeat("a", 65)},
 		{"function_name", " "},
 		{"event_format", "xml"},
 		{"event_format", ""},
@@ -185,6 +190,10 @@ func TestParseErrors(t *testing.T) {
 		{"store_limit", "-1"},
 		{"metrics_series", "-1"},
 		{"metrics_series", "100001"},
+		{"on_start_error", "drop"},
+		{"reload_module", "1"},
+		{"reload_interval", "0"},
+		{"reload_probe", "10001"},
 	} {
 		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
 		_, err := Parse(set(values))
