@@ -9,6 +9,7 @@
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
+// #cgo LDFLAGS: -Wl,--wrap=pthread_create
 // #include <stdlib.h>
 // #include "plugin.h"
 import "C"
@@ -16,8 +17,6 @@ import "C"
 import (
 	"runtime/cgo"
 	"unsafe"
-
-	"github.com/fluent/fluent-bit-go/output"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
@@ -63,6 +62,14 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
+// flbwtMetrics writes the metrics of an instance to the host, on the engine's thread.
+//
+//export flbwtMetrics
+func flbwtMetrics(handle C.uintptr_t, to *C.struct_metrics) {
+	defer hostlog.Recover(logToStderr, "metrics", nil)
+	cgo.Handle(handle).Value().(*filterInstance).writeMetrics(to)
+}
+
 // flbwtStop frees the filter.
 //
 //export flbwtStop
@@ -71,20 +78,8 @@ func flbwtStop(handle C.uintptr_t) {
 	defer hostlog.Recover(func(line string) { h.logError(line) }, "exit", nil)
 	h = cgo.Handle(handle).Value().(*filterInstance)
 	defer cgo.Handle(handle).Delete()
+	h.exporter.close()
 	h.filter.Close()
-}
-
-// FLBPluginRegister is what the Go proxy of Fluent Bit calls first when the
-// object is loaded as out_wasmtime.so. What it calls later is in output_abi.c, which
-// hands the calls on to flbwtOutput.
-//
-//export FLBPluginRegister
-func FLBPluginRegister(def unsafe.Pointer) (result C.int) {
-	result = -1
-	defer hostlog.Recover(logToStderr, "register", nil)
-	registered := output.FLBPluginRegister(def, "wasmtime", "WebAssembly transform on wasmtime, for one destination")
-	C.border_output_register(def)
-	return C.int(registered)
 }
 
 // flbwtOutput takes a call of the host to an output. It returns at once;

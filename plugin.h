@@ -5,7 +5,9 @@
 // stack.c       where Go and the guest run: on the thread that calls; if that is a coroutine
 //               with a stack of 24 KiB, the guest has another stack, and Go the instance's
 //               thread
+// metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
+// load.c        what happens while the library is loaded, and when Go starts
 
 #ifndef FLBWT_PLUGIN_H
 #define FLBWT_PLUGIN_H
@@ -42,6 +44,9 @@ struct instance {
 
     flbwt_lane *lane;   // filters chunks without Go while it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
+
+    struct metrics *metrics; // NULL: the host's endpoint does not have them
+    const char *no_metrics;  // why not
 
     pthread_mutex_t lock;      // guards all that follows, and finished of jobs
     struct job *current;       // what runs; NULL: the instance is free
@@ -88,7 +93,28 @@ int start_instance_thread(struct instance *inst);
 // ends the instance's thread.
 void run_job(struct instance *inst, struct job *job);
 
+// run_go_here has a function run on this thread that calls Go; false: its stack is too small.
+bool run_go_here(void (*run)(void *arg), void *arg);
+bool has_stack_for_go(void);
+
+// metrics_start has the metrics of an instance, which is the host's context, be written each second, by
+// the engine's thread. Where that can't be, inst->no_metrics says why. metrics_stop ends it.
+void metrics_start(struct instance *inst);
+void metrics_stop(struct instance *inst);
+
+// What the Go side asks for, of the metrics that it is called for. Strings and lists are copied.
+
+// border_family makes a counter or a gauge; NULL: there is no memory. It is the host's.
+void *border_family(struct metrics *m, bool counter, const char *ns, const char *subsystem,
+                    const char *name, const char *help, int labels, char **keys);
+
+// border_set sets it for some values of its labels. False: there is no memory.
+bool border_set(void *family, bool counter, double value, int labels, char **values);
+
 // What the Go side asks for, on the instance's thread while a job runs.
+
+// border_name is what the host calls the instance.
+const char *border_name(struct instance *inst);
 
 // border_property and border_output_property return the first value of a property, NULL if it is
 // not set. It is the host's, until the instance ends.
@@ -110,8 +136,8 @@ void border_append_line(struct log_line ***end, int level, const char *text, siz
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// plugin_thread starts a thread that Go and guests may run on, with the plugin's signals; 0, or
-// an errno.
+// plugin_thread starts a thread that Go and guests may run on, with the plugin's signals, which Go's
+// threads inherit from the first; 0, or an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
 // border_give_back_pages unmaps the library's code and constants, which are mapped again as
@@ -121,13 +147,13 @@ void border_give_back_pages(void);
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);
 
-// border_forked says whether this process is another one than that which loaded the library.
-// Only the thread that forks goes on there: Go does not run.
-bool border_forked(void);
+// border_start_go starts the Go runtime, unless it runs. Nothing may call Go before. It returns NULL,
+// or why Go can't run in this process: a text that is valid until the next call.
+const char *border_start_go(void);
 
-#define BORDER_FORKED_TEXT \
-    "Fluent Bit went into the background (Daemon On, or -d) after it had loaded this plugin, " \
-    "whose threads did not come along: run it in the foreground, under a service manager"
+// border_is_standard says whether fd, 1 or 2, is still what it was while the library was loaded. Fluent
+// Bit closes both when it goes into the background, and other files get their numbers.
+bool border_is_standard(int fd);
 
 // border_output_options is the config map of the output, for hosts that take one
 // from a Go plugin; NULL if this one does not.
@@ -156,7 +182,6 @@ struct output_job {
 };
 
 // What the Go side asks for, on any thread.
-void border_output_register(void *def);
 const char *border_output_name(void *plugin); // of an OUTPUT_INIT
 struct flb_output_instance *border_output_instance(void *plugin);
 void border_output_line(struct output_job *job, int level, const char *text, size_t len);
@@ -167,6 +192,7 @@ void border_output_done(struct output_job *job, struct flb_output_instance *ins,
 int64_t border_engine_silent(void);
 
 // What the host looks up by name and calls (src/proxy/go/go.c, 1.9 to 5.1).
+int FLBPluginRegister(void *def);
 int FLBPluginInit(void *plugin);
 int FLBPluginFlushCtx(void *context, void *data, size_t size, char *tag);
 int FLBPluginExitCtx(void *context);

@@ -29,22 +29,15 @@ static void own_signals(sigset_t *set)
     }
 }
 
-static sigset_t loader_signals;
-
 // Written once, while the library is loaded: to make one takes as long as a system call.
 static sigset_t blocked; // in a call of the host
 static sigset_t real_time, not_real_time;
 
-// Go's threads inherit the mask of the thread that loads the library, on which
-// the Go runtime starts: after constructors with a priority, and before the
-// library's last ones.
-__attribute__((constructor(102))) static void before_go(void)
+__attribute__((constructor)) static void make_sets(void)
 {
     sigset_t own;
 
     own_signals(&own);
-    pthread_sigmask(SIG_SETMASK, &own, &loader_signals);
-
     sigemptyset(&real_time);
     sigfillset(&not_real_time);
     for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
@@ -54,15 +47,10 @@ __attribute__((constructor(102))) static void before_go(void)
     sigandset(&blocked, &own, &not_real_time);
 }
 
-__attribute__((constructor)) static void after_go(void)
-{
-    pthread_sigmask(SIG_SETMASK, &loader_signals, NULL);
-}
-
 // filter_directly filters without Go; false: Go has to go on.
 static bool filter_directly(struct instance *inst, struct job *job)
 {
-    if (inst->lane == NULL || !inst->lane->ready) {
+    if (inst->lane == NULL || !flbwt_lane_ready(inst->lane)) {
         return false;
     }
     job->result = (int) flbwt_lane_filter(inst->lane, job->tag, job->tag_len, job->data, job->size,
@@ -201,6 +189,21 @@ static void call_here(struct instance *inst, struct job *job)
     }
     give_up(inst);
     restore_signals(&before);
+}
+
+bool has_stack_for_go(void) { return stack_left() >= STACK_ROOM_BYTES; }
+
+bool run_go_here(void (*run)(void *arg), void *arg)
+{
+    sigset_t before;
+
+    if (!has_stack_for_go()) {
+        return false;
+    }
+    block_signals(&before);
+    run(arg);
+    restore_signals(&before);
+    return true;
 }
 
 // A stack that a guest runs on while the thread's own is a coroutine's.

@@ -18,6 +18,7 @@ import (
 // time runs it (stack.c).
 type filterInstance struct {
 	filter   *filter.Filter
+	exporter exporter
 	errorLog func(line string)
 }
 
@@ -30,8 +31,12 @@ func (h *filterInstance) logError(line string) {
 	h.errorLog(line)
 }
 
-// logToStderr is for errors before there is an instance whose name a line could have.
-func logToStderr(line string) { fmt.Fprintln(os.Stderr, "[wasmtime]", line) }
+// logToStderr is for errors of no instance whose name a line could have.
+func logToStderr(line string) {
+	if bool(C.border_is_standard(2)) {
+		fmt.Fprintln(os.Stderr, "[wasmtime]", hostlog.Line(line))
+	}
+}
 
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
@@ -68,7 +73,7 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	}
 	inst.lane = (*C.flbwt_lane)(f.Lane())
 	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
-	return &filterInstance{filter: f, errorLog: errorLog(inst)}, nil
+	return &filterInstance{filter: f, exporter: exporter{instance: C.GoString(C.border_name(inst))}, errorLog: errorLog(inst)}, nil
 }
 
 // firstValuesOnly is what the user should know if properties does not return all.

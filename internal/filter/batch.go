@@ -103,6 +103,12 @@ func (f *Filter) giveUpBatch(data []byte, outcome guest.Outcome, err error, coun
 			return fmt.Sprintf("function %s: %s; the instance is given up", hostlog.Name(f.config.Function), worded(err))
 		}, ", in a batch that is run again")
 	}
+	switch outcome {
+	case guest.TimedOut:
+		f.count.TimedOut++
+	case guest.NoMemory:
+		f.count.NoMemory++
+	}
 	f.discard()
 }
 

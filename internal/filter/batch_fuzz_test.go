@@ -955,7 +955,7 @@ func newBatchFilter(tb testing.TB, path string, m batchMode) *Filter {
 
 func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk.Event, readable bool, out []byte, modified bool, got Stats) {
 	t.Helper()
-	got.GivenUp, got.Recycled, got.Errors, got.OtherErrors = 0, 0, Stats{}.Errors, 0
+	got.GivenUp, got.Recycled, got.TimedOut, got.NoMemory, got.Errors, got.OtherErrors = 0, 0, 0, 0, Stats{}.Errors, 0
 	if !readable {
 		if diff := gocmp.Diff(Stats{Chunks: 1, Corrupt: 1}, got); diff != "" || modified {
 			t.Error(modified, diff)

@@ -22,7 +22,10 @@ const (
 	closed breakerState = iota
 	open                // records pass by the guest
 	trial               // the next record decides
+	numBreakerStates
 )
+
+func (s breakerState) String() string { return [numBreakerStates]string{"closed", "open", "trial"}[s] }
 
 // breaker takes a guest that keeps failing out of the path for a while, so that
 // replacing instances and waiting for timeouts is not all that is done. It opens
@@ -38,17 +41,21 @@ type breaker struct {
 	unusable  int // replies in a row that are not records
 	doublings int
 	until     time.Time // open until then; zero: closed
+	openings  uint64    // times that it has opened
 }
 
 func newBreaker(threshold int, backoff time.Duration, log func(hostlog.Level, string)) *breaker {
 	return &breaker{threshold: threshold, backoff: backoff, log: log, now: time.Now}
 }
 
-func (b *breaker) state() breakerState {
+func (b *breaker) state() breakerState { return stateAt(b.until, b.now) }
+
+// stateAt is the state of a breaker that is open until then.
+func stateAt(until time.Time, now func() time.Time) breakerState {
 	switch {
-	case b.until.IsZero():
+	case until.IsZero():
 		return closed
-	case b.now().Before(b.until):
+	case now().Before(until):
 		return open
 	default:
 		return trial
@@ -76,6 +83,7 @@ func (b *breaker) judge(failures int) {
 	b.doublings = min(b.doublings+1, maxDoublings)
 	b.until = b.now().Add(wait)
 	if was == closed {
+		b.openings++
 		b.log(hostlog.Error, fmt.Sprintf("the module keeps failing: it is left out for %v at first, and records follow on_error", wait))
 	}
 }

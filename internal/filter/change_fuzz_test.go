@@ -502,7 +502,7 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, g
 	if len(results) > 0 {
 		t.Fatalf("% x is left over", results[0].Raw)
 	}
-	got.Causes, got.GivenUp, got.Recycled = want.Causes, 0, 0
+	got.Causes, got.GivenUp, got.Recycled, got.TimedOut, got.NoMemory = want.Causes, 0, 0, 0, 0
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)
 	}

@@ -42,9 +42,12 @@ type Filter struct {
 	logged     int     // lines about tables
 	silent     bool    // about tables: another filter logs them
 	share      float64 // of a chunk that is the filter's own, if there are workers
+	reloads    reloads
+	periodic   *periodic // nil: no line is wanted
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
+	shown shown // guarded by mu
 
 	// What Run works with; kept so that a record needs no allocation.
 	tag        []byte              // of the current chunk
@@ -79,6 +82,7 @@ func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
 		f.workers = append(f.workers, w)
 	}
 	f.share = 1 / float64(1+len(f.workers))
+	f.periodic = newPeriodic(o, f.lane)
 	f.setReady()
 	return f, nil
 }
@@ -165,17 +169,25 @@ func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, s
 		f.lane.SetBatch(batchLimits(o))
 	}
 	f.lane.Attach(f.instance)
+	f.showModule(module.Identity())
 	return f, nil
 }
 
 // Source is where the module of a filter with these options comes from.
 func Source(o options.Options) guest.Source {
-	return guest.Source{
+	s := guest.Source{
 		Path:             o.WasmPath,
+		SHA256:           o.WasmSHA256,
 		StackBytes:       o.WasmStackBytes,
 		AllowPrecompiled: o.AllowPrecompiled,
 		CacheDir:         o.CacheDir,
 	}
+	for _, p := range o.AccessiblePaths {
+		if p.Writable {
+			s.Writable = append(s.Writable, p.Dir)
+		}
+	}
+	return s
 }
 
 // NewState makes what the instances of a filter with these options share. The caller closes it.
@@ -252,6 +264,7 @@ func (f *Filter) Lane() unsafe.Pointer { return f.lane.Pointer() }
 
 // Close frees the guest and logs what has been counted.
 func (f *Filter) Close() {
+	f.periodic.end()
 	for _, w := range f.workers {
 		w.stop(f.log)
 	}
@@ -289,6 +302,9 @@ func (f *Filter) stop() {
 // Lane. modified is false if the chunk is to stay as it is; else out, which may be empty, takes
 // its place. out is valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
+	if f.periodic.take() {
+		defer f.logReport()
+	}
 	if len(f.workers) > 0 {
 		return f.runShared(tag, data)
 	}
@@ -313,7 +329,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
 	f.tag, f.earlier = nil, nil
 	if forget {
-		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled}
+		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled, TimedOut: f.count.TimedOut, NoMemory: f.count.NoMemory}
 	}
 	f.mu.Lock()
 	f.total.Add(f.count)
@@ -326,6 +342,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 }
 
 func (f *Filter) setReady() {
+	f.show()
 	f.lane.SetReady(f.instance != nil && f.breaker.state() == closed && len(f.workers) == 0)
 }
 

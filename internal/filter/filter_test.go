@@ -157,7 +157,7 @@ func TestFailedRecordsPassUnchanged(t *testing.T) {
 					t.Errorf("causes %v", got.Causes)
 				}
 			}
-			got.GivenUp, got.Causes = 0, want.Causes
+			got.GivenUp, got.NoMemory, got.Causes = 0, 0, want.Causes
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}

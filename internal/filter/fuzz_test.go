@@ -158,6 +158,8 @@ func since(s, before Stats) Stats {
 	}
 	s.GivenUp -= before.GivenUp
 	s.Recycled -= before.Recycled
+	s.TimedOut -= before.TimedOut
+	s.NoMemory -= before.NoMemory
 	return s
 }
 
@@ -169,7 +171,7 @@ func checkRun(t *testing.T, m mode, data, reply, out []byte, modified bool, got 
 		if modified {
 			t.Errorf("a chunk that can't be read was modified: % x", out)
 		}
-		got.GivenUp = 0
+		got.GivenUp, got.NoMemory = 0, 0
 		if diff := cmp.Diff(Stats{Chunks: 1, Corrupt: 1}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -256,7 +258,7 @@ func checkRun(t *testing.T, m mode, data, reply, out []byte, modified bool, got 
 	if sum != got.Failed {
 		t.Errorf("%d failed, but the causes add up to %d", got.Failed, sum)
 	}
-	got.Causes, got.GivenUp = want.Causes, 0
+	got.Causes, got.GivenUp, got.NoMemory = want.Causes, 0, 0
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

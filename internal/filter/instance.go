@@ -30,6 +30,7 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why s
 	switch {
 	case outcome == guest.NoMemory && errors.Is(err, guest.ErrRecycle):
 		f.breaker.stopped(1)
+		f.count.NoMemory++
 	case outcome == guest.NoMemory:
 		f.giveUp(err)
 		return
@@ -40,6 +41,7 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why s
 		weight := 1
 		if outcome == guest.TimedOut {
 			weight = timeoutWeight
+			f.count.TimedOut++
 		}
 		f.breaker.stopped(weight)
 	}

@@ -16,6 +16,11 @@ import (
 // any goroutine, until Close.
 func (f *Filter) Metrics() []state.Metric { return f.config.State.Metrics() }
 
+// FirstMetrics is Metrics, with no more than that many series in all: those that came first.
+func (f *Filter) FirstMetrics(maxSeries int) []state.Metric {
+	return f.config.State.FirstMetrics(maxSeries)
+}
+
 func (f *Filter) logNotices(notices guest.Notice) {
 	if notices&guest.NoticeStore != 0 {
 		s := f.config.State.StoreStats()

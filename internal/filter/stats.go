@@ -71,6 +71,8 @@ type Stats struct {
 	Causes   [numCauses]uint64 // of Failed
 	GivenUp  uint64            // guest instances that had to go; a record that comes after gets another
 	Recycled uint64            // of these, because of recycle_memory
+	TimedOut uint64            // of these, after a timeout
+	NoMemory uint64            // of these, for want of memory for a record or batch
 
 	Errors      [maxErrorCodes]errorCount // records that the guest reported an error of
 	OtherErrors uint64                    // of codes that have found no room there
@@ -109,6 +111,8 @@ func (s *Stats) Add(o Stats) {
 	}
 	s.GivenUp += o.GivenUp
 	s.Recycled += o.Recycled
+	s.TimedOut += o.TimedOut
+	s.NoMemory += o.NoMemory
 	for _, e := range o.Errors {
 		if e.N > 0 {
 			s.addErrors(e.Code, e.N)

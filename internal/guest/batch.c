@@ -1,6 +1,5 @@
 #include "lane.h"
 
-#include "../bounds/clock.h"
 #include "../fast/msgpack.h"
 
 #include <string.h>
@@ -402,7 +401,8 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
         HEADER_BYTES + (uint64_t) b->records * EVENT_BYTES + (uint64_t) b->groups_n * GROUP_BYTES +
         (lane->batch.outer.next > 0 ? lane->batch.outer.next - lane->batch.outer.meta : 0);
     uint64_t need = first + (b->end - lane->at) + tag_len;
-    uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
+    bool timed = flbwt_times_due(&lane->call_times) || lane->timed;
+    uint64_t from = timed ? flbwt_now() : 0;
 
     flbwt_watch_enter(&g->instance.watch);
     enum flbwt_outcome outcome = flbwt_call_room(&x, need);
@@ -412,8 +412,8 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
         outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
     }
     flbwt_watch_leave(&g->instance.watch);
-    if (lane->timed) {
-        lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
+    if (timed) {
+        flbwt_times_add(&lane->call_times, flbwt_now() - from);
     }
     lane->trap = x.trap;
     lane->error = x.error;

@@ -1,6 +1,5 @@
 #include "lane.h"
 
-#include "../bounds/clock.h"
 #include "../hostcall/record.h"
 
 #include <limits.h>
@@ -31,6 +30,7 @@ void flbwt_lane_begin(flbwt_lane *lane, size_t size)
     }
     give_back(&lane->out);
     lane->in_chunk = true;
+    lane->began_ns = flbwt_times_due(&lane->chunk_times) ? flbwt_now() : 0;
     lane->held = lane->answered = lane->changed = false;
     lane->size = size;
     lane->at = 0;
@@ -304,7 +304,8 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
 {
     flbwt_guest *g = lane->guest;
     flbwt_call x = {.guest = g};
-    uint64_t from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
+    bool timed = flbwt_times_due(&lane->call_times) || lane->timed;
+    uint64_t from = timed ? flbwt_now() : 0, spent = 0;
     bool handled = false, touched = false;
     flbwt_current *current = g->instance.current;
 
@@ -318,12 +319,15 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         current->open = false;
         touched = current->changes != 0; // then Go makes the event
     }
-    if (lane->timed) {
-        lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
+    if (timed) {
+        spent = flbwt_now() - from;
     }
     switch (lane->outcome) {
     case FLBWT_TRAPPED:
     case FLBWT_TIMED_OUT:
+        if (timed) {
+            flbwt_times_add(&lane->call_times, spent);
+        }
         lane->trap = x.trap;
         lane->error = x.error;
         return FLBWT_STOP_RECORD;
@@ -347,10 +351,10 @@ static enum flbwt_stop call_for(flbwt_lane *lane, const uint8_t *tag, uint32_t t
         break;
     }
 
-    from = lane->timed ? flbwt_clock_ns(CLOCK_MONOTONIC) : 0;
+    from = timed ? flbwt_now() : 0;
     bool gone = !flbwt_call_leave(&x);
-    if (lane->timed) {
-        lane->calls_ns += flbwt_clock_ns(CLOCK_MONOTONIC) - from;
+    if (timed) {
+        flbwt_times_add(&lane->call_times, spent + flbwt_now() - from);
     }
     if (gone) {
         lane->trap = x.trap;
@@ -475,7 +479,11 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
 
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
 {
+    if (lane->in_chunk && lane->began_ns != 0) {
+        flbwt_times_add(&lane->chunk_times, flbwt_now() - lane->began_ns);
+    }
     lane->in_chunk = false;
+    flbwt_lane_show(lane);
     __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
     if (!forgotten) {
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
@@ -519,6 +527,16 @@ enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, in
     return FLBWT_FILTER_MODIFIED;
 }
 
+void flbwt_lane_want(flbwt_lane *lane, bool wanted)
+{
+    __atomic_store_n(&lane->wanted, wanted, __ATOMIC_RELEASE);
+}
+
+bool flbwt_lane_ready(const flbwt_lane *lane)
+{
+    return lane->ready && !__atomic_load_n(&lane->wanted, __ATOMIC_ACQUIRE);
+}
+
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
 {
     return (flbwt_totals) {
@@ -527,5 +545,7 @@ flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
         .returned = __atomic_load_n(&lane->total_returned, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
         .added = __atomic_load_n(&lane->total_added, __ATOMIC_RELAXED),
+        .calls = __atomic_load_n(&lane->call_times.seen, __ATOMIC_RELAXED),
+        .memory = __atomic_load_n(&lane->memory, __ATOMIC_RELAXED),
     };
 }

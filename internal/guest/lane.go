@@ -75,19 +75,27 @@ func (l *Lane) Attach(in *Instance) {
 	if in != nil {
 		l.c.guest = in.c
 	}
+	C.flbwt_lane_show(l.c)
 }
 
 // SetReady says whether chunks may be filtered by C alone until the next Begin.
 func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
 
-// SetTimed has the lane measure what it spends in calls of the guest.
+// Want says whether the next chunk that begins is not for C alone, ready or not. It may be called from
+// any goroutine.
+func (l *Lane) Want(wanted bool) { C.flbwt_lane_want(l.c, C.bool(wanted)) }
+
+// InChunk says whether a chunk has been begun, and not finished.
+func (l *Lane) InChunk() bool { return bool(l.c.in_chunk) }
+
+// SetTimed has the lane measure each call of the guest.
 func (l *Lane) SetTimed() { l.c.timed = true }
 
 // SetRaw has the lane stop at every reply, for the tests' sake.
 func (l *Lane) SetRaw() { l.c.raw = true }
 
-// CallTime returns what calls of the guest took since SetTimed.
-func (l *Lane) CallTime() time.Duration { return time.Duration(l.c.calls_ns) }
+// CallTime returns what the calls of the guest that were measured took.
+func (l *Lane) CallTime() time.Duration { return time.Duration(l.c.call_times.sum_ns) }
 
 // Pointer is the flbwt_lane of lane.h, which filters chunks without Go while SetReady allows it.
 // It is valid until Close.
@@ -195,6 +203,10 @@ type Counts struct {
 	Returned uint64
 	Dropped  uint64
 	Added    uint64 // events beyond one for each record, by the batch ABI
+
+	// Only of Totals:
+	Calls       uint64 // of the guest, for a record or a batch
+	MemoryBytes uint64 // of the guest, as the last chunk left it; 0: there is none
 }
 
 // Counts returns those of the current chunk, which Finish adds to Totals.
@@ -215,5 +227,45 @@ func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotte
 // goroutine.
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)
-	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added)}
+	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added),
+		Calls: uint64(t.calls), MemoryBytes: uint64(t.memory)}
+}
+
+// SampleEvery says of how many calls of the guest, or chunks, one is measured.
+const SampleEvery = C.FLBWT_SAMPLE
+
+// Times is a histogram of how long things took.
+type Times struct {
+	Counts [C.FLBWT_TIMES + 1]uint64 // of those that are in the range of TimeRanges, the last has no end
+	Sum    time.Duration
+}
+
+// TimeRanges returns where the ranges of Times end.
+func TimeRanges() (ends []time.Duration) {
+	for i := range C.unsigned(C.FLBWT_TIMES) {
+		ends = append(ends, time.Duration(C.flbwt_times_end(i)))
+	}
+	return ends
+}
+
+// Add adds those of another lane.
+func (t *Times) Add(o Times) {
+	for i, n := range o.Counts {
+		t.Counts[i] += n
+	}
+	t.Sum += o.Sum
+}
+
+func readTimes(c *C.flbwt_times) (t Times) {
+	for i := range t.Counts {
+		t.Counts[i] = uint64(C.flbwt_times_count(c, C.unsigned(i)))
+	}
+	t.Sum = time.Duration(C.flbwt_times_sum(c))
+	return t
+}
+
+// Times returns what calls of the guest took, and chunks from Begin to Finish, as far as they were
+// measured. It may be called from any goroutine.
+func (l *Lane) Times() (calls, chunks Times) {
+	return readTimes(&l.c.call_times), readTimes(&l.c.chunk_times)
 }

@@ -6,6 +6,7 @@
 #define FLBWT_LANE_H
 
 #include "batch.h"
+#include "times.h"
 
 // Replies that nest deeper are for Go. Fluent Bit can't read an event that nests more than 32
 // containers (MSGPACK_EMBED_STACK_SIZE, 32 in msgpack-c of 1.9, 64 in 5.1), and the event's own
@@ -51,7 +52,8 @@ typedef struct {
 typedef struct {
     flbwt_guest *guest; // NULL: there is none
     bool ready; // Go has nothing to do before the next chunk
-    bool timed; // calls_ns is kept
+    bool wanted; // all the same it is to have that one; written by any thread
+    bool timed; // each call of the guest is, not only some
     bool raw; // every reply is for Go to read
 
     // The current chunk.
@@ -63,7 +65,7 @@ typedef struct {
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
     uint64_t added; // events that came out beyond one for each record
-    uint64_t calls_ns; // timed: what the calls of the guest took
+    uint64_t began_ns; // the chunk, if it is a sample; else 0
     flbwt_group group;
 
     // The stop.
@@ -82,17 +84,36 @@ typedef struct {
 
     flbwt_batch batch;
 
+    flbwt_times call_times, chunk_times; // of the guest's calls, and of chunks from begin to finish
+
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
     uint64_t total_chunks, total_records, total_returned, total_dropped, total_added;
+    uint64_t memory; // of the guest, as the last chunk left it; 0: there is none
 } flbwt_lane;
 
 typedef struct {
     uint64_t chunks, records, returned, dropped, added;
+    uint64_t calls; // of the guest, for a record or a batch, those of the current chunk too
+    uint64_t memory; // in bytes; 0: there is no guest
 } flbwt_totals;
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane);
 
-// flbwt_lane_filter filters a chunk without Go, for as long as lane->ready, and returns what a
+// flbwt_lane_show has the totals tell of the guest as it is now.
+static inline void flbwt_lane_show(flbwt_lane *lane)
+{
+    __atomic_store_n(&lane->memory, lane->guest != NULL ? lane->guest->instance.room.bytes : 0,
+                     __ATOMIC_RELAXED);
+}
+
+// flbwt_lane_want says whether Go is to have the next chunk that begins. Any thread may call it. What
+// it has written before is seen by the thread that runs that chunk.
+void flbwt_lane_want(flbwt_lane *lane, bool wanted);
+
+// flbwt_lane_ready says whether flbwt_lane_filter may have the next chunk.
+bool flbwt_lane_ready(const flbwt_lane *lane);
+
+// flbwt_lane_filter filters a chunk without Go, if flbwt_lane_ready, and returns what a
 // filter of Fluent Bit does; *out is then for the host to free. FLBWT_FILTER_STOPPED: Go has to
 // go on by flbwt_lane_run, which first returns what stopped the lane.
 enum flbwt_filter_result { FLBWT_FILTER_STOPPED, FLBWT_FILTER_MODIFIED, FLBWT_FILTER_NOTOUCH };

@@ -254,7 +254,7 @@ func TestMistakesAtStart(t *testing.T) {
 // A pipe in the place of an entry does not hold up a start.
 func TestCacheEntryIsPipe(t *testing.T) {
 	c := newCached(t, guests.WAT("wrap"))
-	c.want(fromCompiler, "")
+	c.want(Compiled, "")
 	entry := c.entries()[0]
 	if err := os.Remove(entry); err != nil {
 		t.Fatal(err)
@@ -262,6 +262,6 @@ func TestCacheEntryIsPipe(t *testing.T) {
 	if err := syscall.Mkfifo(entry, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.want(fromCompiler, "not a regular file")
-	c.want(fromCache, "")
+	c.want(Compiled, "not a regular file")
+	c.want(Cached, "")
 }

@@ -41,7 +41,7 @@ func Inspect(source Source, config Config) (Report, error) {
 	r := Report{
 		Path:      source.Path,
 		SizeBytes: m.sizeBytes,
-		Origin:    m.origin,
+		Origin:    m.origin.text(),
 		LoadTime:  m.loadTime,
 		Batch:     m.IsBatch(),
 		Exports:   listed(m.exports, item.quoted),

@@ -80,6 +80,8 @@ const maxWasmHeapBytes = 16_000_000
 var Table = []Option{
 	{Name: "wasm_path", Type: String, Required: true,
 		Help: "Path of the WebAssembly module to run: binary (.wasm), text (.wat), or compiled (.cwasm, with allow_precompiled)"},
+	{Name: "wasm_sha256", Type: String,
+		Help: "SHA-256 of that file, in hexadecimal, as sha256sum prints it; a file that has another is refused; none unless set"},
 	{Name: "function_name", Type: String, Required: true,
 		Help: "Name of the exported function that is called for each record"},
 	{Name: "event_format", Type: String, Default: "json", Values: []string{"json", "msgpack"},
@@ -126,12 +128,16 @@ var Table = []Option{
 		Help: "Max memory of the filter's key-value store, which its instances share and which outlives them; 0 for none, and then modules that import store_ functions don't start"},
 	{Name: "metrics_series", Type: Int, Default: "1000",
 		Help: "Max series of the metrics that the module defines, one for each set of label values; 0 for none, and then modules that import metric_ functions don't start"},
+	{Name: "stats_interval", Type: Time, Default: "0",
+		Help: "How often the log gets a line of what was counted so far, with the next chunk; 0 for never, but for the last line at the end"},
+	{Name: "stats_format", Type: String, Default: "text", Values: []string{"text", "json"},
+		Help: "How that line is written: text, or json (an object, with the metrics of the module too)"},
 	{Name: "init_function", Type: String, Default: "auto",
 		Help: "Exported function to call once before the first record: auto (_initialize if there is one; for Go, else _start), none, or a name; _start runs main"},
 	{Name: "allocator", Type: String, Default: "auto",
 		Help: "What gives a record its place in the memory of the module: auto, host (pages that the host adds), or two exported functions ALLOCATE,FREE"},
 	{Name: "cache_dir", Type: String,
-		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; none unless set"},
+		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; auto looks for a place (CACHE_DIRECTORY, the user's cache, /var/cache); none unless set"},
 	{Name: "allow_precompiled", Type: Bool, Default: "off",
 		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
 	{Name: "workers", Type: Int, Default: "1",
@@ -168,6 +174,15 @@ const (
 	Mark
 )
 
+// StatsFormat says how a line about counts is written.
+type StatsFormat int
+
+// The formats of that line.
+const (
+	StatsText StatsFormat = iota
+	StatsJSON
+)
+
 // Path is a directory for the guest.
 type Path struct {
 	Dir      string // as the user wrote it
@@ -185,6 +200,7 @@ type TableFile struct {
 // after Parse.
 type Options struct {
 	WasmPath        string
+	WasmSHA256      string // 64 digits in lower case; "": any
 	FunctionName    string
 	EventFormat     EventFormat
 	AccessiblePaths []Path      // existing directories
@@ -210,6 +226,9 @@ type Options struct {
 
 	StoreLimitBytes int64 // 0: no store
 	MetricsSeries   int   // 0: no metrics
+
+	StatsInterval time.Duration // 0: never
+	StatsFormat   StatsFormat
 
 	Workers int // at least 1; an output has one: workers is a word of Fluent Bit there
 
@@ -300,6 +319,7 @@ func (p *parser) shared() Options {
 	o := Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
+		WasmSHA256:     p.sha256("wasm_sha256"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
 		EventFormat:    EventFormat(p.oneOf("event_format")),
 		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
@@ -328,6 +348,9 @@ func (p *parser) shared() Options {
 
 		StoreLimitBytes: p.size("store_limit", 0, 4<<30),
 		MetricsSeries:   int(p.number("metrics_series", 0, 100_000)),
+
+		StatsInterval: p.time("stats_interval", 0, 24*time.Hour),
+		StatsFormat:   StatsFormat(p.oneOf("stats_format")),
 
 		InitFunction:     p.str("init_function", "give auto, none, or the name of a function that the module exports"),
 		Allocator:        p.allocator("allocator"),
@@ -403,6 +426,18 @@ func (p *parser) bool(name string) bool {
 		p.fail(name, v, "allowed are on and off")
 		return false
 	}
+}
+
+var sha256Digits = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// sha256 reads a hash, with or without the name of its algorithm.
+func (p *parser) sha256(name string) string {
+	v := p.value(name)
+	digits := strings.TrimPrefix(strings.ToLower(v), "sha256:")
+	if v != "" && !sha256Digits.MatchString(digits) {
+		p.fail(name, v, "give the 64 hexadecimal digits that sha256sum prints for the file, with or without sha256: before them")
+	}
+	return digits
 }
 
 func (p *parser) allocator(name string) string {

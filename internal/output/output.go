@@ -7,6 +7,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -95,15 +96,37 @@ type Output struct {
 	closing  bool
 	hinted   bool // that Workers would help
 	total    Stats
+	reported time.Time // when total was logged last, if stats_interval is set
 }
 
 // Stats counts.
 type Stats struct {
-	Chunks    uint64 // that came, retries not counted
-	Delivered uint64 // chunks
-	Retries   uint64 // flushes that Fluent Bit was asked to repeat
-	Refused   uint64 // chunks that can't be delivered
-	Evicted   uint64 // results that were pushed out of retry_cache
+	Chunks    uint64 `json:"chunks_total"`           // that came, retries not counted
+	Delivered uint64 `json:"delivered_chunks_total"` // chunks
+	Retries   uint64 `json:"retried_flushes_total"`  // flushes that Fluent Bit was asked to repeat
+	Refused   uint64 `json:"refused_chunks_total"`   // chunks that can't be delivered
+	Evicted   uint64 `json:"evicted_results_total"`  // results that were pushed out of retry_cache
+}
+
+// String is the line that the log gets when the output ends.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d chunks: %d delivered, %d given up; %d flushes to be tried again, %d results pushed out of retry_cache",
+		s.Chunks, s.Delivered, s.Refused, s.Retries, s.Evicted)
+}
+
+// report logs the counts once in stats_interval. o.mu is held.
+func (o *Output) report() {
+	now := o.now()
+	if o.options.StatsInterval == 0 || now.Sub(o.reported) < o.options.StatsInterval {
+		return
+	}
+	o.reported = now
+	line := "stats: " + o.total.String()
+	if o.options.StatsFormat == options.StatsJSON {
+		text, _ := json.Marshal(map[string]Stats{"output": o.total}) // of numbers there is no error
+		line = string(text)
+	}
+	o.log.add(hostlog.Info, line)
 }
 
 type key [sha256.Size]byte
@@ -158,6 +181,7 @@ func start(o options.Output, s *sink, host *Host, open func() (transformer, erro
 		known:       map[key][]*delivery{},
 		order:       list.New(),
 	}
+	out.reported = out.now()
 	out.ctx, out.cancel = context.WithCancel(context.Background())
 	started := make(chan error)
 	err := host.Thread(func() { out.guest(open, started) })
@@ -252,6 +276,7 @@ func (o *Output) Flush(tag string, data []byte, onEngine bool) Result {
 	if d.state == working {
 		o.wait(d, onEngine)
 	}
+	defer o.report()
 	switch d.state {
 	case delivered:
 		o.forget(d)
@@ -493,9 +518,7 @@ func (o *Output) Close() []Line {
 	o.destination.close()
 	s := o.Stats()
 	o.log.close()
-	o.log.add(hostlog.Info, fmt.Sprintf(
-		"%d chunks: %d delivered, %d given up; %d flushes to be tried again, %d results pushed out of retry_cache",
-		s.Chunks, s.Delivered, s.Refused, s.Retries, s.Evicted))
+	o.log.add(hostlog.Info, s.String())
 	return o.log.take()
 }
 

@@ -139,7 +139,10 @@ func (s *State) MetricsStats() MetricsStats {
 
 // Metrics returns all of them as they are now, in the order in which they were defined. It may be
 // called on any goroutine, while guests count.
-func (s *State) Metrics() []Metric {
+func (s *State) Metrics() []Metric { return s.FirstMetrics(math.MaxInt) }
+
+// FirstMetrics is Metrics, with no more than that many series in all: those that came first.
+func (s *State) FirstMetrics(maxSeries int) []Metric {
 	if !s.HasMetrics() {
 		return nil
 	}
@@ -148,7 +151,7 @@ func (s *State) Metrics() []Metric {
 	for i := range list {
 		list[i] = readMetric(C.flbwt_metrics_definition(s.metrics, C.uint32_t(i)))
 	}
-	for i := range stats.series {
+	for i := range min(stats.series, C.uint32_t(min(maxSeries, math.MaxUint32))) {
 		c := C.flbwt_metrics_series(s.metrics, i)
 		id := int(C.flbwt_series_metric(c))
 		if id >= len(list) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,7 @@ const maxChanging = 10
 type file struct {
 	spec   Spec
 	loaded version
+	shown  atomic.Pointer[Loaded] // what there is to tell of it
 
 	bad       version // that can't be loaded
 	complaint string  // what was logged of the file since it was loaded
@@ -106,6 +108,7 @@ func (s *Set) load(i int) error {
 		return err
 	}
 	f.loaded, f.bad, f.complaint, f.looks = found, version{}, "", 0
+	f.shown.Store(&Loaded{Name: f.spec.Name, Bytes: found.bytes, Entries: found.entries, Time: time.Now()})
 	if old := C.flbwt_table_swap(s.place(i), t); old != nil {
 		s.retired = append(s.retired, old)
 		s.release()

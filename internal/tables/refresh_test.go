@@ -88,7 +88,7 @@ func TestRefresh(t *testing.T) {
 	until(t, "back", func() bool { return value() == "back" })
 	logged(t, s, &read, "refreshed")
 	if lines := s.Lines(&read); len(lines) > 0 {
-		t.Errorf("%q", lines)
+		t.Errorf("%+v", lines)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestRefreshUnderLoad(t *testing.T) {
 	if lines := s.Lines(&read); len(lines) != maxLines || s.told != refreshes {
 		t.Errorf("%d lines, told %d", len(lines), s.told)
 	}
-	if grown := residentBytes(t) - before; grown > 20<<20 {
+	if grown := residentBytes(t) - before; grown > 20<<20 && !keepsFreed {
 		t.Errorf("800 refreshes of a table of %d bytes have taken %d bytes", s.Bytes(), grown)
 	}
 	stop.Store(true)
@@ -228,6 +228,9 @@ func TestRefreshUnderLoad(t *testing.T) {
 		t.Errorf("%d versions are kept, and nobody reads them", len(s.retired))
 	}
 }
+
+// keepsFreed says that free keeps memory for a while, as the sanitizer of addresses has it.
+var keepsFreed bool
 
 func residentBytes(t *testing.T) int64 {
 	t.Helper()

@@ -193,6 +193,27 @@ func (s *Set) RemoveReader(reader unsafe.Pointer) {
 	}
 }
 
+// Loaded is a table as it is now.
+type Loaded struct {
+	Name    string
+	Bytes   int64     // of memory
+	Entries int64     // 0 of a MaxMind DB
+	Time    time.Time // when it was loaded
+}
+
+// Loaded says what has been loaded. It does not wait for what is being loaded.
+func (s *Set) Loaded() (list []Loaded) {
+	if s == nil {
+		return nil
+	}
+	for _, f := range s.files {
+		if l := f.shown.Load(); l != nil {
+			list = append(list, *l)
+		}
+	}
+	return list
+}
+
 // Describe says what has been loaded, a line for each table.
 func (s *Set) Describe() (lines []string) {
 	if s == nil {

@@ -208,8 +208,8 @@ func TestFiltersDoTheirJob(t *testing.T) {
 func TestCopyOnly(t *testing.T) {
 	found, w := found(t)
 	rows := slices.DeleteFunc(slices.Clone(w.rows), func(r row) bool { return r.filters[copies].name == "" })
-	if len(rows) != 3 {
-		t.Fatalf("in %d rows, want 3", len(rows))
+	if len(rows) != 4 {
+		t.Fatalf("in %d rows, want 4", len(rows))
 	}
 	f := rows[0].filters[copies]
 	for _, fb := range found {
@@ -235,14 +235,18 @@ func compileCopies(t *testing.T, w *work, fb fluentbit.Binary) {
 	}
 }
 
-func TestCopiesCompileForAllFamilies(t *testing.T) {
+func TestNativeFiltersCompileForAllFamilies(t *testing.T) {
 	root, err := moduleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &work{dir: t.TempDir(), root: root, copiers: map[string]string{}}
 	for _, version := range []string{"1.9.10", "2.1.10", "2.2.3", "3.2.10", "5.1.1"} {
-		compileCopies(t, w, fluentbit.Binary{Version: version})
+		fb := fluentbit.Binary{Version: version}
+		compileCopies(t, w, fb)
+		if _, err := w.compile(fb, "latency"); err != nil {
+			t.Error(err)
+		}
 	}
 	t.Setenv("CC", "nowhere")
 	if err := w.compileCopies(fluentbit.Binary{Version: "4.2.8"}); !errors.Is(err, exec.ErrNotFound) {

@@ -2,7 +2,9 @@
 // system, of the whole process per record, less that of the same run without a
 // filter. It puts this project's filter next to the others that do the same job:
 // the built-in wasm filter, a native one, lua; and a native one that only copies.
-// Two sections follow: wall time with several workers, and memory.
+// Two sections follow: wall time with several workers, and memory. -latency measures
+// something else: the time of each chunk between two filters that stand before and
+// after, under a steady load.
 //
 //	FLUENT_BIT=path[:path...]  the Fluent Bits; else fluent-bit of PATH
 //	FLB_WAMRC=path             flb-wamrc of that Fluent Bit, for the built-in's .aot
@@ -38,6 +40,7 @@ func main() {
 	flag.StringVar(&o.markdown, "markdown", "", "also write the tables to this file, in Markdown")
 	flag.StringVar(&o.svg, "svg", "", "also write a chart to this file")
 	flag.BoolVar(&o.instructions, "instructions", false, "also count the instructions of the rows' filters, under valgrind")
+	flag.BoolVar(&o.latency, "latency", false, "measure how long filters take for a chunk, and nothing else; -only matches its rows")
 	flag.Parse()
 	if err := bench(o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "test/bench:", err)
@@ -49,6 +52,7 @@ type options struct {
 	rounds, records     int
 	only, markdown, svg string
 	instructions        bool
+	latency             bool
 }
 
 func bench(o options, out io.Writer) error {
@@ -76,11 +80,21 @@ func bench(o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWork(dir, root, o.records)
+	read := o.records
+	if o.latency {
+		read = fewer * chunkRecords // what is timed comes by another way
+	}
+	w, err := newWork(dir, root, read)
 	if err != nil {
 		return err
 	}
 	for _, fb := range found {
+		if o.latency {
+			if err := w.benchLatency(fb, root, only, o, len(found) > 1, out); err != nil {
+				return fmt.Errorf("in Fluent Bit %s: %s: %w", fb.Version, latencyTitle, err)
+			}
+			continue
+		}
 		var rows []row
 		for _, r := range w.rows {
 			if only.MatchString(r.title) {
@@ -117,6 +131,22 @@ func bench(o options, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// benchLatency measures latency alone, and reports it.
+func (w *work) benchLatency(fb fluentbit.Binary, root string, only *regexp.Regexp, o options, several bool, out io.Writer) error {
+	rep := report{environment: w.environment(fb, root, o)}
+	cases, notes, err := w.measureLatency(fb, only, o, os.Stderr)
+	if err != nil {
+		return err
+	}
+	rep.sections, rep.notes = []section{latencySection(cases)}, notes
+	rep.environment = append(rep.environment, "load average at the end: "+loadAverage())
+	fmt.Fprintf(out, "\n%s", rep.text())
+	if err := write(o.markdown, fb, several, rep.markdown()); err != nil {
+		return err
+	}
+	return write(o.svg, fb, several, latencyChart("How long a filter takes for a chunk, Fluent Bit "+fb.Version, cases))
 }
 
 // measureSections adds the sections that are asked for.

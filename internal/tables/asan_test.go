@@ -1,0 +1,5 @@
+//go:build asan
+
+package tables
+
+func init() { keepsFreed = true }

@@ -1,0 +1,13 @@
+// Adds the key "k" of value "v" to the body of each event of a batch.
+package main
+
+import flb "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go"
+
+func init() { flb.Filter(filter) }
+
+func main() {}
+
+func filter(e *flb.Event) error {
+	e.Body.Add("k", "v")
+	return nil
+}
