@@ -165,6 +165,16 @@ test-browser: build ## drives the page of flb-wasmtime play in chromium, if it i
 test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
+# A module of its own: the registry has hundreds of others in it.
+.PHONY: test-registry
+test-registry: build ## has the command push, pull, sign and verify at a real registry, in the test's process
+	cd test/registry && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
+# A module of its own, for the sake of Prometheus and Grafana.
+.PHONY: test-grafana
+test-grafana: build ## checks deploy/grafana by Grafana's types and promtool; with FLUENT_BIT also in a real Prometheus
+	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./internal/...
 	@# Of the others, that do one thing after another, it would find nothing.

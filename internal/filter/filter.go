@@ -210,6 +210,7 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 func Source(o options.Options) guest.Source {
 	s := guest.Source{
 		Path:             o.WasmPath,
+		SHA256:           o.WasmSHA256,
 		StackBytes:       o.WasmStackBytes,
 		AllowPrecompiled: o.AllowPrecompiled,
 		CacheDir:         o.CacheDir,

@@ -79,6 +79,7 @@ type loading struct {
 // Source says where a module is, and how its code is come by.
 type Source struct {
 	Path             string
+	SHA256           string       // that the file must have, in hexadecimal; "": any
 	StackBytes       int64        // native stack; 0 means the minimum, which is the default
 	AllowPrecompiled bool         // the file may hold machine code, made by Compile
 	CacheDir         string       // of code that was compiled before, or CacheAuto; "" for none
@@ -95,7 +96,21 @@ func Load(s Source) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSum(s.Path, content, s.SHA256); err != nil {
+		return nil, err
+	}
 	return loadContent(s, content)
+}
+
+// checkSum compares the hash of a file with the one that is asked for; "" is any.
+func checkSum(path string, content []byte, want string) error {
+	if want == "" {
+		return nil
+	}
+	if sum := hexSum(content); sum != want {
+		return fmt.Errorf("%s has the SHA-256 %s, and wasm_sha256 asks for %s: put the file that is meant in its place, or, if this one is, set wasm_sha256 to its hash", path, sum, want)
+	}
+	return nil
 }
 
 func loadContent(s Source, content []byte) (*Module, error) {

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -214,6 +215,7 @@ var guests = map[string]string{
 }
 
 var (
+	wasmSHA256  = regexp.MustCompile(`(wasm_sha256:?\s+)[0-9a-f]{64}`)
 	wasmPath    = regexp.MustCompile(`(wasm_path:?\s+)(\S+)(\s+function_name:?\s+)(\S+)`)
 	stateOfADoc = regexp.MustCompile(`(?m)^(\s+(?:cache_dir|db):?\s+)(\S+)$`)
 )
@@ -224,6 +226,7 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 	t.Helper()
 	ok = true
 	dir := t.TempDir()
+	hash := "" // of the module
 	text = wasmPath.ReplaceAllStringFunc(text, func(s string) string {
 		m := wasmPath.FindStringSubmatch(s)
 		at, base := m[2], path.Base(m[2])
@@ -242,11 +245,14 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 				at = path.Join(path.Dir(at), "bare", path.Base(at))
 			}
 		}
-		if _, err := os.Stat(filepath.Join(root, at)); err != nil {
+		content, err := os.ReadFile(filepath.Join(root, at))
+		if err != nil {
 			ok = false // built by its own test
 		}
+		hash = fmt.Sprintf("%x", sha256.Sum256(content))
 		return m[1] + at + m[3] + m[4]
 	})
+	text = wasmSHA256.ReplaceAllString(text, "${1}"+hash)
 	text = tablePath.ReplaceAllStringFunc(text, func(s string) string {
 		m := tablePath.FindStringSubmatch(s)
 		if path.Ext(m[2]) == ".csv" {

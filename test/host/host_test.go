@@ -364,7 +364,7 @@ func TestPreRun(t *testing.T) {
 				i := p.instance(c.s)
 				ret := i.preRun()
 				if c.log == nil && ret != 0 || c.log != nil && ret == 0 {
-					t.Errorf("%d; log: %q", ret, p.takeLogs())
+					t.Errorf("%d; log: %+v", ret, p.takeLogs())
 				}
 				if c.log != nil {
 					p.waitLog(levelError, c.log...)
@@ -379,11 +379,11 @@ func TestPreRun(t *testing.T) {
 		i := p.instance(settings{"wasm_path": identity, "function_name": function})
 		for range 3 {
 			if ret := i.preRun(); ret != 0 {
-				t.Errorf("%d; log: %q", ret, p.takeLogs())
+				t.Errorf("%d; log: %+v", ret, p.takeLogs())
 			}
 		}
 		if ret := i.init(); ret != 0 {
-			t.Errorf("init = %d; log: %q", ret, p.takeLogs())
+			t.Errorf("init = %d; log: %+v", ret, p.takeLogs())
 		}
 		same(t, chunk, i.filter("app", chunk).over(chunk))
 	})
@@ -435,7 +435,7 @@ func TestOptions(t *testing.T) {
 				ret := i.init()
 				if c.log == nil {
 					if ret != 0 {
-						t.Errorf("init = %d, want 0; log: %q", ret, p.takeLogs())
+						t.Errorf("init = %d, want 0; log: %+v", ret, p.takeLogs())
 					}
 					if c.warning != nil {
 						p.waitLog(levelWarn, append(c.warning, "my_filter")...)
