@@ -165,6 +165,14 @@ test-browser: build ## drives the page of flb-wasmtime play in chromium, if it i
 test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
 	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
+# A module of its own: the registry has hundreds of others in it.
+.PHONY: test-registry
+test-registry: build ## has the command push, pull, sign and verify at a real registry, in the test's process
+	cd test/registry && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+.PHONY: test-grafana
+test-grafana: build ## checks deploy/grafana by Grafana's types and promtool; with FLUENT_BIT also in a real Prometheus
+	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+
 race: build ## runs the tests with the race detector
 	$(GO) test -race . ./cmd/... ./internal/...
 	@# Of the others, that do one thing after another, it would find nothing.
@@ -195,12 +203,12 @@ ARM64_GUEST_TESTS := TestTraps TestTrapKinds TestExceptions TestTimeout TestTime
 	TestTimeoutAmongExceptions TestHandlersAreRestored TestExitStatus \
 	TestLibc TestPrintf TestReplyAtTheEdge TestMemoryLimit TestPrecompiledRuns TestWASIFunctions TestDirectories
 ARM64_HOST_TESTS := TestConfigMapIsTheOptionTable|TestTrapsSurviveTheHostsSignalHandlers/.*/5.0.3|TestHandlersWaitForEachOther|TestSignalsDuringTraps|TestTimeoutOnACoroutine|TestCoroutineStack/.*/5.0.3|TestReload/5.0.3|TestOutput$$
-ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN))
+ARM64_EXAMPLES := $(patsubst examples/%/TOOLCHAIN,%,$(wildcard examples/*/TOOLCHAIN examples/*/bare/TOOLCHAIN))
 ARM64_RUN := run --tag app.web --time 2023-11-14T22:13:20.123456789Z
 arm64: build ## builds for arm64 and runs a part of the tests in qemu-aarch64
 	$(MAKE) build GOARCH=arm64 CGO_ENABLED=1 CC=$(ARM64_CC) BUILD=$(BUILD)/arm64
 	@for example in $(ARM64_EXAMPLES); do \
-		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$$example/input.ndjson; \
+		set -- $(ARM64_RUN) --config examples/$$example/fluent-bit.conf examples/$${example%/bare}/input.ndjson; \
 		echo "flb-wasmtime $$*"; \
 		$(COMMAND) "$$@" >$(BUILD)/own.ndjson && $(QEMU) $(BUILD)/arm64/flb-wasmtime "$$@" >$(BUILD)/arm64/its.ndjson && \
 			cmp $(BUILD)/own.ndjson $(BUILD)/arm64/its.ndjson || exit 1; \

@@ -23,7 +23,6 @@ static struct {
 enum layout { LAYOUT_UNKNOWN, LAYOUT_1_8, LAYOUT_2_1, LAYOUT_2_2, LAYOUT_3_2 };
 
 static enum layout layout;
-static pid_t loaded_in;
 
 typedef int (*start_function)(struct flb_filter_instance *ins, struct flb_config *config,
                               void *data);
@@ -267,12 +266,13 @@ static struct instance *begin(struct flb_filter_instance *ins, const char *plugi
     inst->plugin = plugin;
     inst->log_level = effective_log_level(ins, plugin);
 
-    if (border_forked()) {
-        print_line(inst, FLB_LOG_ERROR, BORDER_FORKED_TEXT);
+    const char *lack = border_start_go();
+
+    if (lack != NULL) {
+        print_line(inst, FLB_LOG_ERROR, lack);
         free(inst);
         return NULL;
     }
-
     error = start_instance_thread(inst);
     if (error != 0) {
         char text[128];
@@ -402,8 +402,6 @@ static bool second_copy;
 
 bool border_second_copy(void) { return second_copy; }
 
-bool border_forked(void) { return getpid() != loaded_in; }
-
 // Go plugins bring a config map since 5.1.1, whose entries have the stride of 5.0.3.
 void *border_output_options(void)
 {
@@ -494,7 +492,6 @@ static bool loaded_before(void)
 // load runs before the host can look anything up.
 __attribute__((constructor)) static void load(void)
 {
-    loaded_in = getpid();
     layout = probe();
     second_copy = loaded_before();
     if (layout == LAYOUT_UNKNOWN) {

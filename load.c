@@ -1,8 +1,12 @@
-// What could end the process while the library is loaded: the Go runtime starts then, and has
-// nobody to report to. What it would die of is found out before, and told on stderr, for there
-// is no log yet.
+// When the Go runtime starts, and what it would die of, since it has nobody to report to.
+//
+// By itself it starts while the library is loaded, and lives on threads. Fluent Bit loads plugins,
+// and then may go into the background (Daemon On): of a process that forks, one thread goes on. So the
+// runtime is kept from starting until an instance needs it.
 
 #define _GNU_SOURCE
+#include "plugin.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -19,20 +23,21 @@
 // the compiler and a thread. Guests need more: wasmtime reserves 4 GiB for each memory.
 enum { RUNTIME_BYTES = 1000 * 1000 * 1000 };
 
-static void require_address_space(void)
+static const char *lack_of_address_space(void)
 {
+    static char text[256];
     void *p =
         mmap(NULL, RUNTIME_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p != MAP_FAILED) {
         munmap(p, RUNTIME_BYTES);
-        return;
+        return NULL;
     }
-    fprintf(stderr,
-            "[wasmtime] the plugin can't be loaded: this process may not have %d MB more of "
-            "address space (%s): raise the limit (ulimit -v, LimitAS=) to 8 GB and more\n",
-            RUNTIME_BYTES / 1000000, strerror(errno));
-    _exit(EXIT_FAILURE);
+    snprintf(text, sizeof(text),
+             "this process may not have %d MB more of address space (%s): raise the limit "
+             "(ulimit -v, LimitAS=) to 8 GB and more",
+             RUNTIME_BYTES / 1000000, strerror(errno));
+    return text;
 }
 
 // is_memory_limit says whether the runtime takes a value of GOMEMLIMIT (readGOMEMLIMIT in
@@ -167,12 +172,102 @@ static void tell_of_copies(char **argv)
     }
 }
 
-// Before the Go runtime starts, with the arguments of the process, as glibc gives them.
-__attribute__((constructor(103))) static void before_runtime(int argc, char **argv)
+static struct {
+    pthread_mutex_t lock; // guards started_in
+
+    // While the library is loaded. Its constructors run one after the other.
+    bool loading;
+
+    // The runtime's first thread, on which all of it begins; NULL: it did not start one.
+    void *(*main)(void *);
+    void *arg;
+
+    pid_t started_in; // 0: it has not been started
+} go = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// The linker has all of the library call this one for pthread_create (--wrap). The last thing that
+// the runtime's constructor does is to start the first thread (_rt0_amd64_lib in
+// runtime/asm_amd64.s, x_cgo_sys_thread_create in runtime/cgo/gcc_libinit.c, Go 1.26).
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                          void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                          void *arg)
+{
+    if (!go.loading || go.main != NULL) {
+        return __real_pthread_create(thread, attr, start, arg);
+    }
+    go.main = start;
+    go.arg = arg;
+    return 0;
+}
+
+static const char *start_go(void)
+{
+    static char text[128];
+    const char *lack = lack_of_address_space();
+    pthread_t thread;
+    int error;
+
+    if (lack != NULL) {
+        return lack;
+    }
+    error = plugin_thread(&thread, go.main, go.arg);
+    if (error != 0) {
+        snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
+        return text;
+    }
+    pthread_detach(thread);
+    go.started_in = getpid();
+    return NULL;
+}
+
+const char *border_start_go(void)
+{
+    const char *refusal = NULL;
+
+    pthread_mutex_lock(&go.lock);
+    if (go.started_in == 0) {
+        refusal = start_go();
+    }
+    else if (go.started_in != getpid()) {
+        refusal = "this process was forked after the plugin had started, and its threads did not "
+                  "come along: start it after the fork";
+    }
+    pthread_mutex_unlock(&go.lock);
+    return refusal;
+}
+
+// What standard output and standard error were while the library was loaded.
+static struct {
+    bool open;
+    struct stat file;
+} standard[STDERR_FILENO + 1];
+
+static void see_standard(void)
+{
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        standard[fd].open = fstat(fd, &standard[fd].file) == 0;
+    }
+}
+
+bool border_is_standard(int fd)
+{
+    struct stat now;
+
+    return standard[fd].open && fstat(fd, &now) == 0 && now.st_dev == standard[fd].file.st_dev &&
+           now.st_ino == standard[fd].file.st_ino;
+}
+
+// Before the runtime's constructor, with the arguments of the process, as glibc gives them. The
+// runtime reads the environment that is behind them when it starts.
+__attribute__((constructor(103))) static void before_go(int argc, char **argv)
 {
     const char *limit = getenv("GOMEMLIMIT"), *debug;
 
-    require_address_space();
+    see_standard();
     tell_of_copies(argv);
     if (limit != NULL && !is_memory_limit(limit)) {
         drop_variable("GOMEMLIMIT", argv + argc + 1);
@@ -180,5 +275,15 @@ __attribute__((constructor(103))) static void before_runtime(int argc, char **ar
     debug = getenv("GODEBUG");
     if (debug != NULL && !is_debug(debug)) {
         drop_variable("GODEBUG", argv + argc + 1);
+    }
+    go.loading = true;
+}
+
+// After it: Go's object comes before those of C.
+__attribute__((constructor)) static void after_go(void)
+{
+    go.loading = false;
+    if (go.main == NULL) {
+        go.started_in = getpid();
     }
 }

@@ -77,9 +77,21 @@ static size_t block_size(void *block)
     return usable_size(block);
 }
 
-void border_output_register(void *def)
+// Called when the object is loaded as out_wasmtime.so. The texts are copies: the host keeps or frees
+// them, by release.
+__attribute__((visibility("default"))) int FLBPluginRegister(void *def)
 {
+    enum { FLB_PROXY_OUTPUT_PLUGIN = 2, FLB_PROXY_GOLANG = 11 }; // flb_plugin_proxy.h, 1.9 to 5.1
     struct plugin_definition *d = def;
+
+    d->type = FLB_PROXY_OUTPUT_PLUGIN;
+    d->proxy = FLB_PROXY_GOLANG;
+    d->flags = 0;
+    d->name = strdup("wasmtime");
+    d->description = strdup("WebAssembly transform on wasmtime, for one destination");
+    if (d->name == NULL || d->description == NULL) {
+        return -1;
+    }
 
     *(void **) &host.output_name = dlsym(RTLD_DEFAULT, "flb_output_name");
     *(void **) &host.output_log_check = dlsym(RTLD_DEFAULT, "flb_output_log_check");
@@ -95,6 +107,7 @@ void border_output_register(void *def)
     if (size >= sizeof(*d) && size < 2 * sizeof(*d)) {
         d->config_map = map;
     }
+    return 0;
 }
 
 const char *border_output_name(void *plugin)
@@ -259,15 +272,16 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
     struct flb_output_instance *ins = border_output_instance(plugin);
     int error;
 
-    if (border_forked()) {
-        print_line(ins, FLB_LOG_ERROR, BORDER_FORKED_TEXT);
-        return FLB_ERROR;
-    }
     if (border_second_copy()) {
         print_line(ins, FLB_LOG_ERROR,
                    "another copy of this plugin is loaded already: load one "
                    "flb-filter_wasmtime.so, and beside it the small files of other names that "
                    "come with it, or links");
+        return FLB_ERROR;
+    }
+    const char *lack = border_start_go();
+    if (lack != NULL) {
+        print_line(ins, FLB_LOG_ERROR, lack);
         return FLB_ERROR;
     }
     error = dispatcher_start();

@@ -4,8 +4,8 @@ package main
 import "C"
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 	"unsafe"
@@ -84,15 +84,18 @@ func handleOutputJob(job *C.struct_output_job) {
 func startOutput(plugin unsafe.Pointer, ins *C.struct_flb_output_instance) ([]output.Line, error) {
 	get := func(name *C.char) *C.char { return C.border_output_property(plugin, name) }
 	source, all := properties(unsafe.Pointer(ins), get)
-	options, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), source)
+	given, err := options.ParseOutput(C.GoString(C.border_output_name(plugin)), source)
 	if err != nil {
 		return nil, err
 	}
 	if !all {
-		options.Warnings = append(options.Warnings, firstValuesOnly)
+		given.Warnings = append(given.Warnings, firstValuesOnly)
+	}
+	if given.To == options.Stdout && !bool(C.border_is_standard(1)) {
+		return nil, errors.New("emit_to stdout: Fluent Bit has closed standard output, as it does when it goes into the background (Daemon On): name a file, file:///PATH, or run it in the foreground")
 	}
 	guest.WrapHostSignals()
-	o, lines, err := output.New(options, &outputHost)
+	o, lines, err := output.New(given, &outputHost)
 	if err != nil {
 		return lines, err
 	}
@@ -109,7 +112,7 @@ func outputLine(job *C.struct_output_job, level hostlog.Level, line string) {
 // thread runs a function on a thread on whose stack guests may run.
 func thread(f func()) error {
 	err := guest.Go(func() {
-		defer hostlog.Recover(func(line string) { fmt.Fprintln(os.Stderr, "[output:wasmtime]", hostlog.Line(line)) }, "thread", nil)
+		defer hostlog.Recover(logToStderr, "thread", nil)
 		f()
 	})
 	if err != nil {

@@ -9,6 +9,7 @@
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
+// #cgo LDFLAGS: -Wl,--wrap=pthread_create
 // #include <stdlib.h>
 // #include "plugin.h"
 import "C"
@@ -16,8 +17,6 @@ import "C"
 import (
 	"runtime/cgo"
 	"unsafe"
-
-	"github.com/fluent/fluent-bit-go/output"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
@@ -81,19 +80,6 @@ func flbwtStop(handle C.uintptr_t) {
 	defer cgo.Handle(handle).Delete()
 	h.exporter.close()
 	h.filter.Close()
-}
-
-// FLBPluginRegister is what the Go proxy of Fluent Bit calls first when the
-// object is loaded as out_wasmtime.so. What it calls later is in output_abi.c, which
-// hands the calls on to flbwtOutput.
-//
-//export FLBPluginRegister
-func FLBPluginRegister(def unsafe.Pointer) (result C.int) {
-	result = -1
-	defer hostlog.Recover(logToStderr, "register", nil)
-	registered := output.FLBPluginRegister(def, "wasmtime", "WebAssembly transform on wasmtime, for one destination")
-	C.border_output_register(def)
-	return C.int(registered)
 }
 
 // flbwtOutput takes a call of the host to an output. It returns at once;

@@ -7,6 +7,7 @@
 //               thread
 // metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
+// load.c        what happens while the library is loaded, and when Go starts
 
 #ifndef FLBWT_PLUGIN_H
 #define FLBWT_PLUGIN_H
@@ -135,8 +136,8 @@ void border_append_line(struct log_line ***end, int level, const char *text, siz
 void border_log(struct instance *inst, int level, const char *text, size_t len);
 void *border_alloc(size_t size); // for job.out: the host frees it
 
-// plugin_thread starts a thread that Go and guests may run on, with the plugin's signals; 0, or
-// an errno.
+// plugin_thread starts a thread that Go and guests may run on, with the plugin's signals, which Go's
+// threads inherit from the first; 0, or an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
 // border_give_back_pages unmaps the library's code and constants, which are mapped again as
@@ -146,13 +147,13 @@ void border_give_back_pages(void);
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);
 
-// border_forked says whether this process is another one than that which loaded the library.
-// Only the thread that forks goes on there: Go does not run.
-bool border_forked(void);
+// border_start_go starts the Go runtime, unless it runs. Nothing may call Go before. It returns NULL,
+// or why Go can't run in this process: a text that is valid until the next call.
+const char *border_start_go(void);
 
-#define BORDER_FORKED_TEXT \
-    "Fluent Bit went into the background (Daemon On, or -d) after it had loaded this plugin, " \
-    "whose threads did not come along: run it in the foreground, under a service manager"
+// border_is_standard says whether fd, 1 or 2, is still what it was while the library was loaded. Fluent
+// Bit closes both when it goes into the background, and other files get their numbers.
+bool border_is_standard(int fd);
 
 // border_output_options is the config map of the output, for hosts that take one
 // from a Go plugin; NULL if this one does not.
@@ -181,7 +182,6 @@ struct output_job {
 };
 
 // What the Go side asks for, on any thread.
-void border_output_register(void *def);
 const char *border_output_name(void *plugin); // of an OUTPUT_INIT
 struct flb_output_instance *border_output_instance(void *plugin);
 void border_output_line(struct output_job *job, int level, const char *text, size_t len);
@@ -192,6 +192,7 @@ void border_output_done(struct output_job *job, struct flb_output_instance *ins,
 int64_t border_engine_silent(void);
 
 // What the host looks up by name and calls (src/proxy/go/go.c, 1.9 to 5.1).
+int FLBPluginRegister(void *def);
 int FLBPluginInit(void *plugin);
 int FLBPluginFlushCtx(void *context, void *data, size_t size, char *tag);
 int FLBPluginExitCtx(void *context);

@@ -29,22 +29,15 @@ static void own_signals(sigset_t *set)
     }
 }
 
-static sigset_t loader_signals;
-
 // Written once, while the library is loaded: to make one takes as long as a system call.
 static sigset_t blocked; // in a call of the host
 static sigset_t real_time, not_real_time;
 
-// Go's threads inherit the mask of the thread that loads the library, on which
-// the Go runtime starts: after constructors with a priority, and before the
-// library's last ones.
-__attribute__((constructor(102))) static void before_go(void)
+__attribute__((constructor)) static void make_sets(void)
 {
     sigset_t own;
 
     own_signals(&own);
-    pthread_sigmask(SIG_SETMASK, &own, &loader_signals);
-
     sigemptyset(&real_time);
     sigfillset(&not_real_time);
     for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
@@ -52,11 +45,6 @@ __attribute__((constructor(102))) static void before_go(void)
         sigdelset(&not_real_time, sig);
     }
     sigandset(&blocked, &own, &not_real_time);
-}
-
-__attribute__((constructor)) static void after_go(void)
-{
-    pthread_sigmask(SIG_SETMASK, &loader_signals, NULL);
 }
 
 // filter_directly filters without Go; false: Go has to go on.

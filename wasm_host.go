@@ -31,8 +31,12 @@ func (h *filterInstance) logError(line string) {
 	h.errorLog(line)
 }
 
-// logToStderr is for errors before there is an instance whose name a line could have.
-func logToStderr(line string) { fmt.Fprintln(os.Stderr, "[wasmtime]", line) }
+// logToStderr is for errors of no instance whose name a line could have.
+func logToStderr(line string) {
+	if bool(C.border_is_standard(2)) {
+		fmt.Fprintln(os.Stderr, "[wasmtime]", hostlog.Line(line))
+	}
+}
 
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {

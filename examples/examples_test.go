@@ -22,8 +22,8 @@ import (
 )
 
 // Each example makes its expected.ndjson, which was written by hand, of its
-// input.ndjson. The command takes the module and function from the example's own
-// configuration. What is not committed is built before.
+// input.ndjson, by its SDK and in its bare form. The command takes the module and function from the
+// form's own configuration. What is not committed is built before.
 func TestExamples(t *testing.T) {
 	// Paths in configurations count from the root of the project.
 	t.Chdir("..")
@@ -31,18 +31,23 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(configs) == 0 {
 		t.Fatal("no examples", err)
 	}
-	for _, config := range configs {
+	bare, err := filepath.Glob("examples/*/bare/fluent-bit.conf")
+	if err != nil || len(bare) == 0 {
+		t.Fatal("no bare forms", err)
+	}
+	for _, config := range append(configs, bare...) {
 		dir := filepath.Dir(config)
-		t.Run(filepath.Base(dir), func(t *testing.T) {
+		example := strings.TrimSuffix(dir, "/bare")
+		t.Run(strings.TrimPrefix(dir, "examples/"), func(t *testing.T) {
 			build(t, dir)
 			var stdout, stderr bytes.Buffer
-			code := command.Main([]string{"run", "--config", config, "--tag", "app.web",
-				"--time", "2023-11-14T22:13:20.123456789Z", filepath.Join(dir, "input.ndjson")},
+			code := command.Main([]string{"run", "--quick", "--config", config, "--tag", "app.web",
+				"--time", "2023-11-14T22:13:20.123456789Z", filepath.Join(example, "input.ndjson")},
 				strings.NewReader(""), &stdout, &stderr)
 			if code != 0 {
 				t.Fatalf("exit code %d: %s", code, &stderr)
 			}
-			want, err := os.ReadFile(filepath.Join(dir, "expected.ndjson"))
+			want, err := os.ReadFile(filepath.Join(example, "expected.ndjson"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,6 +55,75 @@ func TestExamples(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Both forms of an example pass its cases.
+func TestExampleCases(t *testing.T) {
+	t.Chdir("..")
+	dirs, err := filepath.Glob("examples/*/bare")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no bare forms", err)
+	}
+	for _, bare := range dirs {
+		dir := filepath.Dir(bare)
+		for _, form := range []string{dir, bare} {
+			t.Run(strings.TrimPrefix(form, "examples/"), func(t *testing.T) {
+				build(t, form)
+				modules, err := filepath.Glob(filepath.Join(form, "*.wasm"))
+				if err != nil || len(modules) != 1 {
+					t.Fatal(modules, err)
+				}
+				var stdout, stderr bytes.Buffer
+				code := command.Main([]string{"test", "--wasm-path", modules[0], "--quick", filepath.Join(dir, "cases")}, strings.NewReader(""), &stdout, &stderr)
+				said := stdout.String()
+				if code != 0 || !strings.HasSuffix(said, " passed, 0 failed, 0 could not be run\n") {
+					t.Errorf("exit code %d: %s%s", code, &stdout, &stderr)
+				}
+			})
+		}
+	}
+}
+
+// What a README shows first is a part of the filter's source.
+func TestReadmesShowTheFilter(t *testing.T) {
+	dirs, err := filepath.Glob("*/bare")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no bare forms", err)
+	}
+	for _, bare := range dirs {
+		dir := filepath.Dir(bare)
+		readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code, _ := strings.Cut(string(readme), "\n```")
+		_, code, _ = strings.Cut(code, "\n")
+		code, _, found := strings.Cut(code, "```\n")
+		if !found || strings.Contains(code, "    [FILTER]") {
+			t.Errorf("%s/README.md shows no code", dir)
+			continue
+		}
+		var source []byte
+		for _, pattern := range []string{"*.c", "src/lib.rs", "main.go", "*.ts", "*.zig"} {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				source = append(source, text...)
+			}
+		}
+		// Function by function: what is between them may be left out.
+		for part := range strings.SplitSeq(strings.TrimSpace(code), "\n\n") {
+			if !bytes.Contains(source, []byte(part+"\n")) {
+				t.Errorf("%s/README.md shows what is not in the source:\n%s", dir, part)
+			}
+		}
 	}
 }
 
@@ -101,7 +175,8 @@ func build(t *testing.T, dir string) {
 	}
 	lock.Lock()
 	defer lock.Unlock()
-	why, done := built[filepath.Base(dir)]
+	name := strings.TrimPrefix(dir, "examples/")
+	why, done := built[name]
 	if why != "" {
 		t.Skip("not built: " + why)
 	} else if done {
@@ -117,11 +192,11 @@ func build(t *testing.T, dir string) {
 		return strings.TrimSpace(string(out))
 	}
 	if why = run("why"); why != "" {
-		built[filepath.Base(dir)] = why
+		built[name] = why
 		t.Skip("not built: " + why)
 	}
 	run("all")
-	built[filepath.Base(dir)] = ""
+	built[name] = ""
 	t.Log("built by", run("toolchain"))
 }
 
@@ -140,18 +215,30 @@ func values(t *testing.T, text []byte) []any {
 	return list
 }
 
-// What redact can't mask does not leave: neither what is too large for it, nor what is no JSON.
+// What redact can't mask does not leave: for the bare form what is too large for it, for that by the SDK what it has
+// no memory for.
 func TestRedactFailsClosed(t *testing.T) {
 	t.Chdir("..")
-	large := `{"password":"hunter2","log":"` + strings.Repeat("x", 300<<10) + `"}`
-	var stdout, stderr bytes.Buffer
-	code := command.Main([]string{"run", "--config", "examples/c/fluent-bit.conf", "--tag", "app.web"},
-		strings.NewReader(large+"\n"+`{"password":"hunter2"}`+"\n"), &stdout, &stderr)
-	if diff := cmp.Diff([]any{map[string]any{"password": "***"}}, values(t, stdout.Bytes())); diff != "" {
-		t.Error(diff)
-	}
-	if code != 1 || !strings.Contains(stderr.String(), "1 failed (1: the guest's reply is not a map)") {
-		t.Errorf("exit code %d: %s", code, &stderr)
+	large := `{"log":"` + strings.Repeat("x", 300<<10) + `","password":"hunter2"}`
+	const small, masked = `{"password":"hunter2"}`, `{"password":"***"}`
+	for _, c := range []struct {
+		args        []string
+		want        []any
+		code        int
+		in, failure string
+	}{
+		{[]string{"--config", "examples/c/bare/fluent-bit.conf"}, values(t, []byte(masked)), 1, large + "\n" + small, "1 failed (1: the guest's reply is not a map)"},
+		{[]string{"--config", "examples/c/fluent-bit.conf"}, values(t, []byte(strings.Replace(large, "hunter2", "***", 1)+masked)), 0, large + "\n" + small, "0 failed"},
+		{[]string{"examples/c/redact.wasm", "--on-error", "drop", "--memory-limit", "1M"}, nil, 1, `{"password":"` + strings.Repeat("x", 1<<20) + `"}`, "1 failed"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := command.Main(append([]string{"run", "--tag", "app.web"}, c.args...), strings.NewReader(c.in+"\n"), &stdout, &stderr)
+		if diff := cmp.Diff(c.want, values(t, stdout.Bytes())); diff != "" {
+			t.Errorf("%v: %.2000s", c.args, diff)
+		}
+		if code != c.code || !strings.Contains(stderr.String(), c.failure) {
+			t.Errorf("%v: exit code %d: %s", c.args, code, &stderr)
+		}
 	}
 }
 
@@ -180,30 +267,38 @@ func TestEnrich(t *testing.T) {
 		t.Fatal(err)
 	}
 	const dir = "examples/enrich-table/"
-	run := func(in string, tables ...string) (string, string) {
-		args := []string{"run", dir + "enrich.wasm", "--quiet"}
-		for _, table := range tables {
-			args = append(args, "--table", table)
+	for _, form := range []string{"enrich.wasm", "bare/enrich.wasm"} {
+		run := func(in string, tables ...string) (string, string) {
+			args := []string{"run", dir + form, "--quiet"}
+			for _, table := range tables {
+				args = append(args, "--table", table)
+			}
+			var stdout, stderr bytes.Buffer
+			command.Main(args, strings.NewReader(in), &stdout, &stderr)
+			return stdout.String(), stderr.String()
 		}
-		var stdout, stderr bytes.Buffer
-		command.Main(args, strings.NewReader(in), &stdout, &stderr)
-		return stdout.String(), stderr.String()
-	}
-	out, stderr := run(`{"client_ip":"192.0.2.7","user":"bob"}`+"\n"+`{"client_ip":"2001:DB8::1"}`+"\n"+`{"client_ip":"192.0.3.1"}`+"\n"+`{"client_ip":"host"}`+"\n",
-		"geo="+path, "users="+dir+"users.csv")
-	want := []any{
-		map[string]any{"client_ip": "192.0.2.7", "user": "bob", "user_department": "Platform", "client_country": "DE"},
-		map[string]any{"client_ip": "2001:DB8::1", "client_country": "FR"}, map[string]any{"client_ip": "192.0.3.1"}, map[string]any{"client_ip": "host"},
-	}
-	if diff := cmp.Diff(want, values(t, []byte(out))); diff != "" {
-		t.Error(diff, stderr)
-	}
-	large := `{"user":"bob","x":"` + strings.Repeat("x", 300<<10) + `"}` + "\n"
-	if out, stderr := run(large, "users="+dir+"users.csv"); out != large {
-		t.Errorf("%d bytes, %s", len(out), stderr)
-	}
-	if _, stderr := run("{}\n", "other="+dir+"users.csv"); !strings.Contains(stderr, "set table.users to a .csv file, or table.geo to a .mmdb file") {
-		t.Error(stderr)
+		out, stderr := run(`{"client_ip":"192.0.2.7","user":"bob"}`+"\n"+`{"client_ip":"2001:DB8::1"}`+"\n"+`{"client_ip":"192.0.3.1"}`+"\n"+`{"client_ip":"host"}`+"\n",
+			"geo="+path, "users="+dir+"users.csv")
+		want := []any{
+			map[string]any{"client_ip": "192.0.2.7", "user": "bob", "user_department": "Platform", "client_country": "DE"},
+			map[string]any{"client_ip": "2001:DB8::1", "client_country": "FR"}, map[string]any{"client_ip": "192.0.3.1"}, map[string]any{"client_ip": "host"},
+		}
+		if diff := cmp.Diff(want, values(t, []byte(out))); diff != "" {
+			t.Error(form, diff, stderr)
+		}
+		// The bare form has a buffer for 252 KiB, the SDK what memory there is.
+		large := map[string]any{"user": "bob", "x": strings.Repeat("x", 300<<10)}
+		text, err := json.Marshal(large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if form == "enrich.wasm" {
+			large["user_department"] = "Platform"
+		}
+		out, stderr = run(string(text)+"\n", "users="+dir+"users.csv")
+		if diff := cmp.Diff([]any{large}, values(t, []byte(out))); diff != "" {
+			t.Errorf("%s: %.500s %s", form, diff, stderr)
+		}
 	}
 }
 

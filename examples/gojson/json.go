@@ -59,7 +59,7 @@ func skipValue(s string, i, depth int) int {
 	case '{':
 		return Members(s, i, depth, nil)
 	case '[':
-		return skipArray(s, i, depth)
+		return Elements(s, i, depth, nil)
 	case '"':
 		return skipString(s, i)
 	}
@@ -71,8 +71,10 @@ func skipValue(s string, i, depth int) int {
 	return skipNumber(s, i)
 }
 
-func skipArray(s string, i, depth int) int {
-	if depth == 0 {
+// Elements calls each for every element of the JSON array at s[i:], as it is written, and answers where the array
+// ends; -1 if there is none that is valid.
+func Elements(s string, i, depth int, each func(value string)) int {
+	if i >= len(s) || s[i] != '[' || depth == 0 {
 		return -1
 	}
 	i = skipSpace(s, i+1)
@@ -80,8 +82,12 @@ func skipArray(s string, i, depth int) int {
 		return i + 1
 	}
 	for {
+		start := i
 		if i = skipValue(s, i, depth-1); i < 0 {
 			return -1
+		}
+		if each != nil {
+			each(s[start:i])
 		}
 		i = skipSpace(s, i)
 		if i >= len(s) || s[i] != ',' {

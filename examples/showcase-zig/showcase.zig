@@ -40,19 +40,25 @@ pub fn filter(event: *flb.Event) !void {
 fn mask(place: []const u8, text: []const u8) !?[]const u8 {
     var new: std.ArrayList(u8) = .empty;
     var done: usize = 0;
-    for (text, 0..) |c, at| {
-        if (c != '@' or at < done) continue;
+    var found: f64 = 0;
+    var next: usize = 0;
+    while (std.mem.findScalarPos(u8, text, next, '@')) |at| {
+        next = at + 1;
         var from = at;
         while (from > done and (isDomain(text[from - 1]) or std.mem.findScalar(u8, "._%+", text[from - 1]) != null)) from -= 1;
-        var end = at + 1;
-        while (end < text.len and (isDomain(text[end]) or (text[end] == '.' and end > at + 1 and end + 1 < text.len and isDomain(text[end + 1])))) end += 1;
-        if (from == at or end == at + 1) continue;
-        try new.print(flb.allocator, "{s}***", .{text[done..from]});
+        var end = next;
+        while (end < text.len and (isDomain(text[end]) or (text[end] == '.' and end > next and end + 1 < text.len and isDomain(text[end + 1])))) end += 1;
+        if (from == at or end == next) continue;
+        try new.appendSlice(flb.allocator, text[done..from]);
+        try new.appendSlice(flb.allocator, "***");
         done = end;
-        masked.add(1, &.{place});
+        next = end;
+        found += 1;
     }
+    if (found == 0) return null;
+    masked.add(found, &.{place});
     try new.appendSlice(flb.allocator, text[done..]);
-    return if (done > 0) new.items else null;
+    return new.items;
 }
 
 fn isDomain(c: u8) bool {

@@ -1,7 +1,13 @@
 module unnest
 
-go 1.21
+go 1.24
 
-require gojson v0.0.0
+require (
+	github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go v0.1.0
+	gojson v0.0.0
+)
 
-replace gojson => ../gojson
+replace (
+	github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go => ../../sdk/go
+	gojson => ../gojson
+)

@@ -1,85 +1,74 @@
-// Unnest takes JSON that an application has logged as a string apart: the keys of
-// the object in it become keys of the record.
+// Unnest takes JSON that an application has logged as text apart: the members of the object in it become keys of
+// the record.
 package main
 
 import (
-	"os"
+	"strconv"
 	"strings"
-	"unsafe"
+
+	flb "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go"
 
 	"gojson"
 )
 
-var (
-	// What the environment says, read while the host runs _initialize.
-	prefix = os.Getenv("UNNEST_PREFIX") // goes before the names of new keys
-	keep   = os.Getenv("UNNEST_KEEP") != ""
-
-	// The host reads the reply after unnest has returned: here it stays reachable.
-	reply []byte
-)
-
-// unnest is called for each record. Tag and record are the host's memory:
-// nothing may point there when it returns.
-//
-//go:wasmexport unnest
-func unnest(tag string, sec, nsec uint32, record string) *byte {
-	if !merge(record) {
-		return unsafe.StringData(record)
-	}
-	return &reply[0]
+type unnest struct {
+	prefix string // goes before the names of new keys
+	keep   bool   // the text stays
 }
+
+func init() { flb.Configure(configure) }
 
 func main() {}
 
-// merge makes the reply, unless neither log nor message holds an object.
-func merge(record string) bool {
-	nested, from := "", ""
-	known := map[string]bool{} // the record's own keys
-	end := gojson.Members(record, 0, 128, func(key, value string) {
-		name := gojson.Text(key)
-		known[name] = true
-		if value[0] != '"' || name != "log" && (name != "message" || from == "log") {
-			return
-		}
-		inner := strings.TrimSpace(gojson.Text(value))
-		if gojson.Members(inner, 0, gojson.MaxDepth, nil) == len(inner) && inner != "" {
-			nested, from = inner, name
-		}
-	})
-	if end < 0 || nested == "" {
-		return false
-	}
-	if !keep {
-		delete(known, from)
-	}
+func configure() (flb.Handler, error) {
+	keep, err := flb.ParseOr("keep", false, strconv.ParseBool)
+	return &unnest{flb.Config.GetOr("prefix", ""), keep}, err
+}
 
-	reply = append(reply[:0], '{')
-	add := func(key, value string) {
-		if len(reply) > 1 {
-			reply = append(reply, ',')
+func (u *unnest) Filter(e *flb.Event) error {
+	for _, from := range [...]string{"log", "message"} {
+		object := strings.TrimSpace(e.Body.At(from).Str())
+		if object == "" || gojson.Members(object, 0, gojson.MaxDepth, nil) != len(object) {
+			continue // it is not an object
 		}
-		reply = append(reply, key...)
-		reply = append(reply, ':')
-		reply = append(reply, value...)
+		if !u.keep {
+			e.Body.RemoveAt(from)
+		}
+		gojson.Members(object, 0, gojson.MaxDepth, func(key, value string) {
+			name := u.prefix + gojson.Text(key)
+			if !e.Body.At(name).Exists() || (name == from && !u.keep) {
+				e.Body.Add(name, valueOf(value)) // what the record has under that name stays
+			}
+		})
+		break
 	}
-	gojson.Members(record, 0, 128, func(key, value string) {
-		if keep || gojson.Text(key) != from {
-			add(key, value)
-		}
-	})
-	var quoted []byte
-	gojson.Members(nested, 0, gojson.MaxDepth, func(key, value string) {
-		name := prefix + gojson.Text(key)
-		if known[name] {
-			return
-		}
-		if prefix != "" {
-			quoted = gojson.AppendQuoted(quoted[:0], name)
-			key = string(quoted)
-		}
-		add(key, value)
-	})
-	reply = append(reply, "}\x00"...)
-	return true
+	return nil
+}
+
+// valueOf reads valid JSON.
+func valueOf(json string) any {
+	switch json[0] {
+	case '{':
+		m := flb.NewMap()
+		gojson.Members(json, 0, gojson.MaxDepth, func(key, value string) { m.Add(gojson.Text(key), valueOf(value)) })
+		return m
+	case '[':
+		list := []any{}
+		gojson.Elements(json, 0, gojson.MaxDepth, func(value string) { list = append(list, valueOf(value)) })
+		return list
+	case '"':
+		return gojson.Text(json)
+	case 't', 'f':
+		return json == "true"
+	case 'n':
+		return nil
+	}
+	if n, err := strconv.ParseInt(json, 10, 64); err == nil {
+		return n
+	}
+	if n, err := strconv.ParseUint(json, 10, 64); err == nil {
+		return n
+	}
+	n, _ := strconv.ParseFloat(json, 64)
+	return n
 }

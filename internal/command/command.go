@@ -22,10 +22,14 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // records failed, or check found the module wanting
 	exitUsage  = 2 // nothing was run: arguments, configuration or module are wrong
+	exitAway   = 3 // a registry can't be reached
 )
 
 // errFailed ends the program with exitFailed. What failed has been said before.
 var errFailed = errors.New("failed")
+
+// errUnavailable ends the program with exitAway. What could not be reached has been said before.
+var errUnavailable = errors.New("unavailable")
 
 // Main runs the program with these arguments, the program's name not among
 // them, and returns its exit code.
@@ -48,6 +52,8 @@ func mainUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 		return exitOK
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case errors.Is(err, errUnavailable):
+		return exitAway
 	case errors.Is(err, errBroken):
 		return exitUsage
 	case errors.As(err, &write):
@@ -78,7 +84,8 @@ func newRoot() *cobra.Command {
 	info, _ := debug.ReadBuildInfo()
 	root.SetVersionTemplate(string(versionText(info)))
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newNew(), newRun(), newPlay(), newTest(), newCheck(), newBench(), newCompile(), newVersion(), newMan())
+	root.AddCommand(newNew(), newRun(), newPlay(), newTest(), newCheck(), newBench(), newCompile(),
+		newInspect(), newAnnotate(), newPush(), newPull(), newSign(), newVerify(), newVersion(), newMan())
 	return root
 }
 

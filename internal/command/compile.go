@@ -31,7 +31,7 @@ when the filter starts. With --target the code uses what every CPU of the target
 (x86-64: SSE2; arm64: ARMv8.0 with NEON), unless --cpu names more.
 
 The options of the filter are taken as by the other commands, and looked at; the code
-depends on none of them.`,
+depends on none of them. --wasm-sha256 is the hash of the file that is compiled.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, err := filterFlags.takeModule(args)
@@ -46,6 +46,7 @@ depends on none of them.`,
 				return err
 			}
 			path, to := sp.Options.WasmPath, out
+			config.SHA256 = sp.Options.WasmSHA256
 			if to == "" {
 				to = strings.TrimSuffix(path, filepath.Ext(path)) + compiledSuffix
 			}

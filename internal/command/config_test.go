@@ -169,7 +169,7 @@ func TestRunConfigMistakes(t *testing.T) {
 	}{
 		{"no filter", "[FILTER]\n  Name grep\n  Match *\n", []string{"it has no active filter called wasmtime or wasm"}},
 		{"unknown option", "\n[FILTER]\n  Name wasmtime\n  Match *\n  Wasm_Pth x\n" + guest,
-			[]string{"c.conf:2: filter wasmtime.0: unknown option \"wasm_pth\" in line 5 (did you mean wasm_path?): known are wasm_path, function_name, event_format"}},
+			[]string{"c.conf:2: filter wasmtime.0: unknown option \"wasm_pth\" in line 5 (did you mean wasm_path?): known are wasm_path, wasm_sha256, function_name"}},
 		{"unknown option of an aliased filter", "[FILTER]\n  Name wasm\n  Alias mine\n  Match *\n  x y\n" + guest,
 			[]string{`c.conf:1: filter mine: unknown option "x" in line 5`}},
 		{"twice", "[FILTER]\n  Name wasmtime\n  Match *\n" + guest + guest,

@@ -145,6 +145,26 @@ func (f filterFlags) load(stderr io.Writer, level hostlog.Level) (trial.Spec, *g
 	return sp, module, err
 }
 
+// configured are the filters of the configuration that --config names, with which no options are given.
+func (f filterFlags) configured(path string, level *hostlog.Level) (*trial.Configuration, error) {
+	if err := f.refuse(); err != nil {
+		return nil, err
+	}
+	return trial.ReadFilters(path, level)
+}
+
+// givenLevel is what --log-level says; nil if it is not given.
+func givenLevel(text string) (*hostlog.Level, error) {
+	if text == "" {
+		return nil, nil
+	}
+	level, err := trial.ParseLevel(text)
+	if err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
+	}
+	return &level, nil
+}
+
 var errConfigAndOptions = errors.New("options of the filter come from the file given with --config")
 
 // refuse returns an error if an option has been given.

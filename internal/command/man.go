@@ -81,8 +81,9 @@ func manual(root *cobra.Command) []byte {
 		meaning string
 	}{
 		{exitOK, "all went well"},
-		{exitFailed, "records failed, or what was checked would not start"},
+		{exitFailed, "records failed, what was checked would not start, or a registry has refused, or what it has is refused"},
 		{exitUsage, "nothing was run: arguments, configuration or module are wrong"},
+		{exitAway, "a registry could not be reached, or was overloaded: later it may work"},
 	} {
 		m.line(".TP")
 		m.line(".B %d", s.code)

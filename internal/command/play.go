@@ -34,6 +34,8 @@ const (
 
 type playFlags struct {
 	filter   filterFlags
+	config   string
+	name     string
 	listen   string
 	forward  string
 	last     int
@@ -46,13 +48,17 @@ type playFlags struct {
 func newPlay() *cobra.Command {
 	f := playFlags{filter: filterFlags{}}
 	cmd := &cobra.Command{
-		Use:   "play FILE [input ...]",
+		Use:   "play {FILE | --config FILE} [input ...]",
 		Short: "Try a module and records live on a page in the browser",
 		Long: `Serve a page on which a module and records are tried live: the records on one side,
 on the other what becomes of each, with what has changed in it, logs, metrics, errors
 with their backtraces, and how long records took. The options of the filter are a
 form; the flags are what it begins with. When the module's file changes, it is loaded
 and run again.
+
+With --config the filter is one of a configuration of Fluent Bit, classic or YAML: the
+first one in it that is called wasmtime or wasm, or the one that --filter names. Nothing
+is written to the configuration.
 
 The page is printed as a URL, for this machine alone; the URL has a token without
 which nothing is answered. --open has the browser open it. Ctrl-C ends it.
@@ -72,42 +78,29 @@ Options that name files, such as --table, can't be changed on the page.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.filter.add(cmd)
+	flags.StringVar(&f.config, "config", "", "Take the filter of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
+	flags.StringVar(&f.name, "filter", "", "Which filter of the configuration: its alias, or as messages name it, such as wasmtime.1 (default: the first one)")
 	flags.StringVar(&f.listen, "listen", playAddress, "Address of the page, [HOST:]PORT: one of this machine alone; if the default is taken, another port is")
 	flags.StringVar(&f.forward, "forward", "", "Receive records of a Fluent Bit, by its output forward, at this address, [HOST:]PORT, of this machine alone; "+forwardPort+" if it is given alone")
 	flags.Lookup("forward").NoOptDefVal = forwardPort
 	flags.IntVar(&f.last, "last", 100, "Most records of a Fluent Bit that are kept: the last ones")
 	flags.BoolVar(&f.open, "open", false, "Open the page in the browser")
-	flags.StringVar(&f.tag, "tag", trial.DefaultTag, "Tag of the records")
-	flags.StringVar(&f.logLevel, "log-level", "info", "Level of the filter's log: "+strings.Join(trial.LevelNames, ", "))
+	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+trial.DefaultTag+")")
+	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filter's log: "+strings.Join(trial.LevelNames, ", ")+" (default: the configuration's, or info)")
 	addQuick(cmd, &f.quick)
+	completeConfigurations(cmd)
 	completeWords(cmd, "log-level", trial.LevelNames...)
 	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 
 func (f *playFlags) run(cmd *cobra.Command, args []string) (err error) {
-	args, err = f.filter.takeModule(args)
-	if err != nil {
-		return err
-	}
-	level, err := trial.ParseLevel(f.logLevel)
-	if err != nil {
-		return fmt.Errorf("--log-level: %w", err)
-	}
 	if f.last < 1 || f.last > maxLast {
 		return fmt.Errorf("--last: invalid value %d: allowed are numbers from 1 to %d", f.last, maxLast)
 	}
-	// What is wrong with options is said here, and not on a page. What is wrong with the module may be
-	// mended while the page is open.
-	sp, err := f.filter.withoutFunction(level)
+	config, args, err := f.begin(cmd, args)
 	if err != nil {
 		return err
-	}
-	config := play.Config{Module: sp.Options.WasmPath, Tag: f.tag, LogLevel: level, Quick: f.quick, Last: f.last}
-	for _, p := range f.filter.properties() {
-		if p.Key != wasmPath {
-			config.Properties = append(config.Properties, p)
-		}
 	}
 	if config.Input, err = playInput(args); err != nil {
 		return err
@@ -139,6 +132,74 @@ func (f *playFlags) run(cmd *cobra.Command, args []string) (err error) {
 		f.openBrowser(ctx, cmd, server.URL())
 	}
 	return server.Run(ctx)
+}
+
+// begin is what the page begins with, but for the records: these are in what is left of the arguments. What is
+// wrong with options is said here, and not on a page. What is wrong with the module may be mended while the page
+// is open.
+func (f *playFlags) begin(cmd *cobra.Command, args []string) (play.Config, []string, error) {
+	config := play.Config{Tag: f.tag, Quick: f.quick, Last: f.last}
+	given, err := givenLevel(f.logLevel)
+	if err != nil {
+		return config, nil, err
+	}
+	var sp trial.Spec
+	tag := trial.DefaultTag
+	if cmd.Flags().Changed("config") {
+		conf, err := f.filter.configured(f.config, given)
+		if err != nil {
+			return config, nil, err
+		}
+		if sp, err = chosen(conf.Specs, f.name); err != nil {
+			return config, nil, fmt.Errorf("%s: %w", f.config, err)
+		}
+		for _, note := range conf.Notes {
+			say(cmd.ErrOrStderr(), "%s", note)
+		}
+		if f.name == "" && len(conf.Specs) > 1 {
+			say(cmd.ErrOrStderr(), "filter %s is tried; --filter chooses another one: %s", sp.Name, specNames(conf.Specs))
+		}
+		tag = conf.Tag
+	} else {
+		if f.name != "" {
+			return config, nil, errors.New("--filter: it chooses a filter of a configuration: give --config, too")
+		}
+		if args, err = f.filter.takeModule(args); err != nil {
+			return config, nil, err
+		}
+		level := hostlog.Info
+		if given != nil {
+			level = *given
+		}
+		if sp, err = f.filter.withoutFunction(level); err != nil {
+			return config, nil, err
+		}
+		sp.Properties = f.filter.properties()
+	}
+	if !cmd.Flags().Changed("tag") {
+		config.Tag = tag
+	}
+	config.Module, config.LogLevel = sp.Options.WasmPath, sp.LogLevel
+	for _, p := range sp.Properties {
+		if p.Key != wasmPath {
+			config.Properties = append(config.Properties, p)
+		}
+	}
+	return config, args, nil
+}
+
+// chosen is the filter of that name, or the first one if there is none.
+func chosen(specs []trial.Spec, name string) (trial.Spec, error) {
+	for _, sp := range specs {
+		if name == "" || sp.Name == name {
+			return sp, nil
+		}
+	}
+	return trial.Spec{}, fmt.Errorf("it has no filter %s: there are %s", hostlog.Name(name), specNames(specs))
+}
+
+func specNames(specs []trial.Spec) string {
+	return hostlog.List(specs, func(sp trial.Spec) string { return hostlog.Name(sp.Name) })
 }
 
 // playInput is what the page begins with.

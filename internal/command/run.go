@@ -197,19 +197,12 @@ var moduleSuffixes = []string{".wasm", ".wat", compiledSuffix}
 // configuration is what the flags or the file say of filters. Their modules are loaded; the function that is
 // returned gives them up.
 func (f *runFlags) configuration(cmd *cobra.Command) (conf *trial.Configuration, closeModules func(), err error) {
-	var level *hostlog.Level
-	if f.logLevel != "" {
-		l, err := trial.ParseLevel(f.logLevel)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--log-level: %w", err)
-		}
-		level = &l
+	level, err := givenLevel(f.logLevel)
+	if err != nil {
+		return nil, nil, err
 	}
 	if cmd.Flags().Changed("config") {
-		if err := f.filter.refuse(); err != nil {
-			return nil, nil, err
-		}
-		if conf, err = trial.ReadFilters(f.config, level); err != nil {
+		if conf, err = f.filter.configured(f.config, level); err != nil {
 			return nil, nil, err
 		}
 	} else {

@@ -260,18 +260,18 @@ func TestEachCauseHasItsLine(t *testing.T) {
 	f.Run(tag, in)
 	for _, text := range []string{"unreachable", "timeout of 30ms", "division by zero", "out of bounds memory access"} {
 		if n := f.count(hostlog.Error, text); n != 1 {
-			t.Errorf("%d lines about %s: %q", n, text, f.logs)
+			t.Errorf("%d lines about %s: %+v", n, text, f.logs)
 		}
 	}
 	if n := f.count(hostlog.Error, "instance is given up"); n != 4 {
-		t.Errorf("%d lines: %q", n, f.logs)
+		t.Errorf("%d lines: %+v", n, f.logs)
 	}
 	f.log.Close()
 	logStats(f.log, f.Stats())
 	if n := f.count(hostlog.Error, "1 more like the last one about: "); n != 4 {
-		t.Errorf("%d lines: %q", n, f.logs)
+		t.Errorf("%d lines: %+v", n, f.logs)
 	}
 	if f.count(hostlog.Warn, "8 failed") != 1 || f.count(hostlog.Warn, "; 8 instances given up, 0 of them for recycle_memory;") != 1 {
-		t.Errorf("%q", f.logs)
+		t.Errorf("%+v", f.logs)
 	}
 }

@@ -175,12 +175,19 @@ func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, s
 
 // Source is where the module of a filter with these options comes from.
 func Source(o options.Options) guest.Source {
-	return guest.Source{
+	s := guest.Source{
 		Path:             o.WasmPath,
+		SHA256:           o.WasmSHA256,
 		StackBytes:       o.WasmStackBytes,
 		AllowPrecompiled: o.AllowPrecompiled,
 		CacheDir:         o.CacheDir,
 	}
+	for _, p := range o.AccessiblePaths {
+		if p.Writable {
+			s.Writable = append(s.Writable, p.Dir)
+		}
+	}
+	return s
 }
 
 // NewState makes what the instances of a filter with these options share. The caller closes it.

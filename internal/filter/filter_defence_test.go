@@ -222,7 +222,7 @@ func TestGuestForgesNoLogLine(t *testing.T) {
 	f.Run(tag, event(1, map[string]any{"a": 1}))
 	want := `guest stdout: ok\x0d[2020] [error] \x1b[2K\u{85}\u{202e}\xff`
 	if f.count(hostlog.Info, want) != 1 {
-		t.Errorf("want %q in %q", want, f.logs)
+		t.Errorf("want %q in %+v", want, f.logs)
 	}
 	for _, l := range f.logs {
 		if strings.ContainsFunc(l.line, func(r rune) bool { return r < ' ' || r == 0x85 || r == 0x202e || r == 0xfffd }) {

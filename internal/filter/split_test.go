@@ -239,7 +239,7 @@ func TestMarkSaysWhatTheGuestReports(t *testing.T) {
 			t.Errorf("mark_key %q: %s", key, diff)
 		}
 		if f.count(hostlog.Error, reason) != 1 {
-			t.Errorf("mark_key %q: %q", key, f.logs)
+			t.Errorf("mark_key %q: %v", key, f.logs)
 		}
 	}
 

@@ -298,14 +298,15 @@ func (m *Module) problems(config Config) []string {
 // grant is an option without which functions of the host can't be imported.
 type grant struct {
 	prefix string // of their names
+	option string
 	given  func(Config) bool
 	hint   string // what to do
 }
 
 var grants = []grant{
-	{"store_", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
-	{"metric_", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
-	{"table_", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
+	{"store_", "store_limit", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
+	{"metric_", "metrics_series", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
+	{"table_", "table.NAME", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
 }
 
 // grantFor returns what an import needs, nil if that is nothing.

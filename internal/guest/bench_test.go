@@ -25,7 +25,7 @@ const loopText = `(module
 // BenchmarkRun crosses into guests with batches of 75 records of 450 bytes,
 // without and with a timeout.
 func BenchmarkRun(b *testing.B) {
-	redact, err := os.ReadFile("../../examples/c/redact.wasm")
+	redact, err := os.ReadFile("../../examples/c/bare/redact.wasm")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,7 +34,22 @@ const (
 	// A file that is still being written after so long was left by a process that
 	// has died.
 	cacheTempLife = time.Hour
+
+	// cacheLock is a file of which each module's process locks a byte while it compiles.
+	cacheLock = "lock"
+
+	lockOfOpenFile = 37 // F_OFD_SETLK (linux/fcntl.h)
+
+	// CacheAuto as a Source.CacheDir has a place of the user's looked for.
+	CacheAuto = "auto"
+
+	// autoName is the directory in such a place.
+	autoName = "flb-wasmtime"
 )
+
+// compileWait is how long to wait for another process that compiles the module: one that is stopped
+// must not keep this one from starting. A variable for the tests' sake.
+var compileWait = 30 * time.Second
 
 // cache is a directory of compiled modules. Entries are machine code that is run:
 // nobody but the user may be able to write there.
@@ -41,10 +59,107 @@ type cache struct {
 	name string // of the entry for the module at hand
 }
 
-// openCache opens the directory, which is made if only its last part is not there,
-// for the code of one module. It is an error if the directory is not the user's
-// alone.
-func openCache(dir string, wasm []byte) (*cache, error) {
+// openCache opens the directory, which is made if only its last part is not there, for the code
+// of one module; for CacheAuto, a directory in the first place that will do. It is an error if it is
+// not the user's alone, or if the module may write there.
+func openCache(s Source, wasm []byte) (*cache, error) {
+	if s.CacheDir != CacheAuto {
+		return openCacheDir(s.CacheDir, s.Writable, wasm)
+	}
+	var reasons []error
+	for _, place := range cachePlaces(os.Getenv) {
+		err := place.prepare()
+		if err == nil {
+			var c *cache
+			if c, err = openCacheDir(filepath.Join(place.dir, autoName), s.Writable, wasm); err == nil {
+				return c, nil
+			}
+		}
+		reasons = append(reasons, err)
+	}
+	return nil, fmt.Errorf("no place for it: %w", errors.Join(reasons...))
+}
+
+// A variable for the tests' sake.
+var systemCache = "/var/cache"
+
+// A cachePlace is a directory that may hold a cache.
+type cachePlace struct {
+	dir string
+	new bool // it is made if the directory above it is there
+}
+
+// cachePlaces are those that auto means, the first one first: what the service manager has made for
+// the service, the user's cache, the system's.
+func cachePlaces(getenv func(string) string) []cachePlace {
+	var places []cachePlace
+	add := func(dir string, new bool) {
+		if filepath.IsAbs(dir) {
+			places = append(places, cachePlace{filepath.Clean(dir), new})
+		}
+	}
+	service, _, _ := strings.Cut(getenv("CACHE_DIRECTORY"), ":") // systemd.exec(5)
+	add(service, false)
+	if dir := getenv("XDG_CACHE_HOME"); dir != "" {
+		add(dir, true)
+	} else if home := getenv("HOME"); home != "" {
+		add(filepath.Join(home, ".cache"), true)
+	}
+	add(systemCache, false)
+	return places
+}
+
+// prepare makes the place, if it may, and says what is wrong with it: nobody but the user and root
+// may be able to put another directory there.
+func (p cachePlace) prepare() error {
+	if p.new {
+		if err := onlyUserWrites(filepath.Dir(p.dir)); err != nil {
+			return err
+		}
+		if err := os.Mkdir(p.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return onlyUserWrites(p.dir)
+}
+
+func onlyUserWrites(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	uid, mode := int(info.Sys().(*syscall.Stat_t).Uid), info.Mode().Perm()
+	if (uid != os.Geteuid() && uid != 0) || mode&0o022 != 0 {
+		return fmt.Errorf("others may write to %s (user %d, mode %#o)", dir, uid, mode)
+	}
+	return nil
+}
+
+// reachable returns the first of the directories that dir is or lies in; "" for none.
+func reachable(dir string, from []string) string {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		real = dir
+	}
+	for _, granted := range from {
+		at, err := filepath.EvalSymlinks(granted)
+		if err != nil {
+			continue // which the module does not start with
+		}
+		if at, err = filepath.Abs(at); err != nil {
+			continue
+		}
+		if real, err = filepath.Abs(real); err != nil {
+			continue
+		}
+		if rel, err := filepath.Rel(at, real); err == nil && filepath.IsLocal(rel) {
+			return granted
+		}
+	}
+	return ""
+}
+
+func openCacheDir(dir string, writable []string, wasm []byte) (*cache, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -53,11 +168,13 @@ func openCache(dir string, wasm []byte) (*cache, error) {
 		return nil, err
 	}
 	c := &cache{root: root, dir: dir}
-	if err := c.private(); err != nil {
-		root.Close()
-		return nil, err
+	err = c.private()
+	if granted := reachable(dir, writable); err == nil && granted != "" {
+		err = fmt.Errorf("the module may write to %s (accessible_paths %s:rw), and code is run from there: name another directory", dir, granted)
 	}
-	c.name, err = entryName(wasm)
+	if err == nil {
+		c.name, err = entryName(wasm)
+	}
 	if err != nil {
 		root.Close()
 		return nil, err
@@ -109,6 +226,40 @@ func entryName(wasm []byte) (string, error) {
 }
 
 func (c *cache) close() { c.root.Close() }
+
+// errCompiling says that another process compiles for too long.
+var errCompiling = errors.New("another process has been compiling it for too long")
+
+// claim waits until no other process compiles the module, and keeps others waiting until the file
+// that it returns is closed, or the process ends.
+func (c *cache) claim() (io.Closer, error) {
+	file, err := c.root.OpenFile(cacheLock, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	place, err := hex.DecodeString(c.name[:16])
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Start: int64(binary.LittleEndian.Uint64(place) >> 2), Len: 1}
+	end := time.Now().Add(compileWait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		// Of the open file, not of the process: filters of one process wait for each other, too.
+		err = syscall.FcntlFlock(file.Fd(), lockOfOpenFile, &lock)
+		if err == nil {
+			return file, nil
+		}
+		if busy := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES); !busy || time.Now().After(end) {
+			file.Close()
+			if busy {
+				err = fmt.Errorf("%w (%v)", errCompiling, compileWait)
+			}
+			return nil, err
+		}
+		time.Sleep(pause)
+	}
+}
 
 // load returns the module's code, nil if there is none. An error says why an entry
 // that is there can't be used.

@@ -63,7 +63,9 @@ func (c *cached) entries() []string {
 	}
 	var names []string
 	for _, f := range files {
-		names = append(names, filepath.Join(c.dir, f.Name()))
+		if f.Name() != cacheLock {
+			names = append(names, filepath.Join(c.dir, f.Name()))
+		}
 	}
 	return names
 }
@@ -173,32 +175,231 @@ const cacheChild = "FLBWT_TEST_CACHE_CHILD"
 func TestCacheOfManyProcesses(t *testing.T) {
 	if wat, ok := os.LookupEnv(cacheChild); ok {
 		c := &cached{t: t, wat: wat, dir: filepath.Join(filepath.Dir(wat), "cache")}
-		c.load()
+		fmt.Printf("%s.\n", c.load())
 		if len(c.warnings) > 0 {
 			t.Error(c.warnings)
 		}
 		return
 	}
-	c := newCached(t, guests.WAT("wrap"))
+	// That takes a second to compile, in which all of them have begun.
+	c := newCached(t, large(t))
 	var children []*exec.Cmd
-	for range 8 {
+	var out [8]strings.Builder
+	for i := range out {
 		child := emulator.Command(os.Args[0], "-test.run=^TestCacheOfManyProcesses$")
 		child.Env = append(os.Environ(), cacheChild+"="+c.wat)
-		child.Stderr = os.Stderr
+		child.Stdout, child.Stderr = &out[i], os.Stderr
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
 		children = append(children, child)
 	}
-	for _, child := range children {
+	compiled := 0
+	for i, child := range children {
 		if err := child.Wait(); err != nil {
-			t.Error(err)
+			t.Error(err, out[i].String())
 		}
+		compiled += strings.Count(out[i].String(), Compiled.String()+".")
+	}
+	if compiled != 1 {
+		t.Errorf("%d processes have compiled the module, want 1", compiled)
 	}
 	if files := c.entries(); len(files) != 1 || !strings.HasSuffix(files[0], cacheSuffix) {
 		t.Errorf("left are %q", files)
 	}
 	c.want(Cached, "")
+}
+
+// A process that compiles and does not come to an end, as one that is stopped, holds up another one for a
+// while only.
+func TestCacheIsNotWaitedForForEver(t *testing.T) {
+	wait := compileWait
+	compileWait = time.Millisecond
+	defer func() { compileWait = wait }()
+	c := newCached(t, guests.WAT("wrap"))
+	c.load()
+	entry := c.entries()[0]
+	if err := os.Remove(entry); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(c.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	claim, err := (&cache{root: root, name: filepath.Base(entry)}).claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.want(Compiled, "another process has been compiling it for too long")
+	// Another module does not wait.
+	other := newCached(t, guests.WAT("identity"))
+	other.dir = c.dir
+	other.want(Compiled, "")
+	claim.Close()
+	os.Remove(entry)
+	c.want(Compiled, "")
+}
+
+// Filters that start at once share what one of them compiles, and one of another module does not wait
+// for it.
+func TestModulesAreCompiledOnce(t *testing.T) {
+	c := newCached(t, guests.WAT("wrap"))
+	c.load()
+	entry := c.entries()[0]
+	if err := os.Remove(entry); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(c.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	claim, err := (&cache{root: root, name: filepath.Base(entry)}).claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 10
+	loaded := make(chan *Module, n)
+	for range n {
+		go func() {
+			m, err := Load(Source{Path: c.wat, CacheDir: c.dir})
+			if err != nil {
+				t.Error(err)
+			}
+			loaded <- m
+		}()
+	}
+	onTheWay := func() (users int) {
+		modules.Lock()
+		defer modules.Unlock()
+		for _, l := range modules.loading {
+			users += l.users
+		}
+		return users
+	}
+	for end := time.Now().Add(time.Minute); onTheWay() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d filters wait for the module", onTheWay(), n)
+		}
+	}
+	other := newCached(t, guests.WAT("identity"))
+	other.want(Compiled, "")
+	claim.Close()
+	first := <-loaded
+	for range n - 1 {
+		if m := <-loaded; m != first {
+			t.Error("another module")
+		}
+	}
+	if first.users != n {
+		t.Errorf("%d users, want %d", first.users, n)
+	}
+	for range n {
+		first.Close()
+	}
+	if len(modules.byKey) != 0 {
+		t.Error("the module is left")
+	}
+}
+
+// Filters that wait for a module which can't be compiled learn that, too.
+func TestNoModuleForAll(t *testing.T) {
+	c := newCached(t, "(module (func (result i32)))")
+	failed := make(chan error)
+	for range 4 {
+		go func() {
+			_, err := Load(Source{Path: c.wat})
+			failed <- err
+		}()
+	}
+	for range 4 {
+		if err := <-failed; err == nil || !strings.Contains(err.Error(), "is not") {
+			t.Error(err)
+		}
+	}
+	if len(modules.loading) != 0 {
+		t.Error("left behind")
+	}
+}
+
+// auto takes the first place that is the user's.
+func TestCacheAuto(t *testing.T) {
+	makeDir := func(mode os.FileMode) string {
+		dir := filepath.Join(t.TempDir(), "dir")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	good, open, home, system := makeDir(0o755), makeDir(0o777), makeDir(0o755), makeDir(0o755)
+	defer func(dir string) { systemCache = dir }(systemCache)
+	for _, place := range []struct{ service, xdg, home, system, want string }{
+		{good, "", home, system, good},
+		{good + ":/elsewhere", "", home, system, good},
+		{"", good, home, system, good},
+		{"", good + "/new", home, system, good + "/new"},
+		{"relative", "relative", home, system, system},
+		{"", "", home, system, home + "/.cache"},
+		{open, open, home, system, system},
+		{open, good, home, system, good},
+		{"/nowhere", "/nowhere/cache", home, system, system},
+		{"", "", open, system, system},
+		{"", "", "", system, system},
+		{open, "", "/nowhere", open, ""},
+	} {
+		t.Setenv("CACHE_DIRECTORY", place.service)
+		t.Setenv("XDG_CACHE_HOME", place.xdg)
+		t.Setenv("HOME", place.home)
+		systemCache = place.system
+		c := newCached(t, fmt.Sprintf("%s ;; %v", guests.WAT("wrap"), place))
+		c.dir = CacheAuto
+		if place.want == "" {
+			c.want(Compiled, "no place for it: others may write to "+open)
+			c.want(Compiled, "stat /nowhere: no such file")
+			continue
+		}
+		c.load()
+		c.want(Cached, "")
+		c.dir = filepath.Join(place.want, autoName)
+		c.want(Cached, "")
+		if info, err := os.Stat(c.dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Error(info, err)
+		}
+		if err := os.RemoveAll(c.dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Code is not run from where the module itself may write.
+func TestCacheOutOfReach(t *testing.T) {
+	c := newCached(t, guests.WAT("wrap"))
+	parent := filepath.Dir(c.dir)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(parent, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, granted := range []string{parent, link, c.dir, "/", parent + "/.", filepath.Join(link, "cache")} {
+		m, err := Load(Source{Path: c.wat, CacheDir: c.dir, Writable: []string{"/proc/self/nowhere", granted},
+			Warn: func(line string) { c.warnings = append(c.warnings, line) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Close()
+		if n := len(c.warnings); n == 0 || !strings.Contains(c.warnings[n-1], "accessible_paths "+granted+":rw") || len(c.entries()) != 0 {
+			t.Errorf("%s: %q, entries %q", granted, c.warnings, c.entries())
+		}
+		c.warnings = nil
+	}
+	m, err := Load(Source{Path: c.wat, CacheDir: c.dir, Writable: []string{t.TempDir(), parent + "/cach"}})
+	if err != nil || m.cacheDir == "" {
+		t.Fatal(m, err)
+	}
+	m.Close()
 }
 
 func TestCachePrunes(t *testing.T) {

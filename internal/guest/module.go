@@ -47,6 +47,7 @@ type Module struct {
 	loadTime  time.Duration
 
 	compileTime time.Duration // the part of loadTime that the compiler took
+	cacheDir    string        // where its code is kept; "": nowhere
 }
 
 // FromCache says whether the module's code was taken from the cache.
@@ -63,15 +64,26 @@ type moduleKey struct {
 
 var modules struct {
 	sync.Mutex
-	byKey map[moduleKey]*Module
+	byKey   map[moduleKey]*Module
+	loading map[moduleKey]*loading
+}
+
+// loading is a module on its way.
+type loading struct {
+	users  int           // that wait for it; guarded by modules
+	done   chan struct{} // closed when the rest is set
+	module *Module
+	err    error
 }
 
 // Source says where a module is, and how its code is come by.
 type Source struct {
 	Path             string
+	SHA256           string       // that the file must have, in hexadecimal; "": any
 	StackBytes       int64        // native stack; 0 means the minimum, which is the default
 	AllowPrecompiled bool         // the file may hold machine code, made by Compile
-	CacheDir         string       // of code that was compiled before; "" for none
+	CacheDir         string       // of code that was compiled before, or CacheAuto; "" for none
+	Writable         []string     // directories that the module may write to: not the cache
 	Quick            bool         // what has to be compiled is, quickly: to code that is not optimised
 	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
 }
@@ -83,7 +95,21 @@ func Load(s Source) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSum(s.Path, content, s.SHA256); err != nil {
+		return nil, err
+	}
 	return loadContent(s, content)
+}
+
+// checkSum compares the hash of a file with the one that is asked for; "" is any.
+func checkSum(path string, content []byte, want string) error {
+	if want == "" {
+		return nil
+	}
+	if sum := hexSum(content); sum != want {
+		return fmt.Errorf("%s has the SHA-256 %s, and wasm_sha256 asks for %s: put the file that is meant in its place, or, if this one is, set wasm_sha256 to its hash", path, sum, want)
+	}
+	return nil
 }
 
 func loadContent(s Source, content []byte) (*Module, error) {
@@ -96,15 +122,45 @@ func loadContent(s Source, content []byte) (*Module, error) {
 	}
 	key := moduleKey{sha256.Sum256(content), engine}
 
-	// Held while compiling, so that filters that start at once compile once.
+	// Filters that start at once compile once; those of other modules don't wait.
 	modules.Lock()
-	defer modules.Unlock()
 	if m := modules.byKey[key]; m != nil {
 		m.users++
+		modules.Unlock()
 		return m, nil
 	}
-	m := &Module{key: key, users: 1, engine: engine}
+	if l := modules.loading[key]; l != nil {
+		l.users++
+		modules.Unlock()
+		<-l.done
+		return l.module, l.err
+	}
+	l := &loading{users: 1, done: make(chan struct{}), err: errors.New("the module could not be loaded")}
+	if modules.byKey == nil {
+		modules.byKey = make(map[moduleKey]*Module)
+		modules.loading = make(map[moduleKey]*loading)
+	}
+	modules.loading[key] = l
+	modules.Unlock()
+
+	defer func() { // after a panic, too
+		modules.Lock()
+		defer modules.Unlock()
+		if l.module != nil {
+			l.module.users = l.users
+			modules.byKey[key] = l.module
+		}
+		delete(modules.loading, key)
+		close(l.done)
+	}()
+	l.module, l.err = newModule(s, content, key)
+	return l.module, l.err
+}
+
+func newModule(s Source, content []byte, key moduleKey) (*Module, error) {
+	m := &Module{key: key, engine: key.engine}
 	start := time.Now()
+	var err error
 	if isPrecompiled(content) {
 		err = m.precompiled(s.Path, content)
 	} else {
@@ -118,10 +174,6 @@ func loadContent(s Source, content []byte) (*Module, error) {
 		m.compiled.Close()
 		return nil, err
 	}
-	if modules.byKey == nil {
-		modules.byKey = make(map[moduleKey]*Module)
-	}
-	modules.byKey[key] = m
 	return m, nil
 }
 
@@ -156,13 +208,26 @@ func (m *Module) compile(s Source, content []byte) error {
 	}
 	var c *cache
 	if s.CacheDir != "" {
-		if c, err = openCache(s.CacheDir, wasm); err != nil {
+		if c, err = openCache(s, wasm); err != nil {
 			warn("not used", err)
 		} else {
 			defer c.close()
-			m.compiled, err = c.load(m.engine, wasm)
-			if err != nil {
+			m.cacheDir = c.dir
+			if m.compiled, err = c.load(m.engine, wasm); err != nil {
 				warn("compiled again", err)
+			} else if m.compiled == nil && !s.Quick {
+				// If it can't be claimed since nothing can be written there, store says so.
+				claim, err := c.claim()
+				switch {
+				case err == nil:
+					defer claim.Close()
+				case errors.Is(err, errCompiling):
+					warn("compiled here", err)
+				}
+				// Whoever has been waited for has left it there.
+				if m.compiled, err = c.load(m.engine, wasm); err != nil {
+					warn("compiled again", err)
+				}
 			}
 			if m.compiled != nil {
 				m.origin = Cached
@@ -184,6 +249,7 @@ func (m *Module) compile(s Source, content []byte) error {
 	}
 	if c != nil && !s.Quick {
 		if err := c.store(m.compiled, wasm); err != nil {
+			m.cacheDir = ""
 			warn("the code was not kept", err)
 		}
 	}
@@ -330,6 +396,10 @@ func errProblems(list []string) error {
 // Summary says in a few words what has been loaded, and how it is used.
 func (m *Module) Summary(config Config) string {
 	a := m.abi(config)
-	return fmt.Sprintf("%d bytes %s in %s; called first: %s; input: %s",
-		m.sizeBytes, m.origin.text(), m.loadTime.Round(time.Millisecond/10), a.initText(), a.allocatorText())
+	kept := ""
+	if m.cacheDir != "" {
+		kept = ", kept in " + m.cacheDir
+	}
+	return fmt.Sprintf("%d bytes %s in %s%s; called first: %s; input: %s",
+		m.sizeBytes, m.origin.text(), m.loadTime.Round(time.Millisecond/10), kept, a.initText(), a.allocatorText())
 }

@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
 // Compiled code is kept in files: what flb-wasmtime compile writes, and the
@@ -139,6 +138,7 @@ const CPUs = "native (this machine), baseline (every CPU of the target), x86-64-
 type CompileConfig struct {
 	Target string // a triple; "": this machine's
 	CPU    string // see CPUs; "": native, or baseline if Target is given
+	SHA256 string // that the module's file must have, in hexadecimal; "": any
 }
 
 // features are the names of the features that code may use, and whether that is
@@ -189,6 +189,9 @@ type CompileInfo struct {
 // Source.AllowPrecompiled then accepts to the file out, which is replaced.
 func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 	content, err := read(path)
+	if err == nil {
+		err = checkSum(path, content, config.SHA256)
+	}
 	if err != nil {
 		return CompileInfo{}, err
 	}
@@ -241,7 +244,7 @@ func Compile(path, out string, config CompileConfig) (CompileInfo, error) {
 		return CompileInfo{}, err
 	}
 	info.FileBytes = int64(len(file))
-	return info, replaceFile(out, file)
+	return info, regular.Replace(out, file)
 }
 
 // compileFor returns the machine code of a module, in wasmtime's format, for the engine's target.
@@ -260,27 +263,6 @@ func compileFor(engine *wasmtime.Engine, wasm []byte, native bool) (code []byte,
 	}
 	defer module.Close()
 	return module.Serialize()
-}
-
-// replaceFile writes a file in one step: who opens it finds the old one or the
-// whole new one.
-func replaceFile(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // fails once it is renamed
-	_, err = temp.Write(content)
-	if err == nil {
-		err = temp.Chmod(0o644)
-	}
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
 
 func isPrecompiled(content []byte) bool { return bytes.HasPrefix(content, []byte(precompiledMagic)) }
@@ -311,19 +293,31 @@ func encode(code, wasm []byte, target string, features []string) ([]byte, error)
 
 var errDamaged = errors.New("the file is damaged")
 
-// decode takes a file of compiled code apart. Errors say why it can't be run here,
-// worded after the name of the file.
-func decode(file []byte) (h header, iface, code []byte, err error) {
+// parsePrecompiled takes a file of compiled code apart: its header, and interface and code behind it.
+func parsePrecompiled(file []byte) (h header, body []byte, err error) {
 	rest, ok := bytes.CutPrefix(file, []byte(precompiledMagic))
 	if !ok || len(rest) < 4 {
-		return h, nil, nil, errDamaged
+		return h, nil, errDamaged
 	}
 	n := binary.LittleEndian.Uint32(rest)
 	rest = rest[4:]
 	if n > maxHeaderBytes || uint64(n) > uint64(len(rest)) || json.Unmarshal(rest[:n], &h) != nil {
-		return h, nil, nil, errDamaged
+		return h, nil, errDamaged
 	}
-	body := rest[n:]
+	body = rest[n:]
+	if h.Iface < 0 || h.Iface > int64(len(body)) {
+		return h, nil, errDamaged
+	}
+	return h, body, nil
+}
+
+// decode is parsePrecompiled for code that is to run. Errors say why it can't be run here, worded
+// after the name of the file.
+func decode(file []byte) (h header, iface, code []byte, err error) {
+	h, body, err := parsePrecompiled(file)
+	if err != nil {
+		return h, nil, nil, err
+	}
 	switch missing := missingFeatures(h.CPU); {
 	case h.Engine != capi.Version:
 		return h, nil, nil, fmt.Errorf("it is compiled for wasmtime %s, but this is %s: compile the .wasm again with the flb-wasmtime that belongs to this plugin", h.Engine, capi.Version)
@@ -331,7 +325,7 @@ func decode(file []byte) (h header, iface, code []byte, err error) {
 		return h, nil, nil, fmt.Errorf("it is compiled for %s, but this is %s: compile the .wasm on such a machine, or with --target %[2]s", h.Target, hostTarget())
 	case len(missing) > 0:
 		return h, nil, nil, fmt.Errorf("it is compiled for a CPU with %s, which this one has not: compile the .wasm on this machine, or with --cpu baseline", strings.Join(missing, ", "))
-	case hexSum(body) != h.Code, h.Iface < 0, h.Iface > int64(len(body)):
+	case hexSum(body) != h.Code:
 		return h, nil, nil, errDamaged
 	}
 	return h, body[:h.Iface], body[h.Iface:], nil

@@ -80,6 +80,8 @@ const maxWasmHeapBytes = 16_000_000
 var Table = []Option{
 	{Name: "wasm_path", Type: String, Required: true,
 		Help: "Path of the WebAssembly module to run: binary (.wasm), text (.wat), or compiled (.cwasm, with allow_precompiled)"},
+	{Name: "wasm_sha256", Type: String,
+		Help: "SHA-256 of that file, in hexadecimal, as sha256sum prints it; a file that has another is refused; none unless set"},
 	{Name: "function_name", Type: String, Required: true,
 		Help: "Name of the exported function that is called for each record"},
 	{Name: "event_format", Type: String, Default: "json", Values: []string{"json", "msgpack"},
@@ -135,7 +137,7 @@ var Table = []Option{
 	{Name: "allocator", Type: String, Default: "auto",
 		Help: "What gives a record its place in the memory of the module: auto, host (pages that the host adds), or two exported functions ALLOCATE,FREE"},
 	{Name: "cache_dir", Type: String,
-		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; none unless set"},
+		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; auto looks for a place (CACHE_DIRECTORY, the user's cache, /var/cache); none unless set"},
 	{Name: "allow_precompiled", Type: Bool, Default: "off",
 		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
 	{Name: "workers", Type: Int, Default: "1",
@@ -198,6 +200,7 @@ type TableFile struct {
 // after Parse.
 type Options struct {
 	WasmPath        string
+	WasmSHA256      string // 64 digits in lower case; "": any
 	FunctionName    string
 	EventFormat     EventFormat
 	AccessiblePaths []Path      // existing directories
@@ -316,6 +319,7 @@ func (p *parser) shared() Options {
 	o := Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
+		WasmSHA256:     p.sha256("wasm_sha256"),
 		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
 		EventFormat:    EventFormat(p.oneOf("event_format")),
 		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
@@ -422,6 +426,18 @@ func (p *parser) bool(name string) bool {
 		p.fail(name, v, "allowed are on and off")
 		return false
 	}
+}
+
+var sha256Digits = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// sha256 reads a hash, with or without the name of its algorithm.
+func (p *parser) sha256(name string) string {
+	v := p.value(name)
+	digits := strings.TrimPrefix(strings.ToLower(v), "sha256:")
+	if v != "" && !sha256Digits.MatchString(digits) {
+		p.fail(name, v, "give the 64 hexadecimal digits that sha256sum prints for the file, with or without sha256: before them")
+	}
+	return digits
 }
 
 func (p *parser) allocator(name string) string {

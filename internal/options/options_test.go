@@ -98,7 +98,7 @@ func compare(t *testing.T, path, want string) {
 func TestParse(t *testing.T) {
 	dir := t.TempDir()
 	got, err := Parse(set(map[string]string{
-		"wasm_path": " /x.wasm ", "function_name": "f", "event_format": "MsgPack",
+		"wasm_path": " /x.wasm ", "wasm_sha256": "SHA256:" + strings.Repeat("Ab", 32), "function_name": "f", "event_format": "MsgPack",
 		"accessible_paths": dir + ":rw , /", "wasm_heap_size": "64k", "wasm_stack_size": "2MB",
 		"env": "A=1, B=x=y,C=", "on_error": "Mark", "timeout": "250ms", "memory_limit": "1G",
 		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
@@ -109,7 +109,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Options{
-		WasmPath: "/x.wasm", FunctionName: "f", EventFormat: Msgpack,
+		WasmPath: "/x.wasm", WasmSHA256: strings.Repeat("ab", 32), FunctionName: "f", EventFormat: Msgpack,
 		AccessiblePaths: []Path{{dir, true}, {"/", false}}, WasmHeapBytes: 64_000, WasmStackBytes: 2_000_000,
 		Env: []string{"A=1", "B=x=y", "C="}, TableLimitBytes: 1_000_000, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
@@ -146,6 +146,10 @@ func TestParseErrors(t *testing.T) {
 	}
 	for _, test := range []struct{ option, value string }{
 		{"wasm_path", ""},
+		{"wasm_sha256", "abc"},
+		{"wasm_sha256", "sha512:" + strings.Repeat("a", 64)},
+		{"wasm_sha256", strings.Repeat("g", 64)},
+		{"wasm_sha256", strings.Repeat("a", 65)},
 		{"function_name", " "},
 		{"event_format", "xml"},
 		{"event_format", ""},

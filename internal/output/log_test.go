@@ -26,7 +26,7 @@ func TestSinkKeepsLines(t *testing.T) {
 	s.close()
 	lines := s.take()
 	if len(lines) != 3 {
-		t.Fatalf("%q", lines)
+		t.Fatalf("%+v", lines)
 	}
 	for _, l := range lines {
 		if strings.ContainsFunc(l.Text, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -74,6 +74,6 @@ func TestPanicIsLines(t *testing.T) {
 	}
 	lines := o.log.take()
 	if len(lines) < 3 || lines[0].Text != `start: panic: a\x0ab` {
-		t.Errorf("%q", lines)
+		t.Errorf("%+v", lines)
 	}
 }

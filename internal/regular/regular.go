@@ -1,5 +1,6 @@
 // Package regular reads files of which only the name is known: of bounded size, and
-// never one that is not a regular file, where opening or reading may not end.
+// never one that is not a regular file, where opening or reading may not end. It also
+// writes files whole.
 package regular
 
 import (
@@ -8,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -63,4 +65,28 @@ func read(path string, maxBytes int64, open func() (*os.File, error)) ([]byte, e
 		}
 	}
 	return fail(fmt.Errorf("%w: at most %d bytes are read", ErrTooLarge, maxBytes))
+}
+
+// Replace writes a file with mode 0644 in one step: who opens it finds the old one or the whole new
+// one, and so does who looks after the machine has died.
+func Replace(path string, content []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // fails once it is renamed
+	_, err = temp.Write(content)
+	if err == nil {
+		err = temp.Chmod(0o644)
+	}
+	if err == nil {
+		err = temp.Sync()
+	}
+	if closeErr := temp.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
 }

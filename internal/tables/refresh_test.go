@@ -88,7 +88,7 @@ func TestRefresh(t *testing.T) {
 	until(t, "back", func() bool { return value() == "back" })
 	logged(t, s, &read, "refreshed")
 	if lines := s.Lines(&read); len(lines) > 0 {
-		t.Errorf("%q", lines)
+		t.Errorf("%+v", lines)
 	}
 }
 

@@ -25,6 +25,9 @@ type Spec struct {
 	LogLevel hostlog.Level
 	Match    func(tag string) (bool, error)
 	Quick    bool // Load compiles quickly, to code that is not optimised
+
+	// Properties are the options as the configuration has them.
+	Properties []options.Property
 }
 
 // Configuration is what a Fluent Bit configuration means for this program.
@@ -193,6 +196,11 @@ type specReader struct {
 
 func (r specReader) read(s *fbconf.Section, name string, match func(string) (bool, error)) (Spec, error) {
 	sp := Spec{Plugin: strings.ToLower(s.Name), Name: name, LogLevel: r.level, Match: match}
+	for _, p := range s.Properties {
+		if !p.Nested && !isHosts(s, p.Key) {
+			sp.Properties = append(sp.Properties, options.Property{Key: p.Key, Value: p.Value})
+		}
+	}
 	if err := checkKeys(s); err != nil {
 		return sp, err
 	}
@@ -213,7 +221,7 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		sp.LogLevel = *r.forced
 	}
 	var err error
-	sp.Options, err = options.Parse(Source(s))
+	sp.Options, err = options.Parse(options.Of(sp.Properties))
 	sp.Options.LogLevel = int(hostlog.LevelOf(int(sp.LogLevel)))
 	return sp, err
 }
@@ -230,7 +238,7 @@ func checkKeys(s *fbconf.Section) error {
 		})
 	}
 	for _, p := range s.Properties {
-		if slices.Contains(CoreKeys, p.Key) || p.Key == "condition" && s.Kind == "processor" {
+		if isHosts(s, p.Key) {
 			continue
 		}
 		switch {
@@ -244,6 +252,11 @@ func checkKeys(s *fbconf.Section) error {
 		seen[p.Key] = true
 	}
 	return nil
+}
+
+// isHosts reports whether a property is none of the filter's.
+func isHosts(s *fbconf.Section, key string) bool {
+	return slices.Contains(CoreKeys, key) || key == "condition" && s.Kind == "processor"
 }
 
 func isMultiple(name string) bool {

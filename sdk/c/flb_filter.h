@@ -1071,16 +1071,16 @@ static inline unsigned flb_puts_from_(const flb_part *part, unsigned at) {
     return low;
 }
 
-/* Says whether a place is in what has been replaced by a put before it. */
-static inline int flb_is_put_(const flb_part *part, unsigned at) {
-    unsigned before = flb_puts_from_(part, at);
+/* Says whether a put that begins before an end goes beyond a place. */
+static inline int flb_is_put_(const flb_part *part, unsigned at, unsigned end) {
+    unsigned before = flb_puts_from_(part, end);
     return before > 0 && part->puts[before - 1].a + part->puts[before - 1].b > at;
 }
 
 /* Puts bytes in the place of a value. What was put inside of it before is forgotten. */
 static inline void flb_put_bytes_(flb_part *part, unsigned at, unsigned len, flb_text bytes) {
     unsigned first = flb_puts_from_(part, at), last = flb_puts_from_(part, at + len);
-    if (flb_is_put_(part, at)) part->fault = "put inside a value that has been replaced";
+    if (flb_is_put_(part, at, at)) part->fault = "put inside a value that has been replaced";
     if (part->fault ||
         (part->puts_count >= part->puts_room && !flb_more_ops_(&part->puts, part->puts_count, &part->puts_room)))
         return;
@@ -1092,10 +1092,8 @@ static inline void flb_put_bytes_(flb_part *part, unsigned at, unsigned len, flb
 
 /* Says whether a value of the base is in the way of what has been put, in it or around it. */
 static inline int flb_is_put_over_(const flb_part *part, flb_value v) {
-    unsigned at = (unsigned) (v.at - part->base), before;
-    if (!v.at || part->puts_count == 0) return 0;
-    before = flb_puts_from_(part, at + flb_msgpack(v).len);
-    return before > 0 && part->puts[before - 1].a + part->puts[before - 1].b > at;
+    unsigned at = (unsigned) (v.at - part->base);
+    return v.at && part->puts_count > 0 && flb_is_put_(part, at, at + flb_msgpack(v).len);
 }
 
 /* Says whether there are edits of a member, of kinds from one on to another one. */
@@ -1136,7 +1134,7 @@ FLB_ONCE_ struct flb_place_of_ flb_place_(flb_part *part, flb_text path, int kin
     (void) flb_first_(&rest, to.is_accessor, &first);
     if (flb_is_edited_(part, first, FLB_SET_, FLB_REMOVE_) ||
         (rest.at && flb_is_edited_(part, path, FLB_SET_, FLB_REMOVE_)) ||
-        (to.in_place ? flb_is_put_(part, (unsigned) (to.value.at - part->base))
+        (to.in_place ? flb_is_put_(part, (unsigned) (to.value.at - part->base), (unsigned) (to.value.at - part->base))
                      : flb_is_put_over_(part, to.holder.at == part->base ? to.value : to.holder)))
         if (flb_carry_out_(part)) to = flb_follow_base_(part, path, kind);
     return to;
@@ -1263,22 +1261,6 @@ static inline void flb_set_or_remove_(flb_part *part, flb_text path, flb_arg v) 
 /* Is called for a text. It appends to `to` what takes the text's place and returns 1, or returns 0: it stays. */
 typedef int flb_rewriter(void *context, flb_text text, flb_buf *to);
 
-/* Says whether a text of the part has that byte, be it a key or a value: numbers and headers may, too. */
-static inline int flb_has_text_with_(const flb_part *part, char byte) {
-    flb_text all = flb_text_of(part->base, part->base_len);
-    const flb_byte *p = part->base;
-    for (unsigned next = flb_find(all, byte, 0), inside; next < all.len;) {
-        const flb_byte *end = flb_step_(p, &inside);
-        if (end - part->base > (long) next) {
-            flb_text text = flb_as_bytes(flb_value_of_(p));
-            if (text.at && flb_find(text, byte, 0) < text.len) return 1;
-            next = flb_find(all, byte, (unsigned) (end - part->base));
-        }
-        p = end;
-    }
-    return 0;
-}
-
 /* byte is -1 where all texts are meant. */
 static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter *function, void *context) {
     enum { DEEPEST = 130 };
@@ -1286,9 +1268,7 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
     unsigned next = 0;                 /* where the byte stands */
     flb_byte is_map[DEEPEST];
     const flb_byte *p;
-    if (!part->came || !flb_can_edit_(part) || (part->edits + part->puts_count > 0 && !flb_carry_out_(part)) ||
-        (byte >= 0 && !flb_has_text_with_(part, (char) byte)))
-        return;
+    if (!part->came || !flb_can_edit_(part) || (part->edits + part->puts_count > 0 && !flb_carry_out_(part))) return;
     p = part->base;
     left[0] = 1;
     is_map[0] = 0;
@@ -1306,8 +1286,10 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
         h = flb_head_(p);
         p += h.head;
         text = flb_text_of(p, h.len);
-        if (byte >= 0 && next < at + h.head)
+        if (byte >= 0 && next < at + h.head) {
             next = flb_find(flb_text_of(part->base, part->base_len), (char) byte, at + h.head);
+            if (next == part->base_len) return;
+        }
         if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || next < at + h.head + h.len)) {
             flb_buf with = {0, 0, 0, 0, FLB_STR};
             if (function(context, text, &with) && (with.at || flb_buf_room_(&with, 0))) {
@@ -1325,21 +1307,13 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
     }
 }
 
-/* flb_rewrite calls a function for each text that is a value, at any depth; FLB_BIN is taken for text. What edits
- * have made is looked at, too, which costs a copy of the part: rewrite first. */
-static inline void flb_rewrite(flb_part *part, flb_rewriter *function, void *context) {
-    flb_rewrite_(part, -1, 0, function, context);
-}
-
+/* flb_rewrite calls a function, a flb_rewriter, for each text that is a value, at any depth; FLB_BIN is taken for
+ * text. What edits have made is looked at, too, which costs a copy of the part: rewrite first. */
+#define flb_rewrite(part, function, context) flb_rewrite_(part, -1, 0, function, context)
 /* flb_rewrite_with does the same with texts that have that byte in them, such as '@': others cost next to nothing. */
-static inline void flb_rewrite_with(flb_part *part, char byte, flb_rewriter *function, void *context) {
-    flb_rewrite_(part, (flb_byte) byte, 0, function, context);
-}
-
+#define flb_rewrite_with(part, byte, function, context) flb_rewrite_(part, (flb_byte) (byte), 0, function, context)
 /* flb_rewrite_all does the same as flb_rewrite, with keys as well as values. */
-static inline void flb_rewrite_all(flb_part *part, flb_rewriter *function, void *context) {
-    flb_rewrite_(part, -1, 1, function, context);
-}
+#define flb_rewrite_all(part, function, context) flb_rewrite_(part, -1, 1, function, context)
 
 /* ---- events ---- */
 
@@ -1539,9 +1513,6 @@ typedef struct flb_metric {
     int id;
 } flb_metric;
 
-/* flb_histogram defines one by the upper ends of its buckets, 1 to 64 that ascend. */
-static inline flb_metric flb_histogram(const char *name, const char *help, const char *labels, const double *buckets,
-                                       unsigned count);
 static inline flb_metric flb_metric_(int kind, const char *name, const char *help, const char *labels,
                                      const double *buckets, unsigned count) {
     flb_metric metric = {flb_host_metric_define(kind, name, flb_str_(name).len, help, flb_str_(help).len, labels,
@@ -1551,16 +1522,9 @@ static inline flb_metric flb_metric_(int kind, const char *name, const char *hel
 
 /* flb_counter defines what only grows, flb_gauge what grows and shrinks, and flb_histogram how many values there
  * are up to each of some bounds, 1 to 64 that ascend. */
-static inline flb_metric flb_counter(const char *name, const char *help, const char *labels) {
-    return flb_metric_(1, name, help, labels, 0, 0);
-}
-static inline flb_metric flb_gauge(const char *name, const char *help, const char *labels) {
-    return flb_metric_(2, name, help, labels, 0, 0);
-}
-static inline flb_metric flb_histogram(const char *name, const char *help, const char *labels, const double *bounds,
-                                       unsigned count) {
-    return flb_metric_(3, name, help, labels, bounds, count);
-}
+#define flb_counter(name, help, labels)                  flb_metric_(1, name, help, labels, 0, 0)
+#define flb_gauge(name, help, labels)                    flb_metric_(2, name, help, labels, 0, 0)
+#define flb_histogram(name, help, labels, bounds, count) flb_metric_(3, name, help, labels, bounds, count)
 
 #define FLB_MEASURE_(name, function) \
     static inline void name(flb_metric metric, double value, ...) { \

@@ -40,8 +40,11 @@ var leads = [32]struct {
 }
 
 // head returns what the value at s[at] is, where its data begin and end, without what an array or map
-// holds, and how many elements or members these have.
+// holds, and how many elements or members these have. Where nothing is there it is KindMissing.
 func head(s string, at int) (kind Kind, from, to, count int) {
+	if at == len(s) {
+		return
+	}
 	c := s[at]
 	at++
 	switch {
@@ -104,9 +107,6 @@ type Value struct {
 
 // Kind returns what the value is.
 func (v Value) Kind() Kind {
-	if v.s == "" {
-		return KindMissing
-	}
 	kind, _, _, _ := head(v.s, 0)
 	return kind
 }
@@ -124,9 +124,6 @@ func (v Value) MessagePack() string {
 
 // AsStr returns a text, and whether the value is one. It may hold bytes that are not UTF-8.
 func (v Value) AsStr() (string, bool) {
-	if v.s == "" {
-		return "", false
-	}
 	kind, from, to, _ := head(v.s, 0)
 	if kind != KindStr {
 		return "", false
@@ -139,10 +136,10 @@ func (v Value) Str() string { return first(v.AsStr()) }
 
 // AsBytes returns the bytes of a text or bin, and whether the value is one.
 func (v Value) AsBytes() (string, bool) {
-	if kind := v.Kind(); kind != KindStr && kind != KindBin {
+	kind, from, to, _ := head(v.s, 0)
+	if kind != KindStr && kind != KindBin {
 		return "", false
 	}
-	_, from, to, _ := head(v.s, 0)
 	return v.s[from:to], true
 }
 
@@ -214,9 +211,6 @@ func first[T any](value T, _ bool) T { return value }
 
 // Len returns the number of elements of an array, or members of a map, else 0.
 func (v Value) Len() int {
-	if v.s == "" {
-		return 0
-	}
 	_, _, _, count := head(v.s, 0)
 	return count
 }
@@ -259,11 +253,10 @@ func (v Value) Key(key string) Value {
 	_, at, _, count := head(v.s, 0)
 	for ; count > 0; count-- {
 		kind, from, to, _ := head(v.s, at)
-		if kind == KindStr {
-			if v.s[from:to] == key {
-				return Value{v.s[to:]}
-			}
-		} else {
+		if kind == KindStr && v.s[from:to] == key {
+			return Value{v.s[to:]}
+		}
+		if kind != KindStr {
 			to = skip(v.s, at)
 		}
 		at = skip(v.s, to)
@@ -273,17 +266,13 @@ func (v Value) Key(key string) Value {
 
 // Index returns an element of an array; 0 is the first one.
 func (v Value) Index(i int) Value {
-	if v.Kind() != KindArray {
-		return Value{}
+	for element := range v.Elements() {
+		if i == 0 {
+			return element
+		}
+		i--
 	}
-	_, at, _, count := head(v.s, 0)
-	if i < 0 || i >= count {
-		return Value{}
-	}
-	for ; i > 0; i-- {
-		at = skip(v.s, at)
-	}
-	return Value{v.s[at:]}
+	return Value{}
 }
 
 // Get returns what a path leads to: keys with dots between, and numbers for elements of arrays

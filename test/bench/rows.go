@@ -224,7 +224,7 @@ func (w *work) makeRows() error {
 		{"drop_msgpack.wat", "filter", func() ([]byte, error) { return testdata.ReadFile("testdata/drop_msgpack.wat") }},
 		{"identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("identity")), nil }},
 		{"msgpack_identity.wat", "filter", func() ([]byte, error) { return []byte(guests.WAT("msgpack_identity")), nil }},
-		{"enrich.wasm", "enrich", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/rust/enrich.wasm")) }},
+		{"enrich.wasm", "enrich", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/rust/bare/enrich.wasm")) }},
 		{"showcase_c.wasm", "filter", func() ([]byte, error) { return os.ReadFile(filepath.Join(w.root, "examples/showcase/batch.wasm")) }},
 		{"showcase_sdk.wasm", "filter", func() ([]byte, error) {
 			return os.ReadFile(filepath.Join(w.root, "examples/showcase-c/showcase.wasm"))
@@ -298,7 +298,7 @@ func (w *work) makeRows() error {
 		{title: "adds a key, batches", kept: all, made: has("k", "v"), filters: msgpack("add_batch.wat")},
 		{title: "looks at a key, MessagePack", kept: all, made: has("k", nil), filters: msgpack("look_msgpack.wat")},
 		{title: "looks at a key, batches", kept: all, made: has("k", nil), filters: msgpack("look_batch.wat")},
-		{title: "`examples/rust`: adds three keys, drops two levels",
+		{title: "`examples/rust/bare`: adds three keys, drops two levels",
 			kept:    func(record map[string]any) int { return one(notDebug(record) && record["level"] != "trace") },
 			made:    func(body map[string]any) bool { return body["severity_number"] != nil && body["tag"] == "app" },
 			filters: enrich.guests()},

@@ -3,7 +3,9 @@ package deploy
 import (
 	"fmt"
 	"maps"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +26,7 @@ import (
 var ways = []string{"image-volume", "init-container", "volume"}
 
 func TestKubernetes(t *testing.T) {
-	for _, name := range append(slices.Clone(ways), "aggregator") {
+	for _, name := range append(slices.Clone(ways), "registry", "aggregator") {
 		t.Run(name, func(t *testing.T) {
 			d := kustomized(t, name)
 			d.checkPod(t)
@@ -50,6 +52,7 @@ func (d deployment) checkWay(t *testing.T, name string) {
 		ok := map[string]bool{
 			"image-volume":   v.Image != nil,
 			"init-container": v.EmptyDir != nil,
+			"registry":       v.EmptyDir != nil,
 			"volume":         v.HostPath != nil,
 			"aggregator":     v.PersistentVolumeClaim != nil || v.EmptyDir != nil,
 		}[name]
@@ -148,7 +151,7 @@ func TestPodSecurity(t *testing.T) {
 		t.Fatal(err)
 	}
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	for _, name := range append(slices.Clone(ways), "aggregator") {
+	for _, name := range append(slices.Clone(ways), "registry", "aggregator") {
 		d := kustomized(t, name)
 		for _, result := range evaluator.EvaluatePod(restricted, &metav1.ObjectMeta{}, &d.pod) {
 			root := []string{"hostPath volumes", "restricted volume types", "runAsNonRoot != true", "runAsUser=0"}
@@ -156,5 +159,38 @@ func TestPodSecurity(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, result.ForbiddenReason, result.ForbiddenDetail)
 			}
 		}
+	}
+}
+
+// What the pod of the registry runs is what the command takes, up to the registry: it names a module by
+// its digest.
+func TestPull(t *testing.T) {
+	d := kustomized(t, "registry")
+	i := slices.IndexFunc(d.pod.InitContainers, func(c corev1.Container) bool { return c.Name == "modules" })
+	if i < 0 {
+		t.Fatal("nothing pulls the module")
+	}
+	command := d.pod.InitContainers[i].Command
+	if len(command) < 3 || command[0] != "flb-wasmtime" || command[1] != "pull" || !regexp.MustCompile(`@sha256:[0-9a-f]{64}$`).MatchString(command[2]) {
+		t.Fatalf("%q", command)
+	}
+	key := filepath.Join(t.TempDir(), "cosign.pub")
+	write(t, key, "-----BEGIN PUBLIC KEY-----\n"+
+		"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOxmztUI1WgY1VEdSbLU8+VLD5CzX\nqes4HQ2NcLQJ0palZzG73qPS8cI67UgvrKo4JKodCwCEGp1XIbDxo+smvA==\n"+
+		"-----END PUBLIC KEY-----\n")
+	args := slices.Clone(command[1:])
+	args[1] = strings.Replace(args[1], "registry.example/", "127.0.0.1:1/", 1)
+	for i, arg := range args {
+		if name, path, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(path, "/") {
+			v, m := d.mounted(d.pod.InitContainers[slices.IndexFunc(d.pod.InitContainers, func(c corev1.Container) bool { return c.Name == "modules" })], path)
+			if v == nil || (name == "--output") == m.ReadOnly {
+				t.Errorf("%s: %+v", arg, m)
+			}
+			args[i] = name + "=" + filepath.Join(filepath.Dir(key), filepath.Base(path))
+		}
+	}
+	out, err := exec.Command(filepath.Join(build, "flb-wasmtime"), args...).CombinedOutput()
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 3 {
+		t.Errorf("%v: %v: %s", args, err, out)
 	}
 }

@@ -21,7 +21,7 @@ import (
 const (
 	deploy  = "../../deploy"
 	build   = "../../build"
-	guest   = "../../examples/c/redact.wasm"
+	guest   = "../../examples/c/bare/redact.wasm"
 	modules = "/modules" // of the containers
 )
 

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -201,7 +202,8 @@ func TestConfigurationForms(t *testing.T) {
 	}
 }
 
-// guests are the modules that the documents' names stand for.
+// guests are the modules that the documents' names stand for: where the function is called filter, which SDKs
+// call it, and in the bare form where it has a name of its own.
 var guests = map[string]string{
 	"redact.wasm":       "examples/c/redact.wasm",
 	"redact-1.0.0.wasm": "examples/c/redact.wasm",
@@ -212,10 +214,8 @@ var guests = map[string]string{
 	"mask.wasm":         "examples/c/redact.wasm",
 }
 
-// functions are the names that the documents give to functions of theirs.
-var functions = map[string]string{"enrich.wasm": "enrich", "sample.wasm": "sample", "mask.wasm": "redact"}
-
 var (
+	wasmSHA256  = regexp.MustCompile(`(wasm_sha256:?\s+)[0-9a-f]{64}`)
 	wasmPath    = regexp.MustCompile(`(wasm_path:?\s+)(\S+)(\s+function_name:?\s+)(\S+)`)
 	stateOfADoc = regexp.MustCompile(`(?m)^(\s+(?:cache_dir|db):?\s+)(\S+)$`)
 )
@@ -226,6 +226,7 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 	t.Helper()
 	ok = true
 	dir := t.TempDir()
+	hash := "" // of the module
 	text = wasmPath.ReplaceAllStringFunc(text, func(s string) string {
 		m := wasmPath.FindStringSubmatch(s)
 		at, base := m[2], path.Base(m[2])
@@ -240,16 +241,18 @@ func whole(t *testing.T, text string, yaml bool) (made string, ok bool) {
 		if !strings.HasPrefix(at, "examples/") {
 			if at = guests[base]; at == "" {
 				t.Errorf("no guest stands for %s", m[2])
+			} else if m[4] != "filter" {
+				at = path.Join(path.Dir(at), "bare", path.Base(at))
 			}
 		}
-		if name := functions[base]; name != "" && m[4] == "filter" {
-			m[4] = name
-		}
-		if _, err := os.Stat(filepath.Join(root, at)); err != nil {
+		content, err := os.ReadFile(filepath.Join(root, at))
+		if err != nil {
 			ok = false // built by its own test
 		}
+		hash = fmt.Sprintf("%x", sha256.Sum256(content))
 		return m[1] + at + m[3] + m[4]
 	})
+	text = wasmSHA256.ReplaceAllString(text, "${1}"+hash)
 	text = tablePath.ReplaceAllStringFunc(text, func(s string) string {
 		m := tablePath.FindStringSubmatch(s)
 		if path.Ext(m[2]) == ".csv" {

@@ -558,30 +558,3 @@ func TestDryRun(t *testing.T) {
 		}
 	})
 }
-
-// Daemon On forks after the plugin is loaded, which its runtime does not
-// survive. It must say so, and end and not hang.
-func TestDaemonIsRefused(t *testing.T) {
-	emulator.Skip(t, "qemu 7.2 can't fork a process of several threads")
-	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
-		for range logTries {
-			dir := t.TempDir()
-			log := filepath.Join(dir, "fluent-bit.log")
-			p := pipeline{
-				service: []string{"daemon", "on", "log_file", log},
-				inputs:  []plugin{{name: "dummy"}},
-				filters: []plugin{filterOf(guest(t, "identity"))},
-			}
-			t.Cleanup(func() { killMentioning(dir) })
-			run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
-			if code := run.wait(); code != 0 {
-				t.Fatalf("exit code of the process that goes to the background = %d", code)
-			}
-			poll(t, "the end of the daemon", func() bool { return len(mentioning(dir)) == 0 })
-			if b, err := os.ReadFile(log); err == nil && strings.Contains(string(b), "Daemon") {
-				return
-			}
-		}
-		t.Error("no error in the daemon's log")
-	})
-}

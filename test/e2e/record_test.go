@@ -112,14 +112,20 @@ func checkRecordFunctions(t *testing.T, came, got []oracle.Event) {
 
 // The example that masks does so wherever OTLP has attributes.
 func TestRedactAttributes(t *testing.T) {
-	module, err := filepath.Abs("../../examples/c/redact.wasm")
-	if err != nil {
-		t.Fatal(err)
+	for module, function := range map[string]string{"redact.wasm": "filter", "bare/redact.wasm": "redact"} {
+		module, err := filepath.Abs("../../examples/c/" + module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(function, func(t *testing.T) { testRedactAttributes(t, module, function) })
 	}
+}
+
+func testRedactAttributes(t *testing.T, module, function string) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		came := collectOpenTelemetry(t, fb)
 		got := collectOpenTelemetry(t, fb, plugin{name: "wasmtime", options: []string{
-			"match", "*", "wasm_path", module, "function_name", "redact", "on_error", "drop"}})
+			"match", "*", "wasm_path", module, "function_name", function, "on_error", "drop"}})
 		addresses := 0
 		// values are those of headers and bodies, masked.
 		values := func(events []oracle.Event) (list []any) {

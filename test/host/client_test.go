@@ -179,7 +179,7 @@ func (p *process) waitLog(level int, parts ...string) string {
 		select {
 		case <-p.logged:
 		case <-timeout:
-			p.t.Fatalf("no log line of level %d with %q; seen were %q", level, parts, seen)
+			p.t.Fatalf("no log line of level %d with %q; seen were %+v", level, parts, seen)
 		}
 	}
 }

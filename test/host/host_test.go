@@ -364,7 +364,7 @@ func TestPreRun(t *testing.T) {
 				i := p.instance(c.s)
 				ret := i.preRun()
 				if c.log == nil && ret != 0 || c.log != nil && ret == 0 {
-					t.Errorf("%d; log: %q", ret, p.takeLogs())
+					t.Errorf("%d; log: %+v", ret, p.takeLogs())
 				}
 				if c.log != nil {
 					p.waitLog(levelError, c.log...)
@@ -379,11 +379,11 @@ func TestPreRun(t *testing.T) {
 		i := p.instance(settings{"wasm_path": identity, "function_name": function})
 		for range 3 {
 			if ret := i.preRun(); ret != 0 {
-				t.Errorf("%d; log: %q", ret, p.takeLogs())
+				t.Errorf("%d; log: %+v", ret, p.takeLogs())
 			}
 		}
 		if ret := i.init(); ret != 0 {
-			t.Errorf("init = %d; log: %q", ret, p.takeLogs())
+			t.Errorf("init = %d; log: %+v", ret, p.takeLogs())
 		}
 		same(t, chunk, i.filter("app", chunk).over(chunk))
 	})
@@ -435,7 +435,7 @@ func TestOptions(t *testing.T) {
 				ret := i.init()
 				if c.log == nil {
 					if ret != 0 {
-						t.Errorf("init = %d, want 0; log: %q", ret, p.takeLogs())
+						t.Errorf("init = %d, want 0; log: %+v", ret, p.takeLogs())
 					}
 					if c.warning != nil {
 						p.waitLog(levelWarn, append(c.warning, "my_filter")...)
@@ -814,19 +814,78 @@ func TestLargeStack(t *testing.T) {
 	p.waitLog(0, "9 records: 9 returned")
 }
 
-// With Daemon On the host forks after it has loaded the plugin. None of the Go
-// runtime's threads is there then, so that init must refuse, and not hang.
+const noFork = "qemu 7.2 can't fork a process of several threads"
+
+// With Daemon On the host forks after it has loaded the plugin, and one thread goes on. The child
+// filters, on a stack and on a coroutine, with traps, timeouts and helpers.
 func TestForkAfterLoad(t *testing.T) {
+	emulator.Skip(t, noFork)
 	eachFamily(t, func(t *testing.T, f family) {
 		p := loaded(t, f)
+		p.do("fork")
+		chunk := chunkOf(9)
+		wrap := p.instance(settings{"wasm_path": guest(t, "wrap"), "function_name": function, "workers": "3"})
+		if f.preRun && wrap.preRun() != 0 {
+			t.Error("the check failed")
+		}
+		if ret := wrap.init(); ret != 0 {
+			t.Fatalf("init = %d", ret)
+		}
+		if a, b := wrap.filter("app", chunk), wrap.coroutine(24*1024, "app", chunk); a.verdict != modified || b.verdict != modified || !bytes.Equal(a.out, b.out) {
+			t.Errorf("verdicts = %d and %d, want modified; the same: %v", a.verdict, b.verdict, bytes.Equal(a.out, b.out))
+		}
+		wrap.exit()
+		loop := oracle.Pack(oracle.Current(oracle.Timestamp(1, 2), map[string]any{}, map[string]any{"loop": true}))
+		for _, c := range []struct{ guest, why string }{{"oob_store", "the guest trapped"}, {"infinite_loop", "the guest took longer than timeout"}} {
+			i := p.ready(guest(t, c.guest), function, settings{"timeout": "10ms", "breaker_failures": "0"})
+			same(t, loop, i.filter("app", loop).over(loop))
+			i.exit()
+			p.waitLog(levelWarn, "1 records: 0 returned", c.why)
+		}
+	})
+}
+
+// A fork after an instance has started leaves Go's threads behind: the child must refuse, and not
+// hang.
+func TestForkAfterStart(t *testing.T) {
+	emulator.Skip(t, noFork)
+	eachFamily(t, func(t *testing.T, f family) {
+		p := loaded(t, f)
+		p.ready(guest(t, "identity"), function, nil).exit()
 		p.do("fork")
 		i := p.instance(settings{"wasm_path": guest(t, "identity"), "function_name": function})
 		if ret := i.init(); ret != -1 {
 			t.Errorf("init = %d, want -1", ret)
 		}
-		p.waitLog(levelError, "Daemon")
+		p.waitLog(levelError, "forked")
 		i.exit()
 	})
+}
+
+// As long as no instance starts, nothing of Go runs: a host that loads the plugin and does not use
+// it has no thread more.
+func TestNothingRunsBeforeAnInstance(t *testing.T) {
+	emulator.Skip(t, "qemu has threads of its own")
+	p := start(t, newest)
+	threads := func() int {
+		all, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	p.do("memory")
+	before := threads()
+	p.load(filterWasmtime)
+	i := p.instance(settings{"wasm_path": guest(t, "identity"), "function_name": function})
+	if after := threads(); after != before {
+		t.Errorf("%d threads, %d before the plugin was loaded", after, before)
+	}
+	i.init()
+	if after := threads(); after <= before {
+		t.Errorf("%d threads, with an instance", after)
+	}
+	i.exit()
 }
 
 // A fork before the plugin is loaded is none of its business.

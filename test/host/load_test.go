@@ -59,11 +59,13 @@ func TestEnvironmentOfTheRuntime(t *testing.T) {
 	}
 }
 
-// A process with too little address space for Go's runtime ends with one line, and no trace.
+// A process with too little address space for Go's runtime loads the plugin; an instance says what
+// is missing, and the host lives.
 func TestAddressSpace(t *testing.T) {
 	for _, kB := range []int{300_000, 500_000, 800_000} {
-		code, out := loadUnder(t, fmt.Sprintf("ulimit -v %d", kB))
-		if code != 1 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "address space") || !strings.Contains(out, "ulimit -v") {
+		code, out := loadUnder(t, fmt.Sprintf("ulimit -v %d", kB), "new", "init 0", "quit")
+		if code != 0 || !strings.Contains(out, "ok ret=-1") || !strings.Contains(out, "ok bye") ||
+			!strings.Contains(out, enhex("address space")[1:]) || !strings.Contains(out, enhex("ulimit -v")[1:]) {
 			t.Errorf("%d kB: exit code %d: %.2000s", kB, code, out)
 		}
 	}
@@ -79,6 +81,25 @@ func TestAddressSpace(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "ok ret=-1") {
 		t.Errorf("exit code %d: %.2000s", code, out)
 	}
+}
+
+// cache_dir auto takes the directory that a service manager has made for the service.
+func TestCacheDirAuto(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	start := func(setup string, want string) {
+		t.Helper()
+		code, out := loadUnder(t, setup, "new", "set 0 "+enhex("wasm_path")+" "+enhex(guest(t, "wrap")), "set 0 "+enhex("function_name")+" "+enhex(function),
+			"set 0 "+enhex("cache_dir")+" "+enhex("auto"), "init 0", "exit 0", "quit")
+		if code != 0 || !strings.Contains(out, "ok ret=0") || !strings.Contains(out, enhex(want)[1:]) {
+			t.Errorf("%s: exit code %d, no %q: %.4000s", setup, code, want, out)
+		}
+	}
+	start("export CACHE_DIRECTORY="+dir, " compiled in ")
+	start("export CACHE_DIRECTORY="+dir, " taken from the cache in ")
+	start("export CACHE_DIRECTORY="+dir, ", kept in "+dir+"/flb-wasmtime")
 }
 
 // copyTo copies a file of the build into a directory: a file of its own, as cp makes it.

@@ -11,10 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
@@ -56,6 +58,8 @@ func startProxy(t *testing.T, definition int) *proxy {
 	p := &proxy{t: t, answers: make(chan string, 1), done: map[string]chan int{}}
 	words := running(binary)
 	cmd := exec.Command(words[0], words[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = time.Second // a child may hold stderr
 	var stderr fluentbit.Buffer
 	cmd.Stderr = &stderr
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -75,7 +79,7 @@ func startProxy(t *testing.T, definition int) *proxy {
 		close(ended)
 	}()
 	t.Cleanup(func() {
-		cmd.Process.Kill()
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
 		if t.Failed() {
 			t.Logf("stderr:\n%s\nlog:\n%s", tail(stderr.String()), strings.Join(p.log(), "\n"))
@@ -308,6 +312,31 @@ func TestOutput(t *testing.T) {
 				t.Errorf("flush after exit: %d", got)
 			}
 		})
+	}
+}
+
+// With Daemon On the host forks after it has asked what the object registers.
+func TestOutputForkAfterLoad(t *testing.T) {
+	emulator.Skip(t, noFork)
+	for _, definition := range definitions {
+		p := startProxy(t, definition)
+		p.do("fork")
+		var in inbox
+		id, ret := p.output(settings{"wasm_path": guest(t, "identity"), "function_name": function,
+			"emit_to": "forward://" + in.listen(t, "").Address(), "emit_metadata": "on"})
+		if ret != "1" {
+			t.Fatalf("init returned %s", ret)
+		}
+		if got := p.flushed(id, "app", chunkOf(3)); got != flushOK {
+			t.Fatalf("flush: %d", got)
+		}
+		same(t, chunkOf(3), in.all()[0].Events)
+		p.do("exit", id)
+		// What has started by now does not outlive another fork.
+		p.do("fork")
+		if _, ret := p.output(settings{"wasm_path": guest(t, "identity"), "function_name": function, "emit_to": "stdout"}); ret != "0" || !p.logged("forked") {
+			t.Errorf("init after a second fork returned %s", ret)
+		}
 	}
 }
 

@@ -114,20 +114,26 @@ func (r bareRoot) filters(t *testing.T, doc string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bare, err := filepath.Glob(filepath.Join(r.dir, doc, "examples/*/bare/fluent-bit.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs = append(configs, bare...)
 	for _, config := range configs {
 		dir := filepath.Dir(config)
 		if modules, _ := filepath.Glob(filepath.Join(dir, "*.wasm")); len(modules) == 0 {
 			continue
 		}
-		name := filepath.Base(dir)
+		example := strings.TrimSuffix(dir, "/bare")
+		name, form := filepath.Base(example), strings.TrimPrefix(dir, example)
 		// Paths in the configurations of examples count from the directory above.
-		out := r.run(t, "sh", "-c", `cd "$1" && exec flb-wasmtime run --config "examples/$2/fluent-bit.conf" --tag app.web --time 2023-11-14T22:13:20.123456789Z "examples/$2/input.ndjson"`, "sh", doc, name)
-		want, err := os.ReadFile(filepath.Join(dir, "expected.ndjson"))
+		out := r.run(t, "sh", "-c", `cd "$1" && exec flb-wasmtime run --config "examples/$2$3/fluent-bit.conf" --tag app.web --time 2023-11-14T22:13:20.123456789Z "examples/$2/input.ndjson"`, "sh", doc, name, form)
+		want, err := os.ReadFile(filepath.Join(example, "expected.ndjson"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(values(t, want), values(t, []byte(out))); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
+			t.Errorf("%s%s:\n%s", name, form, diff)
 		}
 		ran++
 	}

@@ -178,17 +178,14 @@ pub const Part = struct {
 
     /// Returns the first member of that key, in the part as it came.
     pub fn member(p: *Part, key: []const u8) ?Value {
-        for (p.index[0..p.indexed]) |entry| {
-            if (std.mem.eql(u8, entry.key, key)) return .{ .bytes = entry.value };
-        }
+        for (p.index[0..p.indexed]) |entry| if (values.same(entry.key, key)) return .{ .bytes = entry.value };
         if (p.others == null) p.others = p.value().members();
         const others = &p.others.?;
-        while (others.left > 0 and p.indexed < max_indexed) {
-            const m = others.next().?;
-            const text = m.key.asStr() orelse continue;
-            p.index[p.indexed] = .{ .key = text, .value = m.value.bytes };
+        while (p.indexed < max_indexed) {
+            const name, const found = others.named() orelse return null;
+            p.index[p.indexed] = .{ .key = name, .value = found.bytes };
             p.indexed += 1;
-            if (std.mem.eql(u8, text, key)) return m.value;
+            if (values.same(name, key)) return found;
         }
         return others.find(key);
     }
@@ -259,7 +256,7 @@ pub const Part = struct {
         } else if (to.holder) |holder| {
             var new: Out = .empty;
             if (!try to.last.writeChanged(holder, with, &new)) return false;
-            try p.putAt(holder, try new.toOwnedSlice(memory.allocator));
+            try p.putAt(holder, new.items);
         } else if (to.value != null) {
             p.key_bytes += bytes;
             try p.edit(if (with == null) batch.remove else batch.set, .{ .steps = &.{to.by} }, with orelse "");
@@ -273,7 +270,7 @@ pub const Part = struct {
     fn edit(p: *Part, kind: u8, key: Route, with: []const u8) Error!void {
         var out: Out = .empty;
         try key.writeNew(with, &out);
-        try batch.push(&p.edits, .{ .kind = kind, .a = @intFromBool(kind == batch.add) }, try out.toOwnedSlice(memory.allocator));
+        try batch.push(&p.edits, .{ .kind = kind, .a = @intFromBool(kind == batch.add) }, out.items);
     }
 
     /// Puts at a place that no earlier put overlaps.
@@ -290,13 +287,13 @@ pub const Part = struct {
         const as_came = !p.isEdited();
         if (!as_came) try p.makeWhole();
         const from = if (as_came) p.came else p.whole.?.value().bytes;
-        if (texts.having) |byte| if (values.find(from, byte) == from.len) return;
         errdefer p.puts.clearRetainingCapacity();
         // Values of each map and array on the way that are to come, with keys.
         var left: [max_depth]usize = undefined;
         var is_map: [max_depth]bool = undefined;
         var depth: usize = 0;
         var at: usize = 0;
+        var next = if (texts.having) |byte| values.find(from, byte) else 0; // where that byte stands
         left[0] = 1;
         is_map[0] = false;
         walk: while (true) {
@@ -310,14 +307,22 @@ pub const Part = struct {
                 at += values.size(from[at..]);
                 continue;
             }
+            const n = values.shortSize(from[at..]);
+            if (n > 0 and at + n <= next) {
+                at += n;
+                continue;
+            }
             const h = values.head(from[at..]);
             const end = at + h.len + h.data;
-            const text = from[at + h.len .. end];
-            if ((h.kind == .str or h.kind == .bin) and (texts.having == null or values.find(text, texts.having.?) < text.len)) {
-                if (try function(context, text)) |new| {
+            if (texts.having) |byte| if (next < at + h.len) {
+                next = at + h.len + values.find(from[at + h.len ..], byte);
+                if (next == from.len) break :walk;
+            };
+            if ((h.kind == .str or h.kind == .bin) and (texts.having == null or next < end)) {
+                if (try function(context, from[at + h.len .. end])) |new| {
                     var out: Out = .empty;
                     try values.writeBytes(&out, h.kind, new);
-                    try batch.push(&p.puts, .{ .kind = batch.put, .a = @intCast(at), .b = @intCast(end - at) }, try out.toOwnedSlice(memory.allocator));
+                    try batch.push(&p.puts, .{ .kind = batch.put, .a = @intCast(at), .b = @intCast(end - at) }, out.items);
                 }
             }
             at = end;

@@ -67,36 +67,76 @@ pub fn head(bytes: []const u8) Head {
     };
 }
 
+/// Bytes of values with a lead from 0xc0 to 0xdf; 0: they are to be read.
+const sizes = [32]u8{ 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18, 0, 0, 0, 0, 0, 0, 0 };
+
+/// Returns how many bytes the value has that the bytes begin with, if that is told by its first two; else 0.
+pub inline fn shortSize(bytes: []const u8) usize {
+    const c = bytes[0];
+    if (c & 0xe0 == 0xa0) return 1 + @as(usize, c & 31);
+    if (c < 0x80 or c >= 0xe0) return 1;
+    if (c == 0xd9) return 2 + @as(usize, bytes[1]);
+    return if (c >= 0xc0) sizes[c - 0xc0] else 0;
+}
+
 /// Returns how many bytes the value has that the bytes begin with.
 pub fn size(bytes: []const u8) usize {
     var at: usize = 0;
     var left: usize = 1;
     while (left > 0) : (left -= 1) {
-        const c = bytes[at];
-        switch (c) {
-            0x00...0x7f, 0xe0...0xff, 0xc0...0xc3 => at += 1,
-            0xa0...0xbf => at += 1 + @as(usize, c & 31),
-            else => {
-                const h = head(bytes[at..]);
-                at += h.len + h.data;
-                left += if (h.kind == .map) 2 * h.count else h.count;
-            },
-        }
+        const n = shortSize(bytes[at..]);
+        at += n;
+        if (n > 0) continue;
+        const h = head(bytes[at..]);
+        at += h.len + h.data;
+        left += if (h.kind == .map) 2 * h.count else h.count;
     }
     return at;
 }
 
+/// Says whether texts are the same.
+pub inline fn same(a: []const u8, b: []const u8) bool {
+    if (a.len != b.len) return false;
+    for (a, b) |x, y| if (x != y) return false;
+    return true;
+}
+
+/// Copies as many bytes as there are: the instruction of WebAssembly that does is a call of the host.
+inline fn copy(to: [*]u8, from: []const u8) void {
+    const n = from.len;
+    if (n > 32) {
+        @memcpy(to, from);
+    } else if (n >= 8) { // words, of which the last ones overlap
+        var i: usize = 0;
+        while (i + 8 < n) : (i += 8) to[i..][0..8].* = from[i..][0..8].*;
+        to[n - 8 ..][0..8].* = from[n - 8 ..][0..8].*;
+    } else if (n >= 4) {
+        to[0..4].* = from[0..4].*;
+        to[n - 4 ..][0..4].* = from[n - 4 ..][0..4].*;
+    } else {
+        for (from, 0..) |byte, i| to[i] = byte;
+    }
+}
+
 /// Returns where a byte stands, or the length of the bytes.
 pub fn find(bytes: []const u8, byte: u8) usize {
-    const ones: u64 = 0x0101010101010101;
     var at: usize = 0;
+    while (bytes.len - at >= 16) : (at += 16) {
+        if (marks(bytes[at..], byte) | marks(bytes[at + 8 ..], byte) != 0) break;
+    }
     while (bytes.len - at >= 8) : (at += 8) {
-        const word = std.mem.readInt(u64, bytes[at..][0..8], .little) ^ ones * byte;
-        const zeros = (word -% ones) & ~word & ones << 7;
-        if (zeros != 0) return at + @ctz(zeros) / 8;
+        const found = marks(bytes[at..], byte);
+        if (found != 0) return at + @ctz(found) / 8;
     }
     while (at < bytes.len and bytes[at] != byte) at += 1;
     return at;
+}
+
+/// Marks where a byte stands among the first eight: the lowest mark is that of the first one.
+inline fn marks(bytes: []const u8, byte: u8) u64 {
+    const ones: u64 = 0x0101010101010101;
+    const word = std.mem.readInt(u64, bytes[0..8], .little) ^ ones * byte;
+    return (word -% ones) & ~word & ones << 7;
 }
 
 /// A value of a record, read where it stands: nothing is parsed but what is asked for. It lives until the
@@ -116,6 +156,7 @@ pub const Value = struct {
 
     /// Returns a text; null if the value is something else. It need not be UTF-8.
     pub fn asStr(v: Value) ?[]const u8 {
+        if (v.bytes[0] & 0xe0 == 0xa0) return v.bytes[1..][0 .. v.bytes[0] & 31];
         const h = head(v.bytes);
         return if (h.kind == .str) v.bytes[h.len..][0..h.data] else null;
     }
@@ -157,7 +198,7 @@ pub const Value = struct {
 
     /// Says whether the value is that text.
     pub fn eql(v: Value, text: []const u8) bool {
-        return std.mem.eql(u8, v.asStr() orelse return false, text);
+        return same(v.asStr() orelse return false, text);
     }
 
     /// Returns how many elements an array has, or members a map.
@@ -255,16 +296,23 @@ pub const Members = struct {
         return .{ .bytes = m.rest[0..n] };
     }
 
-    /// Returns the next value of that key, without a look at the size of others before the key is read.
+    /// Returns the next member whose key is text. The value goes on behind its end.
+    pub inline fn named(m: *Members) ?struct { []const u8, Value } {
+        while (m.left > 0) {
+            m.left -= 1;
+            const name = (Value{ .bytes = m.rest }).asStr();
+            const end = if (name) |text| @intFromPtr(text.ptr) + text.len - @intFromPtr(m.rest.ptr) else size(m.rest);
+            const value: Value = .{ .bytes = m.rest[end..] };
+            m.rest = value.bytes[size(value.bytes)..];
+            return .{ name orelse continue, value };
+        }
+        return null;
+    }
+
+    /// Returns the next value of that key.
     pub fn find(from: Members, key: []const u8) ?Value {
         var m = from;
-        while (m.left > 0) : (m.left -= 1) {
-            const h = head(m.rest);
-            const end = if (h.kind == .str) h.len + h.data else size(m.rest);
-            const value = m.rest[end..];
-            if (h.kind == .str and std.mem.eql(u8, m.rest[h.len..end], key)) return .{ .bytes = value };
-            m.rest = value[size(value)..];
-        }
+        while (m.named()) |found| if (same(found[0], key)) return found[1];
         return null;
     }
 };
@@ -280,8 +328,14 @@ pub const Elements = struct {
 /// Bytes that are no text, to be put into a record.
 pub const Bin = struct { bytes: []const u8 };
 
+inline fn makeRoom(to: *Out, n: usize) OutOfMemory!void {
+    if (to.capacity - to.items.len < n) try to.ensureUnusedCapacity(memory.allocator, n);
+}
+
 pub fn append(to: *Out, bytes: []const u8) OutOfMemory!void {
-    try to.appendSlice(memory.allocator, bytes);
+    try makeRoom(to, bytes.len);
+    copy(to.items.ptr + to.items.len, bytes);
+    to.items.len += bytes.len;
 }
 
 fn writeNumber(to: *Out, lead: u8, n: u64, width: usize) OutOfMemory!void {
@@ -305,7 +359,7 @@ pub fn writeCount(to: *Out, kind: Kind, n: usize) OutOfMemory!void {
 
 /// Writes a text or bin.
 pub fn writeBytes(to: *Out, kind: Kind, bytes: []const u8) OutOfMemory!void {
-    try to.ensureUnusedCapacity(memory.allocator, bytes.len + 5);
+    try makeRoom(to, bytes.len + 5);
     try if (kind == .bin) writeHead(to, bytes.len, 0, 0, 0xc4, 0xc5) else writeHead(to, bytes.len, 0xa0, 32, 0xd9, 0xda);
     try append(to, bytes);
 }
@@ -377,7 +431,7 @@ pub fn encode(value: anytype) OutOfMemory![]const u8 {
     if (@TypeOf(value) == Map) return value.value().bytes;
     var out: Out = .empty;
     try write(&out, value);
-    return out.toOwnedSlice(memory.allocator);
+    return out.items;
 }
 
 /// Returns what becomes a map as MessagePack: a struct literal, which may be empty, a `Value`, a `Map`.
@@ -425,7 +479,7 @@ pub const Map = struct {
 
     pub fn addMember(map: *Map, key: []const u8, bytes: []const u8) OutOfMemory!void {
         if (map.out.items.len == 0) try map.begin(0, key.len + bytes.len + 5);
-        try map.out.ensureUnusedCapacity(memory.allocator, key.len + bytes.len + 5);
+        try makeRoom(&map.out, key.len + bytes.len + 5);
         try writeBytes(&map.out, .str, key);
         try append(&map.out, bytes);
         const n = map.out.items[1..5];

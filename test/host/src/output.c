@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -362,6 +363,16 @@ static void command(char **words, int count)
         say("ok");
     }
 #endif
+    else if (strcmp(words[0], "fork") == 0) { // goes on as a child, as with Daemon On
+        pid_t child = fork();
+        int status;
+
+        if (child != 0) {
+            waitpid(child, &status, 0);
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        }
+        say("ok");
+    }
     else if (strcmp(words[0], "exit") == 0) {
         say("ok ret=%d", plugin_exit(ins->context->remote_context));
     }

@@ -1,7 +1,0 @@
-module hello
-
-go 1.21
-
-require gojson v0.0.0
-
-replace gojson => ../gojson
