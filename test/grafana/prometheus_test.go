@@ -309,6 +309,9 @@ var fire = []string{
 	"WasmtimeReloadFailed of swapped",
 }
 
+// may are those that may fire, too, which depends on how long it takes until all others do.
+var may = []string{"WasmtimeInstancesGivenUp of hangs"}
+
 // seldom are the alerts that are not waited for: a real Fluent Bit gives no chunk that can't be read, and one chunk
 // in 64 is timed.
 var seldom = []string{"WasmtimeChunksUnreadable", "WasmtimeSlow"}
@@ -366,7 +369,7 @@ func testPrometheus(t *testing.T, fluentBit string) {
 	}()
 	p.until("all alerts fire", func() bool { return len(missing()) == 0 })
 	for name := range p.firing() {
-		if strings.HasSuffix(name, " of good") || !slices.Contains(fire, name) {
+		if !slices.Contains(fire, name) && !slices.Contains(may, name) && !strings.HasPrefix(name, "WasmtimeSlow ") {
 			t.Errorf("%s fires", name)
 		}
 	}
