@@ -252,9 +252,51 @@ static int give_back(struct dl_phdr_info *info, size_t size, void *own)
 
 void border_give_back_pages(void) { dl_iterate_phdr(give_back, (void *) border_give_back_pages); }
 
+// The instances that have started and not stopped.
+static struct {
+    pthread_mutex_t lock;
+    struct instance *first;
+} running = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void enter_running(struct instance *inst)
+{
+    pthread_mutex_lock(&running.lock);
+    inst->next = running.first;
+    running.first = inst;
+    pthread_mutex_unlock(&running.lock);
+}
+
+static void leave_running(struct instance *inst)
+{
+    pthread_mutex_lock(&running.lock);
+    for (struct instance **p = &running.first; *p != NULL; p = &(*p)->next) {
+        if (*p == inst) {
+            *p = inst->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&running.lock);
+}
+
+// other_pipeline_runs says whether an instance of another configuration runs. Filters of one pipeline are
+// checked and started in turn, with one configuration; those of a reload are checked, with another, before
+// the ones that run are stopped (src/flb_filter.c, src/flb_reload.c, 2.2 to 5.1).
+static bool other_pipeline_runs(const struct flb_config *config)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&running.lock);
+    for (struct instance *p = running.first; p != NULL; p = p->next) {
+        found |= p->config != config;
+    }
+    pthread_mutex_unlock(&running.lock);
+    return found;
+}
+
 // begin makes an instance with a thread, on which nothing has run yet; NULL after the log says
 // why not.
-static struct instance *begin(struct flb_filter_instance *ins, const char *plugin)
+static struct instance *begin(struct flb_filter_instance *ins, struct flb_config *config,
+                              const char *plugin)
 {
     struct instance *inst = calloc(1, sizeof(*inst));
     int error;
@@ -264,6 +306,7 @@ static struct instance *begin(struct flb_filter_instance *ins, const char *plugi
     }
     inst->ins = ins;
     inst->plugin = plugin;
+    inst->config = config;
     inst->log_level = effective_log_level(ins, plugin);
 
     const char *lack = border_start_go();
@@ -289,13 +332,14 @@ static void end(struct instance *inst)
 {
     struct job job = {.kind = JOB_STOP};
 
+    leave_running(inst);
     call(inst, &job);
     free(inst);
 }
 
-static int init(struct flb_filter_instance *ins, const char *plugin)
+static int init(struct flb_filter_instance *ins, struct flb_config *config, const char *plugin)
 {
-    struct instance *inst = begin(ins, plugin);
+    struct instance *inst = begin(ins, config, plugin);
     struct job job = {.kind = JOB_START};
 
     if (inst == NULL) {
@@ -306,6 +350,7 @@ static int init(struct flb_filter_instance *ins, const char *plugin)
         end(inst);
         return -1;
     }
+    enter_running(inst);
     host.filter_set_context(ins, inst);
     metrics_start(inst);
     if (inst->no_metrics != NULL) {
@@ -325,14 +370,15 @@ static int init(struct flb_filter_instance *ins, const char *plugin)
 // before each start, and at a hot reload (since 5.1 at --dry-run too) before it stops the filters
 // that run: it goes on with these if the answer is not 0 (src/flb_filter.c, src/flb_reload.c,
 // src/fluent-bit.c).
-static int pre_run(struct flb_filter_instance *ins, const char *plugin)
+static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, const char *plugin)
 {
-    struct instance *inst = begin(ins, plugin);
+    struct instance *inst = begin(ins, config, plugin);
     struct job job = {.kind = JOB_CHECK};
 
     if (inst == NULL) {
         return -1;
     }
+    inst->reloads = other_pipeline_runs(config);
     call(inst, &job);
     end(inst);
     return job.result;
@@ -340,30 +386,26 @@ static int pre_run(struct flb_filter_instance *ins, const char *plugin)
 
 static int pre_run_wasmtime(struct flb_filter_instance *ins, struct flb_config *config, void *data)
 {
-    (void) config;
     (void) data;
-    return pre_run(ins, "wasmtime");
+    return pre_run(ins, config, "wasmtime");
 }
 
 static int pre_run_wasm(struct flb_filter_instance *ins, struct flb_config *config, void *data)
 {
-    (void) config;
     (void) data;
-    return pre_run(ins, "wasm");
+    return pre_run(ins, config, "wasm");
 }
 
 static int init_wasmtime(struct flb_filter_instance *ins, struct flb_config *config, void *data)
 {
-    (void) config;
     (void) data;
-    return init(ins, "wasmtime");
+    return init(ins, config, "wasmtime");
 }
 
 static int init_wasm(struct flb_filter_instance *ins, struct flb_config *config, void *data)
 {
-    (void) config;
     (void) data;
-    return init(ins, "wasm");
+    return init(ins, config, "wasm");
 }
 
 static int filter(const void *data, size_t size, const char *tag, int tag_len, void **out,

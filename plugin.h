@@ -40,6 +40,9 @@ struct instance {
     struct flb_filter_instance *ins;
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
+    struct flb_config *config; // of its pipeline; only compared
+    struct instance *next;     // of those that have started
+    bool reloads;              // JOB_CHECK: it is for a reload, and another pipeline runs
     uintptr_t handle;   // the Go side; 0 until it has started
 
     flbwt_lane *lane;   // filters chunks without Go while it is ready; NULL before the start

@@ -50,14 +50,20 @@ func parse(inst *C.struct_instance) (options.Options, error) {
 	return o, err
 }
 
-// check says what keeps the instance from starting.
+// check says what keeps the instance from starting. Before a reload that is also what on_start_error lets
+// pass at a start: the pipeline that runs is better than one without the module.
 func check(inst *C.struct_instance) error {
 	o, err := parse(inst)
 	if err != nil {
 		return err
 	}
 	guest.WrapHostSignals()
-	return filter.Check(o)
+	err = filter.Check(o)
+	if filter.IsStartError(err) && o.OnStartError == options.StartWithout && !bool(inst.reloads) {
+		logLine(inst, hostlog.Warn, err.Error())
+		return nil
+	}
+	return err
 }
 
 // newFilterInstance reads the instance's properties and starts its guest.

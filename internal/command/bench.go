@@ -193,7 +193,7 @@ type bench struct {
 }
 
 func (b *bench) run() (*figures, error) {
-	f, err := filter.New(b.spec.Options, b.log)
+	f, err := filter.New(b.spec.Options.Once(), b.log)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func (b *bench) run() (*figures, error) {
 	r.Chunk, r.Record = chunks.percentiles(), records.percentiles()
 
 	// The log has said what there is to say.
-	p, err := filter.NewProfiler(b.spec.Options, func(hostlog.Level, string) {})
+	p, err := filter.NewProfiler(b.spec.Options.Once(), func(hostlog.Level, string) {})
 	if err != nil {
 		return nil, err
 	}

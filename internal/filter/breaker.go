@@ -99,6 +99,12 @@ func (b *breaker) close() {
 	b.log(hostlog.Info, "the module answers again: it is back in the path")
 }
 
+// reset closes it for a guest of which nothing is known.
+func (b *breaker) reset() { b.until, b.stops, b.unusable, b.doublings = time.Time{}, 0, 0, 0 }
+
+// trip opens it, for there is no guest.
+func (b *breaker) trip() { b.until = b.now().Add(b.backoff) }
+
 // success says that an answer was usable.
 func (b *breaker) success() {
 	b.unusable = 0

@@ -241,6 +241,7 @@ var causeWords = [numCauses]string{
 	givenInvalid:   "change_invalid",
 	notRun:         "no_instance",
 	breakerOpen:    "breaker_open",
+	noModule:       "no_module",
 	firstOutcome:   "trap",
 	firstOutcome + cause(guest.TimedOut-guest.Trapped):      "timeout",
 	firstOutcome + cause(guest.NoMemory-guest.Trapped):      "guest_memory",

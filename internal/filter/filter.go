@@ -22,28 +22,28 @@ import (
 // Filter is one filter instance. It must not be used by two goroutines at once,
 // except for Stats.
 type Filter struct {
-	msgpack    bool
-	onError    options.OnError
-	markKey    string // of the body; "": in the metadata
-	logFailed  bool
-	split      bool
-	batch      bool  // the guest has the batch ABI
-	retryBatch bool  // and a batch that fails is run again in halves
-	limit      int64 // memory_limit
-	breaker    *breaker
-	born       uint64 // records that the lane had been given when the instance was new
-	module     *guest.Module
-	config     guest.Config
-	lane       *guest.Lane
-	instance   *guest.Instance // nil after a trap, until a record needs the next one
-	log        *hostlog.Limiter
-	workers    []*worker // further instances
-	tables     *tables.Set
-	logged     int     // lines about tables
-	silent     bool    // about tables: another filter logs them
-	share      float64 // of a chunk that is the filter's own, if there are workers
-	reloads    reloads
-	periodic   *periodic // nil: no line is wanted
+	msgpack     bool
+	onError     options.OnError
+	markKey     string // of the body; "": in the metadata
+	logFailed   bool
+	split       bool
+	batchLimits guest.BatchLimits // if the guest has the batch ABI
+	limit       int64             // memory_limit
+	breaker     *breaker
+	born        uint64 // records that the lane had been given when the instance was new
+	active
+	absent   error // why there is no module; nil: there is one
+	state    *state.State
+	lane     *guest.Lane
+	log      *hostlog.Limiter
+	workers  []*worker // further instances
+	reload   *reloader // nil: there are none
+	tables   *tables.Set
+	logged   int     // lines about tables
+	silent   bool    // about tables: another filter logs them
+	share    float64 // of a chunk that is the filter's own, if there are workers
+	reloads  reloads
+	periodic *periodic // nil: no line is wanted
 
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
@@ -66,24 +66,41 @@ type Filter struct {
 // log takes lines for Fluent Bit's log, without the instance's name; it is
 // called on the goroutine that calls New, Run or Close.
 func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
+	f, err := newWhole(o, log)
+	if err == nil && f.reload != nil {
+		go f.reload.watch()
+	}
+	return f, err
+}
+
+// newWhole is New without the goroutine that looks at files.
+func newWhole(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
+	r := newReloader(o) // looks at the files before they are read
 	shared := NewState(o)
-	f, err := newFilter(o, shared, log)
+	f, err := newFilter(o, shared, nil, log)
 	if err != nil {
 		shared.Close()
 		return nil, err
 	}
-	f.introduce(o)
 	for len(f.workers) < o.Workers-1 {
-		w, err := newWorker(o, shared)
+		w, err := newWorker(o, shared, f.absent)
+		if IsStartError(err) && o.OnStartError == options.StartWithout && f.absent == nil {
+			f.goWithout(err)
+			continue
+		}
 		if err != nil {
 			f.Close()
 			return nil, err
 		}
 		f.workers = append(f.workers, w)
 	}
+	f.introduce(o)
 	f.share = 1 / float64(1+len(f.workers))
 	f.periodic = newPeriodic(o, f.lane)
 	f.setReady()
+	if o.ReloadModule || f.absent != nil {
+		r.attach(f)
+	}
 	return f, nil
 }
 
@@ -91,13 +108,14 @@ func New(o options.Options, log func(hostlog.Level, string)) (*Filter, error) {
 // for as long as the old pipeline needs to end.
 const checkedLife = 2 * time.Minute
 
-// Check says what would keep New from making a filter with these options. It starts a guest and
-// ends it. The module's code and the tables are kept for a while, so that New need not compile and
-// load them again.
+// Check says what would keep New from making a filter with these options that has a module, whatever
+// on_start_error is. It starts a guest and ends it. The module's code and the tables are kept for a while,
+// so that New need not compile and load them again.
 func Check(o options.Options) error {
+	o.OnStartError = options.FailStart
 	shared := NewState(o)
 	defer shared.Close()
-	f, err := newFilter(o, shared, func(hostlog.Level, string) {})
+	f, err := newFilter(o, shared, nil, func(hostlog.Level, string) {})
 	if err != nil {
 		return err
 	}
@@ -109,68 +127,83 @@ func Check(o options.Options) error {
 
 // introduce logs what has been started.
 func (f *Filter) introduce(o options.Options) {
-	records := fmt.Sprint("event_format ", o.EventFormat)
-	if f.batch {
-		records = "batches"
+	if f.absent != nil {
+		f.log.Always(hostlog.Error, fmt.Sprintf("%v; there is no module until its file changes, and records follow on_error (on_start_error passthrough); plugin %s, %s",
+			f.absent, version.Version, guest.EngineText()))
+	} else {
+		records := fmt.Sprint("event_format ", o.EventFormat)
+		if f.batch {
+			records = "batches"
+		}
+		f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, %s; %s; plugin %s, %s",
+			o.WasmPath, hostlog.Name(o.FunctionName), records, f.module.Summary(f.config), version.Version, guest.EngineText()))
 	}
-	f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, %s; %s; plugin %s, %s",
-		o.WasmPath, hostlog.Name(o.FunctionName), records, f.module.Summary(f.config), version.Version, guest.EngineText()))
 	for _, line := range f.tables.Describe() {
 		f.log.Always(hostlog.Info, line)
 	}
 	for _, w := range o.Warnings {
 		f.log.Always(hostlog.Warn, w)
 	}
-	for _, w := range f.module.Warnings(f.config) {
-		f.log.Always(hostlog.Warn, w)
+	if f.module != nil {
+		for _, w := range f.module.Warnings(f.config) {
+			f.log.Always(hostlog.Warn, w)
+		}
 	}
 	f.logOutput()
 }
 
-// newFilter is New without a word in the log.
-func newFilter(o options.Options, shared *state.State, log func(hostlog.Level, string)) (*Filter, error) {
+// newFilter is New without a word in the log. It does not try to start a module if it is known why there
+// is none.
+func newFilter(o options.Options, shared *state.State, absent error, log func(hostlog.Level, string)) (*Filter, error) {
 	limiter := hostlog.NewLimiter(log)
-	source := Source(o)
-	source.Warn = func(line string) { limiter.Always(hostlog.Warn, line) }
-	module, err := guest.Load(source)
-	if err != nil {
-		return nil, fmt.Errorf("option wasm_path: %w", err)
-	}
 	set, err := tables.Open(Tables(o))
 	if err != nil {
-		module.Close()
 		return nil, err
 	}
+	config := Config(o, shared)
+	config.Tables = set
+	a := active{config: config}
+	if absent == nil {
+		source := Source(o)
+		source.Warn = func(line string) { limiter.Always(hostlog.Warn, line) }
+		a, absent = startModule(o, source, config)
+	}
+	if absent != nil && o.OnStartError == options.FailStart {
+		set.Close()
+		return nil, absent
+	}
+	if absent != nil {
+		a.config = config
+	}
+	return assemble(o, shared, a, absent, set, limiter), nil
+}
+
+// assemble makes a filter of what has been started. It takes a and set.
+func assemble(o options.Options, shared *state.State, a active, absent error, set *tables.Set, log *hostlog.Limiter) *Filter {
 	f := &Filter{
-		msgpack:    o.EventFormat == options.Msgpack,
-		onError:    o.OnError,
-		markKey:    o.MarkKey,
-		logFailed:  o.LogFailed,
-		split:      o.Split,
-		batch:      module.IsBatch(),
-		retryBatch: o.RetryBatch && !module.IsStateful(),
-		limit:      o.MemoryLimitBytes,
-		module:     module,
-		config:     Config(o, shared),
-		tables:     set,
-		logged:     set.Told(),
-		log:        limiter,
+		msgpack:     o.EventFormat == options.Msgpack,
+		onError:     o.OnError,
+		markKey:     o.MarkKey,
+		logFailed:   o.LogFailed,
+		split:       o.Split,
+		batchLimits: batchLimits(o),
+		limit:       o.MemoryLimitBytes,
+		absent:      absent,
+		state:       shared,
+		tables:      set,
+		logged:      set.Told(),
+		log:         log,
+		lane:        guest.NewLane(),
 	}
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
-	f.config.Tables = set
-	f.instance, err = module.NewInstance(f.config)
-	if err != nil {
-		set.Close()
-		module.Close()
-		return nil, fmt.Errorf("module %s: %w", o.WasmPath, err)
+	f.use(a)
+	if absent != nil {
+		f.breaker.trip()
 	}
-	f.lane = guest.NewLane()
-	if f.batch {
-		f.lane.SetBatch(batchLimits(o))
+	if a.module != nil {
+		f.showModule(a.module.Identity(), true)
 	}
-	f.lane.Attach(f.instance)
-	f.showModule(module.Identity())
-	return f, nil
+	return f
 }
 
 // Source is where the module of a filter with these options comes from.
@@ -264,6 +297,10 @@ func (f *Filter) Lane() unsafe.Pointer { return f.lane.Pointer() }
 
 // Close frees the guest and logs what has been counted.
 func (f *Filter) Close() {
+	if f.reload != nil {
+		f.reload.end()
+		f.takeLines()
+	}
 	f.periodic.end()
 	for _, w := range f.workers {
 		w.stop(f.log)
@@ -271,7 +308,7 @@ func (f *Filter) Close() {
 	f.logTables()
 	f.stop()
 	f.logState()
-	f.config.State.Close()
+	f.state.Close()
 	logStats(f.log, f.Stats())
 }
 
@@ -285,11 +322,8 @@ func logStats(log *hostlog.Limiter, s Stats) {
 
 // stop is Close without the last line.
 func (f *Filter) stop() {
-	if f.instance != nil {
-		f.instance.Close()
-	}
+	f.active.close()
 	f.tables.Close()
-	f.module.Close()
 	f.log.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -302,6 +336,9 @@ func (f *Filter) stop() {
 // Lane. modified is false if the chunk is to stay as it is; else out, which may be empty, takes
 // its place. out is valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
+	if !f.lane.InChunk() {
+		f.beforeChunk(tag, data)
+	}
 	if f.periodic.take() {
 		defer f.logReport()
 	}
@@ -353,6 +390,9 @@ func (f *Filter) process(tag, data []byte) error {
 	for {
 		var err error
 		state := f.breaker.state()
+		if state == open && f.rollBackInside(data) {
+			continue
+		}
 		if why := f.unavailable(state, data); why != none {
 			if err = f.passBy(data, why); err != nil {
 				return err
@@ -397,8 +437,13 @@ func (f *Filter) unavailable(state breakerState, data []byte) cause {
 	switch {
 	case f.lane.At() >= len(data) || f.lane.Emitting():
 		return none
+	case state == open && f.absent != nil:
+		return noModule
 	case state == open:
 		return breakerOpen
+	case f.absent != nil:
+		f.noModule()
+		return noModule
 	case f.instance == nil && !f.replace():
 		f.breaker.stopped(1)
 		return notRun

@@ -99,6 +99,16 @@ func (f *Filter) discard() {
 	f.instance = nil
 }
 
+// noModule says once per back-off that there is none.
+func (f *Filter) noModule() {
+	if !f.silent {
+		f.log.Limited(hostlog.Error, "no module", func() string {
+			return fmt.Sprintf("there is still no module: %v; records follow on_error until its file changes", f.absent)
+		})
+	}
+	f.breaker.stopped(1)
+}
+
 // replace makes another instance. If it can't, the log says why.
 func (f *Filter) replace() bool {
 	instance, err := f.module.NewInstance(f.config)

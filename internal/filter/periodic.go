@@ -43,7 +43,7 @@ func (p *periodic) ask() {
 	defer p.mu.Unlock()
 	if p.lane != nil {
 		p.due.Store(true)
-		p.lane.Want(true)
+		p.lane.Want()
 	}
 }
 
@@ -55,7 +55,6 @@ func (p *periodic) take() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.due.Store(false)
-	p.lane.Want(false)
 	p.timer.Reset(p.interval)
 	return true
 }

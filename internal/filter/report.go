@@ -67,11 +67,15 @@ func (f *Filter) show() {
 	f.shown.until, f.shown.openings = f.breaker.until, f.breaker.openings
 }
 
-// showModule has Report tell of another module, which has been loaded for the filter.
-func (f *Filter) showModule(id guest.Identity) {
+// showModule has Report tell of another module. loaded: it has been loaded for the filter, and has not
+// run before.
+func (f *Filter) showModule(id guest.Identity, loaded bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &f.shown
+	if s.module != nil && s.module.Hash == id.Hash {
+		return // its configuration is another one
+	}
 	if s.module != nil {
 		s.previous = slices.DeleteFunc(append(slices.Clone(s.previous), *s.module), func(p guest.Identity) bool {
 			return slices.Equal(info(&p), info(&id))
@@ -79,7 +83,16 @@ func (f *Filter) showModule(id guest.Identity) {
 		s.previous = s.previous[max(0, len(s.previous)-maxPrevious):]
 	}
 	s.module = &id
-	s.loads[id.Origin]++
+	if loaded {
+		s.loads[id.Origin]++
+	}
+}
+
+// hideModule has Report tell that there is no module.
+func (f *Filter) hideModule() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shown.module = nil
 }
 
 // reloads counts reloads by their results, on any goroutine.
@@ -95,11 +108,11 @@ func (f *Filter) Report() Report {
 	for i := range f.reloads {
 		r.Reloads[i] = f.reloads[i].Load()
 	}
-	if s := f.config.State; s.HasStore() {
+	if s := f.state; s.HasStore() {
 		stats := s.StoreStats()
 		r.Store = &stats
 	}
-	if s := f.config.State; s.HasMetrics() {
+	if s := f.state; s.HasMetrics() {
 		stats := s.MetricsStats()
 		r.Counted = &stats
 	}

@@ -148,20 +148,20 @@ func TestReport(t *testing.T) {
 		was := f.Report().Module.Hash
 		f.CountReload(ReloadFailure)
 		f.CountReload(ReloadSuccess)
-		f.showModule(guest.Identity{Hash: "abc", Version: "2", ABI: "x", Engine: "y", Origin: guest.Cached})
+		f.showModule(guest.Identity{Hash: "abc", Version: "2", ABI: "x", Engine: "y", Origin: guest.Cached}, true)
 		check(t, f, map[string]float64{
 			"reloads_total{success}": 1, "reloads_total{failure}": 1, "reloads_total{rollback}": 0,
 			"module_loads_total{compiled}": 1, "module_loads_total{cache}": 1,
 			"module_info{abc,2,x,y}": 1, "module_info{" + was[:16] + ",," + "flb_filter," + f.Report().Previous[0].Engine + "}": 0,
 		})
 		for range 100 { // back and forth: no series is there twice, and they are not ever more
-			f.showModule(guest.Identity{Hash: "abc"})
-			f.showModule(guest.Identity{Hash: "def"})
+			f.showModule(guest.Identity{Hash: "abc"}, true)
+			f.showModule(guest.Identity{Hash: "def"}, true)
 		}
 		for i := range 100 {
-			f.showModule(guest.Identity{Hash: fmt.Sprint(i)})
+			f.showModule(guest.Identity{Hash: fmt.Sprint(i)}, true)
 		}
-		f.showModule(guest.Identity{Hash: "95"})
+		f.showModule(guest.Identity{Hash: "95"}, true)
 		r, seen := f.Report(), map[string]bool{}
 		for _, m := range r.Metrics() {
 			for _, s := range m.Series {

@@ -14,7 +14,7 @@ import (
 
 // Metrics returns the metrics that the module has defined, as they are now. It may be called from
 // any goroutine, until Close.
-func (f *Filter) Metrics() []state.Metric { return f.config.State.Metrics() }
+func (f *Filter) Metrics() []state.Metric { return f.state.Metrics() }
 
 // FirstMetrics is Metrics, with no more than that many series in all: those that came first.
 func (f *Filter) FirstMetrics(maxSeries int) []state.Metric {
@@ -23,11 +23,11 @@ func (f *Filter) FirstMetrics(maxSeries int) []state.Metric {
 
 func (f *Filter) logNotices(notices guest.Notice) {
 	if notices&guest.NoticeStore != 0 {
-		s := f.config.State.StoreStats()
+		s := f.state.StoreStats()
 		f.log.Always(hostlog.Warn, fmt.Sprintf("the store has refused %d calls so far: it has %s", s.Refused, storeText(s)))
 	}
 	if notices&guest.NoticeMetrics != 0 {
-		f.log.Always(hostlog.Warn, uncounted(f.config.State.MetricsStats()))
+		f.log.Always(hostlog.Warn, uncounted(f.state.MetricsStats()))
 	}
 }
 
@@ -45,7 +45,7 @@ const maxMetricLines = 50
 
 // logState logs what there was at the end.
 func (f *Filter) logState() {
-	if s := f.config.State.StoreStats(); s.Keys+s.Refused > 0 {
+	if s := f.state.StoreStats(); s.Keys+s.Refused > 0 {
 		level := hostlog.Info
 		if s.Refused > 0 {
 			level = hostlog.Warn
@@ -59,7 +59,7 @@ func (f *Filter) logState() {
 	if more := len(metrics) - maxMetricLines; more > 0 {
 		f.log.Always(hostlog.Info, fmt.Sprintf("and %d more metrics", more))
 	}
-	if s := f.config.State.MetricsStats(); s.NoRoom+s.BadValue > 0 {
+	if s := f.state.MetricsStats(); s.NoRoom+s.BadValue > 0 {
 		f.log.Always(hostlog.Warn, uncounted(s))
 	}
 }

@@ -68,7 +68,7 @@ func TestStateIsShared(t *testing.T) {
 				t.Errorf("%d workers: %v has %v, want %d", workers, s.Values, s.Value, each)
 			}
 		}
-		if got := f.config.State.StoreStats(); got.Keys != 10 || got.Refused != 0 {
+		if got := f.state.StoreStats(); got.Keys != 10 || got.Refused != 0 {
 			t.Errorf("%+v", got)
 		}
 		f.Close()

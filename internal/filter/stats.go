@@ -27,6 +27,7 @@ const (
 	givenInvalid
 	notRun
 	breakerOpen
+	noModule
 	firstOutcome
 	numCauses = firstOutcome + cause(guest.LastOutcome-guest.Trapped) + 1
 )
@@ -43,6 +44,7 @@ var causeTexts = [firstOutcome]string{
 	givenInvalid:   "what the guest has set or emitted can't be used",
 	notRun:         "there is no instance of the module",
 	breakerOpen:    "the module is out of the path after many failures",
+	noModule:       "there is no module: it could not be started",
 }
 
 func causeOf(o guest.Outcome) cause { return firstOutcome + cause(o-guest.Trapped) }
@@ -56,7 +58,7 @@ func (c cause) String() string {
 
 // loggedElsewhere says of a cause that what led to it has a line in the log.
 func (c cause) loggedElsewhere() bool {
-	return c == notRun || c == breakerOpen || c == causeOf(guest.Trapped) || c == causeOf(guest.TimedOut)
+	return c == notRun || c == breakerOpen || c == noModule || c == causeOf(guest.Trapped) || c == causeOf(guest.TimedOut)
 }
 
 // Stats counts what became of records since the filter was made.

@@ -29,12 +29,16 @@ type line struct {
 	text  string
 }
 
-// newWorker starts a worker.
-func newWorker(o options.Options, shared *state.State) (*worker, error) {
+// newWorker starts a worker, without a module if it is known why there is none.
+func newWorker(o options.Options, shared *state.State, absent error) (*worker, error) {
 	w := &worker{}
 	var err error
-	w.filter, err = newFilter(o, shared, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
+	w.filter, err = newFilter(o, shared, absent, func(level hostlog.Level, text string) { w.lines = append(w.lines, line{level, text}) })
 	if err != nil {
+		return nil, err
+	}
+	if err := w.filter.absent; err != absent { // the filter has a module: so must its workers
+		w.filter.stop()
 		return nil, err
 	}
 	w.filter.silent = true

@@ -102,15 +102,15 @@ func engineConfig(stackBytes int64, parallel bool) *wasmtime.Config {
 // for each of them then until the process ends. Smaller ones take a tenth of a second.
 const serialBytes = 256 << 10
 
-// compile compiles a module for an engine of engineFor. quick leaves optimising out.
-func compile(engine *wasmtime.Engine, stackBytes int64, wasm []byte, quick bool) (*wasmtime.Module, error) {
-	if len(wasm) < serialBytes && !quick {
+// compile compiles a module for an engine of engineFor.
+func compile(engine *wasmtime.Engine, s Source, wasm []byte) (*wasmtime.Module, error) {
+	if (len(wasm) < serialBytes || s.Background) && !s.Quick {
 		module, err := wasmtime.NewModule(engine, wasm)
 		return module, notExecutable(err)
 	}
 	C.flbwt_signals_hold()
-	config := engineConfig(StackBytes(stackBytes), len(wasm) >= serialBytes)
-	if quick {
+	config := engineConfig(StackBytes(s.StackBytes), len(wasm) >= serialBytes)
+	if s.Quick {
 		config.SetCraneliftOptLevel(wasmtime.OptLevelNone)
 		config.SetCraneliftFlag("regalloc_algorithm", "single_pass")
 	}

@@ -8,6 +8,8 @@ import "C"
 import (
 	"math"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -37,11 +39,14 @@ const (
 
 // Lane takes chunks through an instance: lane.c goes from event to event as long as
 // all is ordinary, and stops where something has to be decided. It must not be used
-// by two goroutines at once, except for Totals. Data and tag that its methods take
+// by two goroutines at once, except for Totals and Want. Data and tag that its methods take
 // are those of the current chunk; they are not kept.
 type Lane struct {
 	c  *C.flbwt_lane // in C memory, for the host calls it without Go
 	in *Instance
+
+	wantMu sync.Mutex // held while wanted and what C sees of it change
+	wanted atomic.Bool
 }
 
 // NewLane returns a lane without an instance. Close frees it.
@@ -81,9 +86,29 @@ func (l *Lane) Attach(in *Instance) {
 // SetReady says whether chunks may be filtered by C alone until the next Begin.
 func (l *Lane) SetReady(ready bool) { l.c.ready = C.bool(ready) }
 
-// Want says whether the next chunk that begins is not for C alone, ready or not. It may be called from
-// any goroutine.
-func (l *Lane) Want(wanted bool) { C.flbwt_lane_want(l.c, C.bool(wanted)) }
+// Want has the next chunk that begins not be for C alone, ready or not. It may be called from any
+// goroutine.
+func (l *Lane) Want() { l.want(true) }
+
+// TakeWant says whether Want has been called since the last TakeWant. What its caller has written before
+// is there to be read then.
+func (l *Lane) TakeWant() bool {
+	wanted := l.wanted.Load()
+	if wanted {
+		l.want(false)
+	}
+	return wanted
+}
+
+func (l *Lane) want(wanted bool) {
+	l.wantMu.Lock()
+	defer l.wantMu.Unlock()
+	l.wanted.Store(wanted)
+	C.flbwt_lane_want(l.c, C.bool(wanted))
+}
+
+// Ready says whether the next chunk is for C alone, for the tests' sake.
+func (l *Lane) Ready() bool { return bool(C.flbwt_lane_ready(l.c)) }
 
 // InChunk says whether a chunk has been begun, and not finished.
 func (l *Lane) InChunk() bool { return bool(l.c.in_chunk) }

@@ -85,6 +85,7 @@ type Source struct {
 	CacheDir         string       // of code that was compiled before, or CacheAuto; "" for none
 	Writable         []string     // directories that the module may write to: not the cache
 	Quick            bool         // what has to be compiled is, quickly: to code that is not optimised
+	Background       bool         // what has to be compiled is, on the thread that asks alone; nobody else waits for it
 	Warn             func(string) // takes what hinders the cache; nil: nobody wants to know
 }
 
@@ -135,9 +136,15 @@ func loadContent(s Source, content []byte) (*Module, error) {
 		<-l.done
 		return l.module, l.err
 	}
+	if s.Background {
+		modules.Unlock()
+		return loadAlone(s, content, key)
+	}
 	l := &loading{users: 1, done: make(chan struct{}), err: errors.New("the module could not be loaded")}
 	if modules.byKey == nil {
 		modules.byKey = make(map[moduleKey]*Module)
+	}
+	if modules.loading == nil {
 		modules.loading = make(map[moduleKey]*loading)
 	}
 	modules.loading[key] = l
@@ -155,6 +162,24 @@ func loadContent(s Source, content []byte) (*Module, error) {
 	}()
 	l.module, l.err = newModule(s, content, key)
 	return l.module, l.err
+}
+
+// loadAlone loads a module that nobody waits for until it is loaded: who wants it meanwhile loads it faster.
+func loadAlone(s Source, content []byte, key moduleKey) (*Module, error) {
+	m, err := newModule(s, content, key)
+	if err != nil {
+		return nil, err
+	}
+	modules.Lock()
+	defer modules.Unlock()
+	m.users = 1
+	if modules.byKey == nil {
+		modules.byKey = make(map[moduleKey]*Module)
+	}
+	if modules.byKey[key] == nil {
+		modules.byKey[key] = m
+	}
+	return m, nil
 }
 
 func newModule(s Source, content []byte, key moduleKey) (*Module, error) {
@@ -240,7 +265,7 @@ func (m *Module) compile(s Source, content []byte) error {
 		m.origin = CompiledQuickly
 	}
 	start := time.Now()
-	if m.compiled, err = compile(m.engine, s.StackBytes, wasm, s.Quick); err != nil {
+	if m.compiled, err = compile(m.engine, s, wasm); err != nil {
 		return notCompiled(s.Path, err)
 	}
 	m.compileTime = time.Since(start)
@@ -348,10 +373,13 @@ func (m *Module) Share() *Module {
 func (m *Module) Close() {
 	modules.Lock()
 	defer modules.Unlock()
-	if m.users--; m.users == 0 {
-		delete(modules.byKey, m.key)
-		m.compiled.Close()
+	if m.users--; m.users > 0 {
+		return
 	}
+	if modules.byKey[m.key] == m {
+		delete(modules.byKey, m.key)
+	}
+	m.compiled.Close()
 }
 
 func read(path string) ([]byte, error) {

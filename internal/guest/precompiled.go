@@ -252,7 +252,7 @@ func compileFor(engine *wasmtime.Engine, wasm []byte, native bool) (code []byte,
 	var module *wasmtime.Module
 	switch {
 	case native:
-		module, err = compile(engine, 0, wasm, false)
+		module, err = compile(engine, Source{}, wasm)
 	case len(capi.Targets) > 0:
 		return capi.Precompile(engine, wasm)
 	default:

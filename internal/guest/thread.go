@@ -8,6 +8,18 @@ import (
 	"syscall"
 )
 
+// lowestPriority is the nice value of a thread that runs when no other wants to.
+const lowestPriority = 19
+
+// GoSlowly is Go with a thread of the lowest priority.
+func GoSlowly(f func()) error {
+	return Go(func() {
+		// It can only be refused where the whole process has it already.
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, syscall.Gettid(), lowestPriority)
+		f()
+	})
+}
+
 // Go runs f on a thread of its own, on whose stack guests may run: those of the runtime's
 // threads may be too small. The thread blocks the signals that the caller's blocks. The
 // error is an errno.

@@ -14,26 +14,33 @@ import (
 // maxConfigBytes bounds config_file, and all keys and values together.
 const maxConfigBytes = 1 << 20
 
-// config reads the configuration of the module: options that begin with the prefix, and the members
-// of the object in a file. Keys are in lower case, for Fluent Bit makes them so in YAML, and in
-// order; the value of a member is its text, or JSON if it is not a string.
-func (p *parser) config(prefix, file string) []Property {
-	values := make(map[string]string)
-	if path := p.value(file); path != "" {
-		members, err := readConfigFile(path)
-		if err != nil {
-			p.fail(file, path, err.Error())
-			return nil
-		}
-		values = members
-	}
+// configSet reads the configuration of the module that options hold which begin with the prefix.
+func (p *parser) configSet(prefix string) (list []Property) {
 	for _, set := range p.prefixed(prefix) {
-		key := lower(set.Key[len(prefix):])
 		if strings.IndexByte(set.Value, 0) >= 0 {
 			p.fail(set.Key, set.Value, "a value can't hold a zero byte")
 		}
-		values[key] = set.Value
+		list = append(list, Property{lower(set.Key[len(prefix):]), set.Value})
 	}
+	return list
+}
+
+// readConfig makes Config of ConfigSet and the members of the object in ConfigFile. Keys are in lower
+// case, for Fluent Bit makes them so in YAML, and in order; the value of a member is its text, or JSON if
+// it is not a string.
+func (o *Options) readConfig() *Error {
+	values := make(map[string]string)
+	if o.ConfigFile != "" {
+		members, err := readConfigFile(o.ConfigFile)
+		if err != nil {
+			return &Error{"config_file", o.ConfigFile, err.Error()}
+		}
+		values = members
+	}
+	for _, set := range o.ConfigSet {
+		values[set.Key] = set.Value
+	}
+	o.Config = nil
 	if len(values) == 0 {
 		return nil
 	}
@@ -44,11 +51,19 @@ func (p *parser) config(prefix, file string) []Property {
 		config = append(config, Property{key, value})
 	}
 	if size > maxConfigBytes {
-		p.fail(prefix+"KEY", fmt.Sprintf("%d bytes", size), fmt.Sprintf("keys and values may have %d bytes in all", maxConfigBytes))
-		return nil
+		return &Error{"config.KEY", fmt.Sprintf("%d bytes", size), fmt.Sprintf("keys and values may have %d bytes in all", maxConfigBytes)}
 	}
 	slices.SortFunc(config, func(a, b Property) int { return strings.Compare(a.Key, b.Key) })
-	return config
+	o.Config = config
+	return nil
+}
+
+// WithConfigFile returns the options with what stands in config_file now. The error is an *Error.
+func (o Options) WithConfigFile() (Options, error) {
+	if err := o.readConfig(); err != nil {
+		return Options{}, err
+	}
+	return o, nil
 }
 
 // prefixed returns the options that begin with the prefix, in order, each with more behind it.

@@ -196,3 +196,35 @@ func TestConfig(t *testing.T) {
 		})
 	}
 }
+
+// The file is read again as it is by then, beneath what has been set; the options that were read before
+// stay as they are.
+func TestWithConfigFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.json")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"a":"1","b":"1"}`)
+	o, err := Parse(Of([]Property{{"wasm_path", "a"}, {"function_name", "b"}, {"config_file", file}, {"config.A", "set"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(`{"a":"2","c":"2"}`)
+	again, err := o.WithConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Property{{"a", "set"}, {"c", "2"}}, again.Config); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Property{{"a", "set"}, {"b", "1"}}, o.Config); diff != "" {
+		t.Error(diff)
+	}
+	write(`{"a":`)
+	if _, err := o.WithConfigFile(); err == nil || !strings.Contains(err.Error(), "option config_file: invalid value \""+file) {
+		t.Errorf("%v", err)
+	}
+}

@@ -140,6 +140,14 @@ var Table = []Option{
 		Help: "Directory in which compiled modules are kept for the next start; it must be the user's alone; auto looks for a place (CACHE_DIRECTORY, the user's cache, /var/cache); none unless set"},
 	{Name: "allow_precompiled", Type: Bool, Default: "off",
 		Help: "Accept a wasm_path that flb-wasmtime compile has made: machine code, which runs without a check"},
+	{Name: "on_start_error", Type: String, Default: "fail", Values: []string{"fail", "passthrough"},
+		Help: "What a module does that can't be started: fail (Fluent Bit does not start), or passthrough (records follow on_error until its file changes and it can)"},
+	{Name: "reload_module", Type: Bool, Default: "off",
+		Help: "Watch the module's file and config_file, and have what has changed take over between two chunks, without a reload of Fluent Bit"},
+	{Name: "reload_interval", Type: Time, Default: "1s",
+		Help: "How often the files of reload_module are looked at; a change counts once two looks have found the same"},
+	{Name: "reload_probe", Type: Int, Default: "100",
+		Help: "So many of the last records go through what is to take over first, and it is refused if it fails on more of them than what runs; 0 for none"},
 	{Name: "workers", Type: Int, Default: "1",
 		Help: "Instances of the module that share the records of a chunk, each on a thread of its own, up to 64; each keeps its own state"},
 	{Name: "wasm_heap_size", Type: Size, Default: "8192",
@@ -174,6 +182,15 @@ const (
 	Mark
 )
 
+// OnStartError says what becomes of a start with a module that can't be started.
+type OnStartError int
+
+// What may become of it.
+const (
+	FailStart OnStartError = iota
+	StartWithout
+)
+
 // StatsFormat says how a line about counts is written.
 type StatsFormat int
 
@@ -206,7 +223,8 @@ type Options struct {
 	AccessiblePaths []Path      // existing directories
 	Env             []string    // NAME=value
 	Config          []Property  // of the module; keys in lower case, each once
-	ConfigFile      string      // from which a part of it came; "": none
+	ConfigSet       []Property  // the part of it that is from config.KEY
+	ConfigFile      string      // from which the other part came; "": none
 	Tables          []TableFile // names in lower case, each once
 	TableLimitBytes int64
 	TableRefresh    time.Duration // 0: never
@@ -237,6 +255,11 @@ type Options struct {
 	CacheDir         string // "": none
 	AllowPrecompiled bool
 
+	OnStartError   OnStartError
+	ReloadModule   bool
+	ReloadInterval time.Duration
+	ReloadProbe    int // records; 0: none
+
 	WasmHeapBytes  int64
 	WasmStackBytes int64
 
@@ -246,6 +269,13 @@ type Options struct {
 	// What the user should know of values that were not taken as they are; lines for
 	// the log.
 	Warnings []string
+}
+
+// Once returns the options for a run that ends by itself: what can't start fails, and nothing is loaded
+// again.
+func (o Options) Once() Options {
+	o.OnStartError, o.ReloadModule = FailStart, false
+	return o
 }
 
 // Error is a value that an option can't take, worded for the log of the host, which
@@ -327,7 +357,7 @@ func (p *parser) shared() Options {
 
 		AccessiblePaths: p.dirs("accessible_paths"),
 		Env:             p.env("env"),
-		Config:          p.config("config.", "config_file"),
+		ConfigSet:       p.configSet("config."),
 		ConfigFile:      p.value("config_file"),
 		Tables:          p.tables("table."),
 		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
@@ -356,7 +386,13 @@ func (p *parser) shared() Options {
 		Allocator:        p.allocator("allocator"),
 		CacheDir:         p.value("cache_dir"),
 		AllowPrecompiled: p.bool("allow_precompiled"),
+
+		OnStartError:   OnStartError(p.oneOf("on_start_error")),
+		ReloadModule:   p.bool("reload_module"),
+		ReloadInterval: p.time("reload_interval", 10*time.Millisecond, 24*time.Hour),
+		ReloadProbe:    int(p.number("reload_probe", 0, 10_000)),
 	}
+	p.failBy(o.readConfig())
 	if o.MarkKey != "" && o.OnError != Mark {
 		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark")
 	}
@@ -373,6 +409,13 @@ type parser struct {
 func (p *parser) fail(option, value, want string) {
 	if p.err == nil {
 		p.err = &Error{Option: option, Value: value, Want: want}
+	}
+}
+
+// failBy is fail with an error that there may be.
+func (p *parser) failBy(err *Error) {
+	if p.err == nil && err != nil {
+		p.err = err
 	}
 }
 

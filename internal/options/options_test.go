@@ -104,6 +104,7 @@ func TestParse(t *testing.T) {
 		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
 		"store_limit": "16M", "metrics_series": "0",
 		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "table_limit": "1M", "table_refresh": "0", "allow_precompiled": "On",
+		"on_start_error": "passthrough", "reload_module": "yes", "reload_interval": "100ms", "reload_probe": "0",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestParse(t *testing.T) {
 		Env: []string{"A=1", "B=x=y", "C="}, TableLimitBytes: 1_000_000, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
 		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
-		StoreLimitBytes: 16_000_000,
+		StoreLimitBytes: 16_000_000, OnStartError: StartWithout, ReloadModule: true, ReloadInterval: 100 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -132,7 +133,7 @@ func TestParseDefaults(t *testing.T) {
 		TableLimitBytes: 256_000_000, TableRefresh: 5 * time.Second,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
 		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
-		MetricsSeries: 1000,
+		MetricsSeries: 1000, ReloadInterval: time.Second, ReloadProbe: 100,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -189,6 +190,10 @@ func TestParseErrors(t *testing.T) {
 		{"store_limit", "-1"},
 		{"metrics_series", "-1"},
 		{"metrics_series", "100001"},
+		{"on_start_error", "drop"},
+		{"reload_module", "1"},
+		{"reload_interval", "0"},
+		{"reload_probe", "10001"},
 	} {
 		values := map[string]string{"wasm_path": "a", "function_name": "b", test.option: test.value}
 		_, err := Parse(set(values))

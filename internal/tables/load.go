@@ -23,6 +23,7 @@ import (
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filewatch"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
@@ -62,7 +63,7 @@ func loadOnce(spec Spec, limit int64) (_ *C.flbwt_table, _ version, err error) {
 	case !info.Mode().IsRegular():
 		return nil, version{}, regular.ErrNotRegular
 	}
-	l := newLoader(limit, versionOf(info))
+	l := newLoader(limit, version{id: filewatch.Of(info), size: info.Size()})
 	done := false
 	defer func() {
 		if !done {
@@ -71,7 +72,7 @@ func loadOnce(spec Spec, limit int64) (_ *C.flbwt_table, _ version, err error) {
 	}()
 	err = l.read(spec, in)
 	if after, statErr := in.Stat(); statErr == nil {
-		if now := versionOf(after); !now.same(&l.version) {
+		if filewatch.Of(after) != l.version.id {
 			return nil, version{}, errChanged
 		}
 	}

@@ -6,55 +6,32 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filewatch"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
-// maxChanging is how many looks in a row may find a file changed since the look before until it is
-// loaded all the same.
-const maxChanging = 10
-
 // file is what is known of a table's file.
 type file struct {
-	spec   Spec
-	loaded version
-	shown  atomic.Pointer[Loaded] // what there is to tell of it
-
-	bad       version // that can't be loaded
-	complaint string  // what was logged of the file since it was loaded
-	seen      version // at the last look, if that was another one than loaded and bad
-	looks     int     // since then
+	spec      Spec
+	loaded    version
+	shown     atomic.Pointer[Loaded] // what there is to tell of it
+	watch     filewatch.Watch
+	complaint string // what was logged of the file since it was loaded
 }
 
-// version tells one version of a file from another.
+// version is what a file was when it was loaded.
 type version struct {
-	device, inode uint64
-	size          int64
-	modified      time.Time
+	id   filewatch.ID
+	size int64 // of the file
 
 	bytes    int64 // of memory
 	entries  int64
 	repeated uint64 // entries whose key comes again
 	first    string // such a key
 	what     string // of a MaxMind DB
-}
-
-// same compares what the file system says.
-func (v *version) same(other *version) bool {
-	return v.device == other.device && v.inode == other.inode && v.size == other.size && v.modified.Equal(other.modified)
-}
-
-// versionOf follows links, as the maps of Kubernetes have them.
-func versionOf(info os.FileInfo) version {
-	v := version{size: info.Size(), modified: info.ModTime()}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		v.device, v.inode = uint64(stat.Dev), stat.Ino //nolint:unconvert // 32 bits on some machines
-	}
-	return v
 }
 
 func (f *file) describe() string {
@@ -82,11 +59,11 @@ func (s *Set) update() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.files {
-		info, err := os.Stat(f.spec.Path)
+		found, err := filewatch.Stat(f.spec.Path)
 		if err != nil {
 			return f.option(err)
 		}
-		if found := versionOf(info); s.place(i).current != nil && found.same(&f.loaded) {
+		if s.place(i).current != nil && f.watch.IsTaken(found) {
 			continue
 		}
 		if err := s.load(i); err != nil {
@@ -107,7 +84,8 @@ func (s *Set) load(i int) error {
 	if err != nil {
 		return err
 	}
-	f.loaded, f.bad, f.complaint, f.looks = found, version{}, "", 0
+	f.loaded, f.complaint = found, ""
+	f.watch.Take(found.id)
 	f.shown.Store(&Loaded{Name: f.spec.Name, Bytes: found.bytes, Entries: found.entries, Time: time.Now()})
 	if old := C.flbwt_table_swap(s.place(i), t); old != nil {
 		s.retired = append(s.retired, old)
@@ -167,40 +145,23 @@ func (s *Set) look() {
 	defer s.mu.Unlock()
 	s.release()
 	for i, f := range s.files {
-		info, err := os.Stat(f.spec.Path)
+		found, err := filewatch.Stat(f.spec.Path)
 		if err == nil {
-			found := versionOf(info)
-			if !f.isDue(found) {
+			if f.watch.IsTaken(found) {
+				f.complaint = ""
+			}
+			if !f.watch.Due(found) {
 				continue
 			}
 			if err = s.load(i); err == nil {
 				s.tell(hostlog.Info, f.describe()+": refreshed")
 				continue
 			}
-			f.bad = found
+			f.watch.Refuse(found)
 		}
 		if text := err.Error(); text != f.complaint {
 			f.complaint = text
 			s.tell(hostlog.Warn, fmt.Sprintf("%v: the version that was loaded before stays", f.option(err)))
 		}
 	}
-}
-
-// isDue says whether the version that is there is to be loaded now. A file may be written while it
-// is looked at: it is loaded once it has stayed the same between two looks, or if it never does.
-func (f *file) isDue(found version) bool {
-	switch {
-	case found.same(&f.loaded):
-		f.looks, f.complaint = 0, ""
-		return false
-	case found.same(&f.bad):
-		f.looks = 0
-		return false
-	case f.looks > 0 && found.same(&f.seen), f.looks >= maxChanging:
-		f.looks = 0
-		return true
-	}
-	f.seen = found
-	f.looks++
-	return false
 }

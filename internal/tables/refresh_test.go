@@ -118,33 +118,8 @@ func TestRefreshOfLinks(t *testing.T) {
 	}
 }
 
-// A file that is being written is not loaded, unless it always is.
+// A file that is being written is not loaded before it is whole.
 func TestHalfWrittenFile(t *testing.T) {
-	f := &file{loaded: version{size: 1}}
-	if f.isDue(version{size: 1}) || f.isDue(version{size: 2}) || f.isDue(version{size: 3}) || f.isDue(version{size: 4}) {
-		t.Error("a file is due while it grows")
-	}
-	if !f.isDue(version{size: 4}) {
-		t.Error("a file that has stayed the same is not due")
-	}
-	f.bad = version{size: 4}
-	for range 2 {
-		if f.isDue(version{size: 4}) {
-			t.Error("what was refused is due again")
-		}
-	}
-	for i := range int64(maxChanging) {
-		if f.isDue(version{size: 10 + i}) {
-			t.Errorf("due after %d looks", i)
-		}
-	}
-	if !f.isDue(version{size: 100}) {
-		t.Error("a file that always changes is never due")
-	}
-	if f.isDue(version{size: 5}) || f.isDue(version{size: 1}) || f.isDue(version{size: 5}) {
-		t.Error("due at once")
-	}
-
 	// A program writes it in pieces, ever again: what is found is whole.
 	dir := t.TempDir()
 	content := func(n int) []byte {

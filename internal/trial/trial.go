@@ -37,7 +37,7 @@ func Start(specs []Spec, log func(Line)) (*Pipeline, error) {
 	for _, sp := range specs {
 		s := &Stage{Spec: sp}
 		var err error
-		if s.Filter, err = filter.New(sp.Options, sp.Log(take)); err != nil {
+		if s.Filter, err = filter.New(sp.Options.Once(), sp.Log(take)); err != nil {
 			p.Close()
 			return nil, fmt.Errorf("filter %s: %w", sp.Name, err)
 		}

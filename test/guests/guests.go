@@ -34,3 +34,11 @@ func Names() []string {
 	}
 	return names
 }
+
+// Version returns the guest "versioned" with one character that its replies hold as their version.
+func Version(letter string) string {
+	if len(letter) != 1 {
+		panic("guests: a version is one character: " + letter)
+	}
+	return strings.Replace(WAT("versioned"), `"A\"`, `"`+letter+`\"`, 1)
+}

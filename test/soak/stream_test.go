@@ -172,6 +172,9 @@ type stream struct {
 	path   string // of what comes out, one JSON text per line
 	window int    // so many records may be on their way
 
+	// unwrap returns the record that was sent of one that has come back; nil: it is that.
+	unwrap func(text string) string
+
 	at   int64
 	part []byte // of a line
 }
@@ -233,7 +236,11 @@ func (s *stream) read() (int, error) {
 		if !whole {
 			break
 		}
-		s.take(string(line))
+		text := string(line)
+		if s.unwrap != nil {
+			text = s.unwrap(text)
+		}
+		s.take(text)
 		b = rest
 		lines++
 	}

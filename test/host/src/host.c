@@ -50,6 +50,9 @@
 
 /* struct flb_config is opaque to plugins. */
 static char config[64];
+#if FAMILY >= FAMILY_2_2
+static char next_config[64]; /* that of a reload */
+#endif
 
 static void *library;
 static struct filter_plugin plugin;
@@ -515,7 +518,7 @@ static void pre_run(char *line)
     }
 #if FAMILY >= FAMILY_2_2
     if (plugin.cb_pre_run) {
-        result = plugin.cb_pre_run(ins, config, NULL);
+        result = plugin.cb_pre_run(ins, next_config, NULL);
     }
 #endif
     ok("ret=%i context=%i", result, ins->context != NULL);
