@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -227,6 +228,18 @@ func TestReloadRefused(t *testing.T) {
 	}
 }
 
+// A module that is pinned stays, whatever takes its file's place.
+func TestReloadPinned(t *testing.T) {
+	a := guests.Version("A")
+	r := startReloading(t, options.Options{WasmSHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(a)))}, a)
+	replaceFile(t, r.path, guests.Version("B"))
+	r.looks()
+	r.want(t, "another hash", r.run(1), "A")
+	if r.count(hostlog.Error, ", and wasm_sha256 asks for ") != 1 {
+		t.Errorf("%v", r.logs)
+	}
+}
+
 // A file that is not there for a while changes nothing.
 func TestReloadMissing(t *testing.T) {
 	r := startReloading(t, options.Options{}, guests.Version("A"))
@@ -438,7 +451,7 @@ func TestReloadTakenBack(t *testing.T) {
 			if n := r.count(hostlog.Error, "taken back: module "+r.path); n != 1 {
 				t.Errorf("%d lines: %v", n, r.logs)
 			}
-			if got := r.Report(); got.Module == nil || got.Module.Hash != r.module.Hash() || len(got.Previous) != 2 || got.Loads[guest.Compiled] != 2 {
+			if got := r.Report(); got.Module == nil || got.Module.Hash != r.module.Hash() || len(got.Previous) != 1 || got.Loads[guest.Compiled] != 2 {
 				t.Errorf("%+v", got)
 			}
 			if got := r.Stats(); got.Causes[breakerOpen] != uint64(map[int]int{1: 0, 2: 2}[workers]) {

@@ -27,7 +27,7 @@ const (
 var aboutKey = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
 
 // readAbout returns what a module says of itself, and how many lines say nothing that is allowed.
-// Of lines with one key the last one counts. Sections that can't be read have none.
+// Of lines with one key the last one counts, and an empty value is as none. Sections that can't be read have none.
 func readAbout(wasm []byte) (about map[string]string, ignored int) {
 	var text []byte
 	customSections(wasm, aboutSection, func(content []byte) {
@@ -52,6 +52,7 @@ func readAbout(wasm []byte) (about map[string]string, ignored int) {
 		}
 		about[key] = value
 	}
+	maps.DeleteFunc(about, func(_, value string) bool { return value == "" })
 	return about, ignored
 }
 

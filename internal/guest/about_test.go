@@ -29,7 +29,7 @@ func binaryOf(tb testing.TB, text string) []byte {
 func custom(tb testing.TB, contents ...string) []byte {
 	tb.Helper()
 	var text strings.Builder
-	text.WriteString("(module (memory (export \"memory\") 1)")
+	text.WriteString(`(module (@custom "other" "stays") (memory (export "memory") 1)`)
 	for _, c := range contents {
 		fmt.Fprintf(&text, " (@custom \"flb_module\" %s)", watString(c))
 	}
@@ -54,7 +54,7 @@ func TestAbout(t *testing.T) {
 		{"none", nil, nil, 0},
 		{"one", []string{"name=redact\nsdk=rust\n"}, map[string]string{"name": "redact", "sdk": "rust"}, 0},
 		{"by linkers and C: without an end, a NUL, twice", []string{"name=a", "sdk=c\x00name=b\x00\x00"}, map[string]string{"name": "b", "sdk": "c"}, 0},
-		{"an empty value, = in a value, CRLF", []string{"a=\r\nb=c=d\r\n"}, map[string]string{"a": "", "b": "c=d"}, 0},
+		{"an empty value, = in a value, CRLF", []string{"a=1\r\nb=c=d\r\na=\r\n"}, map[string]string{"b": "c=d"}, 0},
 		{"not lines", []string{"a\n=b\nA=b\n a=b\nok=1\nx=\x1b[2K\ny=\xff\nz=\u202e\n" + strings.Repeat("k", 65) + "=v\nlong=" + strings.Repeat("v", 1025)},
 			map[string]string{"ok": "1"}, 9},
 		{"too many lines", []string{strings.Repeat("a=b\n", 105)}, map[string]string{"a": "b"}, 5},
@@ -143,6 +143,12 @@ func TestDescribe(t *testing.T) {
 	}
 	if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "its ABI is flb_filter") {
 		t.Errorf("%q", d.Notes)
+	}
+	// Sections that can be read do not make a module.
+	invalid := binaryOf(t, `(module (func (export "f") (result i32) i32.const 0))`)
+	invalid[len(invalid)-3] = 0x42 // i64.const
+	if _, err := Describe("m.wasm", invalid); err == nil || !strings.Contains(err.Error(), "is not a module") {
+		t.Errorf("an invalid module: %v", err)
 	}
 	// Of machine code the interface is told, for whatever machine it is.
 	dir := t.TempDir()

@@ -273,7 +273,9 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("another host has seen %q", other.seen)
 	}
 	f.answers[blob] = to(f.URL + "/v2/" + blob)
-	if err := c.Fetch(context.Background(), a, &got); err == nil || !strings.Contains(err.Error(), "redirects more than 10 times") || errors.Is(err, ErrUnavailable) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := c.Fetch(ctx, a, &got); err == nil || !strings.Contains(err.Error(), "redirects more than 10 times") || errors.Is(err, ErrUnavailable) {
 		t.Errorf("a loop: %v", err)
 	}
 	// A realm that is plain HTTP gets no password of a registry that is not.

@@ -476,6 +476,7 @@ func TestHotReloadOfBadFilters(t *testing.T) {
 	}{
 		{"no module", filterOf("/nowhere/guest.wasm")},
 		{"option", filterOf(guest(t, "identity"), "timeout", "abc")},
+		{"another hash", filterOf(guest(t, "identity"), "wasm_sha256", strings.Repeat("0", 64))},
 		{"import", filterOf(guest(t, "unknown_import"))},
 		{"start function", filterOf(guest(t, "start_traps"), "init_function", "_start")},
 	} {
@@ -550,6 +551,7 @@ func TestDryRun(t *testing.T) {
 		for _, bad := range []plugin{
 			filterOf("/nowhere/guest.wasm"),
 			filterOf(guest(t, "identity"), "timeout", "abc"),
+			filterOf(guest(t, "identity"), "wasm_sha256", strings.Repeat("0", 64)),
 			filterOf(guest(t, "unknown_import")),
 		} {
 			if run, code := dryRun(bad); code == 0 || run.logLine("wasmtime.0") == "" {

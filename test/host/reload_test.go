@@ -143,7 +143,7 @@ func TestStartWithoutModule(t *testing.T) {
 		passes, drops := p.instance(s()), p.instance(s("on_error", "drop"))
 		for _, i := range []instance{passes, drops} {
 			if ret := i.init(); ret != 0 {
-				t.Fatalf("init = %d; log: %q", ret, p.takeLogs())
+				t.Fatalf("init = %d; log: %v", ret, p.takeLogs())
 			}
 			p.waitLog(levelError, path, "there is no module until its file changes")
 		}

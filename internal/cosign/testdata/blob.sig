@@ -1,0 +1,1 @@
+MEQCIFmhtCdi02aXL6UiKq5T/vJcliebt5VFbfkvI40+aWr0AiBWXczv7Hwrnz9jPE5AswFizjoi1Kc2rpsibYLMTkz1bA==
