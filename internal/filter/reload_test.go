@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -224,6 +225,18 @@ func TestReloadRefused(t *testing.T) {
 				t.Errorf("reloads: %s", got)
 			}
 		})
+	}
+}
+
+// A module that is pinned stays, whatever takes its file's place.
+func TestReloadPinned(t *testing.T) {
+	a := guests.Version("A")
+	r := startReloading(t, options.Options{WasmSHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(a)))}, a)
+	replaceFile(t, r.path, guests.Version("B"))
+	r.looks()
+	r.want(t, "another hash", r.run(1), "A")
+	if r.count(hostlog.Error, ", and wasm_sha256 asks for ") != 1 {
+		t.Errorf("%v", r.logs)
 	}
 }
 
