@@ -304,7 +304,7 @@ test-sdk: ## tests the SDKs, and the filters of the examples that use them, with
 	$(MAKE) -C sdk/go test
 	$(MAKE) -C sdk/c test
 	$(MAKE) -C sdk/assemblyscript test
-	$(MAKE) -C sdk/zig test
+	$(MAKE) -C sdk/zig test-project
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

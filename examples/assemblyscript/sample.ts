@@ -30,9 +30,20 @@ const errors = ["error", "err", "fatal", "critical", "crit", "alert", "emergency
 // Whether a level means an error: by its name, or by the number that bunyan and pino give it.
 function isError(level: Value | null): bool {
   if (level === null) return false;
-  if (level.kind == Kind.Str) return errors.includes(level.toString().toLowerCase());
+  if (level.kind == Kind.Str) {
+    for (let i = 0; i < errors.length; i++) if (isName(level, errors[i])) return true;
+    return false;
+  }
   const n = level.toF64();
   return n >= 50 && n < 100;
+}
+
+// Whether a text is this name, which is of small letters, in any case.
+function isName(text: Value, name: string): bool {
+  if (text.dataSize != <usize>name.length) return false;
+  const at = text.dataStart;
+  for (let i = 0; i < name.length; i++) if ((load<u8>(at + i) | 0x20) != name.charCodeAt(i)) return false;
+  return true;
 }
 
 // The hash of a text or whole number, 0 to 2^32 - 1; -1 of what is not a trace. 17 and "17" are the same one.

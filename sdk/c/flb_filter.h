@@ -1267,32 +1267,32 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
     unsigned left[DEEPEST], depth = 0; /* values of each map and array that are to come, with keys */
     unsigned next = 0;                 /* where the byte stands */
     flb_byte is_map[DEEPEST];
-    const flb_byte *p;
+    const flb_byte *p, *end;
     if (!part->came || !flb_can_edit_(part) || (part->edits + part->puts_count > 0 && !flb_carry_out_(part))) return;
     p = part->base;
     left[0] = 1;
     is_map[0] = 0;
     while (!part->fault) {
         struct flb_head_ h;
-        flb_text text;
-        unsigned at = (unsigned) (p - part->base);
+        unsigned at = (unsigned) (p - part->base), inside = 0;
         while (left[depth] == 0)
             if (depth-- == 0) return;
         left[depth]--;
-        if (is_map[depth] && left[depth] % 2 == 1 && !keys) {
-            p = flb_skip_(p);
+        end = flb_step_(p, &inside);
+        if ((is_map[depth] && left[depth] % 2 == 1 && !keys) ||
+            (byte >= 0 && inside == 0 && end <= part->base + next)) { /* no text with the byte, no map or array */
+            p = inside ? flb_skip_(p) : end;
             continue;
         }
         h = flb_head_(p);
         p += h.head;
-        text = flb_text_of(p, h.len);
         if (byte >= 0 && next < at + h.head) {
             next = flb_find(flb_text_of(part->base, part->base_len), (char) byte, at + h.head);
             if (next == part->base_len) return;
         }
         if ((h.kind == FLB_STR || h.kind == FLB_BIN) && (byte < 0 || next < at + h.head + h.len)) {
             flb_buf with = {0, 0, 0, 0, FLB_STR};
-            if (function(context, text, &with) && (with.at || flb_buf_room_(&with, 0))) {
+            if (function(context, flb_text_of(p, h.len), &with) && (with.at || flb_buf_room_(&with, 0))) {
                 with.kind = h.kind;
                 flb_put_bytes_(part, at, h.head + h.len, flb_close_(&with));
             }

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -14,10 +15,16 @@ import (
 	"testing"
 )
 
-// messages are the texts of the plugin's Go sources, with … for what fmt fills in.
+var (
+	verb = regexp.MustCompile(`%(\[\d+\])?[+#]?(?:ll?)?[a-z]`)
+	// Literals of C with nothing between them are one.
+	cText    = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"(?:\s+"(?:[^"\\\n]|\\.)*")*`)
+	cLiteral = regexp.MustCompile(`"((?:[^"\\\n]|\\.)*)"`)
+)
+
+// messages are the texts of the plugin's sources, with … for what fmt and printf fill in.
 func messages(t *testing.T) (all []string) {
 	t.Helper()
-	verb := regexp.MustCompile(`%(\[\d+\])?[+#]?[a-z]`)
 	literal := func(e ast.Expr) string {
 		if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING {
 			if s, err := strconv.Unquote(l.Value); err == nil {
@@ -44,6 +51,19 @@ func messages(t *testing.T) (all []string) {
 			}
 			if d.IsDir() && dir == "." && name != root {
 				return fs.SkipDir
+			}
+			if ext := path.Ext(name); ext == ".c" || ext == ".h" {
+				b, err := os.ReadFile(name)
+				if err != nil {
+					return err
+				}
+				for _, several := range cText.FindAllString(string(b), -1) {
+					s := ""
+					for _, one := range cLiteral.FindAllStringSubmatch(several, -1) {
+						s += one[1]
+					}
+					all = append(all, verb.ReplaceAllString(s, "…"))
+				}
 			}
 			if d.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
 				return nil
@@ -84,6 +104,24 @@ var (
 	causeRow = regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|")
 )
 
+// said tells whether a quotation is a message, or one put together of several with ": " between them.
+func said(messages []string, quoted string) bool {
+	if slices.ContainsFunc(messages, pattern(quoted).MatchString) {
+		return true
+	}
+	for at := 0; ; {
+		i := strings.Index(quoted[at:], ": ")
+		if i < 0 {
+			return false
+		}
+		at += i
+		if slices.ContainsFunc(messages, pattern(quoted[:at]).MatchString) && said(messages, quoted[at+2:]) {
+			return true
+		}
+		at += 2
+	}
+}
+
 // What troubleshooting.md quotes of the log are messages of the plugin.
 func TestMessages(t *testing.T) {
 	const at = "docs/troubleshooting.md"
@@ -107,7 +145,7 @@ func TestMessages(t *testing.T) {
 		if letters := strings.ReplaceAll(q, "…", ""); len(letters) < 8 {
 			t.Errorf("%s: too little is left of %q to be found", at, q)
 		}
-		if !slices.ContainsFunc(all, pattern(q).MatchString) {
+		if !said(all, q) {
 			t.Errorf("%s quotes %q, which no source has", at, q)
 		}
 	}

@@ -196,7 +196,7 @@ type prometheus struct {
 func scraping(t *testing.T, machines map[string]machine) prometheus {
 	t.Helper()
 	dir := t.TempDir()
-	text := regexp.MustCompile(`(?m)^( *(?:expr|for): .*|  +(?:sum|/|histogram).*)$`).ReplaceAllStringFunc(string(read(t, alertsPath)), func(line string) string {
+	text := regexp.MustCompile(`(?m)^( *(?:expr|for): .*|  +(?:sum|/).*)$`).ReplaceAllStringFunc(string(read(t, alertsPath)), func(line string) string {
 		line = hurried(line)
 		if strings.Contains(line, "for: ") {
 			line = duration.ReplaceAllString(line, fmt.Sprintf("%ds", longestFor/time.Second))
@@ -305,8 +305,12 @@ var fire = []string{
 	"WasmtimeRecordsFail of third", "WasmtimeRecordsFail of hangs", "WasmtimeRecordsFail of counts",
 	"WasmtimeBreakerOpen of hangs", "WasmtimeInstancesGivenUp of third",
 	"WasmtimeRecycledOften of leaks", "WasmtimeStoreRefuses of counts", "WasmtimeMetricsIncomplete of counts",
-	"WasmtimeVersionsDiffer of differs", "WasmtimeModuleNotLoaded of broken", "WasmtimeReloadFailed of swapped",
+	"WasmtimeVersionsDiffer of differs", "WasmtimeModuleNotLoaded of broken", "WasmtimeRecordsFail of broken",
+	"WasmtimeReloadFailed of swapped",
 }
+
+// may are those that may fire, too, which depends on how long it takes until all others do.
+var may = []string{"WasmtimeInstancesGivenUp of hangs"}
 
 // seldom are the alerts that are not waited for: a real Fluent Bit gives no chunk that can't be read, and one chunk
 // in 64 is timed.
@@ -365,7 +369,7 @@ func testPrometheus(t *testing.T, fluentBit string) {
 	}()
 	p.until("all alerts fire", func() bool { return len(missing()) == 0 })
 	for name := range p.firing() {
-		if strings.HasSuffix(name, " of good") || !slices.Contains(fire, name) {
+		if !slices.Contains(fire, name) && !slices.Contains(may, name) && !strings.HasPrefix(name, "WasmtimeSlow ") {
 			t.Errorf("%s fires", name)
 		}
 	}

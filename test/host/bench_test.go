@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
@@ -176,6 +177,49 @@ func BenchmarkShowcase(b *testing.B) {
 				i.exit()
 			}
 			b.ReportMetric(known[c.name], "instructions/record")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkExamples counts the instructions of the examples, per record of their samples: by the SDK, and bare. Modules
+// of Go, which are not committed, are left out.
+func BenchmarkExamples(b *testing.B) {
+	if err := plainHost(); err != nil {
+		b.Fatal(err)
+	}
+	symbols := readSymbols(b, filepath.Join(objectDir, filterWasmtime))
+	known := map[string]float64{}
+	for _, c := range []struct{ path, function string }{
+		{"c/redact.wasm", "filter"}, {"c/bare/redact.wasm", "redact"},
+		{"rust/enrich.wasm", "filter"}, {"rust/bare/enrich.wasm", "enrich"},
+		{"assemblyscript/sample.wasm", "filter"}, {"assemblyscript/bare/sample.wasm", "sample"},
+		{"zig/logfmt.wasm", "filter"}, {"zig/bare/logfmt.wasm", "logfmt"},
+		{"enrich-table/enrich.wasm", "filter"}, {"enrich-table/bare/enrich.wasm", "enrich"},
+	} {
+		b.Run(c.path, func(b *testing.B) {
+			if _, ok := known[c.path]; !ok {
+				path, err := filepath.Abs("../../examples/" + c.path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				dir := strings.TrimSuffix(filepath.Dir(path), "/bare")
+				text, err := os.ReadFile(filepath.Join(dir, "input.ndjson"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+				set := settings{"config.rate": "0.5", "env": "SAMPLE_RATE=0.5"}
+				if filepath.Base(dir) == "enrich-table" {
+					set["table.users"] = filepath.Join(dir, "users.csv")
+				}
+				p := loaded(b, plain)
+				i := p.ready(path, c.function, set)
+				chunk := tailChunkOf(b, slices.Values(lines))
+				known[c.path] = symbols.instructions(b, p, len(lines), []string{i.id, enhex("app"), p.chunk(chunk)})
+				i.exit()
+			}
+			b.ReportMetric(known[c.path], "instructions/record")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

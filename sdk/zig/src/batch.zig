@@ -54,20 +54,12 @@ pub const InputGroup = extern struct {
     body_len: u32 = 0,
 };
 
-pub const drop = 1;
-pub const failed = 2;
-pub const time = 3;
-pub const replace = 4;
-pub const set = 5;
-pub const add = 6;
-pub const remove = 7;
-pub const put = 8;
-pub const emit = 9;
+pub const OpKind = enum(u8) { drop = 1, failed, time, replace, set, add, remove, put, emit };
 
 /// An operation. Natively its address is wider.
 pub const Op = extern struct {
     of: u32 = 0,
-    kind: u8,
+    kind: OpKind,
     part: u8 = 0,
     zero: u16 = 0,
     a: u32 = 0,
@@ -109,11 +101,11 @@ comptime {
 }
 
 // A module has one thread, and none of its functions is called while another one runs.
-var event: Event = .{};
-var group: Group = .{};
+pub var event: Event = .{};
+pub var group: Group = .{};
 /// Operations on events, and on groups.
-var ops: std.ArrayList(Op) = .empty;
-var group_ops: std.ArrayList(Op) = .empty;
+pub var ops: std.ArrayList(Op) = .empty;
+pub var group_ops: std.ArrayList(Op) = .empty;
 /// The list that is written to, the event or group that it is about, and how many are to come: each of them
 /// has room for an operation, to fail by.
 var list = &ops;
@@ -196,7 +188,7 @@ fn call(function: anytype, to: anytype, of: u32) bool {
     // A text of one's own is not in memory that is free now.
     const kept: []const u8 = memory.allocator.dupe(u8, text[0..@min(text.len, 1024)]) catch "no memory for the event";
     const code = if (err == error.Failed and failure.len > 0) failure.code else 1;
-    list.appendAssumeCapacity(.{ .of = of, .kind = failed, .a = code, .at = kept.ptr, .len = @intCast(kept.len) });
+    list.appendAssumeCapacity(.{ .of = of, .kind = .failed, .a = code, .at = kept.ptr, .len = @intCast(kept.len) });
     return false;
 }
 
@@ -269,23 +261,12 @@ pub fn configure(filter: Filter) ?[:0]const u8 {
     memory.refused = false;
     var result = function();
     if (memory.refused) result = error.OutOfMemory;
-    memory.keep();
+    memory.configured = memory.mark();
     const err = if (result) return null else |err| err;
     if (err == error.OutOfMemory) fail(1, "no memory for the configuration", .{}) catch {};
     if (failure.len == 0) fail(1, "{s}", .{textOf(err)}) catch {};
     failure.text[failure.len] = 0;
     return failure.text[0..failure.len :0];
-}
-
-/// Gives back what batches have left, for tests.
-pub fn reset() void {
-    for ([_]*@import("part.zig").Part{ &event.body, &event.metadata, &group.body, &group.metadata }) |part| {
-        part.puts.clearAndFree(memory.backing);
-        part.edits.clearAndFree(memory.backing);
-    }
-    ops.clearAndFree(memory.backing);
-    group_ops.clearAndFree(memory.backing);
-    memory.reset();
 }
 
 /// Makes a module of a filter, in its root file: `comptime { flb.exportFilter(.{ .filter = filter }); }`. The

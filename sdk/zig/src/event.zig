@@ -86,7 +86,7 @@ pub const Event = struct {
             .body = body.ptr,
             .body_len = @intCast(body.len),
         };
-        try batch.say(.{ .of = batch.current, .kind = batch.emit }, std.mem.asBytes(made));
+        try batch.say(.{ .of = batch.current, .kind = .emit }, std.mem.asBytes(made));
     }
 
     /// Makes an event for each element of an array, which takes the place of the array at that path, in this
@@ -116,10 +116,10 @@ pub const Event = struct {
 
     /// Says what is to become of the event, in operations.
     pub fn finish(e: *Event, of: u32, emits: bool) !void {
-        if (e.dropped) try batch.say(.{ .of = of, .kind = batch.drop }, "") else try e.body.finish(of, 0);
+        if (e.dropped) try batch.say(.{ .of = of, .kind = .drop }, "") else try e.body.finish(of, 0);
         if (e.dropped and !emits) return;
         // What is emitted has the time and metadata that the event is left with.
-        if (e.new_time) |t| try batch.say(.{ .of = of, .kind = batch.time, .a = @intCast(t.sec), .b = t.nsec }, "");
+        if (e.new_time) |t| try batch.say(.{ .of = of, .kind = .time, .a = @intCast(t.sec), .b = t.nsec }, "");
         try e.metadata.finish(of, 1);
     }
 };

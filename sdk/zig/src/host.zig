@@ -114,31 +114,22 @@ pub const log = struct {
         sys.log(@backingInt(level), ptr(text), text.len);
     }
 
-    fn print(level: Level, comptime text: []const u8, args: anytype) void {
-        if (!enabled(level)) return;
-        const before = memory.mark();
-        defer memory.restore(before);
-        write(level, std.fmt.allocPrint(memory.allocator, text, args) catch return);
-    }
+    pub const err = at(.err);
+    pub const warn = at(.warn);
+    pub const info = at(.info);
+    pub const debug = at(.debug);
+    pub const trace = at(.trace);
 
-    pub fn err(comptime text: []const u8, args: anytype) void {
-        print(.err, text, args);
-    }
-
-    pub fn warn(comptime text: []const u8, args: anytype) void {
-        print(.warn, text, args);
-    }
-
-    pub fn info(comptime text: []const u8, args: anytype) void {
-        print(.info, text, args);
-    }
-
-    pub fn debug(comptime text: []const u8, args: anytype) void {
-        print(.debug, text, args);
-    }
-
-    pub fn trace(comptime text: []const u8, args: anytype) void {
-        print(.trace, text, args);
+    /// Has lines of a level formatted, if they reach the log.
+    fn at(comptime level: Level) fn (comptime []const u8, anytype) void {
+        return struct {
+            fn print(comptime text: []const u8, args: anytype) void {
+                if (!enabled(level)) return;
+                const before = memory.mark();
+                defer memory.restore(before);
+                write(level, std.fmt.allocPrint(memory.allocator, text, args) catch return);
+            }
+        }.print;
     }
 };
 
@@ -172,8 +163,7 @@ pub const Table = struct {
 
     /// Returns the same as a value, to be read or put into a record.
     pub fn getValue(table: Table, key: []const u8, path: []const u8) OutOfMemory!?Value {
-        const found = try fetch(sys.table_get, .{ table.id, ptr(key), key.len, ptr(path), path.len, 1 });
-        return .{ .bytes = found orelse return null };
+        return .{ .bytes = try fetch(sys.table_get, .{ table.id, ptr(key), key.len, ptr(path), path.len, 1 }) orelse return null };
     }
 };
 
@@ -238,21 +228,22 @@ pub const store = struct {
 /// the filter is configured. Values of labels are given in the order of their names, all of them. A name or label
 /// that Prometheus does not allow is a trap.
 pub const metrics = struct {
-    /// Encodes the values of labels, and has a function change a series.
-    fn change(comptime function: anytype, id: i32, value: f64, labels: []const []const u8) void {
-        var few: [256]u8 = undefined;
-        var n: usize = 0;
-        for (labels) |label| n += 4 + label.len;
-        const before = memory.mark();
-        defer if (n > few.len) memory.restore(before);
-        const to = if (n <= few.len) few[0..n] else memory.allocator.alloc(u8, n) catch return;
-        var at: usize = 0;
-        for (labels) |label| {
-            std.mem.writeInt(u32, to[at..][0..4], @intCast(label.len), .little);
-            @memcpy(to[at + 4 ..][0..label.len], label);
-            at += 4 + label.len;
-        }
-        _ = function(id, value, ptr(to), n);
+    /// Returns a method that encodes the values of labels, and has a function change a series.
+    fn changing(comptime Metric: type, comptime function: anytype) fn (Metric, f64, []const []const u8) void {
+        return struct {
+            fn change(metric: Metric, value: f64, labels: []const []const u8) void {
+                const before = memory.mark();
+                defer memory.restore(before);
+                var to: values.Out = .empty;
+                for (labels) |label| {
+                    var len: [4]u8 = undefined;
+                    std.mem.writeInt(u32, &len, @intCast(label.len), .little);
+                    values.append(&to, &len) catch return;
+                    values.append(&to, label) catch return;
+                }
+                _ = function(metric.id, value, ptr(to.items), to.items.len);
+            }
+        }.change;
     }
 
     fn define(kind: u32, name: []const u8, help: []const u8, labels: []const u8, bounds: []const f64) i32 {
@@ -270,9 +261,7 @@ pub const metrics = struct {
             return .{ .id = define(1, name, help, labels, &.{}) };
         }
 
-        pub fn add(counter: Counter, n: f64, labels: []const []const u8) void {
-            change(sys.metric_add, counter.id, n, labels);
-        }
+        pub const add = changing(Counter, sys.metric_add);
     };
 
     /// A metric that grows and shrinks.
@@ -283,13 +272,8 @@ pub const metrics = struct {
             return .{ .id = define(2, name, help, labels, &.{}) };
         }
 
-        pub fn add(gauge: Gauge, n: f64, labels: []const []const u8) void {
-            change(sys.metric_add, gauge.id, n, labels);
-        }
-
-        pub fn set(gauge: Gauge, value: f64, labels: []const []const u8) void {
-            change(sys.metric_set, gauge.id, value, labels);
-        }
+        pub const add = changing(Gauge, sys.metric_add);
+        pub const set = changing(Gauge, sys.metric_set);
     };
 
     /// A metric that has how many values there are up to each of some bounds.
@@ -301,8 +285,6 @@ pub const metrics = struct {
             return .{ .id = define(3, name, help, labels, bounds) };
         }
 
-        pub fn observe(histogram: Histogram, value: f64, labels: []const []const u8) void {
-            change(sys.metric_observe, histogram.id, value, labels);
-        }
+        pub const observe = changing(Histogram, sys.metric_observe);
     };
 };

@@ -40,7 +40,8 @@ pub const Mark = struct { block: ?*Block = null, at: usize = 0, end: usize = 0 }
 
 var blocks: ?*Block = null;
 var place: Mark = .{};
-var configured: Mark = .{};
+/// What is before it stays.
+pub var configured: Mark = .{};
 
 pub fn mark() Mark {
     return place;
@@ -55,11 +56,6 @@ pub fn restore(to: Mark) void {
         const from = if (b == to.block) to.at else @intFromPtr(b) + @sizeOf(Block);
         @memset(@as([*]u8, @ptrFromInt(from))[0 .. b.end() - from], 0xc1);
     }
-}
-
-/// Has what has been taken so far stay.
-pub fn keep() void {
-    configured = place;
 }
 
 /// Begins a batch. Blocks that the last one has not needed are given back.
@@ -86,18 +82,18 @@ fn freeFrom(link: *?*Block) void {
 }
 
 fn alloc(_: *anyopaque, len: usize, alignment: Alignment, _: usize) ?[*]u8 {
-    const at = alignment.forward(place.at);
-    if (place.block != null and len <= place.end -| at) {
-        place.at = at + len;
-        return @ptrFromInt(at);
+    while (true) {
+        const at = alignment.forward(place.at);
+        if (place.block != null and len <= place.end -| at) {
+            place.at = at + len;
+            return @ptrFromInt(at);
+        }
+        const block = enter(len +| alignment.toByteUnits()) orelse {
+            refused = true;
+            return null;
+        };
+        place = .{ .block = block, .at = @intFromPtr(block) + @sizeOf(Block), .end = block.end() };
     }
-    const block = enter(len +| alignment.toByteUnits()) orelse {
-        refused = true;
-        return null;
-    };
-    const from = alignment.forward(@intFromPtr(block) + @sizeOf(Block));
-    place = .{ .block = block, .at = from + len, .end = block.end() };
-    return @ptrFromInt(from);
 }
 
 /// Returns the next block that has room for so many bytes, or a new one.

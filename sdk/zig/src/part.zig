@@ -107,7 +107,7 @@ pub const Part = struct {
         try p.check();
         if (p.whole == null and p.edits.items.len >= max_edits) try p.makeWhole();
         if (p.whole) |*whole| return whole.addMember(key, bytes);
-        try p.edit(batch.add, .{ .steps = &.{.{ .key = key }} }, bytes);
+        try p.edit(.add, .{ .steps = &.{.{ .key = key }} }, bytes);
     }
 
     /// Removes what the path leads to, if it is there.
@@ -159,7 +159,7 @@ pub const Part = struct {
             const key: Value = .{ .bytes = op.slice() };
             const step: Route = .{ .steps = &.{.{ .key = key.asStr().? }} };
             const with = key.bytes[values.size(key.bytes)..];
-            if (op.kind == batch.add) try map.addMember(step.steps[0].key, with) else _ = try map.change(step, if (op.kind == batch.set) with else null);
+            if (op.kind == .add) try map.addMember(step.steps[0].key, with) else _ = try map.change(step, if (op.kind == .set) with else null);
         }
         return map;
     }
@@ -259,24 +259,24 @@ pub const Part = struct {
             try p.putAt(holder, new.items);
         } else if (to.value != null) {
             p.key_bytes += bytes;
-            try p.edit(if (with == null) batch.remove else batch.set, .{ .steps = &.{to.by} }, with orelse "");
+            try p.edit(if (with == null) .remove else .set, .{ .steps = &.{to.by} }, with orelse "");
         } else {
             if (with == null or !route.hasKeysAlone()) return false;
-            try p.edit(batch.add, route, with.?);
+            try p.edit(.add, route, with.?);
         }
         return true;
     }
 
-    fn edit(p: *Part, kind: u8, key: Route, with: []const u8) Error!void {
+    fn edit(p: *Part, kind: batch.OpKind, key: Route, with: []const u8) Error!void {
         var out: Out = .empty;
         try key.writeNew(with, &out);
-        try batch.push(&p.edits, .{ .kind = kind, .a = @intFromBool(kind == batch.add) }, out.items);
+        try batch.push(&p.edits, .{ .kind = kind, .a = @intFromBool(kind == .add) }, out.items);
     }
 
     /// Puts at a place that no earlier put overlaps.
     fn putAt(p: *Part, old: Value, bytes: []const u8) Error!void {
         const from, const end = p.placeOf(old);
-        try batch.push(&p.puts, .{ .kind = batch.put, .a = @intCast(from), .b = @intCast(end - from) }, bytes);
+        try batch.push(&p.puts, .{ .kind = .put, .a = @intCast(from), .b = @intCast(end - from) }, bytes);
         const list = p.puts.items;
         var i = list.len - 1;
         while (i > 0 and list[i - 1].a > list[i].a) : (i -= 1) std.mem.swap(Op, &list[i - 1], &list[i]);
@@ -322,7 +322,7 @@ pub const Part = struct {
                 if (try function(context, from[at + h.len .. end])) |new| {
                     var out: Out = .empty;
                     try values.writeBytes(&out, h.kind, new);
-                    try batch.push(&p.puts, .{ .kind = batch.put, .a = @intCast(at), .b = @intCast(end - at) }, out.items);
+                    try batch.push(&p.puts, .{ .kind = .put, .a = @intCast(at), .b = @intCast(end - at) }, out.items);
                 }
             }
             at = end;
@@ -345,7 +345,7 @@ pub const Part = struct {
 
     /// Says what has been edited, in operations.
     pub fn finish(p: *Part, of: u32, part: u8) Error!void {
-        if (p.whole) |whole| return batch.say(.{ .of = of, .kind = batch.replace, .part = part }, whole.value().bytes);
+        if (p.whole) |whole| return batch.say(.{ .of = of, .kind = .replace, .part = part }, whole.value().bytes);
         for ([_][]const Op{ p.puts.items, p.edits.items }) |list| {
             for (list) |op| {
                 var said = op;

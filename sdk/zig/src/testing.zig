@@ -8,6 +8,7 @@ const memory = @import("memory.zig");
 const values = @import("value.zig");
 const batch = @import("batch.zig");
 const events = @import("event.zig");
+const Part = @import("part.zig").Part;
 const log = @import("host.zig").log;
 const Op = batch.Op;
 const Value = values.Value;
@@ -97,13 +98,19 @@ pub const Host = struct {
     }
 
     pub fn deinit(host: *Host) void {
-        batch.reset();
+        host.free();
         host.arena.deinit();
     }
 
     /// Gives back what the filter has taken, its configuration too.
     pub fn free(_: *Host) void {
-        batch.reset();
+        for ([_]*Part{ &batch.event.body, &batch.event.metadata, &batch.group.body, &batch.group.metadata }) |part| {
+            part.puts.clearAndFree(memory.backing);
+            part.edits.clearAndFree(memory.backing);
+        }
+        batch.ops.clearAndFree(memory.backing);
+        batch.group_ops.clearAndFree(memory.backing);
+        memory.reset();
     }
 
     /// Configures a filter, as at a start; error.Refused: see `refusal`.
@@ -165,7 +172,7 @@ pub const Host = struct {
         var failures: std.ArrayList(Failure) = .empty;
         for (records, 0..) |came, i| {
             var ops = of(event_ops, i);
-            if (came.group > 0) for (of(group_ops, came.group - 1)) |op| if (op.kind == batch.failed) {
+            if (came.group > 0) for (of(group_ops, came.group - 1)) |op| if (op.kind == .failed) {
                 ops = of(group_ops, came.group - 1); // whatever the operations on the event
             };
             var r = came;
@@ -174,18 +181,18 @@ pub const Host = struct {
             r.body = try json(a, try apply(a, both[1], 0, ops));
             if (came.metadata != null) r.metadata = try json(a, try apply(a, both[0], 1, ops));
             for (ops) |op| switch (op.kind) {
-                batch.drop => keep = false,
-                batch.time => r.time = .{ .sec = op.a, .nsec = op.b },
-                batch.failed => {
+                .drop => keep = false,
+                .time => r.time = .{ .sec = op.a, .nsec = op.b },
+                .failed => {
                     if (ops.len > 1) @panic("an error goes with nothing else");
                     keep = false;
                     try failures.append(a, .{ .record = i, .code = op.a, .text = try a.dupe(u8, op.slice()) });
                 },
                 else => if (op.part == 1 and came.metadata == null) @panic("an event without metadata can't be given any"),
             };
-            for (ops) |op| if (!keep and op.part == 0 and op.kind >= batch.replace and op.kind <= batch.put) @panic("a dropped event has no operations on the body");
+            for (ops) |op| if (!keep and op.part == 0 and isEdit(op.kind)) @panic("a dropped event has no operations on the body");
             if (keep) try out.append(a, r);
-            for (ops) |op| if (op.kind == batch.emit) {
+            for (ops) |op| if (op.kind == .emit) {
                 const e = std.mem.bytesToValue(batch.Emitted, op.slice());
                 var sent = r;
                 sent.body = try json(a, e.body[0..e.body_len]);
@@ -212,6 +219,13 @@ fn append(to: anytype, in: *std.ArrayList(u8), a: std.mem.Allocator, maps: [2][]
     try in.appendSlice(a, maps[1]);
 }
 
+fn isEdit(kind: batch.OpKind) bool {
+    return switch (kind) {
+        .replace, .set, .add, .remove, .put => true,
+        else => false,
+    };
+}
+
 /// Returns the operations on one event or group.
 fn of(ops: []const Op, i: usize) []const Op {
     var from: usize = 0;
@@ -229,18 +243,18 @@ fn apply(a: std.mem.Allocator, came: []const u8, part: u8, ops: []const Op) ![]c
     var edits: usize = 0;
     var key_bytes: usize = 0;
     for (ops) |op| if (op.part == part) switch (op.kind) {
-        batch.replace => replaced = op.slice(),
-        batch.put => {
+        .replace => replaced = op.slice(),
+        .put => {
             if (op.a < done or op.a + op.b > came.len) @panic("puts overlap, or do not ascend");
             try bytes.appendSlice(a, came[done..op.a]);
             try bytes.appendSlice(a, op.slice());
             done = op.a + op.b;
         },
-        batch.set, batch.remove => {
+        .set, .remove => {
             key_bytes += values.size(op.slice());
             edits += 1;
         },
-        batch.add => edits += 1,
+        .add => edits += 1,
         else => {},
     };
     if (edits > 256 or key_bytes > 65536) @panic("more sets and removes of a part than a host takes");
@@ -250,20 +264,20 @@ fn apply(a: std.mem.Allocator, came: []const u8, part: u8, ops: []const Op) ![]c
     var members: std.ArrayList(values.Member) = .empty;
     var all = (Value{ .bytes = bytes.items }).members();
     while (all.next()) |m| try members.append(a, m);
-    for ([_]u8{ batch.remove, batch.set, batch.add }) |kind| for (ops) |op| if (op.part == part and op.kind == kind) {
-        var rest: values.Members = .{ .rest = op.slice(), .left = 1, .keyed = kind != batch.remove };
+    for ([_]batch.OpKind{ .remove, .set, .add }) |kind| for (ops) |op| if (op.part == part and op.kind == kind) {
+        var rest: values.Members = .{ .rest = op.slice(), .left = 1, .keyed = kind != .remove };
         const new = rest.next().?;
-        const key = if (kind == batch.remove) new.value else new.key;
+        const key = if (kind == .remove) new.value else new.key;
         var found = false;
         var i: usize = 0;
-        while (kind != batch.add and i < members.items.len) {
+        while (kind != .add and i < members.items.len) {
             const is_it = std.mem.eql(u8, members.items[i].key.bytes, key.bytes) or
                 (key.asStr() != null and members.items[i].key.eql(key.asStr().?));
-            if (is_it and kind == batch.set and !found) members.items[i].value = new.value;
-            if (is_it and (kind == batch.remove or found)) _ = members.orderedRemove(i) else i += 1;
+            if (is_it and kind == .set and !found) members.items[i].value = new.value;
+            if (is_it and (kind == .remove or found)) _ = members.orderedRemove(i) else i += 1;
             found = found or is_it;
         }
-        if (kind != batch.remove and !found) try members.append(a, new);
+        if (kind != .remove and !found) try members.append(a, new);
     };
     var out: std.ArrayList(u8) = .empty;
     try out.appendSlice(a, "\xdf\x00\x00\x00\x00");

@@ -30,45 +30,34 @@ pub const Head = struct {
     data: usize = 0,
     /// Elements or members.
     count: usize = 0,
-
-    fn sized(kind: Kind, bytes: []const u8, width: usize, more: usize) Head {
-        const n: usize = @intCast(number(bytes[1 .. 1 + width]));
-        return switch (kind) {
-            .array, .map => .{ .kind = kind, .len = 1 + width, .count = n },
-            else => .{ .kind = kind, .len = 1 + width, .data = n + more },
-        };
-    }
 };
 
 fn number(bytes: []const u8) u64 {
-    var n: u64 = 0;
-    for (bytes) |byte| n = n << 8 | byte;
-    return n;
+    return std.mem.readVarInt(u64, bytes, .big);
 }
+
+/// Of leads from 0xc0 to 0xdf: what the value is, and how many bytes it has; 0: a length says so.
+const kinds = [_]Kind{ .nil, .nil, .bool, .bool, .bin, .bin, .bin, .ext, .ext, .ext, .float, .float } ++
+    @as([8]Kind, @splat(.int)) ++ @as([5]Kind, @splat(.ext)) ++ [_]Kind{ .str, .str, .str, .array, .array, .map, .map };
+const sizes = [32]u8{ 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18, 0, 0, 0, 0, 0, 0, 0 };
 
 /// Returns the header that the bytes begin with.
 pub fn head(bytes: []const u8) Head {
     const c = bytes[0];
-    return switch (c) {
-        0x00...0x7f, 0xe0...0xff => .{ .kind = .int },
-        0x80...0x8f => .{ .kind = .map, .count = c & 15 },
-        0x90...0x9f => .{ .kind = .array, .count = c & 15 },
-        0xa0...0xbf => .{ .kind = .str, .data = c & 31 },
-        0xc0, 0xc1 => .{ .kind = .nil },
-        0xc2, 0xc3 => .{ .kind = .bool },
-        0xc4...0xc6 => .sized(.bin, bytes, @as(usize, 1) << @intCast(c - 0xc4), 0),
-        0xc7...0xc9 => .sized(.ext, bytes, @as(usize, 1) << @intCast(c - 0xc7), 1),
-        0xca, 0xcb => .{ .kind = .float, .data = @as(usize, 4) << @intCast(c - 0xca) },
-        0xcc...0xd3 => .{ .kind = .int, .data = @as(usize, 1) << @intCast(c & 3) },
-        0xd4...0xd8 => .{ .kind = .ext, .data = 1 + (@as(usize, 1) << @intCast(c - 0xd4)) },
-        0xd9...0xdb => .sized(.str, bytes, @as(usize, 1) << @intCast(c - 0xd9), 0),
-        0xdc, 0xdd => .sized(.array, bytes, @as(usize, 2) << @intCast(c - 0xdc), 0),
-        0xde, 0xdf => .sized(.map, bytes, @as(usize, 2) << @intCast(c - 0xde), 0),
+    if (c < 0x80 or c >= 0xe0) return .{ .kind = .int };
+    if (c < 0xa0) return .{ .kind = if (c < 0x90) .map else .array, .count = c & 15 };
+    if (c < 0xc0) return .{ .kind = .str, .data = c & 31 };
+    const kind = kinds[c - 0xc0];
+    if (sizes[c - 0xc0] > 0) return .{ .kind = kind, .data = sizes[c - 0xc0] - 1 };
+    const width: usize = switch (c) {
+        0xc4, 0xc7, 0xd9 => 1,
+        0xc5, 0xc8, 0xda, 0xdc, 0xde => 2,
+        else => 4,
     };
+    const n: usize = @intCast(number(bytes[1 .. 1 + width]));
+    if (kind == .array or kind == .map) return .{ .kind = kind, .len = 1 + width, .count = n };
+    return .{ .kind = kind, .len = 1 + width, .data = n + @intFromBool(kind == .ext) };
 }
-
-/// Bytes of values with a lead from 0xc0 to 0xdf; 0: they are to be read.
-const sizes = [32]u8{ 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18, 0, 0, 0, 0, 0, 0, 0 };
 
 /// Returns how many bytes the value has that the bytes begin with, if that is told by its first two; else 0.
 pub inline fn shortSize(bytes: []const u8) usize {
@@ -252,25 +241,15 @@ pub const Value = struct {
                 if (is_whole) try to.print("{d:.1}", .{f}) else try to.print("{d}", .{f});
             },
             .str, .bin => try std.json.Stringify.encodeJsonString(v.asBytes().?, .{}, to),
-            .array => {
-                var all = v.elements();
-                try to.writeByte('[');
-                while (all.next()) |element| : (first = false) {
-                    if (!first) try to.writeByte(',');
-                    try element.format(to);
-                }
-                try to.writeByte(']');
-            },
-            .map => {
-                var all = v.members();
-                try to.writeByte('{');
+            .array, .map => |what| {
+                var all = v.entriesOf(what);
+                try to.writeByte(if (what == .map) '{' else '[');
                 while (all.next()) |m| : (first = false) {
                     if (!first) try to.writeByte(',');
-                    try m.key.format(to);
-                    try to.writeByte(':');
+                    if (what == .map) try to.print("{f}:", .{m.key});
                     try m.value.format(to);
                 }
-                try to.writeByte('}');
+                try to.writeByte(if (what == .map) '}' else ']');
             },
         }
     }
@@ -364,22 +343,14 @@ pub fn writeBytes(to: *Out, kind: Kind, bytes: []const u8) OutOfMemory!void {
     try append(to, bytes);
 }
 
-fn writeUnsigned(to: *Out, n: u64) OutOfMemory!void {
-    if (n < 0x80) return append(to, &.{@intCast(n)});
-    if (n < 1 << 8) return writeNumber(to, 0xcc, n, 1);
-    if (n < 1 << 16) return writeNumber(to, 0xcd, n, 2);
-    if (n < 1 << 32) return writeNumber(to, 0xce, n, 4);
-    try writeNumber(to, 0xcf, n, 8);
-}
-
-fn writeSigned(to: *Out, n: i64) OutOfMemory!void {
-    const bits: u64 = @bitCast(n);
-    if (n >= 0) return writeUnsigned(to, bits);
-    if (n >= -32) return append(to, &.{@truncate(bits)});
-    if (n >= -1 << 7) return writeNumber(to, 0xd0, bits, 1);
-    if (n >= -1 << 15) return writeNumber(to, 0xd1, bits, 2);
-    if (n >= -1 << 31) return writeNumber(to, 0xd2, bits, 4);
-    try writeNumber(to, 0xd3, bits, 8);
+/// Writes a whole number in the least bytes.
+fn writeInt(to: *Out, n: i128) OutOfMemory!void {
+    const bits: u64 = @truncate(@as(u128, @bitCast(n)));
+    if (n >= -32 and n < 0x80) return append(to, &.{@truncate(bits)});
+    const width: u7 = for ([_]u7{ 1, 2, 4 }) |bytes| {
+        if (if (n < 0) n >> (8 * bytes - 1) == -1 else n >> (8 * bytes) == 0) break bytes;
+    } else 8;
+    try writeNumber(to, (if (n < 0) @as(u8, 0xd0) else 0xcc) + @ctz(width), bits, width);
 }
 
 /// Writes a value: see `Part.set`.
@@ -391,8 +362,7 @@ pub fn write(to: *Out, value: anytype) OutOfMemory!void {
     switch (@typeInfo(T)) {
         .null => try append(to, "\xc0"),
         .bool => try append(to, if (value) "\xc3" else "\xc2"),
-        .comptime_int => try if (value < 0) writeSigned(to, value) else writeUnsigned(to, value),
-        .int => |int| try if (int.signedness == .signed) writeSigned(to, value) else writeUnsigned(to, value),
+        .int, .comptime_int => try writeInt(to, value),
         .float, .comptime_float => try writeNumber(to, 0xcb, @bitCast(@as(f64, value)), 8),
         .optional => if (value) |v| try write(to, v) else try append(to, "\xc0"),
         .@"enum", .enum_literal => try writeBytes(to, .str, @tagName(value)),
@@ -479,7 +449,6 @@ pub const Map = struct {
 
     pub fn addMember(map: *Map, key: []const u8, bytes: []const u8) OutOfMemory!void {
         if (map.out.items.len == 0) try map.begin(0, key.len + bytes.len + 5);
-        try makeRoom(&map.out, key.len + bytes.len + 5);
         try writeBytes(&map.out, .str, key);
         try append(&map.out, bytes);
         const n = map.out.items[1..5];
