@@ -41,13 +41,15 @@ var latencyLegend = fmt.Sprintf("µs for a chunk of %d records, one every %s, be
 
 // A latencyCase is a filter, or none, and what goes on beside it.
 type latencyCase struct {
-	title  string
-	kind   string // in the chart: ours, peer, floor
-	filter filter
-	job    string          // the title of the row whose job it does; "": not checked
-	logs   *regexp.Regexp  // what the log must say; nil: what closing says
-	busyGo bool            // Go's collector runs all the time, and there is an output of the plugin beside it
-	took   []time.Duration // of all chunks in all rounds, sorted
+	title    string
+	kind     string // in the chart: ours, peer, floor
+	filter   filter
+	job      string          // the title of the row whose job it does; "": not checked
+	logs     *regexp.Regexp  // what the log must say; nil: what closing says
+	swaps    [2]string       // modules that take turns at the filter's wasm_path, each for a second
+	compiles bool            // swaps has to be compiled first, which may take longer than all chunks
+	busyGo   bool            // Go's collector runs all the time, and there is an output of the plugin beside it
+	took     []time.Duration // of all chunks in all rounds, sorted
 }
 
 // latencyCases makes modules and lists what is measured.
@@ -73,8 +75,17 @@ func (w *work) latencyCases(fb fluentbit.Binary, only *regexp.Regexp, progress i
 		return nil, nil, err
 	}
 
+	first, err := w.variant("first", source)
+	if err != nil {
+		return nil, nil, err
+	}
+	other, err := w.variant("other", source, `\"v\"`, `\"w\"`)
+	if err != nil {
+		return nil, nil, err
+	}
 	notes := []string{
 		fmt.Sprintf("timeouts: a guest that hangs in one of %d records, timeout %s", hangEvery, guestTimeout),
+		"swaps: each second another version of the module, by reload_module; those of Go are in cache_dir",
 		"Go's collector at work: GOGC=1, and an output of the plugin that does the same and writes to a file",
 	}
 	cases := []latencyCase{
@@ -83,17 +94,27 @@ func (w *work) latencyCases(fb fluentbit.Binary, only *regexp.Regexp, progress i
 		{title: "light, batches", kind: "ours", filter: addBatch.filters[here], job: batchJob},
 		{title: "light, JSON", kind: "ours", filter: light, job: jsonJob},
 		{title: "light, JSON, Go's collector at work", kind: "ours", filter: light, job: jsonJob, busyGo: true},
+		{title: "light, JSON, swaps", kind: "ours", filter: w.swapped("json"), swaps: [2]string{first.wasm, other.wasm}},
 		{title: "light, JSON, timeouts", kind: "ours",
 			filter: hangs.guest("json").with("timeout", guestTimeout.String()),
 			logs:   regexp.MustCompile(`\b[1-9]\d* failed\b`)},
 	}
-	goGuest, err := w.goGuest("add_go")
+	goFirst, err := w.goGuest("add_go", "v")
+	if err == nil {
+		other, err = w.goGuest("add_go", "w")
+	}
 	if err != nil {
 		notes = append(notes, latencyTitle+": no Go guest: "+firstLine(err))
 		fmt.Fprintln(progress, "***", err)
 	} else {
 		cases = append(cases,
-			latencyCase{title: "Go, batches", kind: "ours", filter: w.cached(goGuest.guest("json")), job: batchJob})
+			latencyCase{title: "Go, batches", kind: "ours", filter: w.cached(goFirst.guest("json")), job: batchJob},
+			latencyCase{title: "Go, batches, swaps", kind: "ours", filter: w.cached(w.swapped("json")), swaps: [2]string{goFirst.wasm, other.wasm}},
+			latencyCase{title: "Go, batches, a version is compiled", kind: "ours", filter: w.swapped("json"), swaps: [2]string{goFirst.wasm, other.wasm},
+				compiles: true})
+		if _, _, err := w.time(fb, w.cached(other.guest("json")), w.full, w.full.records); err != nil { // into the cache
+			return nil, nil, err
+		}
 	}
 	cases = append(cases,
 		latencyCase{title: "built-in wasm, interpreted", kind: "peer", filter: addJSON.filters[interpreter], job: jsonJob},
@@ -131,16 +152,51 @@ func (w *work) variant(name string, text []byte, oldNew ...string) (module, erro
 	return w.module(name+".wat", "filter", text)
 }
 
-// goGuest builds testdata/NAME, a batch guest by the SDK for Go.
-func (w *work) goGuest(name string) (module, error) {
-	m := module{wasm: w.path(name + ".wasm"), function: "filter"}
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", m.wasm, ".")
+// goGuest builds testdata/NAME, a batch guest by the SDK for Go that adds the key "k" of a value.
+func (w *work) goGuest(name, value string) (module, error) {
+	m := module{wasm: w.path(name + "_" + value + ".wasm"), function: "filter"}
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
+		"-ldflags=-s -w -X main.value="+value, "-o", m.wasm, ".")
 	cmd.Dir = filepath.Join(w.root, "test/bench/testdata", name)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return m, fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
 	return m, nil
+}
+
+// swapped is a filter whose module is to be swapped.
+func (w *work) swapped(format string) filter {
+	return module{wasm: w.path("swapped.wasm"), function: "filter"}.guest(format).
+		with("reload_module", "on").with("reload_interval", "100ms")
+}
+
+// swap puts a module in the place of the one that is swapped, as a whole.
+func (w *work) swap(from string) error {
+	code, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(w.path("next.wasm"), code, 0o666); err != nil {
+		return err
+	}
+	return os.Rename(w.path("next.wasm"), w.path("swapped.wasm"))
+}
+
+// swapping swaps the modules once a second, until the context ends.
+func (w *work) swapping(ctx context.Context, modules [2]string) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for i := 1; ; i++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := w.swap(modules[i%2]); err != nil {
+			return err
+		}
+	}
 }
 
 // cached is a filter whose module is compiled once: whoever checks it does.
@@ -232,10 +288,26 @@ func (w *work) latencyOnce(fb fluentbit.Binary, c latencyCase, meter string, bur
 		cmd.Env = append(os.Environ(), "GOGC=1", "GODEBUG=gctrace=1")
 		defer os.Remove(w.path("beside.ndjson"))
 	}
+	if c.swaps[0] != "" {
+		if err := w.swap(c.swaps[0]); err != nil {
+			return nil, err
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	feeding, fedUp := context.WithCancel(ctx)
+	swapped := make(chan error, 1)
+	go func() {
+		if c.swaps[0] == "" {
+			swapped <- nil
+			return
+		}
+		swapped <- w.swapping(feeding, c.swaps)
+	}()
 	fed := feed(file, bursts)
+	fedUp()
+	fed = cmp.Or(fed, <-swapped)
 	if fed != nil {
 		cancel()
 	}
@@ -255,6 +327,9 @@ func (w *work) latencyOnce(fb fluentbit.Binary, c latencyCase, meter string, bur
 	}
 	if !logs.MatchString(text) {
 		return nil, fmt.Errorf("not in the log: %s\n%s", logs, clip(text))
+	}
+	if swaps := strings.Count(text, "] reloaded: module "); c.swaps[0] != "" && !c.compiles && swaps == 0 {
+		return nil, fmt.Errorf("no version took over\n%s", clip(text))
 	}
 	if collections := strings.Count(text, "\ngc "); c.busyGo && collections < 10 {
 		return nil, fmt.Errorf("Go's collector ran %d times only", collections)

@@ -28,7 +28,7 @@ const latencyStyle = chartStyle + `
 
 // Colours that can be told apart on light and dark grounds, and by most of the colour-blind.
 var (
-	oursColours  = []string{"#0969da", "#1b9e77", "#7a5ccc", "#0aa2c0", "#4d7c0f", "#3b5bdb", "#12b886"}
+	oursColours  = []string{"#0969da", "#1b9e77", "#7a5ccc", "#0aa2c0", "#4d7c0f", "#3b5bdb", "#12b886", "#a16207"}
 	peerColours  = []string{"#d9480f", "#e8590c", "#c2255c"}
 	floorColours = []string{"#868e96", "#adb5bd"}
 )

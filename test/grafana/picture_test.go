@@ -376,7 +376,16 @@ func TestPicture(t *testing.T) {
 	p := scraping(t, machines)
 	length := time.Duration(*minutes) * time.Minute
 	begun := time.Now()
-	time.Sleep(length)
+	// On one machine after the other a new version takes over, and the last one is given a broken one.
+	for i, name := range []string{"a", "b", "c"} {
+		time.Sleep(length / 4)
+		text := []byte("(module")
+		if i < 2 {
+			text = read(t, root+"/test/guests/wrap.wat")
+		}
+		machines[name].swap(t, text)
+	}
+	time.Sleep(length / 4)
 	text := picture(panels(t), func(panel panel, expr string) []result {
 		all, err := p.seriesOver(filled(expr, "30s", guests+"seen_total"), begun.Add(length/8), begun.Add(length), length/80)
 		if err != nil {

@@ -133,6 +133,8 @@ func machineWith(t *testing.T, fluentBit, differs string) machine {
 		{"leaks", []string{"rate", "1000"}, []string{"wasm_path", ofTests("grow.wat"), "recycle_memory", "70M"}},
 		{"counts", nil, []string{"wasm_path", guest("testdata/counts.wat"), "store_limit", "4k"}},
 		{"differs", nil, []string{"wasm_path", ofTests(differs)}},
+		{"broken", nil, []string{"wasm_path", write("broken.wasm", "nothing"), "on_start_error", "passthrough"}},
+		{"swapped", nil, []string{"wasm_path", write("swapped.wat", string(read(t, ofTests("identity.wat")))), "reload_module", "on", "reload_interval", "100ms"}},
 	}
 	var conf strings.Builder
 	fmt.Fprintf(&conf, "[SERVICE]\n    flush 1\n    grace 1\n    http_server on\n    http_listen 127.0.0.1\n    http_port %s\n", m.port)
@@ -156,6 +158,18 @@ func machineWith(t *testing.T, fluentBit, differs string) machine {
 	}
 	m.stop = start(t, m.dir, guest(fluentBit), "-e", plugin, "-c", write("fluent-bit.conf", conf.String()))
 	return m
+}
+
+// swap puts a text in the place of the module of the filter swapped, as a whole.
+func (m machine) swap(t *testing.T, text []byte) {
+	t.Helper()
+	next := filepath.Join(m.dir, "next.wat")
+	if err := os.WriteFile(next, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, filepath.Join(m.dir, "swapped.wat")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // duration finds a time of a rule.
@@ -291,7 +305,7 @@ var fire = []string{
 	"WasmtimeRecordsFail of third", "WasmtimeRecordsFail of hangs", "WasmtimeRecordsFail of counts",
 	"WasmtimeBreakerOpen of hangs", "WasmtimeInstancesGivenUp of third",
 	"WasmtimeRecycledOften of leaks", "WasmtimeStoreRefuses of counts", "WasmtimeMetricsIncomplete of counts",
-	"WasmtimeVersionsDiffer of differs",
+	"WasmtimeVersionsDiffer of differs", "WasmtimeModuleNotLoaded of broken", "WasmtimeReloadFailed of swapped",
 }
 
 // seldom are the alerts that are not waited for: a real Fluent Bit gives no chunk that can't be read, and one chunk
@@ -329,6 +343,11 @@ func TestPrometheus(t *testing.T) {
 func testPrometheus(t *testing.T, fluentBit string) {
 	machines := map[string]machine{"a": machineWith(t, fluentBit, "identity.wat"), "b": machineWith(t, fluentBit, "wrap.wat")}
 	p := scraping(t, machines)
+	p.until("Prometheus has seen the first version", func() bool {
+		n, err := p.series(prefix + `reloads_total{name="swapped",result="failure"} == 0`)
+		return err == nil && n == len(machines)
+	})
+	machines["a"].swap(t, []byte("(module"))
 
 	missing := func() (missing []string) {
 		firing := p.firing()

@@ -1,13 +1,13 @@
 //! The batch ABI, as docs/abi.md has it.
 
-use alloc::string::String;
 use alloc::vec::Vec;
+use alloc::{format, string::String};
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
 use crate::event::{Event, Filter, Group, Time};
 use crate::part::{Edits, Part};
-use crate::value::Value;
+use crate::value::{append, Value};
 
 pub(crate) mod kind {
     pub const DROP: u8 = 1;
@@ -39,6 +39,10 @@ impl Op {
     pub fn new(kind: u8, a: u32, b: u32, bytes: Range<usize>) -> Self {
         let (address, len) = (bytes.start as u32, bytes.len() as u32);
         Op { of: 0, kind, part: 0, zero: 0, a, b, address, len }
+    }
+
+    pub fn end(&self) -> usize {
+        (self.address + self.len) as usize
     }
 
     /// Makes it one on a part of the event of that number.
@@ -80,8 +84,8 @@ impl Out {
         if self.extra.try_reserve(size).is_err() || (grows && !has_room(4 * size + (64 << 10))) {
             return false;
         }
-        body.iter().for_each(|piece| self.extra.extend_from_slice(piece));
-        self.extra.extend_from_slice(metadata);
+        body.iter().for_each(|piece| append(&mut self.extra, piece));
+        append(&mut self.extra, metadata);
         self.emitted.push(Emitted {
             sec,
             nsec,
@@ -117,38 +121,37 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
     parts.iter_mut().chain(group_parts.iter_mut()).for_each(|part| part.bytes.clear());
     let ([body, metadata], [group_body, group_metadata]) = (parts, group_parts);
 
-    let number = |at: usize| u32::from_le_bytes(input[at..at + 4].try_into().unwrap_or_default());
-    let place = |at: usize| number(at) as usize;
-    let slice = |at: usize| &input[place(at)..][..place(at + 4)];
-    let tag = String::from_utf8_lossy(slice(8));
-    let groups = |i: usize| place(28) + i * place(36);
-    for i in 0..place(32) {
-        let at = groups(i);
+    let place = |row: &[u8], at| number(row, at) as usize;
+    let slice = |row: &[u8], at| &input[place(row, at)..][..place(row, at + 4)];
+    let row = |head: usize, i: usize| &input[place(input, head) + i * place(input, head + 8)..];
+    let tag = String::from_utf8_lossy(slice(input, 8));
+    for i in 0..place(input, 32) {
+        let row = &row(28, i)[..24];
         failed.push(false);
-        if number(at) & 1 != 0 {
+        if number(row, 0) & 1 != 0 {
             let mut group = Group {
-                metadata: Part::new(slice(at + 8), group_metadata),
-                body: Part::new(slice(at + 16), group_body),
+                metadata: Part::new(slice(row, 8), group_metadata),
+                body: Part::new(slice(row, 16), group_body),
             };
             let result = filter.group(&mut group);
             failed[i] = group.finish(i, result, group_ops, &mut out.extra);
         }
     }
-    for i in 0..place(20) {
-        let at = place(16) + i * place(24);
-        let sec = i64::from(number(at)) | i64::from(number(at + 4) as i32) << 32;
-        let group = place(at + 12).checked_sub(1);
+    for i in 0..place(input, 20) {
+        let event = &row(16, i)[..32];
+        let sec = i64::from(number(event, 0)) | i64::from(number(event, 4) as i32) << 32;
+        let group = place(event, 12).checked_sub(1);
         if group.map_or(false, |group| failed[group]) {
             continue; // the host fails it with its group
         }
         let first = (out.emitted.len(), out.extra.len());
         let mut event = Event {
-            metadata: Part::new(slice(at + 16), metadata),
-            body: Part::new(slice(at + 24), body),
+            metadata: Part::new(slice(event, 16), metadata),
+            body: Part::new(slice(event, 24), body),
             tag: &tag,
-            time: Time { sec, nsec: number(at + 8) },
+            time: Time { sec, nsec: number(event, 8) },
             new_time: None,
-            group: group.map(|group| Value::new(slice(groups(group) + 16))),
+            group: group.map(|group| Value::new(slice(row(28, group), 16))),
             dropped: false,
             out,
             first,
@@ -158,12 +161,18 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
     }
 }
 
+#[inline(always)]
+fn number(row: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]])
+}
+
 /// An instance of a module: what [`export!`](crate::export) makes functions of.
 #[doc(hidden)]
-pub struct Instance<F>(UnsafeCell<Option<State<F>>>);
+pub struct Instance<F>(UnsafeCell<(Option<F>, Option<State>)>);
 
-struct State<F> {
-    filter: Option<F>,
+#[doc(hidden)]
+#[derive(Default)]
+pub struct State {
     input: Vec<u64>,
     reply: Reply,
     head: [u32; 4],
@@ -176,23 +185,18 @@ unsafe impl<F> Sync for Instance<F> {}
 impl<F: Filter> Instance<F> {
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Instance(UnsafeCell::new(None))
+        Instance(UnsafeCell::new((None, None)))
     }
 
     #[allow(clippy::mut_from_ref)]
-    fn state(&self) -> &mut State<F> {
-        unsafe { &mut *self.0.get() }.get_or_insert_with(|| State {
-            filter: None,
-            input: Vec::new(),
-            reply: Reply::default(),
-            head: [0; 4],
-            refusal: String::new(),
-        })
+    fn state(&self) -> (&mut Option<F>, &mut State) {
+        let (filter, state) = unsafe { &mut *self.0.get() };
+        (filter, state.get_or_insert_with(State::default))
     }
 
     /// `flb_buffer`.
     pub fn buffer(&self, size: usize) -> *mut u8 {
-        let input = &mut self.state().input;
+        let input = &mut self.state().1.input;
         *input = Vec::new();
         if input.try_reserve_exact(size / 8 + 1).is_err() {
             return core::ptr::null_mut();
@@ -205,21 +209,19 @@ impl<F: Filter> Instance<F> {
     pub fn configure(&self) -> *const u8 {
         #[cfg(all(feature = "std", target_arch = "wasm32"))]
         std::panic::set_hook(alloc::boxed::Box::new(|why| {
-            crate::host::log::line(crate::host::log::Level::Error, &alloc::format!("{why}"));
+            crate::host::log::line(crate::host::log::Level::Error, &format!("{why}"));
         }));
-        let state = self.state();
+        let (filter, State { refusal, .. }) = self.state();
         match F::configure() {
-            Ok(filter) => {
-                state.filter = Some(filter);
+            Ok(configured) => {
+                *filter = Some(configured);
                 core::ptr::null()
             }
             Err(why) => {
-                state.refusal = why.text;
-                if state.refusal.is_empty() {
-                    state.refusal.push_str("the module refuses its configuration");
-                }
-                state.refusal.push('\0');
-                state.refusal.as_ptr()
+                let text =
+                    if why.text.is_empty() { "the module refuses its configuration" } else { &why.text };
+                *refusal = format!("{text}\0");
+                refusal.as_ptr()
             }
         }
     }
@@ -230,7 +232,7 @@ impl<F: Filter> Instance<F> {
     ///
     /// `input` has to be the address of that many bytes, a batch as the ABI has it.
     pub unsafe fn run(&self, input: *const u8, len: usize) -> *const u8 {
-        let State { filter, reply, head, .. } = self.state();
+        let (filter, State { reply, head, .. }) = self.state();
         let filter = filter.as_mut().expect("flb_configure is called before the first batch");
         run(filter, core::slice::from_raw_parts(input, len), reply);
         reply.link();

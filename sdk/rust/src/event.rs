@@ -5,7 +5,7 @@ use core::fmt::Display;
 use crate::batch::{kind, Emitted, Op, Out};
 use crate::part::Part;
 use crate::path::Path;
-use crate::value::{Map, Value};
+use crate::value::{Kind, Map, Value};
 
 /// Why an event has failed. The host counts it and logs it with its text; `on_error` of the
 /// filter says what becomes of the event. Texts, and errors of other kinds, become one with the code 1.
@@ -111,15 +111,15 @@ impl<'a> Event<'a> {
     /// empty, is left as it is.
     pub fn split(&mut self, path: impl Path) {
         let route = path.route();
-        let has_elements = |value: &Value| value.elements().next().is_some();
+        let has_elements = |value: &Value| value.kind() == Kind::Array && !value.is_empty();
         let to = self.body.find(route);
-        let there = to.found.map_or(false, |(found, _)| has_elements(&found));
-        if !there && !self.body.is_touched(route, &to, false) {
+        let is_there = to.value.filter(has_elements).is_some();
+        if !(is_there || self.body.is_edited() && self.body.is_touched(route, &to, false)) {
             return;
         }
         self.body.make_whole();
         let whole = &self.body.edits.whole;
-        if let Some(array) = route.find(whole.value()).filter(has_elements) {
+        if let Some(array) = route.follow(whole.value(), None).value.filter(has_elements) {
             let place = array.place(&whole.bytes);
             let (before, after) = (&whole.bytes[..place.start], &whole.bytes[place.end..]);
             if !array

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 use core::str::FromStr;
 
+use crate::Error;
+
 /// Has a host function write into a buffer, which is as large as need be. `None` is what it says less
 /// than 0.
 fn fetch(function: impl Fn(&mut [u8]) -> i32) -> Option<Vec<u8>> {
@@ -28,7 +30,6 @@ fn text(bytes: Vec<u8>) -> String {
 /// case are the same in a key.
 pub mod config {
     use super::*;
-    use crate::Error;
 
     /// Returns the value of a key, if it is set. Bytes that are not UTF-8 are U+FFFD.
     pub fn get(key: &str) -> Option<String> {
@@ -96,22 +97,12 @@ pub mod metrics {
     type Change = fn(i32, f64, &[u8]) -> i32;
 
     fn change(function: Change, metric: i32, value: f64, labels: &[&str]) {
-        let (mut buffer, mut len) = ([0; 128], 0);
-        let mut large = Vec::new();
-        let size = labels.iter().map(|label| 4 + label.len()).sum();
-        let to = match buffer.get_mut(..size) {
-            Some(to) => to,
-            None => {
-                large.resize(size, 0);
-                &mut large
-            }
-        };
+        let mut to = Vec::with_capacity(128);
         for label in labels {
-            to[len..len + 4].copy_from_slice(&(label.len() as u32).to_le_bytes());
-            to[len + 4..][..label.len()].copy_from_slice(label.as_bytes());
-            len += 4 + label.len();
+            to.extend_from_slice(&(label.len() as u32).to_le_bytes());
+            to.extend_from_slice(label.as_bytes());
         }
-        function(metric, value, to);
+        function(metric, value, &to);
     }
 
     /// What only grows.
@@ -169,7 +160,8 @@ pub mod metrics {
 }
 
 /// The key-value store, which all instances of the filter share, and which ends with it. A filter
-/// that uses it needs `store_limit`.
+/// that uses it needs `store_limit`. An error says that there is no room; so it does of a key of more than
+/// 1,024 bytes, and a value of more than 1 MiB.
 pub mod store {
     use super::*;
 
@@ -189,14 +181,8 @@ pub mod store {
         }
     }
 
-    /// There is no room in the store, or a key or value is longer than 1,024 bytes and 1 MiB.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Full;
-
-    impl Display for Full {
-        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            f.write_str("there is no room in the store: see store_limit")
-        }
+    fn full() -> Error {
+        "there is no room in the store: see store_limit".into()
     }
 
     /// Returns the value of a key.
@@ -205,8 +191,8 @@ pub mod store {
     }
 
     /// Sets a key.
-    pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Ttl) -> Result<(), Full> {
-        (sys::store_set(key.as_ref(), value.as_ref(), ttl.0) == 0).then_some(()).ok_or(Full)
+    pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Ttl) -> Result<(), Error> {
+        (sys::store_set(key.as_ref(), value.as_ref(), ttl.0) == 0).then_some(()).ok_or_else(full)
     }
 
     /// Deletes a key, and says whether it was there.
@@ -216,17 +202,17 @@ pub mod store {
 
     /// Adds to a counter, and returns what it is then. `ttl` counts if the key is new. A key that has a
     /// value of another length than 8 bytes is a trap.
-    pub fn add(key: impl AsRef<[u8]>, n: i64, ttl: Ttl) -> Result<i64, Full> {
+    pub fn add(key: impl AsRef<[u8]>, n: i64, ttl: Ttl) -> Result<i64, Error> {
         let mut result = 0;
-        (sys::store_add(key.as_ref(), n, ttl.0, &mut result) == 0).then_some(result).ok_or(Full)
+        (sys::store_add(key.as_ref(), n, ttl.0, &mut result) == 0).then_some(result).ok_or_else(full)
     }
 
     /// Sets a key if its value is `old`, or with `None` if it is not there; says whether it was so.
     pub fn compare_and_set(
         key: impl AsRef<[u8]>, old: Option<&[u8]>, value: impl AsRef<[u8]>, ttl: Ttl,
-    ) -> Result<bool, Full> {
+    ) -> Result<bool, Error> {
         match sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.0) {
-            -1 => Err(Full),
+            -1 => Err(full()),
             set => Ok(set == 1),
         }
     }
@@ -239,7 +225,7 @@ pub struct Table(i32);
 impl Table {
     /// Opens a table, or returns an error that says to set it. Open it in
     /// [`configure`](crate::Filter::configure).
-    pub fn open(name: &str) -> Result<Self, crate::Error> {
+    pub fn open(name: &str) -> Result<Self, Error> {
         match sys::table_open(name) {
             -1 => Err(format!("table.{name}: set it to a .csv, .json or .mmdb file").into()),
             table => Ok(Table(table)),

@@ -55,6 +55,7 @@ macro_rules! export {
         $crate::export!($filter);
     };
     ($filter:ty) => {
+        #[allow(dead_code)] // outside of WebAssembly nothing calls what is in it
         const _: () = {
             static INSTANCE: $crate::Instance<$filter> = $crate::Instance::new();
 
@@ -80,15 +81,6 @@ macro_rules! export {
             extern "C" fn filter(input: *const u8, len: usize) -> *const u8 {
                 unsafe { INSTANCE.run(input, len) }
             }
-
-            // Outside of WebAssembly nothing else uses them.
-            #[cfg(not(target_arch = "wasm32"))]
-            const _: (
-                extern "C" fn(),
-                extern "C" fn(usize) -> *mut u8,
-                extern "C" fn() -> *const u8,
-                extern "C" fn(*const u8, usize) -> *const u8,
-            ) = (batch, buffer, configure, filter);
         };
     };
 }
@@ -114,7 +106,6 @@ fn about_has_the_version() {
 }
 
 macro_rules! levels {
-    ($($name:ident $level:ident, $doc:literal)+) => { levels! { ($) $($name $level, $doc)+ } };
     (($d:tt) $($name:ident $level:ident, $doc:literal)+) => {$(
         #[doc = $doc]
         #[macro_export]
@@ -129,6 +120,7 @@ macro_rules! levels {
 }
 
 levels! {
+    ($)
     error Error, "Logs an error, formatted as by `format!`."
     warn Warn, "Logs a warning, formatted as by `format!`."
     info Info, "Logs a line of information, formatted as by `format!`."

@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use crate::batch::{kind, Op};
-use crate::path::{Path, Route};
-use crate::value::{head, position, size, write_text, Head, Kind, Map, ToValue, Value, SIZES};
+use crate::path::{Found, Path, Route};
+use crate::value::{append, head, position, size, write_text, Head, Kind, Lead, Map, ToValue, Value, LEADS};
 
 /// As many sets, adds and removes of a part are said one by one. A host takes 256.
 const EDITS: usize = 32;
@@ -19,9 +19,13 @@ pub(crate) struct Edits {
     puts: Vec<Op>,
     /// Of other kinds, no two with one key, but for adds.
     edits: Vec<Op>,
+    /// Of the keys in these.
+    marks: Vec<u64>,
     /// The part as it is to be, if `is_whole`: then there are no other edits.
     pub whole: Map,
     is_whole: bool,
+    /// The event is of a form without the part.
+    is_absent: bool,
     /// What the operations of the batch so far have for bytes.
     pub bytes: Vec<u8>,
     pub fault: Option<&'static str>,
@@ -29,26 +33,56 @@ pub(crate) struct Edits {
     index: RefCell<Vec<Member>>,
 }
 
-/// Where in a part the text of a key stands, and the value.
+impl Edits {
+    fn become_whole(&mut self, map: Map) {
+        self.puts.clear();
+        self.edits.clear();
+        self.marks.clear();
+        self.whole = map;
+        self.is_whole = true;
+    }
+}
+
+/// Where in a part the text of a key stands, and behind it the value.
 struct Member {
     mark: u64,
-    key: usize,
-    value: usize,
+    key: u32,
+    value: u32,
 }
 
-/// Tells keys apart, most of them.
-fn mark(key: &[u8]) -> u64 {
-    (key.len() as u64) << 8 | u64::from(*key.first().unwrap_or(&0))
+/// Returns the first 8 bytes of a key, or all that it has; more may follow it.
+#[inline]
+fn mark(bytes: &[u8], len: usize) -> u64 {
+    let word = match bytes.get(..8) {
+        Some(word) => u64::from_le_bytes(word.try_into().unwrap_or_default()),
+        None => bytes.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b)),
+    };
+    if len < 8 {
+        word & !(u64::MAX << (8 * len))
+    } else {
+        word
+    }
 }
 
-/// Where a path leads to in a part.
-pub(crate) struct Found<'a, 'p> {
-    /// The innermost value that is there and holds others, but for the part itself.
-    holder: Option<Value<'a>>,
-    /// What is left of the path from there on.
-    last: Route<'p>,
-    /// What is there, and its key in the holder.
-    pub found: Option<(Value<'a>, &'p str)>,
+/// Returns where the text of a key begins and ends; that of another one begins behind its end.
+#[inline(never)]
+fn long_key(bytes: &[u8], at: usize) -> (usize, usize) {
+    let h = head(&bytes[at..]);
+    let end = at + size(&bytes[at..]);
+    (if h.kind == Kind::Str { at + h.len } else { end + 1 }, end)
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'p> {
+    pub text: &'p str,
+    mark: u64,
+}
+
+impl<'p> Key<'p> {
+    #[inline]
+    pub fn new(text: &'p str) -> Self {
+        Key { text, mark: mark(text.as_bytes(), text.len()) }
+    }
 }
 
 /// The body or the metadata of an event or group: a map.
@@ -66,24 +100,31 @@ impl<'a> Part<'a> {
     pub(crate) fn new(came: &'a [u8], edits: &'a mut Edits) -> Self {
         edits.puts.clear();
         edits.edits.clear();
+        edits.marks.clear();
         edits.is_whole = false;
         edits.fault = None;
         edits.index.get_mut().clear();
-        Part { came, edits }
+        edits.is_absent = came.is_empty();
+        Part { came: if came.is_empty() { &[0x80] } else { came }, edits }
     }
 
     /// Returns the part as it came.
     pub fn value(&self) -> Value<'a> {
-        Value::new(if self.came.is_empty() { &[0x80] } else { self.came })
+        Value::new(self.came)
     }
 
     /// Returns what a path leads to, in the part as it came.
+    #[inline]
     pub fn get(&self, path: impl Path) -> Option<Value<'a>> {
-        let (next, _, rest) = path.route().step(self.value(), |key| self.member(key))?;
-        rest.map_or(Some(next), |rest| rest.find(next))
+        let route = path.route();
+        match route.key() {
+            Some(key) => self.look_up(Key::new(key)),
+            None => self.find(route).value,
+        }
     }
 
     /// Returns the text that a path leads to; `None` if it is not there, or not text.
+    #[inline]
     pub fn get_str(&self, path: impl Path) -> Option<&'a str> {
         self.get(path)?.as_str()
     }
@@ -98,16 +139,13 @@ impl<'a> Part<'a> {
 
     /// Adds a member as the last one, without a look whether its key is there.
     pub fn add(&mut self, key: &str, value: impl ToValue) {
-        if self.edits.edits.len() >= EDITS {
+        if self.edits.marks.len() >= EDITS {
             self.make_whole();
         }
         if self.edits.is_whole {
             return self.edits.whole.add(key, value);
         }
-        self.edit(kind::ADD, |to| {
-            key.write(to);
-            value.write(to);
-        });
+        self.edit(kind::ADD, Key::new(key), |to| value.write(to));
     }
 
     /// Removes what the path leads to, if it is there.
@@ -131,54 +169,38 @@ impl<'a> Part<'a> {
     /// Replaces the part as a whole.
     pub fn replace(&mut self, map: Map) {
         if self.has_form() {
-            self.edits.puts.clear();
-            self.edits.edits.clear();
-            self.edits.whole = map;
-            self.edits.is_whole = true;
+            self.edits.become_whole(map);
         }
     }
 
     /// Calls a function for each text that is a value, at any depth, and puts what it returns in the
     /// text's place. Bytes that are not UTF-8 are U+FFFD there, and bins are taken for text.
     pub fn rewrite_strings<R: AsRef<str>>(&mut self, function: impl FnMut(&str) -> Option<R>) {
-        self.rewrite(None, false, function);
+        self.rewrite(None, function);
     }
 
     /// Does the same with texts that have that byte in them, such as `b'@'`: others cost next to nothing.
     pub fn rewrite_strings_with<R: AsRef<str>>(&mut self, byte: u8, function: impl FnMut(&str) -> Option<R>) {
-        self.rewrite(Some(byte), false, function);
+        self.rewrite(Some(byte), function);
     }
 
-    /// Does the same as [`rewrite_strings`](Part::rewrite_strings), with keys as well as values.
-    pub fn rewrite_all<R: AsRef<str>>(&mut self, function: impl FnMut(&str) -> Option<R>) {
-        self.rewrite(None, true, function);
-    }
-
-    fn rewrite<R: AsRef<str>>(
-        &mut self, byte: Option<u8>, keys: bool, mut function: impl FnMut(&str) -> Option<R>,
-    ) {
-        let came = self.value();
-        let as_came = !self.is_edited();
-        if !as_came {
+    fn rewrite<R: AsRef<str>>(&mut self, byte: Option<u8>, mut function: impl FnMut(&str) -> Option<R>) {
+        if self.is_edited() {
             self.make_whole();
         }
-        let Edits { puts, whole, bytes, .. } = &mut *self.edits;
-        let from = if as_came { came.bytes } else { &whole.bytes };
-        if byte.map_or(false, |byte| !has_text_with(from, byte)) {
+        let all = if self.edits.is_whole { &self.edits.whole.bytes } else { self.came };
+        let next = byte.map_or(0, |byte| position(all, byte));
+        if next == all.len() {
             return;
         }
-        let mut next = 0; // where the byte is that is looked for
-        texts(from, 0, 1, keys, &mut |at, h| {
-            let (start, end) = (at + h.len, at + h.len + h.data);
-            if let Some(byte) = byte {
-                if next < start {
-                    next = start + position(&from[start..], byte);
-                }
-                if next >= end {
-                    return;
-                }
-            }
-            let text = &from[start..end];
+        self.index();
+        let Edits { puts, whole, is_whole, bytes, index, .. } = &mut *self.edits;
+        let (from, members) = match is_whole {
+            true => (&whole.bytes[..], &[][..]),
+            false => (self.came, &index.get_mut()[..]),
+        };
+        let mut found = |at, h: Head| {
+            let text = &from[at + h.len..][..h.data];
             // In older Rusts from_utf8_lossy alone takes several times as long.
             let new = match core::str::from_utf8(text) {
                 Ok(text) => function(text),
@@ -186,40 +208,59 @@ impl<'a> Part<'a> {
             };
             if let Some(new) = new {
                 let start = bytes.len();
-                write_text(bytes, new.as_ref().as_bytes(), h.kind == Kind::Bin);
+                write_text(bytes, new.as_ref().as_bytes(), h.kind);
                 let (a, b) = (at as u32, (h.len + h.data) as u32);
                 puts.push(Op::new(kind::PUT, a, b, start..bytes.len()));
             }
-        });
-        if !puts.is_empty() && !as_came {
+        };
+        let mut texts = Texts { bytes: from, byte, next, found: &mut found };
+        for (i, member) in members.iter().enumerate() {
+            if members.get(i + 1).map_or(true, |after| texts.next < after.value as usize) {
+                texts.of_value(member.value as usize);
+            }
+        }
+        if members.is_empty() {
+            texts.of_value(0);
+        }
+        if !puts.is_empty() && *is_whole {
             let mut new = Vec::new();
             splice(from, 0, puts, bytes, &mut new);
             whole.bytes = new;
             puts.clear();
-        } else if !puts.is_empty() && self.is_map() && keys {
-            self.make_whole();
+        } else if !puts.is_empty() {
+            self.is_map();
         }
     }
 
     /// Returns a copy of the part with the edits so far.
     pub fn edited(&self) -> Map {
-        let Edits { puts, edits, whole, is_whole, bytes, .. } = &*self.edits;
-        let mut map = whole.clone();
-        if !is_whole {
-            write_edited(self.value(), puts, edits, bytes, &mut map);
-        }
+        let mut map = self.edits.whole.clone();
+        self.write_edited(&mut map);
         map
     }
 
     /// Has edits from now on be those of a copy of the part.
     pub(crate) fn make_whole(&mut self) {
-        let came = self.value();
-        let Edits { puts, edits, whole, is_whole, bytes, .. } = &mut *self.edits;
-        if !*is_whole {
-            write_edited(came, puts, edits, bytes, whole);
-            puts.clear();
-            edits.clear();
-            *is_whole = true;
+        let mut map = core::mem::take(&mut self.edits.whole);
+        self.write_edited(&mut map);
+        self.edits.become_whole(map);
+    }
+
+    fn write_edited(&self, map: &mut Map) {
+        let (came, Edits { puts, edits, is_whole, bytes, .. }) = (self.value().bytes, &*self.edits);
+        if *is_whole {
+            return;
+        }
+        map.begin(head(came).count);
+        splice(came, head(came).len, puts, bytes, &mut map.bytes);
+        for edit in edits {
+            let new = &bytes[edit.address as usize..][..edit.len as usize];
+            let (key, value) = (Value::new(new), &new[size(new)..]);
+            match (key.as_str().unwrap_or_default(), edit.kind) {
+                (_, kind::ADD) => map.append(edit.a, new),
+                (key, kind::SET) => drop(map.set([key], Value::new(value))),
+                (key, _) => map.remove([key]),
+            }
         }
     }
 
@@ -228,112 +269,150 @@ impl<'a> Part<'a> {
     }
 
     /// Returns the value of the first member of that key, in the part as it came.
-    fn member(&self, key: &str) -> Option<Value<'a>> {
-        let (came, mut index) = (self.value(), self.edits.index.borrow_mut());
-        if index.is_empty() {
-            let h = head(came.bytes);
-            if h.count > INDEXED {
-                return came.member(key);
-            }
-            let mut at = h.len;
-            for _ in 0..h.count {
-                let h = head(&came.bytes[at..]);
-                let is_text = h.kind == Kind::Str;
-                let value = at + if is_text { h.len + h.data } else { size(&came.bytes[at..]) };
-                if is_text {
-                    let key = at + h.len;
-                    index.push(Member { mark: mark(&came.bytes[key..value]), key, value });
+    #[inline(never)]
+    pub(crate) fn look_up(&self, key: Key) -> Option<Value<'a>> {
+        let members = self.edits.index.borrow();
+        match members.iter().position(|member| member.mark == key.mark) {
+            Some(i) => {
+                let (text, from, to) = (key.text, members[i].key as usize, members[i].value as usize);
+                if to - from == text.len() && (text.len() <= 8 || &self.came[from..to] == text.as_bytes()) {
+                    return Some(Value::new(&self.came[to..]));
                 }
-                at = value + size(&came.bytes[value..]);
+                self.value().member(text) // behind another one that begins so
             }
+            None if members.is_empty() => {
+                drop(members);
+                match self.index() {
+                    true => self.look_up(key),
+                    false => self.value().member(key.text),
+                }
+            }
+            None => None,
         }
-        let key = key.as_bytes();
-        let mark = mark(key);
-        let is_key = |m: &&Member| m.mark == mark && &came.bytes[m.key..][..key.len()] == key;
-        index.iter().find(is_key).map(|m| Value::new(&came.bytes[m.value..]))
     }
 
+    /// Makes the index, unless it is there or would be large, and says whether it is there.
+    #[inline(never)]
+    fn index(&self) -> bool {
+        let (came, mut members) = (self.came, self.edits.index.borrow_mut());
+        let h = head(came);
+        let mut at = h.len;
+        let count = if h.count <= INDEXED && members.is_empty() { h.count } else { 0 };
+        members.extend((0..count).map(|_| {
+            let (key, value) = match came[at] {
+                lead @ 0xa0..=0xbf => (at + 1, at + 1 + usize::from(lead & 31)),
+                _ => long_key(came, at),
+            };
+            at = value + size(&came[value..]);
+            let mark = if key <= value { mark(&came[key..], value - key) } else { u64::MAX };
+            Member { mark, key: key as u32, value: value as u32 }
+        }));
+        !members.is_empty()
+    }
+
+    #[inline(never)]
     pub(crate) fn find<'p>(&self, route: Route<'p>) -> Found<'a, 'p> {
-        match route.step(self.value(), |key| self.member(key)) {
-            Some((next, _, Some(rest))) => {
-                let (holder, last) = rest.holder(next);
-                let found = last.step(holder, |key| holder.member(key));
-                Found { holder: Some(holder), last, found: found.map(|(found, key, _)| (found, key)) }
-            }
-            found => Found { holder: None, last: route, found: found.map(|(found, key, _)| (found, key)) },
+        match route.key().map(Key::new) {
+            Some(key) => Found { holder: self.value(), last: route, key, value: self.look_up(key) },
+            None => route.follow(self.value(), Some(self)),
         }
+    }
+
+    fn is_inner(&self, to: &Found) -> bool {
+        to.holder.bytes.as_ptr() != self.came.as_ptr()
+    }
+
+    /// Says whether there is a value, and no other one with its key.
+    fn is_only(&self, to: &Found) -> bool {
+        let members = self.edits.index.borrow();
+        to.value.is_some()
+            && match to.holder.kind() {
+                Kind::Array => true,
+                _ if self.is_inner(to) => {
+                    to.holder.members().filter(|(k, _)| k.is_key(to.key.text)).count() == 1
+                }
+                _ => members.iter().filter(|m| m.mark == to.key.mark).count() == 1,
+            }
     }
 
     /// Says whether earlier edits have to do with what a path leads to, or with `all` that is beside it.
-    pub(crate) fn is_touched(&self, route: Route, to: &Found<'a, '_>, all: bool) -> bool {
-        let Edits { puts, edits, is_whole, bytes, .. } = &*self.edits;
-        if !self.is_edited() {
-            return false;
-        }
-        let place = match to {
-            Found { found: Some((found, _)), .. } if !all => found.place(self.came),
-            Found { holder: Some(holder), .. } if !puts.is_empty() => holder.place(self.came),
-            _ => 0..0,
-        };
-        if *is_whole
-            || edits.len() >= EDITS
-            || puts.iter().any(|put| (put.a as usize) < place.end && (put.a + put.b) as usize > place.start)
-        {
+    #[inline(never)]
+    pub(crate) fn is_touched(&self, route: Route, to: &Found, all: bool) -> bool {
+        let Edits { puts, marks, is_whole, .. } = &*self.edits;
+        if *is_whole || marks.len() >= EDITS {
             return true;
         }
-        let first = route.split().0;
-        let text = if let Route::Text(text, ..) = route { text } else { first };
-        let is_named =
-            |name| edits.iter().any(|edit| Value::new(&bytes[edit.address as usize..]).is_key(name));
-        is_named(first) || (text.len() > first.len() && is_named(text))
+        let of = to.value.filter(|_| !all).or_else(|| Some(to.holder).filter(|_| self.is_inner(to)));
+        if let (Some(of), false) = (of, puts.is_empty()) {
+            let place = of.place(self.came);
+            if puts.iter().any(|p| (p.a as usize) < place.end && (p.a + p.b) as usize > place.start) {
+                return true;
+            }
+        }
+        let is_named = |key: Key| marks.contains(&key.mark);
+        match route {
+            _ if marks.is_empty() => false,
+            _ if route.key().is_some() => is_named(to.key),
+            Route::Text(text, ..) if is_named(Key::new(text)) => true,
+            _ => is_named(Key::new(route.split().0)),
+        }
     }
 
     /// An event of the old form has no metadata, and can't be given any.
     pub(crate) fn has_form(&mut self) -> bool {
-        if self.came.is_empty() {
+        if self.edits.is_absent {
             self.edits.fault = Some("the event is of a form that has no metadata");
         }
-        !self.came.is_empty()
+        !self.edits.is_absent
     }
 
     fn is_map(&mut self) -> bool {
-        let is_map = self.value().kind() == Kind::Map;
-        if !is_map {
+        if !matches!(self.came[0], 0x80..=0x8f | 0xde | 0xdf) {
             self.edits.fault = Some("what is not a map can only be replaced");
         }
-        is_map && self.has_form()
+        self.has_form() && self.edits.fault.is_none()
     }
 
     /// Sets, removes, or puts if `only_there`. Returns false if there is nothing that can be done.
     fn change(&mut self, route: Route, value: Option<&dyn ToValue>, only_there: bool) -> bool {
         let to = self.find(route);
-        if self.is_touched(route, &to, !only_there) {
+        let in_place = only_there || self.is_only(&to);
+        if self.is_touched(route, &to, !in_place) {
             self.make_whole();
-            let is_there = route.find(self.edits.whole.value()).is_some();
+            let is_there = route.follow(self.edits.whole.value(), None).value.is_some();
             return (is_there || !only_there) && self.edits.whole.change(route, value);
         }
-        match (to.found, to.holder, value) {
-            (Some((found, _)), _, Some(value)) if only_there => self.put_at(found, |to| value.write(to)),
+        match (to.value, value) {
+            (Some(old), Some(value)) if in_place => self.put_at(old, |to| value.write(to)),
             _ if only_there => false,
-            (_, Some(holder), _) => {
+            _ if self.is_inner(&to) => {
                 let mut new = Vec::new();
-                to.last.write_changed(holder, value, &mut new) && self.put_at(holder, |to| to.extend(new))
+                to.write_changed(value, &mut new) && self.put_at(to.holder, |to| append(to, &new))
             }
-            (Some((_, key)), None, Some(value)) => self.edit(kind::SET, |to| {
-                key.write(to);
-                value.write(to);
-            }),
-            (Some((_, key)), None, None) => self.edit(kind::REMOVE, |to| key.write(to)),
-            (None, None, Some(value)) => self.edit(kind::ADD, |to| route.write_new(value, to)),
-            (None, None, None) => false,
+            (Some(_), Some(value)) => self.edit(kind::SET, to.key, |to| value.write(to)),
+            (Some(_), None) => self.edit(kind::REMOVE, to.key, |_| ()),
+            (None, Some(value)) => {
+                self.edit(kind::ADD, to.key, |to| Route::write_new(route.split().1, value, to))
+            }
+            (None, None) => false,
         }
     }
 
-    fn edit(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let start = self.edits.bytes.len();
-        write(&mut self.edits.bytes);
-        let op = Op::new(kind, u32::from(kind == kind::ADD), 0, start..self.edits.bytes.len());
-        self.edits.edits.push(op);
+    /// Sets, adds or removes a member of that key.
+    fn edit(&mut self, kind: u8, key: Key, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let Edits { edits, marks, bytes, .. } = &mut *self.edits;
+        let start = bytes.len();
+        key.text.write(bytes);
+        write(bytes);
+        marks.push(key.mark);
+        match edits.last_mut() {
+            // Adds whose bytes stand together are one.
+            Some(last) if (last.kind, kind, last.end()) == (kind::ADD, kind::ADD, start) => {
+                last.a += 1;
+                last.len += (bytes.len() - start) as u32;
+            }
+            _ => edits.push(Op::new(kind, u32::from(kind == kind::ADD), 0, start..bytes.len())),
+        }
         self.is_map()
     }
 
@@ -355,38 +434,7 @@ impl<'a> Part<'a> {
             whole.write(bytes);
             edits.push(Op::new(kind::REPLACE, 0, 0, start..bytes.len()));
         }
-        ops.extend(puts.iter().map(|put| put.on(of, part)));
-        for edit in edits {
-            match ops.last_mut() {
-                // Adds whose bytes stand together are one.
-                Some(last)
-                    if (last.of as usize, last.part, last.kind, edit.kind)
-                        == (of, part, kind::ADD, kind::ADD)
-                        && last.address + last.len == edit.address =>
-                {
-                    last.a += 1;
-                    last.len += edit.len;
-                }
-                _ => ops.push(edit.on(of, part)),
-            }
-        }
-    }
-}
-
-/// Writes a map with edits carried out.
-fn write_edited(came: Value, puts: &[Op], edits: &[Op], bytes: &[u8], map: &mut Map) {
-    let came = came.bytes;
-    map.begin(head(came).count);
-    splice(came, head(came).len, puts, bytes, &mut map.bytes);
-    for edit in edits {
-        let key = Value::new(&bytes[edit.address as usize..]);
-        let value = Value::new(&key.bytes[size(key.bytes)..]);
-        let key = key.as_str().unwrap_or_default();
-        match edit.kind {
-            kind::ADD => map.add(key, value),
-            kind::SET => drop(map.set([key], value)),
-            _ => map.remove([key]),
-        }
+        ops.extend(puts.iter().chain(&*edits).map(|op| op.on(of, part)));
     }
 }
 
@@ -394,54 +442,51 @@ fn write_edited(came: Value, puts: &[Op], edits: &[Op], bytes: &[u8], map: &mut 
 fn splice(from: &[u8], start: usize, puts: &[Op], bytes: &[u8], to: &mut Vec<u8>) {
     let mut done = start;
     for put in puts {
-        to.extend_from_slice(&from[done..put.a as usize]);
-        to.extend_from_slice(&bytes[put.address as usize..][..put.len as usize]);
+        append(to, &from[done..put.a as usize]);
+        append(to, &bytes[put.address as usize..][..put.len as usize]);
         done = (put.a + put.b) as usize;
     }
-    to.extend_from_slice(&from[done..]);
+    append(to, &from[done..]);
 }
 
-/// Says whether a text, be it a key or a value, has that byte: numbers and headers may, too.
-fn has_text_with(bytes: &[u8], byte: u8) -> bool {
-    let (mut at, mut next) = (0, position(bytes, byte));
-    while next < bytes.len() {
-        let n = usize::from(SIZES[usize::from(bytes[at])]);
-        if n > 0 && at + n <= next {
-            at += n;
-            continue;
-        }
-        let h = head(&bytes[at..]);
-        let (start, end) = (at + h.len, at + h.len + h.data);
-        if next < end {
-            let is_text = h.kind == Kind::Str || h.kind == Kind::Bin;
-            if is_text && position(&bytes[start..end], byte) < h.data {
-                return true;
-            }
-            next = end + position(&bytes[end..], byte);
-        }
-        at = end;
-    }
-    false
+/// Goes through texts that are values, those with a byte if there is one.
+struct Texts<'t> {
+    bytes: &'t [u8],
+    byte: Option<u8>,
+    /// Where the byte stands next; without one, where the next text may stand.
+    next: usize,
+    found: &'t mut dyn FnMut(usize, Head),
 }
 
-/// Calls a function for each text of so many values, in order, with its place, and returns their end.
-fn texts(bytes: &[u8], at: usize, count: usize, keys: bool, function: &mut dyn FnMut(usize, Head)) -> usize {
-    let mut next = at;
-    for _ in 0..count {
-        let (at, h) = (next, head(&bytes[next..]));
-        next = at + h.len + h.data;
+impl Texts<'_> {
+    /// Goes through those of a value, and returns its end.
+    fn of_value(&mut self, at: usize) -> usize {
+        let h = head(&self.bytes[at..]);
+        let (start, mut end) = (at + h.len, at + h.len + h.data);
         match h.kind {
-            Kind::Str | Kind::Bin => function(at, h),
-            Kind::Array => next = texts(bytes, next, h.count, keys, function),
-            Kind::Map if keys => next = texts(bytes, next, 2 * h.count, keys, function),
-            Kind::Map => {
+            Kind::Str | Kind::Bin => {
+                if self.next < start {
+                    self.next = start + self.byte.map_or(0, |byte| position(&self.bytes[start..], byte));
+                }
+                if self.next < end {
+                    (self.found)(at, h);
+                }
+            }
+            Kind::Array | Kind::Map => {
                 for _ in 0..h.count {
-                    next += size(&bytes[next..]);
-                    next = texts(bytes, next, 1, keys, function);
+                    if h.kind == Kind::Map {
+                        end += size(&self.bytes[end..]);
+                    }
+                    match LEADS[usize::from(self.bytes[end])] {
+                        Lead { n: 0, inside: 0, data, .. } if end + usize::from(data) < self.next => {
+                            end += 1 + usize::from(data)
+                        }
+                        _ => end = self.of_value(end),
+                    }
                 }
             }
             _ => {}
         }
+        end
     }
-    next
 }

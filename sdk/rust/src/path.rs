@@ -1,7 +1,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::value::{head, position, write_head, Kind, ToValue, Value};
+use crate::part::{Key, Part};
+use crate::value::{append, write_head, write_number, Kind, ToValue, Value};
 
 /// A way to a value: a text with dots between its parts (`"a.b"`, `"items.0.name"`), an array of parts
 /// (`["items", "0", "name"]`), whose dots are theirs, or an [`Accessor`]. A part is the key of a member,
@@ -15,15 +16,10 @@ pub trait Path {
     fn route(&self) -> Route<'_>;
 }
 
-impl Path for &str {
+impl<T: AsRef<str> + ?Sized> Path for &T {
+    #[inline(always)]
     fn route(&self) -> Route<'_> {
-        Route::text(self, b'.')
-    }
-}
-
-impl Path for &String {
-    fn route(&self) -> Route<'_> {
-        Route::text(self, b'.')
+        Route::text(self.as_ref(), b'.')
     }
 }
 
@@ -96,8 +92,20 @@ pub enum Route<'p> {
 }
 
 impl<'p> Route<'p> {
+    /// The compiler knows where a text ends that it knows.
+    #[inline(always)]
     fn text(text: &'p str, separator: u8) -> Self {
-        Route::Text(text, separator, position(text.as_bytes(), separator))
+        let end = text.bytes().position(|b| b == separator);
+        Route::Text(text, separator, end.unwrap_or(text.len()))
+    }
+
+    /// Returns the key of a path that is nothing but a key.
+    #[inline(always)]
+    pub(crate) fn key(self) -> Option<&'p str> {
+        match self {
+            Route::Text(text, _, end) => Some(text).filter(|_| end == text.len()),
+            Route::Parts(parts) => Some(*parts.first()?).filter(|_| parts.len() == 1),
+        }
     }
 
     /// Returns the first part, and what is left then.
@@ -114,96 +122,85 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// Goes a step from a value, whose members `member` knows: returns the next value, the key or number
-    /// by which it is there, and what is left then.
-    pub(crate) fn step<'a>(
-        self, from: Value<'a>, member: impl Fn(&str) -> Option<Value<'a>>,
-    ) -> Option<(Value<'a>, &'p str, Option<Route<'p>>)> {
+    /// Follows the path from a value: that of a part, or one in it.
+    pub(crate) fn follow<'a>(self, from: Value<'a>, part: Option<&Part<'a>>) -> Found<'a, 'p> {
+        let found = |key, value| Found { holder: from, last: self, key, value };
+        let member = |key: Key| part.map_or_else(|| from.member(key.text), |part| part.look_up(key));
+        let is_text = matches!(self, Route::Text(_, b'.', _));
         if let Route::Text(text, b'.', _) = self {
-            if let Some(found) = member(text) {
-                return Some((found, text, None));
+            let key = Key::new(text);
+            if let Some(value) = member(key) {
+                return found(key, Some(value));
             }
         }
-        let (first, rest) = self.split();
-        let next = match from.kind() {
-            Kind::Array => from.elements().nth(first.parse().ok()?),
-            _ if rest.is_none() && matches!(self, Route::Text(_, b'.', _)) => None,
-            _ => member(first),
+        let (key, rest) = self.split();
+        let key = Key::new(key);
+        let value = match from.kind() {
+            Kind::Array => key.text.parse().ok().and_then(|n| from.elements().nth(n)),
+            _ if rest.is_none() && is_text => None,
+            _ => member(key),
         };
-        Some((next?, first, rest))
-    }
-
-    pub(crate) fn find(self, from: Value) -> Option<Value> {
-        let (next, _, rest) = self.step(from, |key| from.member(key))?;
-        rest.map_or(Some(next), |rest| rest.find(next))
-    }
-
-    /// Returns the innermost value on the way that is there and holds another, and what is left from it on.
-    pub(crate) fn holder(self, from: Value) -> (Value, Route<'p>) {
-        match self.step(from, |key| from.member(key)) {
-            Some((next, _, Some(rest))) => rest.holder(next),
-            _ => (from, self),
+        match (value, rest) {
+            (Some(next), Some(rest)) => rest.follow(next, None),
+            _ => found(key, value),
         }
     }
 
-    /// Writes a holder with another value at the end of the path, or with none. Returns false if there is
-    /// none to be removed, or no map to add it to.
-    pub(crate) fn write_changed(self, holder: Value, value: Option<&dyn ToValue>, to: &mut Vec<u8>) -> bool {
-        let h = head(holder.bytes);
-        let found = self.step(holder, |key| holder.member(key));
-        let key = found.map_or_else(|| self.split().0, |(_, key, _)| key);
-        if found.is_none() && (value.is_none() || h.kind != Kind::Map) {
+    /// Writes a value, in maps by which what is left of a path leads to it.
+    pub(crate) fn write_new(mut rest: Option<Self>, value: &dyn ToValue, to: &mut Vec<u8>) {
+        while let Some((key, more)) = rest.map(Route::split) {
+            to.push(0x81);
+            key.write(to);
+            rest = more;
+        }
+        value.write(to);
+    }
+}
+
+/// Where a path leads to.
+pub(crate) struct Found<'a, 'p> {
+    /// The innermost value that is there and holds others.
+    pub holder: Value<'a>,
+    /// What is left of the path from there on.
+    pub last: Route<'p>,
+    /// The key in the holder.
+    pub key: Key<'p>,
+    pub value: Option<Value<'a>>,
+}
+
+impl Found<'_, '_> {
+    /// Writes the holder with another value at the end of the path, or with none. Returns false if there
+    /// is none to be removed, or no map to add it to.
+    pub(crate) fn write_changed(&self, mut new: Option<&dyn ToValue>, to: &mut Vec<u8>) -> bool {
+        let (kind, key) = (self.holder.kind(), self.key.text);
+        if self.value.is_none() && (new.is_none() || kind != Kind::Map) {
             return false;
         }
-        let (is_map, number) = (h.kind == Kind::Map, key.parse());
-        let is = |i: usize, k: Value| if is_map { k.is_key(key) } else { number == Ok(i) };
-        let entries = || holder.entries(h.kind).enumerate();
-        let count = entries().filter(|(i, (k, _))| !is(*i, *k)).count() + usize::from(value.is_some());
-        match holder.bytes[0] {
-            // A header that has the widest form keeps it: that of a Map does.
-            0xdf => {
-                to.push(0xdf);
-                to.extend_from_slice(&(count as u32).to_be_bytes());
-            }
-            _ => write_head(
-                to,
-                count,
-                (if is_map { 0x80 } else { 0x90 }, 16),
-                None,
-                if is_map { 0xde } else { 0xdc },
-            ),
-        }
-        let mut new = value;
-        for (i, (k, v)) in entries() {
-            let hit = is(i, k);
+        let (mut count, mut entries) = (0, Vec::new());
+        for (i, (k, v)) in self.holder.entries(kind).enumerate() {
+            let hit = if kind == Kind::Map { k.is_key(key) } else { key.parse() == Ok(i) };
             if hit && new.is_none() {
                 continue;
             }
-            if is_map {
-                to.extend_from_slice(k.bytes);
+            count += 1;
+            if kind == Kind::Map {
+                append(&mut entries, k.bytes);
             }
-            match new.filter(|_| hit) {
-                Some(value) => value.write(to),
-                None => to.extend_from_slice(v.bytes),
+            match if hit { new.take() } else { None } {
+                Some(value) => value.write(&mut entries),
+                None => append(&mut entries, v.bytes),
             }
-            new = new.filter(|_| !hit);
         }
         if let Some(value) = new {
-            self.write_new(value, to);
+            key.write(&mut entries);
+            Route::write_new(self.last.split().1, value, &mut entries);
+            count += 1;
         }
+        match self.holder.bytes[0] {
+            0xdf => write_number(to, 0xdd, 2, count as u64), // that of a Map stays as long
+            _ => write_head(to, kind, count),
+        }
+        append(to, &entries);
         true
-    }
-
-    /// Writes a member by which the path leads to a value: key and value.
-    pub(crate) fn write_new(self, value: &dyn ToValue, to: &mut Vec<u8>) {
-        let (key, rest) = self.split();
-        key.write(to);
-        match rest {
-            Some(rest) => {
-                to.push(0x81);
-                rest.write_new(value, to);
-            }
-            None => value.write(to),
-        }
     }
 }

@@ -15,7 +15,7 @@ use std::vec::Vec;
 use crate::batch::{self, kind, Op, Reply};
 use crate::log::Level;
 use crate::value::{size, write_head};
-use crate::{Error, Event, Filter, Map, Time, ToValue, Value};
+use crate::{Error, Event, Filter, Kind, Map, Time, ToValue, Value};
 
 /// An event, to be filtered or as it has come out.
 #[derive(Clone, Debug)]
@@ -306,7 +306,9 @@ fn carry_out<'o>(came: &Map, ops: impl Iterator<Item = &'o Op> + Clone, buffer: 
             bytes = &bytes[key.as_msgpack().len() + value.as_msgpack().len()..];
         }
     }
-    members.into_iter().fold(Map::new(), |map, (k, v)| map.with(k.as_str().expect("keys are text"), v))
+    let mut map = Map::new();
+    members.iter().for_each(|(k, v)| map.append(1, &[k.as_msgpack(), v.as_msgpack()].concat()));
+    map
 }
 
 fn bytes(value: &impl ToValue) -> Vec<u8> {
@@ -344,8 +346,7 @@ fn read(rest: &mut &str, to: &mut Vec<u8>) {
             read(rest, &mut items);
             count += 1;
         }
-        let (short, long) = if is_map { (0x80, 0xde) } else { (0x90, 0xdc) };
-        write_head(to, count, (short, 16), None, long);
+        write_head(to, if is_map { Kind::Map } else { Kind::Array }, count);
         return to.extend(items);
     }
     if eat(rest, "\"") {

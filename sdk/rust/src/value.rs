@@ -33,86 +33,72 @@ pub(crate) struct Head {
     pub count: usize,
 }
 
-impl Head {
-    /// Returns how many values are inside: a member of a map is two.
-    pub fn inside(self) -> usize {
-        self.count << u8::from(self.kind == Kind::Map)
-    }
+/// What the first byte of a value says.
+#[derive(Clone, Copy)]
+pub(crate) struct Lead {
+    kind: Kind,
+    /// Bytes of the number that follows: of bytes, or of values inside.
+    pub n: u8,
+    /// Bytes after these.
+    pub data: u8,
+    /// Values inside: a member of a map is two.
+    pub inside: u8,
 }
+
+const fn lead(lead: u8) -> Lead {
+    let (kind, n, data, inside) = match lead {
+        0x80..=0x8f => (Kind::Map, 0, 0, 2 * (lead & 15)),
+        0x90..=0x9f => (Kind::Array, 0, 0, lead & 15),
+        0xa0..=0xbf => (Kind::Str, 0, lead & 31, 0),
+        0xc0 | 0xc1 => (Kind::Nil, 0, 0, 0),
+        0xc2 | 0xc3 => (Kind::Bool, 0, 0, 0),
+        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0, 0),
+        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1, 0),
+        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca), 0),
+        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3), 0),
+        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4)), 0),
+        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0, 0),
+        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0, 0),
+        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0, 0),
+        _ => (Kind::Int, 0, 0, 0),
+    };
+    Lead { kind, n, data, inside }
+}
+
+pub(crate) static LEADS: [Lead; 256] = {
+    let (mut leads, mut i) = ([lead(0); 256], 0);
+    while i < 256 {
+        leads[i] = lead(i as u8);
+        i += 1;
+    }
+    leads
+};
 
 #[inline]
 pub(crate) fn head(p: &[u8]) -> Head {
-    let lead = p[0];
-    let new = |kind, data, count| Head { kind, len: 1, data, count };
-    match lead {
-        0xa0..=0xbf => new(Kind::Str, usize::from(lead & 31), 0),
-        0x80..=0x8f => new(Kind::Map, 0, usize::from(lead & 15)),
-        0x90..=0x9f => new(Kind::Array, 0, usize::from(lead & 15)),
-        0xc0..=0xdf => long_head(p),
-        _ => new(Kind::Int, 0, 0),
-    }
-}
-
-/// Of 0xc0 to 0xdf: the kind, the bytes of the length, and bytes after these besides.
-static LONG: [(Kind, u8, u8); 32] = {
-    let (mut table, mut i) = ([(Kind::Nil, 0, 0); 32], 0u8);
-    while i < 32 {
-        table[i as usize] = match i {
-            0x02 | 0x03 => (Kind::Bool, 0, 0),
-            0x04..=0x06 => (Kind::Bin, 1 << (i - 0x04), 0),
-            0x07..=0x09 => (Kind::Ext, 1 << (i - 0x07), 1),
-            0x0a | 0x0b => (Kind::Float, 0, 4 << (i - 0x0a)),
-            0x0c..=0x13 => (Kind::Int, 0, 1 << (i & 3)),
-            0x14..=0x18 => (Kind::Ext, 0, 1 + (1 << (i - 0x14))),
-            0x19..=0x1b => (Kind::Str, 1 << (i - 0x19), 0),
-            0x1c | 0x1d => (Kind::Array, 2 << (i - 0x1c), 0),
-            0x1e | 0x1f => (Kind::Map, 2 << (i - 0x1e), 0),
-            _ => (Kind::Nil, 0, 0),
-        };
-        i += 1;
-    }
-    table
-};
-
-#[inline(never)]
-fn long_head(p: &[u8]) -> Head {
-    let (kind, n, data) = LONG[usize::from(p[0] & 31)];
-    let (n, data) = (usize::from(n), usize::from(data));
-    let number = match n {
-        0 => 0,
-        1 => usize::from(p[1]),
-        2 => usize::from(p[1]) << 8 | usize::from(p[2]),
-        _ => u32::from_be_bytes([p[1], p[2], p[3], p[4]]) as usize,
-    };
+    let Lead { kind, n, data, inside } = LEADS[usize::from(p[0])];
+    let (len, data, mut count) = (1 + usize::from(n), usize::from(data), usize::from(inside));
+    let number = if n == 0 { 0 } else { number(p, n) };
     match kind {
-        Kind::Array | Kind::Map => Head { kind, len: 1 + n, data, count: number },
-        _ => Head { kind, len: 1 + n, data: data + number, count: 0 },
+        Kind::Map => count = number + count / 2,
+        Kind::Array => count += number,
+        _ => return Head { kind, len, data: data + number, count },
     }
+    Head { kind, len, data, count }
 }
 
-/// By its first byte how many bytes a value has; 0 where that byte is not all that decides.
-pub(crate) static SIZES: [u8; 256] = {
-    let (mut sizes, mut lead) = ([0; 256], 0);
-    while lead < 256 {
-        sizes[lead] = match lead {
-            0..=0x7f | 0xc0..=0xc3 | 0xe0.. => 1,
-            0xa0..=0xbf => 1 + (lead as u8 & 31),
-            0xca | 0xcb => 1 + (4 << (lead - 0xca)),
-            0xcc..=0xd3 => 1 + (1 << (lead & 3)),
-            0xd4..=0xd8 => 2 + (1 << (lead - 0xd4)),
-            _ => 0,
-        };
-        lead += 1;
-    }
-    sizes
-};
+/// Returns the number of n bytes behind the first one.
+#[inline(never)]
+fn number(p: &[u8], n: u8) -> usize {
+    p[1..=usize::from(n)].iter().fold(0, |number, b| number << 8 | usize::from(*b))
+}
 
 /// Returns how many bytes the value at the beginning of `p` has.
 #[inline]
 pub(crate) fn size(p: &[u8]) -> usize {
-    match usize::from(SIZES[usize::from(p[0])]) {
-        0 => long_size(p),
-        n => n,
+    match LEADS[usize::from(p[0])] {
+        Lead { n: 0, inside: 0, data, .. } => 1 + usize::from(data),
+        _ => long_size(p),
     }
 }
 
@@ -120,41 +106,63 @@ pub(crate) fn size(p: &[u8]) -> usize {
 fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
     while left > 0 {
-        left -= 1;
-        let lead = p[at];
-        match usize::from(SIZES[usize::from(lead)]) {
-            0 if lead < 0xa0 => {
-                at += 1;
-                left += usize::from(lead & 15) << u8::from(lead < 0x90);
+        let Lead { kind, n, data, inside } = LEADS[usize::from(p[at])];
+        left = left + usize::from(inside) - 1;
+        if n > 0 {
+            let number = number(&p[at..], n);
+            match kind {
+                Kind::Map => left += 2 * number,
+                Kind::Array => left += number,
+                _ => at += number,
             }
-            0 if lead == 0xd9 => at += 2 + usize::from(p[at + 1]),
-            0 => {
-                let h = long_head(&p[at..]);
-                at += h.len + h.data;
-                left += h.inside();
-            }
-            n => at += n,
         }
+        at += 1 + usize::from(n + data);
     }
     at
 }
 
 /// Returns where a byte is first, or how many bytes there are.
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
 pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    let zeros = |word: &[u8]| {
-        let other = u64::from_le_bytes(word.try_into().unwrap_or_default()) ^ (LOW * u64::from(byte));
-        other.wrapping_sub(LOW) & !other & (LOW << 7)
-    };
-    let pairs = bytes.chunks_exact(16);
-    let mut at = 16 * pairs.take_while(|pair| zeros(&pair[..8]) | zeros(&pair[8..]) == 0).count();
-    for word in bytes[at..].chunks_exact(8) {
-        match zeros(word) {
-            0 => at += 8,
-            zeros => return at + zeros.trailing_zeros() as usize / 8,
+    let mut at = 0;
+    #[cfg(target_arch = "wasm32")]
+    {
+        use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat, v128_load};
+        for chunk in bytes.chunks_exact(16) {
+            let same = u8x16_eq(unsafe { v128_load(chunk.as_ptr().cast()) }, u8x16_splat(byte));
+            match u8x16_bitmask(same) {
+                0 => at += 16,
+                mask => return at + mask.trailing_zeros() as usize,
+            }
         }
     }
-    at + bytes[at..].iter().take_while(|b| **b != byte).count()
+    while at < bytes.len() && bytes[at] != byte {
+        at += 1;
+    }
+    at
+}
+
+/// Appends bytes. Keys and values have a few: to call `memcpy` takes longer than to copy these, and that of
+/// older Rusts goes byte by byte.
+#[inline]
+pub(crate) fn append(to: &mut Vec<u8>, bytes: &[u8]) {
+    let (start, n, mut at) = (to.len(), bytes.len(), 0);
+    to.reserve(n);
+    // There is room for n bytes behind the start, and no more are read or written.
+    unsafe {
+        let (from, end) = (bytes.as_ptr(), to.as_mut_ptr().add(start));
+        let copy =
+            |at| end.add(at).cast::<u64>().write_unaligned(from.add(at).cast::<u64>().read_unaligned());
+        while at + 8 < n {
+            copy(at);
+            at += 8;
+        }
+        match n {
+            0..=7 => (0..n).for_each(|i| *end.add(i) = *from.add(i)),
+            _ => copy(n - 8), // again, some of them
+        }
+        to.set_len(start + n);
+    }
 }
 
 /// A value of a record, read where it stands: nothing is parsed but what is asked for. Its text is JSON, with
@@ -189,18 +197,16 @@ impl<'a> Value<'a> {
     /// Returns what the value is.
     #[inline]
     pub fn kind(self) -> Kind {
-        match self.bytes[0] {
-            0x80..=0x8f => Kind::Map,
-            0x90..=0x9f => Kind::Array,
-            0xa0..=0xbf => Kind::Str,
-            lead @ 0xc0..=0xdf => LONG[usize::from(lead & 31)].0,
-            _ => Kind::Int,
-        }
+        LEADS[usize::from(self.bytes[0])].kind
     }
 
     /// Returns the text of a string of UTF-8.
     pub fn as_str(self) -> Option<&'a str> {
-        core::str::from_utf8(self.as_bytes().filter(|_| self.kind() == Kind::Str)?).ok()
+        let h = head(self.bytes);
+        match h.kind {
+            Kind::Str => core::str::from_utf8(&self.bytes[h.len..h.len + h.data]).ok(),
+            _ => None,
+        }
     }
 
     /// Returns the bytes of a string, UTF-8 or not, or of a bin.
@@ -263,7 +269,7 @@ impl<'a> Value<'a> {
 
     /// Returns what a [`Path`] leads to.
     pub fn get(self, path: impl Path) -> Option<Value<'a>> {
-        path.route().find(self)
+        path.route().follow(self, None).value
     }
 
     /// Returns the elements of an array; none if it is not one.
@@ -335,10 +341,7 @@ impl Display for Value<'_> {
                 f.write_char('"')?;
                 for c in String::from_utf8_lossy(self.as_bytes().unwrap_or_default()).chars() {
                     match c {
-                        '"' | '\\' => write!(f, "\\{c}"),
-                        '\n' => f.write_str("\\n"),
-                        '\t' => f.write_str("\\t"),
-                        '\r' => f.write_str("\\r"),
+                        '"' | '\\' | '\n' | '\t' | '\r' => write!(f, "{}", c.escape_default()),
                         c if c < ' ' => write!(f, "\\u{:04x}", c as u32),
                         c => f.write_char(c),
                     }?;
@@ -374,36 +377,40 @@ pub trait ToValue {
     fn write(&self, to: &mut Vec<u8>);
 }
 
-/// Writes a header with a length: a short form up to `most` where there is one, else of 1 (where
-/// `wide` is its lead), 2 or 4 bytes.
-pub(crate) fn write_head(to: &mut Vec<u8>, n: usize, short: (u8, usize), one: Option<u8>, two: u8) {
-    let bytes = (n as u32).to_be_bytes();
-    match one {
-        _ if n < short.1 => to.push(short.0 | n as u8),
-        Some(lead) if n < 1 << 8 => to.extend_from_slice(&[lead, n as u8]),
-        _ if n < 1 << 16 => to.extend_from_slice(&[two, bytes[2], bytes[3]]),
-        _ => to.extend_from_slice(&[two + 1, bytes[0], bytes[1], bytes[2], bytes[3]]),
+/// Writes the header of a text, array or map, of so many bytes, elements or members.
+pub(crate) fn write_head(to: &mut Vec<u8>, kind: Kind, n: usize) {
+    let (short, most, lead) = match kind {
+        Kind::Str => (0xa0, 32, 0xd9),
+        Kind::Bin => (0, 0, 0xc4),
+        Kind::Array => (0x90, 16, 0xdb),
+        _ => (0x80, 16, 0xdd),
+    };
+    match n {
+        _ if n < most => to.push(short | n as u8),
+        0..=0xff if most != 16 => write_number(to, lead, 0, n as u64),
+        _ => write_number(to, lead, if n > 0xffff { 2 } else { 1 }, n as u64),
     }
 }
 
-pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], bin: bool) {
-    if bin {
-        write_head(to, text.len(), (0, 0), Some(0xc4), 0xc5);
-    } else {
-        write_head(to, text.len(), (0xa0, 32), Some(0xd9), 0xda);
-    }
-    to.extend_from_slice(text);
+/// Writes a number of 1, 2, 4 or 8 bytes, whose lead bytes follow each other.
+pub(crate) fn write_number(to: &mut Vec<u8>, lead: u8, width: usize, n: u64) {
+    to.push(lead + width as u8);
+    append(to, &n.to_be_bytes()[8 - (1 << width)..]);
+}
+
+pub(crate) fn write_text(to: &mut Vec<u8>, text: &[u8], kind: Kind) {
+    write_head(to, kind, text.len());
+    append(to, text);
 }
 
 /// Writes a whole number: not beyond what i64 or u64 has.
 fn write_int(to: &mut Vec<u8>, v: i128) {
     let (lead, width) = match v {
         -0x20..=0x7f => return to.push(v as u8),
-        0x80.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|max| v > **max).count()),
-        _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|min| v < **min).count()),
+        0x80.. => (0xcc, [0xff, 0xffff, 0xffff_ffff].iter().filter(|most| v > **most).count()),
+        _ => (0xd0, [-0x80, -0x8000, -0x8000_0000].iter().filter(|least| v < **least).count()),
     };
-    to.push(lead + width as u8);
-    to.extend_from_slice(&(v as u64).to_be_bytes()[8 - (1 << width)..]);
+    write_number(to, lead, width, v as u64);
 }
 
 macro_rules! to_value {
@@ -415,31 +422,23 @@ macro_rules! to_value {
             }
         }
     )+};
+    ($($int:ty)+) => { to_value! { $($int: |v, to| write_int(to, *v as i128);)+ } };
 }
 
+to_value! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize }
 to_value! {
-    str: |text, to| write_text(to, text.as_bytes(), false);
-    String: |text, to| write_text(to, text.as_bytes(), false);
+    str: |text, to| write_text(to, text.as_bytes(), Kind::Str);
+    String: |text, to| text[..].write(to);
     bool: |v, to| to.push(0xc2 + u8::from(*v));
-    f64: |v, to| { to.push(0xcb); to.extend_from_slice(&v.to_be_bytes()) };
+    f64: |v, to| write_number(to, 0xc8, 3, v.to_bits());
     f32: |v, to| f64::from(*v).write(to);
     @[T: ToValue] Option<T>: |v, to| match v { Some(v) => v.write(to), None => to.push(0xc0) };
-    @[T: ToValue] [T]: |list, to| { write_head(to, list.len(), (0x90, 16), None, 0xdc); list.iter().for_each(|v| v.write(to)) };
+    @[T: ToValue] [T]: |list, to| { write_head(to, Kind::Array, list.len()); list.iter().for_each(|v| v.write(to)) };
     @[T: ToValue] Vec<T>: |list, to| list[..].write(to);
     @[T: ToValue, const N: usize] [T; N]: |list, to| list[..].write(to);
     @[T: ToValue + ?Sized] &T: |v, to| (**v).write(to);
-    Value<'_>: |v, to| to.extend_from_slice(v.as_msgpack());
-    Map: |map, to| { write_head(to, map.value().len(), (0x80, 16), None, 0xde); to.extend_from_slice(&map.bytes[5..]) };
-    u8: |v, to| write_int(to, (*v).into());
-    u16: |v, to| write_int(to, (*v).into());
-    u32: |v, to| write_int(to, (*v).into());
-    u64: |v, to| write_int(to, (*v).into());
-    usize: |v, to| write_int(to, *v as i128);
-    i8: |v, to| write_int(to, (*v).into());
-    i16: |v, to| write_int(to, (*v).into());
-    i32: |v, to| write_int(to, (*v).into());
-    i64: |v, to| write_int(to, (*v).into());
-    isize: |v, to| write_int(to, *v as i128);
+    Value<'_>: |v, to| append(to, v.as_msgpack());
+    Map: |map, to| { write_head(to, Kind::Map, map.value().len()); append(to, &map.bytes[5..]) };
 }
 
 /// A map of one's own, to be put into a record or emitted.
@@ -469,13 +468,14 @@ impl Map {
     pub fn copy(value: Value) -> Option<Self> {
         let mut map = Map::new();
         map.begin(value.len());
-        map.bytes.extend_from_slice(&value.as_msgpack()[head(value.bytes).len..]);
+        append(&mut map.bytes, &value.as_msgpack()[head(value.bytes).len..]);
         (value.kind() == Kind::Map).then_some(map)
     }
 
     /// Begins anew, with a header for so many members.
     pub(crate) fn begin(&mut self, count: usize) {
-        self.bytes.truncate(1);
+        self.bytes.clear();
+        self.bytes.push(0xdf);
         self.bytes.extend_from_slice(&(count as u32).to_be_bytes());
     }
 
@@ -487,10 +487,16 @@ impl Map {
 
     /// Adds a member as the last one, without a look whether its key is there.
     pub fn add(&mut self, key: &str, value: impl ToValue) {
-        let count = self.value().len() as u32 + 1;
-        self.bytes[1..5].copy_from_slice(&count.to_be_bytes());
         key.write(&mut self.bytes);
         value.write(&mut self.bytes);
+        self.append(1, &[]);
+    }
+
+    /// Appends members, so many of them.
+    pub(crate) fn append(&mut self, count: u32, members: &[u8]) {
+        let count = self.value().len() as u32 + count;
+        self.bytes[1..5].copy_from_slice(&count.to_be_bytes());
+        append(&mut self.bytes, members);
     }
 
     /// Gives what the path leads to the value, as [`Part::set`](crate::Part::set) does. Returns false, and
@@ -506,9 +512,9 @@ impl Map {
 
     pub(crate) fn change(&mut self, route: Route, value: Option<&dyn ToValue>) -> bool {
         let mut changed = Vec::new();
-        let (holder, last) = route.holder(self.value());
-        let place = holder.place(&self.bytes);
-        let done = last.write_changed(holder, value, &mut changed);
+        let to = route.follow(self.value(), None);
+        let place = to.holder.place(&self.bytes);
+        let done = to.write_changed(value, &mut changed);
         if done {
             self.bytes.splice(place, changed);
         }

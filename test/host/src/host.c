@@ -14,6 +14,7 @@
 #ifndef PLAIN_MALLOC                /* which is for benchmarks */
 #include "memory.h"
 #endif
+#include "metrics.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -395,7 +396,10 @@ static void new_instance(char *line)
     }
     memset(ins->poison, 0xee, sizeof(ins->poison));
     memset(ins->poison_behind_context, 0xee, sizeof(ins->poison_behind_context));
+    memset(ins->poison_behind_properties, 0xee, sizeof(ins->poison_behind_properties));
     memset(ins->poison_at_end, 0xee, sizeof(ins->poison_at_end));
+    make_cmt(ins);
+    ins->cmt_made = ins->cmt;
     ins->properties.prev = ins->properties.next = &ins->properties;
 #if FAMILY >= FAMILY_2_1
     ins->event_type = plugin.event_type ? plugin.event_type : 1;
@@ -542,6 +546,7 @@ static void exit_instance(char *line)
     }
     if (!is_poison(ins->poison, sizeof(ins->poison)) ||
         !is_poison(ins->poison_behind_context, sizeof(ins->poison_behind_context)) ||
+        !is_poison(ins->poison_behind_properties, sizeof(ins->poison_behind_properties)) ||
         !is_poison(ins->poison_at_end, sizeof(ins->poison_at_end))) {
         fail("the plugin wrote into the filter instance");
         return;
@@ -553,6 +558,9 @@ static void exit_instance(char *line)
         free(p->key);
         free(p->value);
         free(p);
+    }
+    if (ins->cmt_made != NULL) {
+        destroy_cmt(ins->cmt_made);
     }
     instances[ins->id] = NULL;
     free(ins->alias);
@@ -805,6 +813,86 @@ static void fork_host(char *line)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
+/* engine: from now on this is the engine's thread. */
+static void become_engine(char *line)
+{
+    (void) line;
+    prctl(PR_SET_NAME, "flb-pipeline");
+    engine = pthread_self();
+    has_engine = 1;
+    ok("engine");
+}
+
+/* cmt INSTANCE WHAT: what a host of another layout might have in that place. */
+static void spoil_cmt(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    char *what = next_word(&line);
+
+    if (strcmp(what, "none") == 0) {
+        ins->cmt = NULL;
+    }
+    else if (strcmp(what, "number") == 0) {
+        ins->cmt = (struct cmt *) 7;
+    }
+    else if (strcmp(what, "unmapped") == 0) {
+        ins->cmt = (struct cmt *) (uintptr_t) 0x7000;
+    }
+    else if (strcmp(what, "other") == 0) {
+        ins->cmt = calloc(1, sizeof(*ins->cmt));
+    }
+    else if (strcmp(what, "counter") == 0) {
+        ins->first_counter = (struct metric *) (uintptr_t) 0x7000;
+    }
+    ok("spoilt");
+}
+
+/* tick: a second passes for the engine. */
+static void tick(char *line)
+{
+    int active = 0;
+    int i;
+
+    (void) line;
+    metric_writes = 0;
+    for (i = 0; i < timer_count; i++) {
+        if (timers[i].active) {
+            active++;
+            timers[i].cb(config, timers[i].data);
+        }
+    }
+    ok("timers=%i writes=%i", active, metric_writes);
+}
+
+/* metrics INSTANCE: what an exporter would show. */
+static void show_metrics(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+    int i;
+    int k;
+    int n;
+
+    pthread_mutex_lock(&out_lock);
+    for (i = 0; ins->cmt_made && i < ins->cmt_made->count; i++) {
+        struct metric *m = ins->cmt_made->metrics[i];
+
+        for (k = 0; k < m->count; k++) {
+            printf("sample %s %s %.17g", m->is_counter ? "counter" : "gauge", m->name,
+                   m->samples[k].value);
+            for (n = 0; n < m->labels; n++) {
+                putchar(' ');
+                put_text(m->keys[n]);
+                putchar(' ');
+                put_text(m->samples[k].values[n]);
+            }
+            putchar('\n');
+        }
+    }
+    puts("ok");
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
 static void take_signals(void);
 
 /* As src/fluent-bit.c (v5.1.1): each SIGHUP and SIGCONT takes all of them again. */
@@ -1031,14 +1119,30 @@ static const struct {
     const char *word;
     void (*run)(char *line);
 } commands[] = {
-    {"load", load},      {"map", show_map},        {"new", new_instance},   {"set", set_property},
-    {"prerun", pre_run}, {"init", init},           {"chunk", add_chunk},    {"filter", filter},
-    {"storm", storm},    {"coroutine", coroutine}, {"exit", exit_instance}, {"unload", unload},
-    {"fork", fork_host}, {"signals", signals},     {"raise", raise_signal},
+    {"load", load},
+    {"map", show_map},
+    {"new", new_instance},
+    {"set", set_property},
+    {"prerun", pre_run},
+    {"init", init},
+    {"chunk", add_chunk},
+    {"filter", filter},
+    {"storm", storm},
+    {"coroutine", coroutine},
+    {"exit", exit_instance},
+    {"unload", unload},
+    {"fork", fork_host},
+    {"signals", signals},
+    {"raise", raise_signal},
+    {"engine", become_engine},
+    {"cmt", spoil_cmt},
+    {"tick", tick},
+    {"metrics", show_metrics},
 #ifndef PLAIN_MALLOC
     {"memory", memory},
 #else
-    {"time", time_rounds},   {"instructions", instructions},
+    {"time", time_rounds},
+    {"instructions", instructions},
 #endif
 };
 

@@ -141,9 +141,13 @@ struct filter_instance {
     void *context;
     unsigned char poison_behind_context[2 * sizeof(void *)]; /* data, p */
     struct list properties;
+    unsigned char poison_behind_properties[3 * sizeof(void *)]; /* config_map, _head */
+    struct cmt *cmt;
+    struct metric *first_counter;   /* cmt_add_records, since v2.1 cmt_records */
     unsigned char poison_at_end[256];
 
     int initialized;
+    struct cmt *cmt_made;
 };
 
 #if FAMILY >= FAMILY_2_1
@@ -151,11 +155,13 @@ _Static_assert(offsetof(struct filter_instance, log_level) == 8, "v2.1.10, v5.1.
 _Static_assert(offsetof(struct filter_instance, name) == 16, "v2.1.10, v5.1.1");
 _Static_assert(offsetof(struct filter_instance, alias) == 48, "v2.1.10, v5.1.1");
 _Static_assert(offsetof(struct filter_instance, properties) == 104, "v2.1.10, v5.1.1");
+_Static_assert(offsetof(struct filter_instance, cmt) == 144, "v2.1.10, v5.1.1");
 #else
 _Static_assert(offsetof(struct filter_instance, log_level) == 4, "v1.8.15, v2.0.14");
 _Static_assert(offsetof(struct filter_instance, name) == 8, "v1.8.15, v2.0.14");
 _Static_assert(offsetof(struct filter_instance, alias) == 40, "v1.8.15, v2.0.14");
 _Static_assert(offsetof(struct filter_instance, properties) == 88, "v1.8.15, v2.0.14");
+_Static_assert(offsetof(struct filter_instance, cmt) == 128, "v1.8.15, v2.0.14");
 #endif
 
 #endif
