@@ -35,11 +35,6 @@
 #define FLB_IMPORT_(name) __attribute__((import_module("flb_v1"), import_name(#name)))
 #define FLB_EXPORT_(name) __attribute__((export_name(#name)))
 /* What the module says of itself, in its section flb_module. */
-#ifdef __cplusplus
-#define FLB_LANGUAGE_ "C++"
-#else
-#define FLB_LANGUAGE_ "C"
-#endif
 #define FLB_ABOUT_ \
     __asm__(".section .custom_section.flb_module,\"\",@\n" \
             ".ascii \"abi=flb_batch_1\\nlanguage=" FLB_LANGUAGE_ "\\nsdk=flb_filter.h\\n\"\n");
@@ -965,11 +960,13 @@ static inline void flb_forget_(unsigned part) {
     flb_.ops_count = kept;
 }
 
+/* Returns the key that an operation names. */
+FLB_INLINE_ flb_text flb_named_key_(const struct flb_op_ *op) { return flb_as_text(flb_value_of_(op->bytes)); }
+
 /* Returns the last set or remove of a key, in a list of operations. */
 static inline struct flb_op_ *flb_named_(struct flb_op_ *ops, unsigned count, unsigned part, int kind, flb_text key) {
     while (count-- > 0)
-        if (ops[count].kind == kind && ops[count].part == part &&
-            flb_same_(flb_as_text(flb_value_of_(ops[count].bytes)), key))
+        if (ops[count].kind == kind && ops[count].part == part && flb_same_(flb_named_key_(ops + count), key))
             return &ops[count];
     return 0;
 }
@@ -1002,8 +999,8 @@ static inline flb_map flb_apply_(const flb_part *part, struct flb_op_ *ops, unsi
     for (int kind = FLB_SET_; kind <= FLB_ADD_; kind++)
         for (set = ops; set < ops + count; set++) {
             if (set->kind != kind || set->part != part->which) continue;
-            if (kind == FLB_ADD_ || (!set->zero && flb_named_(ops, count, part->which, FLB_SET_,
-                                                              flb_as_text(flb_value_of_(set->bytes))) == set)) {
+            if (kind == FLB_ADD_ ||
+                (!set->zero && flb_named_(ops, count, part->which, FLB_SET_, flb_named_key_(set)) == set)) {
                 flb_append_(&map, flb_text_of(set->bytes, set->len));
                 map.count += kind == FLB_ADD_ ? set->a : 1;
             }
@@ -1340,15 +1337,11 @@ static inline int flb_set_time(flb_event *e, flb_time time) {
 }
 
 static inline void flb_emit_bytes_(flb_text body, flb_text metadata, const flb_time *time, int grouped) {
+    flb_time at = {time ? time->sec : -1, time ? time->nsec : 0};
+    struct flb_emitted_ event = {at.sec, at.nsec, grouped ? ~0U : 0, metadata.at, metadata.len, body.at, body.len};
     struct flb_emitted_ *made = (struct flb_emitted_ *) flb_alloc(sizeof(*made));
     if (!made) return;
-    made->sec = time ? time->sec : -1;
-    made->nsec = time ? time->nsec : 0;
-    made->group = grouped ? ~0U : 0;
-    made->metadata = metadata.at;
-    made->metadata_len = metadata.len;
-    made->body = body.at;
-    made->body_len = body.len;
+    *made = event;
     flb_add_op_(flb_op_(FLB_EMIT_, 0, 0, 0, flb_text_of(made, sizeof(*made))));
 }
 
@@ -1610,9 +1603,6 @@ static inline void flb_load_(flb_part *part, unsigned which, const flb_byte *cam
     part->fault = 0;
 }
 
-/* Returns the key that an operation names. */
-FLB_INLINE_ flb_text flb_named_key_(const struct flb_op_ *op) { return flb_as_text(flb_value_of_(op->bytes)); }
-
 /* Says whether the part has the member that an operation names. */
 FLB_INLINE_ int flb_has_named_(flb_part *part, const struct flb_op_ *op) {
     return flb_member_(part, flb_part_value(part), flb_named_key_(op)).at != 0;
@@ -1743,18 +1733,18 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
                          ->body;
         flb_call_(filter, 0, i, &e->body, &e->metadata);
     }
-    flb_.reply.events = flb_.ops + first;
-    flb_.reply.event_count = flb_.ops_count - first;
-    flb_.reply.groups = flb_.ops;
-    flb_.reply.group_count = first;
+    struct flb_reply_ reply = {flb_.ops + first, flb_.ops_count - first, flb_.ops, first};
+    flb_.reply = reply;
     return flb_.ops_count > 0 ? &flb_.reply : 0;
 }
 
 #ifdef __cplusplus
 }
-#define FLB_C_ extern "C"
+#define FLB_C_        extern "C"
+#define FLB_LANGUAGE_ "C++"
 #else
 #define FLB_C_
+#define FLB_LANGUAGE_ "C"
 #endif
 
 /* FLB_FILTER(filter), FLB_FILTER(filter, configure) or FLB_FILTER(filter, configure, group) makes a module of

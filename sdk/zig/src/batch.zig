@@ -141,10 +141,8 @@ fn textOf(err: anyerror) []const u8 {
 
 /// Adds to a list that is used again.
 pub fn push(to: *std.ArrayList(Op), op: Op, bytes: []const u8) values.OutOfMemory!void {
-    const made = to.addOne(memory.backing) catch |err| {
-        memory.refused = true;
-        return err;
-    };
+    errdefer memory.refused = true;
+    const made = try to.addOne(memory.backing);
     made.* = op;
     if (bytes.len == 0) return;
     made.at = bytes.ptr;
@@ -153,10 +151,8 @@ pub fn push(to: *std.ArrayList(Op), op: Op, bytes: []const u8) values.OutOfMemor
 
 /// Says what is to become of the current event or group.
 pub fn say(op: Op, bytes: []const u8) values.OutOfMemory!void {
-    list.ensureUnusedCapacity(memory.backing, 1 + to_come) catch |err| {
-        memory.refused = true;
-        return err;
-    };
+    errdefer memory.refused = true;
+    try list.ensureUnusedCapacity(memory.backing, 1 + to_come);
     try push(list, op, bytes);
 }
 
@@ -269,20 +265,16 @@ pub fn configure(filter: Filter) ?[:0]const u8 {
     return failure.text[0..failure.len :0];
 }
 
-/// What the module says of itself, in its section flb_module.
-const about = struct {
-    comptime {
-        asm (".section .custom_section.flb_module,\"\",@\n" ++
-                ".ascii \"abi=flb_batch_1\\nlanguage=Zig\\nsdk=flb\\nsdk_version=0.1.0\\n\"\n");
-    }
-};
-
 /// Makes a module of a filter, in its root file: `comptime { flb.exportFilter(.{ .filter = filter }); }`. The
 /// function that Fluent Bit's configuration names is `filter`.
 pub fn exportFilter(comptime f: Filter) void {
     if (!memory.is_wasm) return; // in tests
-    _ = about;
     const exports = struct {
+        comptime { // what the module says of itself, in its section flb_module
+            asm (".section .custom_section.flb_module,\"\",@\n" ++
+                    ".ascii \"abi=flb_batch_1\\nlanguage=Zig\\nsdk=flb\\nsdk_version=0.1.0\\n\"\n");
+        }
+
         fn marker() callconv(.c) void {}
 
         fn configureIt() callconv(.c) ?[*:0]const u8 {
