@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use flb_filter::testing::{Host, Output, Record};
+use flb_filter::testing::{json, Host, Output, Record};
 
 use super::Showcase;
 
@@ -29,7 +29,7 @@ fn addresses_are_masked_everywhere() {
     let out = run(&host, &[record]);
     assert_eq!(out.bodies(), [r#"{"a":[{"b":"to ***, ***."}],"environment":"production"}"#]);
     assert_eq!(
-        out.events[0].metadata.as_ref().unwrap().value().to_string(),
+        json(out.events[0].metadata.as_ref().unwrap().value()),
         r#"{"otlp":{"attributes":{"from":"***"}}}"#
     );
     assert_eq!(out.groups, [r#"{"resource":{"attributes":{"owner":"***"}}}"#]);

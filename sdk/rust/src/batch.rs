@@ -1,9 +1,7 @@
 //! The batch ABI, as docs/abi.md has it.
 
-use alloc::vec::Vec;
-use alloc::{format, string::String};
-use core::cell::UnsafeCell;
-use core::ops::Range;
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::{cell::UnsafeCell, ops::Range};
 
 use crate::event::{Event, Filter, Group, Time};
 use crate::part::{Edits, Part};
@@ -39,10 +37,6 @@ impl Op {
     pub fn new(kind: u8, a: u32, b: u32, bytes: Range<usize>) -> Self {
         let (address, len) = (bytes.start as u32, bytes.len() as u32);
         Op { of: 0, kind, part: 0, zero: 0, a, b, address, len }
-    }
-
-    pub fn end(&self) -> usize {
-        (self.address + self.len) as usize
     }
 
     /// Makes it one on a part of the event of that number.
@@ -170,13 +164,11 @@ fn number(row: &[u8], at: usize) -> u32 {
 #[doc(hidden)]
 pub struct Instance<F>(UnsafeCell<(Option<F>, Option<State>)>);
 
-#[doc(hidden)]
 #[derive(Default)]
-pub struct State {
+struct State {
     input: Vec<u64>,
     reply: Reply,
     head: [u32; 4],
-    refusal: String,
 }
 
 // A module has one thread, and none of its functions is called while another one runs.
@@ -208,21 +200,16 @@ impl<F: Filter> Instance<F> {
     /// `flb_configure`.
     pub fn configure(&self) -> *const u8 {
         #[cfg(all(feature = "std", target_arch = "wasm32"))]
-        std::panic::set_hook(alloc::boxed::Box::new(|why| {
-            crate::host::log::line(crate::host::log::Level::Error, &format!("{why}"));
+        std::panic::set_hook(Box::new(|why| {
+            crate::log::line(crate::log::Level::Error, &alloc::format!("{why}"));
         }));
-        let (filter, State { refusal, .. }) = self.state();
         match F::configure() {
             Ok(configured) => {
-                *filter = Some(configured);
+                *self.state().0 = Some(configured);
                 core::ptr::null()
             }
-            Err(why) => {
-                let text =
-                    if why.text.is_empty() { "the module refuses its configuration" } else { &why.text };
-                *refusal = format!("{text}\0");
-                refusal.as_ptr()
-            }
+            // It stays: the host reads it, and does not call the instance again.
+            Err(why) => Box::leak((why.text + "\0").into_boxed_str()).as_ptr(),
         }
     }
 

@@ -1,5 +1,4 @@
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::{string::String, string::ToString, vec::Vec};
 use core::fmt::Display;
 
 use crate::batch::{kind, Emitted, Op, Out};
@@ -113,8 +112,7 @@ impl<'a> Event<'a> {
         let route = path.route();
         let has_elements = |value: &Value| value.kind() == Kind::Array && !value.is_empty();
         let to = self.body.find(route);
-        let is_there = to.value.filter(has_elements).is_some();
-        if !(is_there || self.body.is_edited() && self.body.is_touched(route, &to, false)) {
+        if to.value.filter(has_elements).is_none() && !self.body.is_touched(route, &to, false) {
             return;
         }
         self.body.make_whole();
@@ -122,10 +120,8 @@ impl<'a> Event<'a> {
         if let Some(array) = route.follow(whole.value(), None).value.filter(has_elements) {
             let place = array.place(&whole.bytes);
             let (before, after) = (&whole.bytes[..place.start], &whole.bytes[place.end..]);
-            if !array
-                .elements()
-                .all(|element| self.out.emit(&[before, element.bytes, after], &[], None, true))
-            {
+            let mut emit = |element: Value| self.out.emit(&[before, element.bytes, after], &[], None, true);
+            if !array.elements().all(|element| emit(element)) {
                 self.body.edits.fault = Some(NO_MEMORY);
             }
             self.dropped = true;

@@ -1,10 +1,7 @@
 //! What the host does for a filter. Outside of WebAssembly [`testing`](crate::testing) stands in for it.
 
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-use core::fmt::Display;
-use core::str::FromStr;
+use alloc::{format, string::String, vec::Vec};
+use core::{fmt::Display, str::FromStr};
 
 use crate::Error;
 
@@ -47,16 +44,9 @@ pub mod config {
     where
         T::Err: Display,
     {
-        let parse = |text: String| match text.trim().parse() {
-            Ok(value) => Ok(value),
-            Err(why) => Err(format!("config.{key} is '{text}': {why}").into()),
-        };
-        get(key).map(parse).transpose()
-    }
-
-    /// Returns the keys that are set, in lower case and in order.
-    pub fn keys() -> Vec<String> {
-        (0..).map_while(|i| fetch(|to| sys::config_key(i, to)).map(text)).collect()
+        let read =
+            |s: String| s.trim().parse::<T>().map_err(|e| format!("config.{key} is '{s}': {e}").into());
+        get(key).map(read).transpose()
     }
 }
 
@@ -94,9 +84,7 @@ pub mod log {
 pub mod metrics {
     use super::*;
 
-    type Change = fn(i32, f64, &[u8]) -> i32;
-
-    fn change(function: Change, metric: i32, value: f64, labels: &[&str]) {
+    fn change(function: fn(i32, f64, &[u8]) -> i32, metric: i32, value: f64, labels: &[&str]) {
         let mut to = Vec::with_capacity(128);
         for label in labels {
             to.extend_from_slice(&(label.len() as u32).to_le_bytes());
@@ -105,58 +93,33 @@ pub mod metrics {
         function(metric, value, &to);
     }
 
-    /// What only grows.
-    #[derive(Clone, Copy)]
-    pub struct Counter(i32);
+    macro_rules! metric {
+        ($metric:ident $kind:literal ($($buckets:ident)?) $doc:literal $($change:ident $function:ident $what:literal)+) => {
+            #[doc = $doc]
+            #[derive(Clone, Copy)]
+            pub struct $metric(i32);
 
-    impl Counter {
-        /// Defines a counter.
-        pub fn new(name: &str, help: &str, labels: &[&str]) -> Self {
-            Counter(sys::metric_define(1, name, help, &labels.join(","), &[]))
-        }
+            impl $metric {
+                /// Defines the metric, with the names of its labels; a histogram by the upper ends of its
+                /// buckets, 1 to 64 that ascend.
+                pub fn new(name: &str, help: &str, labels: &[&str] $(, $buckets: &[f64])?) -> Self {
+                    let buckets = [&[][..] $(, $buckets)?].concat();
+                    $metric(sys::metric_define($kind, name, help, &labels.join(","), &buckets))
+                }
 
-        /// Adds to the counter of these labels.
-        pub fn add(&self, n: f64, labels: &[&str]) {
-            change(sys::metric_add, self.0, n, labels);
-        }
+                $(#[doc = $what]
+                pub fn $change(&self, value: f64, labels: &[&str]) {
+                    change(sys::$function, self.0, value, labels);
+                })+
+            }
+        };
     }
 
-    /// What grows and shrinks.
-    #[derive(Clone, Copy)]
-    pub struct Gauge(i32);
-
-    impl Gauge {
-        /// Defines a gauge.
-        pub fn new(name: &str, help: &str, labels: &[&str]) -> Self {
-            Gauge(sys::metric_define(2, name, help, &labels.join(","), &[]))
-        }
-
-        /// Adds to the gauge of these labels.
-        pub fn add(&self, n: f64, labels: &[&str]) {
-            change(sys::metric_add, self.0, n, labels);
-        }
-
-        /// Sets the gauge of these labels.
-        pub fn set(&self, value: f64, labels: &[&str]) {
-            change(sys::metric_set, self.0, value, labels);
-        }
-    }
-
-    /// How many values there are up to each of some bounds.
-    #[derive(Clone, Copy)]
-    pub struct Histogram(i32);
-
-    impl Histogram {
-        /// Defines a histogram by the upper ends of its buckets, 1 to 64 that ascend.
-        pub fn new(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Self {
-            Histogram(sys::metric_define(3, name, help, &labels.join(","), buckets))
-        }
-
-        /// Counts a value.
-        pub fn observe(&self, value: f64, labels: &[&str]) {
-            change(sys::metric_observe, self.0, value, labels);
-        }
-    }
+    metric!(Counter 1 () "What only grows." add metric_add "Adds to the counter of these labels.");
+    metric!(Gauge 2 () "What grows and shrinks." add metric_add "Adds to the gauge of these labels."
+        set metric_set "Sets the gauge of these labels.");
+    metric!(Histogram 3 (buckets) "How many values there are up to each of some bounds."
+        observe metric_observe "Counts a value.");
 }
 
 /// The key-value store, which all instances of the filter share, and which ends with it. A filter
@@ -181,8 +144,8 @@ pub mod store {
         }
     }
 
-    fn full() -> Error {
-        "there is no room in the store: see store_limit".into()
+    fn check<T>(result: i32, value: T) -> Result<T, Error> {
+        (result >= 0).then_some(value).ok_or_else(|| "there is no room in the store: see store_limit".into())
     }
 
     /// Returns the value of a key.
@@ -192,7 +155,7 @@ pub mod store {
 
     /// Sets a key.
     pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Ttl) -> Result<(), Error> {
-        (sys::store_set(key.as_ref(), value.as_ref(), ttl.0) == 0).then_some(()).ok_or_else(full)
+        check(sys::store_set(key.as_ref(), value.as_ref(), ttl.0), ())
     }
 
     /// Deletes a key, and says whether it was there.
@@ -204,17 +167,15 @@ pub mod store {
     /// value of another length than 8 bytes is a trap.
     pub fn add(key: impl AsRef<[u8]>, n: i64, ttl: Ttl) -> Result<i64, Error> {
         let mut result = 0;
-        (sys::store_add(key.as_ref(), n, ttl.0, &mut result) == 0).then_some(result).ok_or_else(full)
+        check(sys::store_add(key.as_ref(), n, ttl.0, &mut result), ()).map(|_| result)
     }
 
     /// Sets a key if its value is `old`, or with `None` if it is not there; says whether it was so.
     pub fn compare_and_set(
         key: impl AsRef<[u8]>, old: Option<&[u8]>, value: impl AsRef<[u8]>, ttl: Ttl,
     ) -> Result<bool, Error> {
-        match sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.0) {
-            -1 => Err(full()),
-            set => Ok(set == 1),
-        }
+        let result = sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.0);
+        check(result, result == 1)
     }
 }
 
@@ -254,12 +215,6 @@ impl TableValue {
     }
 }
 
-impl crate::ToValue for TableValue {
-    fn write(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.0);
-    }
-}
-
 #[cfg(not(target_arch = "wasm32"))]
 use crate::testing::sys;
 
@@ -268,37 +223,38 @@ mod sys {
     /// Declares a host function, and a safe form of it: of a slice the host gets address and length,
     /// and is done with both when it returns.
     macro_rules! import {
-        ($name:ident($($arg:tt)*)) => { import!(@ $name () () () $($arg)*,); };
-        (@ $name:ident ($($safe:tt)*) ($($raw:tt)*) ($($call:tt)*) $(,)?) => {
-            pub fn $name($($safe)*) -> i32 {
+        ($name:ident($($arg:tt)*) -> $result:ty) => { import!(@ $result, $name () () () $($arg)*,); };
+        ($name:ident($($arg:tt)*)) => { import!($name($($arg)*) -> i32); };
+        (@ $result:ty, $name:ident ($($safe:tt)*) ($($raw:tt)*) ($($call:tt)*) $(,)?) => {
+            pub fn $name($($safe)*) -> $result {
                 #[link(wasm_import_module = "flb_v1")]
                 extern "C" {
-                    fn $name($($raw)*) -> i32;
+                    fn $name($($raw)*) -> $result;
                 }
                 unsafe { $name($($call)*) }
             }
         };
-        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: slice $type:ty, $($more:tt)*) => {
-            import!(@ $name ($($s)* $arg: &$type,) ($($r)* _: *const u8, _: usize,)
+        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: slice $type:ty, $($more:tt)*) => {
+            import!(@ $t, $name ($($s)* $arg: &$type,) ($($r)* _: *const u8, _: usize,)
                 ($($c)* $arg.as_ptr().cast(), $arg.len(),) $($more)*);
         };
-        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: room, $($more:tt)*) => {
-            import!(@ $name ($($s)* $arg: &mut [u8],) ($($r)* _: *mut u8, _: usize,)
+        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: room, $($more:tt)*) => {
+            import!(@ $t, $name ($($s)* $arg: &mut [u8],) ($($r)* _: *mut u8, _: usize,)
                 ($($c)* $arg.as_mut_ptr(), $arg.len(),) $($more)*);
         };
-        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: optional, $($more:tt)*) => {
-            import!(@ $name ($($s)* $arg: Option<&[u8]>,) ($($r)* _: *const u8, _: i32,)
+        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: optional, $($more:tt)*) => {
+            import!(@ $t, $name ($($s)* $arg: Option<&[u8]>,) ($($r)* _: *const u8, _: i32,)
                 ($($c)* $arg.map_or(core::ptr::null(), <[u8]>::as_ptr), $arg.map_or(-1, |a| a.len() as i32),)
                 $($more)*);
         };
-        (@ $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: $type:ty, $($more:tt)*) => {
-            import!(@ $name ($($s)* $arg: $type,) ($($r)* _: $type,) ($($c)* $arg,) $($more)*);
+        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: $type:ty, $($more:tt)*) => {
+            import!(@ $t, $name ($($s)* $arg: $type,) ($($r)* _: $type,) ($($c)* $arg,) $($more)*);
         };
     }
 
+    import!(log(level: u32, text: slice str) -> ());
     import!(log_enabled(level: u32));
     import!(config_get(key: slice str, to: room));
-    import!(config_key(i: usize, to: room));
     import!(table_open(name: slice str));
     import!(table_get(table: i32, key: slice str, path: slice str, format: i32, to: room));
     import!(store_get(key: slice [u8], to: room));
@@ -310,12 +266,4 @@ mod sys {
     import!(metric_add(metric: i32, value: f64, labels: slice [u8]));
     import!(metric_set(metric: i32, value: f64, labels: slice [u8]));
     import!(metric_observe(metric: i32, value: f64, labels: slice [u8]));
-
-    pub fn log(level: u32, text: &str) {
-        #[link(wasm_import_module = "flb_v1")]
-        extern "C" {
-            fn log(level: u32, text: *const u8, len: usize);
-        }
-        unsafe { log(level, text.as_ptr(), text.len()) }
-    }
 }

@@ -14,13 +14,13 @@ mod path;
 pub mod testing;
 mod value;
 
-#[doc(hidden)]
-pub use batch::Instance;
 pub use event::{Emit, Error, Event, Filter, Group, Time};
 pub use host::{config, log, metrics, store, Table, TableValue};
 pub use part::Part;
 pub use path::{Accessor, Path};
 pub use value::{Kind, Map, ToValue, Value};
+#[doc(hidden)]
+pub use {alloc::format, batch::Instance};
 
 /// Makes a module of a filter: `export!(fn function);`, or `export!(Type);` for a [`Filter`]. The
 /// function that the host calls is named `filter`.
@@ -47,12 +47,13 @@ macro_rules! export {
         };
     };
     ($filter:ty, stateful) => {
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            #[export_name = "flb_stateful"]
-            extern "C" fn stateful() {}
-        };
+        #[allow(dead_code)]
+        const _: () = { $crate::export!(@ "flb_stateful" stateful() {}); };
         $crate::export!($filter);
+    };
+    (@ $name:literal $($function:tt)+) => {
+        #[cfg_attr(target_arch = "wasm32", export_name = $name)]
+        extern "C" fn $($function)+
     };
     ($filter:ty) => {
         #[allow(dead_code)] // outside of WebAssembly nothing calls what is in it
@@ -64,46 +65,19 @@ macro_rules! export {
             #[used]
             static ABOUT: [u8; $crate::ABOUT.len()] = $crate::ABOUT;
 
-            #[cfg_attr(target_arch = "wasm32", export_name = "flb_batch_1")]
-            extern "C" fn batch() {}
-
-            #[cfg_attr(target_arch = "wasm32", export_name = "flb_buffer")]
-            extern "C" fn buffer(size: usize) -> *mut u8 {
-                INSTANCE.buffer(size)
-            }
-
-            #[cfg_attr(target_arch = "wasm32", export_name = "flb_configure")]
-            extern "C" fn configure() -> *const u8 {
-                INSTANCE.configure()
-            }
-
-            #[cfg_attr(target_arch = "wasm32", export_name = "filter")]
-            extern "C" fn filter(input: *const u8, len: usize) -> *const u8 {
+            $crate::export!(@ "flb_batch_1" batch() {});
+            $crate::export!(@ "flb_buffer" buffer(size: usize) -> *mut u8 { INSTANCE.buffer(size) });
+            $crate::export!(@ "flb_configure" configure() -> *const u8 { INSTANCE.configure() });
+            $crate::export!(@ "filter" filter(input: *const u8, len: usize) -> *const u8 {
                 unsafe { INSTANCE.run(input, len) }
-            }
+            });
         };
     };
 }
 
+/// What modules say of themselves, in their section `flb_module`.
 #[doc(hidden)]
-pub const ABOUT: [u8; ABOUT_TEXT.len()] = {
-    let mut bytes = [0; ABOUT_TEXT.len()];
-    let mut i = 0;
-    while i < bytes.len() {
-        bytes[i] = ABOUT_TEXT.as_bytes()[i];
-        i += 1;
-    }
-    bytes
-};
-
-/// What modules say of themselves, in their section `flb_module`. A test compares the version.
-const ABOUT_TEXT: &str = "abi=flb_batch_1\nlanguage=Rust\nsdk=flb-filter\nsdk_version=0.1.0\n";
-
-#[test]
-fn about_has_the_version() {
-    let line = std::format!("sdk_version={}", env!("CARGO_PKG_VERSION"));
-    assert!(ABOUT_TEXT.lines().any(|l| l == line));
-}
+pub const ABOUT: [u8; 63] = *b"abi=flb_batch_1\nlanguage=Rust\nsdk=flb-filter\nsdk_version=0.1.0\n";
 
 macro_rules! levels {
     (($d:tt) $($name:ident $level:ident, $doc:literal)+) => {$(
@@ -127,6 +101,3 @@ levels! {
     debug Debug, "Logs a line for who looks for a mistake, formatted as by `format!`."
     trace Trace, "Logs a line for who follows each step, formatted as by `format!`."
 }
-
-#[doc(hidden)]
-pub use alloc::format;

@@ -1,5 +1,4 @@
-use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::cell::RefCell;
 
 use crate::batch::{kind, Op};
@@ -34,10 +33,14 @@ pub(crate) struct Edits {
 }
 
 impl Edits {
-    fn become_whole(&mut self, map: Map) {
+    fn clear(&mut self) {
         self.puts.clear();
         self.edits.clear();
         self.marks.clear();
+    }
+
+    fn become_whole(&mut self, map: Map) {
+        self.clear();
         self.whole = map;
         self.is_whole = true;
     }
@@ -57,11 +60,8 @@ fn mark(bytes: &[u8], len: usize) -> u64 {
         Some(word) => u64::from_le_bytes(word.try_into().unwrap_or_default()),
         None => bytes.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b)),
     };
-    if len < 8 {
-        word & !(u64::MAX << (8 * len))
-    } else {
-        word
-    }
+    let kept = if len < 8 { !(u64::MAX << (8 * len)) } else { u64::MAX };
+    word & kept
 }
 
 /// Returns where the text of a key begins and ends; that of another one begins behind its end.
@@ -98,9 +98,7 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// Returns a part without edits. No bytes mean that there is no such part.
     pub(crate) fn new(came: &'a [u8], edits: &'a mut Edits) -> Self {
-        edits.puts.clear();
-        edits.edits.clear();
-        edits.marks.clear();
+        edits.clear();
         edits.is_whole = false;
         edits.fault = None;
         edits.index.get_mut().clear();
@@ -189,16 +187,14 @@ impl<'a> Part<'a> {
             self.make_whole();
         }
         let all = if self.edits.is_whole { &self.edits.whole.bytes } else { self.came };
-        let next = byte.map_or(0, |byte| position(all, byte));
+        let mut next = byte.map_or(0, |byte| position(all, byte));
         if next == all.len() {
             return;
         }
         self.index();
         let Edits { puts, whole, is_whole, bytes, index, .. } = &mut *self.edits;
-        let (from, members) = match is_whole {
-            true => (&whole.bytes[..], &[][..]),
-            false => (self.came, &index.get_mut()[..]),
-        };
+        let from = if *is_whole { &whole.bytes } else { self.came };
+        let members = if *is_whole { &[][..] } else { index.get_mut() };
         let mut found = |at, h: Head| {
             let text = &from[at + h.len..][..h.data];
             // In older Rusts from_utf8_lossy alone takes several times as long.
@@ -213,14 +209,13 @@ impl<'a> Part<'a> {
                 puts.push(Op::new(kind::PUT, a, b, start..bytes.len()));
             }
         };
-        let mut texts = Texts { bytes: from, byte, next, found: &mut found };
         for (i, member) in members.iter().enumerate() {
-            if members.get(i + 1).map_or(true, |after| texts.next < after.value as usize) {
-                texts.of_value(member.value as usize);
+            if members.get(i + 1).map_or(true, |after| next < after.value as usize) {
+                texts(from, member.value as usize, byte, &mut next, &mut found);
             }
         }
         if members.is_empty() {
-            texts.of_value(0);
+            texts(from, 0, byte, &mut next, &mut found);
         }
         if !puts.is_empty() && *is_whole {
             let mut new = Vec::new();
@@ -271,24 +266,17 @@ impl<'a> Part<'a> {
     /// Returns the value of the first member of that key, in the part as it came.
     #[inline(never)]
     pub(crate) fn look_up(&self, key: Key) -> Option<Value<'a>> {
-        let members = self.edits.index.borrow();
-        match members.iter().position(|member| member.mark == key.mark) {
-            Some(i) => {
-                let (text, from, to) = (key.text, members[i].key as usize, members[i].value as usize);
-                if to - from == text.len() && (text.len() <= 8 || &self.came[from..to] == text.as_bytes()) {
-                    return Some(Value::new(&self.came[to..]));
-                }
-                self.value().member(text) // behind another one that begins so
-            }
-            None if members.is_empty() => {
-                drop(members);
-                match self.index() {
-                    true => self.look_up(key),
-                    false => self.value().member(key.text),
-                }
-            }
-            None => None,
+        let is_there = !self.edits.index.borrow().is_empty();
+        if !is_there && !self.index() {
+            return self.value().member(key.text);
         }
+        let members = self.edits.index.borrow();
+        let member = members.iter().find(|member| member.mark == key.mark)?;
+        let (text, from, to) = (key.text, member.key as usize, member.value as usize);
+        if to - from == text.len() && (text.len() <= 8 || &self.came[from..to] == text.as_bytes()) {
+            return Some(Value::new(&self.came[to..]));
+        }
+        self.value().member(text) // behind another one that begins so
     }
 
     /// Makes the index, unless it is there or would be large, and says whether it is there.
@@ -310,7 +298,6 @@ impl<'a> Part<'a> {
         !members.is_empty()
     }
 
-    #[inline(never)]
     pub(crate) fn find<'p>(&self, route: Route<'p>) -> Found<'a, 'p> {
         match route.key().map(Key::new) {
             Some(key) => Found { holder: self.value(), last: route, key, value: self.look_up(key) },
@@ -324,14 +311,13 @@ impl<'a> Part<'a> {
 
     /// Says whether there is a value, and no other one with its key.
     fn is_only(&self, to: &Found) -> bool {
-        let members = self.edits.index.borrow();
         to.value.is_some()
             && match to.holder.kind() {
                 Kind::Array => true,
                 _ if self.is_inner(to) => {
-                    to.holder.members().filter(|(k, _)| k.is_key(to.key.text)).count() == 1
+                    to.holder.members().filter(|m| m.0.is_key(to.key.text)).count() == 1
                 }
-                _ => members.iter().filter(|m| m.mark == to.key.mark).count() == 1,
+                _ => self.edits.index.borrow().iter().filter(|m| m.mark == to.key.mark).count() == 1,
             }
     }
 
@@ -349,12 +335,12 @@ impl<'a> Part<'a> {
                 return true;
             }
         }
-        let is_named = |key: Key| marks.contains(&key.mark);
+        let is_named = |key: &str| marks.contains(&Key::new(key).mark);
         match route {
             _ if marks.is_empty() => false,
-            _ if route.key().is_some() => is_named(to.key),
-            Route::Text(text, ..) if is_named(Key::new(text)) => true,
-            _ => is_named(Key::new(route.split().0)),
+            _ if route.key().is_some() => marks.contains(&to.key.mark),
+            Route::Text(text, ..) if is_named(text) => true,
+            _ => is_named(route.split().0),
         }
     }
 
@@ -391,9 +377,7 @@ impl<'a> Part<'a> {
             }
             (Some(_), Some(value)) => self.edit(kind::SET, to.key, |to| value.write(to)),
             (Some(_), None) => self.edit(kind::REMOVE, to.key, |_| ()),
-            (None, Some(value)) => {
-                self.edit(kind::ADD, to.key, |to| Route::write_new(route.split().1, value, to))
-            }
+            (None, Some(value)) => self.edit(kind::ADD, to.key, |to| route.write_new(value, to)),
             (None, None) => false,
         }
     }
@@ -407,7 +391,7 @@ impl<'a> Part<'a> {
         marks.push(key.mark);
         match edits.last_mut() {
             // Adds whose bytes stand together are one.
-            Some(last) if (last.kind, kind, last.end()) == (kind::ADD, kind::ADD, start) => {
+            Some(last) if [kind, last.kind] == [kind::ADD; 2] && last.address + last.len == start as u32 => {
                 last.a += 1;
                 last.len += (bytes.len() - start) as u32;
             }
@@ -449,44 +433,36 @@ fn splice(from: &[u8], start: usize, puts: &[Op], bytes: &[u8], to: &mut Vec<u8>
     append(to, &from[done..]);
 }
 
-/// Goes through texts that are values, those with a byte if there is one.
-struct Texts<'t> {
-    bytes: &'t [u8],
-    byte: Option<u8>,
-    /// Where the byte stands next; without one, where the next text may stand.
-    next: usize,
-    found: &'t mut dyn FnMut(usize, Head),
-}
-
-impl Texts<'_> {
-    /// Goes through those of a value, and returns its end.
-    fn of_value(&mut self, at: usize) -> usize {
-        let h = head(&self.bytes[at..]);
-        let (start, mut end) = (at + h.len, at + h.len + h.data);
-        match h.kind {
-            Kind::Str | Kind::Bin => {
-                if self.next < start {
-                    self.next = start + self.byte.map_or(0, |byte| position(&self.bytes[start..], byte));
-                }
-                if self.next < end {
-                    (self.found)(at, h);
-                }
+/// Goes through the texts that are values in a value, those with a byte if there is one, and returns its end.
+/// `next` is where the byte stands next; without one, where the next text may stand.
+fn texts(
+    bytes: &[u8], at: usize, byte: Option<u8>, next: &mut usize, found: &mut dyn FnMut(usize, Head),
+) -> usize {
+    let h = head(&bytes[at..]);
+    let (start, mut end) = (at + h.len, at + h.len + h.data);
+    match h.kind {
+        Kind::Str | Kind::Bin => {
+            if *next < start {
+                *next = start + byte.map_or(0, |byte| position(&bytes[start..], byte));
             }
-            Kind::Array | Kind::Map => {
-                for _ in 0..h.count {
-                    if h.kind == Kind::Map {
-                        end += size(&self.bytes[end..]);
-                    }
-                    match LEADS[usize::from(self.bytes[end])] {
-                        Lead { n: 0, inside: 0, data, .. } if end + usize::from(data) < self.next => {
-                            end += 1 + usize::from(data)
-                        }
-                        _ => end = self.of_value(end),
-                    }
-                }
+            if *next < end {
+                found(at, h);
             }
-            _ => {}
         }
-        end
+        Kind::Array | Kind::Map => {
+            for _ in 0..h.count {
+                if h.kind == Kind::Map {
+                    end += size(&bytes[end..]);
+                }
+                match LEADS[usize::from(bytes[end])] {
+                    Lead { n: 0, inside: 0, data, .. } if end + usize::from(data) < *next => {
+                        end += 1 + usize::from(data)
+                    }
+                    _ => end = texts(bytes, end, byte, next, found),
+                }
+            }
+        }
+        _ => {}
     }
+    end
 }

@@ -1,5 +1,4 @@
-use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 use crate::part::{Key, Part};
 use crate::value::{append, write_head, write_number, Kind, ToValue, Value};
@@ -52,27 +51,20 @@ impl core::str::FromStr for Accessor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "expected a path in the form $a['b'][0] or a.b.0";
-        let (rest, separator) = text.strip_prefix('$').map_or((text, b'.'), |rest| (rest, 0));
-        let (first, mut rest) =
-            rest.split_at(rest.find('[').filter(|_| separator == 0).unwrap_or(rest.len()));
-        let mut path = String::from(first);
-        while !rest.is_empty() {
-            let quote = rest[1..].chars().next().filter(|c| "'\"".contains(*c));
-            let (part, after) = match quote {
-                Some(quote) => {
-                    rest[2..].split_once(&[quote, ']'].iter().collect::<String>()[..]).ok_or(FORM)?
-                }
-                None => rest[1..].split_once(']').filter(|(n, _)| n.parse::<usize>().is_ok()).ok_or(FORM)?,
-            };
-            path.push(char::from(separator));
-            path.push_str(part);
-            rest = Some(after).filter(|rest| rest.is_empty() || rest.starts_with('[')).ok_or(FORM)?;
+        let (all, separator) = text.strip_prefix('$').map_or((text, b'.'), |rest| (rest, 0));
+        let (first, mut rest) = all.split_at(all.find('[').filter(|_| separator == 0).unwrap_or(all.len()));
+        let mut text = String::from(first);
+        while let Some(inner) = rest.strip_prefix('[') {
+            let (part, after) = match inner.chars().next().filter(|c| "'\"".contains(*c)) {
+                Some(quote) => inner[1..].split_once(&*String::from_iter([quote, ']'])),
+                None => inner.split_once(']').filter(|(n, _)| n.parse::<usize>().is_ok()),
+            }
+            .ok_or(FORM)?;
+            text.push(char::from(separator));
+            text.push_str(part);
+            rest = after;
         }
-        if first.is_empty() {
-            Err(FORM)
-        } else {
-            Ok(Accessor { text: path, separator })
-        }
+        (rest.is_empty() && !first.is_empty()).then_some(Accessor { text, separator }).ok_or(FORM)
     }
 }
 
@@ -112,13 +104,10 @@ impl<'p> Route<'p> {
     pub(crate) fn split(self) -> (&'p str, Option<Route<'p>>) {
         match self {
             Route::Text(text, _, end) if end == text.len() => (text, None),
-            Route::Text(text, separator, end) => {
-                (&text[..end], Some(Route::text(&text[end + 1..], separator)))
-            }
-            Route::Parts([first, rest @ ..]) => {
-                (first, Some(Route::Parts(rest)).filter(|_| !rest.is_empty()))
-            }
+            Route::Text(text, by, end) => (&text[..end], Some(Route::text(&text[end + 1..], by))),
             Route::Parts([]) => ("", None),
+            Route::Parts([key]) => (key, None),
+            Route::Parts([key, rest @ ..]) => (key, Some(Route::Parts(rest))),
         }
     }
 
@@ -146,8 +135,9 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// Writes a value, in maps by which what is left of a path leads to it.
-    pub(crate) fn write_new(mut rest: Option<Self>, value: &dyn ToValue, to: &mut Vec<u8>) {
+    /// Writes a value, in maps by which what is left of a path behind its first part leads to it.
+    pub(crate) fn write_new(self, value: &dyn ToValue, to: &mut Vec<u8>) {
+        let mut rest = self.split().1;
         while let Some((key, more)) = rest.map(Route::split) {
             to.push(0x81);
             key.write(to);
@@ -193,7 +183,7 @@ impl Found<'_, '_> {
         }
         if let Some(value) = new {
             key.write(&mut entries);
-            Route::write_new(self.last.split().1, value, &mut entries);
+            self.last.write_new(value, &mut entries);
             count += 1;
         }
         match self.holder.bytes[0] {

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::string::{String, ToString};
-use std::vec;
 use std::vec::Vec;
+use std::{format, vec};
 
 use crate::batch::{self, kind, Op, Reply};
 use crate::log::Level;
@@ -56,7 +56,7 @@ pub struct Output {
 impl Output {
     /// Returns the bodies as JSON without blanks.
     pub fn bodies(&self) -> Vec<String> {
-        self.events.iter().map(|event| event.body.value().to_string()).collect()
+        self.events.iter().map(|event| json(event.body.value())).collect()
     }
 }
 
@@ -186,7 +186,7 @@ impl<F: Filter> Started<F> {
             let why = ops.clone().find(|op| op.kind == kind::ERROR).map(error);
             assert!(why.is_none() || ops.clone().count() == 1, "a group fails and is edited");
             let edits = ops.filter(|op| op.part == 0 && op.kind != kind::ERROR);
-            output.groups.push(carry_out(group, edits, &reply.group_parts[0].bytes).value().to_string());
+            output.groups.push(json(carry_out(group, edits, &reply.group_parts[0].bytes).value()));
             failed.push(why);
         }
         for (i, record) in records.iter().enumerate() {
@@ -317,6 +317,33 @@ fn bytes(value: &impl ToValue) -> Vec<u8> {
     to
 }
 
+/// Returns a value as JSON without blanks: bins are strings, extensions and numbers that are not finite null.
+pub fn json(value: Value) -> String {
+    match value.kind() {
+        Kind::Str | Kind::Bin => {
+            let text = String::from_utf8_lossy(value.as_bytes().unwrap_or_default());
+            let escaped = text.chars().map(|c| match c {
+                '"' | '\\' | '\n' | '\t' | '\r' => c.escape_default().to_string(),
+                c if c < ' ' => format!("\\u{:04x}", c as u32),
+                c => c.to_string(),
+            });
+            format!("\"{}\"", escaped.collect::<String>())
+        }
+        Kind::Map => {
+            let members = value.members().map(|(key, value)| format!("{}:{}", json(key), json(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        Kind::Array => format!("[{}]", value.elements().map(json).collect::<Vec<_>>().join(",")),
+        Kind::Bool => (value.as_bool() == Some(true)).to_string(),
+        Kind::Int => match value.as_u64() {
+            Some(n) => n.to_string(),
+            None => value.as_i64().unwrap_or_default().to_string(),
+        },
+        Kind::Float => value.as_f64().filter(|v| v.is_finite()).map_or("null".into(), |v| format!("{v:?}")),
+        Kind::Nil | Kind::Ext => "null".into(),
+    }
+}
+
 /// Reads an object of JSON; panics if the text is not one.
 pub fn map(json: &str) -> Map {
     let (mut rest, mut to) = (json, Vec::new());
@@ -427,10 +454,6 @@ pub(crate) mod sys {
         with(|state| give(state.config.get(&key.to_ascii_lowercase()).map(String::as_bytes), to))
     }
 
-    pub fn config_key(i: usize, to: &mut [u8]) -> i32 {
-        with(|state| give(state.config.keys().nth(i).map(String::as_bytes), to))
-    }
-
     pub fn table_open(name: &str) -> i32 {
         let name = name.to_ascii_lowercase();
         with(|state| state.tables.iter().position(|table| table.0 == name).map_or(-1, |i| i as i32))
@@ -442,7 +465,7 @@ pub(crate) mod sys {
             let found = found.and_then(|value| if path.is_empty() { Some(value) } else { value.get(path) });
             let bytes = found.map(|value| match format {
                 1 => value.as_msgpack().to_vec(),
-                _ => value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned).into_bytes(),
+                _ => value.as_str().map_or_else(|| super::json(value), ToOwned::to_owned).into_bytes(),
             });
             give(bytes.as_deref(), to)
         })

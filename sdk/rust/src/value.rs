@@ -1,8 +1,6 @@
 //! Values of MessagePack: read where they stand, and written.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-use core::fmt::{Debug, Display, Formatter, Result as Formatted, Write};
+use alloc::{string::String, vec::Vec};
 
 use crate::path::{Path, Route};
 
@@ -22,7 +20,6 @@ pub enum Kind {
     Ext,
 }
 
-#[derive(Clone, Copy)]
 pub(crate) struct Head {
     pub kind: Kind,
     /// Bytes of the header.
@@ -41,13 +38,13 @@ pub(crate) struct Lead {
     pub n: u8,
     /// Bytes after these.
     pub data: u8,
-    /// Values inside: a member of a map is two.
+    /// Elements or members inside.
     pub inside: u8,
 }
 
 const fn lead(lead: u8) -> Lead {
     let (kind, n, data, inside) = match lead {
-        0x80..=0x8f => (Kind::Map, 0, 0, 2 * (lead & 15)),
+        0x80..=0x8f => (Kind::Map, 0, 0, lead & 15),
         0x90..=0x9f => (Kind::Array, 0, 0, lead & 15),
         0xa0..=0xbf => (Kind::Str, 0, lead & 31, 0),
         0xc0 | 0xc1 => (Kind::Nil, 0, 0, 0),
@@ -77,14 +74,12 @@ pub(crate) static LEADS: [Lead; 256] = {
 #[inline]
 pub(crate) fn head(p: &[u8]) -> Head {
     let Lead { kind, n, data, inside } = LEADS[usize::from(p[0])];
-    let (len, data, mut count) = (1 + usize::from(n), usize::from(data), usize::from(inside));
+    let (len, data, count) = (1 + usize::from(n), usize::from(data), usize::from(inside));
     let number = if n == 0 { 0 } else { number(p, n) };
     match kind {
-        Kind::Map => count = number + count / 2,
-        Kind::Array => count += number,
-        _ => return Head { kind, len, data: data + number, count },
+        Kind::Map | Kind::Array => Head { kind, len, data, count: count + number },
+        _ => Head { kind, len, data: data + number, count },
     }
-    Head { kind, len, data, count }
 }
 
 /// Returns the number of n bytes behind the first one.
@@ -106,17 +101,15 @@ pub(crate) fn size(p: &[u8]) -> usize {
 fn long_size(p: &[u8]) -> usize {
     let (mut at, mut left) = (0, 1);
     while left > 0 {
-        let Lead { kind, n, data, inside } = LEADS[usize::from(p[at])];
-        left = left + usize::from(inside) - 1;
-        if n > 0 {
-            let number = number(&p[at..], n);
-            match kind {
-                Kind::Map => left += 2 * number,
-                Kind::Array => left += number,
-                _ => at += number,
+        left -= 1;
+        at += match LEADS[usize::from(p[at])] {
+            Lead { n: 0, inside: 0, data, .. } => 1 + usize::from(data),
+            _ => {
+                let h = head(&p[at..]);
+                left += if h.kind == Kind::Map { 2 * h.count } else { h.count };
+                h.len + h.data
             }
-        }
-        at += 1 + usize::from(n + data);
+        };
     }
     at
 }
@@ -136,9 +129,7 @@ pub(crate) fn position(bytes: &[u8], byte: u8) -> usize {
             }
         }
     }
-    while at < bytes.len() && bytes[at] != byte {
-        at += 1;
-    }
+    at += bytes[at..].iter().position(|b| *b == byte).unwrap_or(bytes.len() - at);
     at
 }
 
@@ -165,8 +156,7 @@ pub(crate) fn append(to: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// A value of a record, read where it stands: nothing is parsed but what is asked for. Its text is JSON, with
-/// bins as strings and extensions as null.
+/// A value of a record, read where it stands: nothing is parsed but what is asked for.
 ///
 /// ```
 /// use flb_filter::Map;
@@ -176,9 +166,8 @@ pub(crate) fn append(to: &mut Vec<u8>, bytes: &[u8]) {
 /// assert_eq!(value.get("http.status").and_then(|v| v.as_i64()), Some(404));
 /// assert_eq!(value.get("a.b").and_then(|v| v.as_str()), Some("dots"));
 /// assert_eq!(value.get(["items", "1"]).and_then(|v| v.as_u64()), Some(8));
-/// assert_eq!(value.to_string(), r#"{"http":{"status":404},"a.b":"dots","items":[7,8]}"#);
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
     /// Begins with the value, and goes on behind it.
     pub(crate) bytes: &'a [u8],
@@ -202,20 +191,13 @@ impl<'a> Value<'a> {
 
     /// Returns the text of a string of UTF-8.
     pub fn as_str(self) -> Option<&'a str> {
-        let h = head(self.bytes);
-        match h.kind {
-            Kind::Str => core::str::from_utf8(&self.bytes[h.len..h.len + h.data]).ok(),
-            _ => None,
-        }
+        core::str::from_utf8(self.as_bytes().filter(|_| self.kind() == Kind::Str)?).ok()
     }
 
     /// Returns the bytes of a string, UTF-8 or not, or of a bin.
     pub fn as_bytes(self) -> Option<&'a [u8]> {
         let h = head(self.bytes);
-        match h.kind {
-            Kind::Str | Kind::Bin => Some(&self.bytes[h.len..h.len + h.data]),
-            _ => None,
-        }
+        matches!(h.kind, Kind::Str | Kind::Bin).then(|| &self.bytes[h.len..h.len + h.data])
     }
 
     /// Returns a whole number of 64 bits, with its sign.
@@ -305,68 +287,13 @@ impl<'a> Value<'a> {
 
     /// Returns the value of the first member of that key.
     pub(crate) fn member(self, key: &str) -> Option<Value<'a>> {
-        let h = head(self.bytes);
-        if h.kind != Kind::Map {
-            return None;
-        }
-        let mut rest = &self.bytes[h.len..];
-        for _ in 0..h.count {
-            let found = Value { bytes: rest }.is_key(key);
-            rest = &rest[size(rest)..];
-            if found {
-                return Some(Value { bytes: rest });
-            }
-            rest = &rest[size(rest)..];
-        }
-        None
+        self.members().find(|(k, _)| k.is_key(key)).map(|(_, value)| value)
     }
 
     /// Returns where the value stands in `whole`, which it is a part of.
     pub(crate) fn place(self, whole: &[u8]) -> core::ops::Range<usize> {
         let at = self.bytes.as_ptr() as usize - whole.as_ptr() as usize;
         at..at + size(self.bytes)
-    }
-}
-
-impl Debug for Value<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
-        Display::fmt(self, f)
-    }
-}
-
-impl Display for Value<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
-        match self.kind() {
-            Kind::Str | Kind::Bin => {
-                f.write_char('"')?;
-                for c in String::from_utf8_lossy(self.as_bytes().unwrap_or_default()).chars() {
-                    match c {
-                        '"' | '\\' | '\n' | '\t' | '\r' => write!(f, "{}", c.escape_default()),
-                        c if c < ' ' => write!(f, "\\u{:04x}", c as u32),
-                        c => f.write_char(c),
-                    }?;
-                }
-                f.write_char('"')
-            }
-            Kind::Map => {
-                for (i, (key, value)) in self.members().enumerate() {
-                    write!(f, "{}{key}:{value}", if i > 0 { ',' } else { '{' })?;
-                }
-                f.write_str(if self.is_empty() { "{}" } else { "}" })
-            }
-            Kind::Array => {
-                for (i, value) in self.elements().enumerate() {
-                    write!(f, "{}{value}", if i > 0 { ',' } else { '[' })?;
-                }
-                f.write_str(if self.is_empty() { "[]" } else { "]" })
-            }
-            Kind::Bool => Display::fmt(&(self.bytes[0] == 0xc3), f),
-            Kind::Int => Display::fmt(&self.int().unwrap_or_default(), f),
-            Kind::Float if self.as_f64().map_or(false, f64::is_finite) => {
-                Debug::fmt(&self.as_f64().unwrap_or_default(), f)
-            }
-            Kind::Float | Kind::Nil | Kind::Ext => f.write_str("null"),
-        }
     }
 }
 
@@ -438,6 +365,7 @@ to_value! {
     @[T: ToValue, const N: usize] [T; N]: |list, to| list[..].write(to);
     @[T: ToValue + ?Sized] &T: |v, to| (**v).write(to);
     Value<'_>: |v, to| append(to, v.as_msgpack());
+    crate::TableValue: |v, to| v.value().write(to);
     Map: |map, to| { write_head(to, Kind::Map, map.value().len()); append(to, &map.bytes[5..]) };
 }
 
@@ -450,9 +378,9 @@ to_value! {
 /// map.set("a", "one");
 /// map.remove("tags");
 /// map.set("b.c", None::<bool>);
-/// assert_eq!(format!("{map:?}"), r#"{"a":"one","b":{"c":null}}"#);
+/// assert_eq!(flb_filter::testing::json(map.value()), r#"{"a":"one","b":{"c":null}}"#);
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Map {
     /// The map, with a header of 5 bytes.
     pub(crate) bytes: Vec<u8>,
@@ -475,8 +403,7 @@ impl Map {
     /// Begins anew, with a header for so many members.
     pub(crate) fn begin(&mut self, count: usize) {
         self.bytes.clear();
-        self.bytes.push(0xdf);
-        self.bytes.extend_from_slice(&(count as u32).to_be_bytes());
+        write_number(&mut self.bytes, 0xdd, 2, count as u64); // of 5 bytes
     }
 
     /// Adds a member, as [`add`](Map::add) does.
@@ -535,11 +462,5 @@ impl Map {
 impl Default for Map {
     fn default() -> Self {
         Map::new()
-    }
-}
-
-impl Debug for Map {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
-        Display::fmt(&self.value(), f)
     }
 }

@@ -1,19 +1,19 @@
 //! What paths lead to in edits, by the table that the SDKs share.
 
-use flb_filter::testing::{map, Host, Record};
+use flb_filter::testing::{json, map, Host, Record};
 use flb_filter::{Event, Kind, Map, Value};
 
 /// What stands for a text with dots, and for a list of keys.
 macro_rules! at {
     ($path:expr, |$route:ident| $call:expr) => {{
         let keys: Vec<String> =
-            $path.elements().map(|k| k.as_str().map_or_else(|| k.to_string(), str::to_string)).collect();
+            $path.elements().map(|k| k.as_str().map_or_else(|| json(k), str::to_string)).collect();
         match &keys[..] {
             [] => at!(@ $route, $path.as_str().unwrap(), $call),
             [a] => at!(@ $route, [a.as_str()], $call),
             [a, b] => at!(@ $route, [a.as_str(), b], $call),
             [a, b, c] => at!(@ $route, [a.as_str(), b, c], $call),
-            _ => panic!("{}", $path),
+            _ => panic!("{}", json($path)),
         }
     }};
     (@ $route:ident, $path:expr, $call:expr) => {{
@@ -41,31 +41,36 @@ fn paths_lead_where_the_table_says() {
     let cases = table.get("cases").unwrap();
     for case in cases.elements() {
         let (mut edited, mut is_split) = (String::new(), false);
-        let body = case.get("doc").unwrap().to_string();
+        let body = json(case.get("doc").unwrap());
         let out = Host::new().run(
             |event| {
                 for step in case.get("edits").unwrap().elements() {
                     let parts: Vec<Value> = step.elements().collect();
                     edit(event, parts[0].as_str().unwrap(), parts[1], parts.get(2).copied());
                 }
-                edited = event.body.edited().value().to_string();
+                edited = json(event.body.edited().value());
                 Ok(())
             },
             &[Record::json(&body)],
         );
         let want: Vec<String> = match case.get("want") {
             None => {
-                assert_eq!(out.errors.len(), 1, "{}", case);
+                assert_eq!(out.errors.len(), 1, "{}", json(case));
                 vec![]
             }
             Some(want) if want.kind() == Kind::Array => {
                 is_split = true;
-                want.elements().map(|v| v.to_string()).collect()
+                want.elements().map(json).collect()
             }
-            Some(want) => vec![want.to_string()],
+            Some(want) => vec![json(want)],
         };
-        assert_eq!(out.bodies(), want, "{}", case);
-        assert!(want.is_empty() || is_split || edited == want[0], "{}, as edited has it: {}", case, edited);
+        assert_eq!(out.bodies(), want, "{}", json(case));
+        assert!(
+            want.is_empty() || is_split || edited == want[0],
+            "{}, as edited has it: {}",
+            json(case),
+            edited
+        );
     }
     assert!(cases.len() > 80);
 }
