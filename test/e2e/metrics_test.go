@@ -90,11 +90,14 @@ var (
 	logSample  = regexp.MustCompile(`(?m)^\d{4}-\S+Z ([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? = (\S+)$`)
 )
 
+// A server that ends for a reload may leave a connection without an answer.
+var client = http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // samples are the metrics that Fluent Bit tells now, or none. What they are taken from is http or log.
 func (m *metered) samples() (all map[string]float64, from string) {
 	from = "http"
 	text, found := "", promSample
-	if response, err := http.Get("http://127.0.0.1:" + m.port + "/api/v2/metrics/prometheus"); err == nil {
+	if response, err := client.Get("http://127.0.0.1:" + m.port + "/api/v2/metrics/prometheus"); err == nil {
 		body, err := io.ReadAll(response.Body)
 		response.Body.Close()
 		switch {
