@@ -99,13 +99,7 @@ export class Part {
   /** Gives what the path leads to the value. What is not there is added as the last member of its map, which
    * is made if need be. Where a value that is not a map is in the way, the event fails. */
   set<T>(path: string, value: T): void {
-    if (this.isTouched(path)) this.settle();
-    let found = this.walk(path);
-    const place = found != 0 ? found : holder;
-    if (holder != this.base && this.isPut(place)) {
-      this.settle();
-      found = this.walk(path);
-    }
+    const found = this.reach(path, false, false);
     if (!this.canEdit()) return;
     begin();
     if (found != 0 && holder == this.base) {
@@ -143,6 +137,17 @@ export class Part {
     return found;
   }
 
+  /** Does as `walk`, in a copy with earlier edits if these have to do with what is found, or with `all` that is
+   * in its holder; of members of the part itself only if they are put. */
+  private reach(path: string, all: bool, puts: bool): usize {
+    if (this.isTouched(path)) this.settle();
+    const found = this.walk(path);
+    const place = found != 0 && !all ? found : holder;
+    if (place == this.base || (holder == this.base && !puts) || !this.isPut(place)) return found;
+    this.settle();
+    return this.walk(path);
+  }
+
   /** Adds a member as the last one, without a look whether its key is there. */
   add<T>(key: string, value: T): void {
     if (this.edits.count >= EDITS) this.settle();
@@ -155,12 +160,7 @@ export class Part {
 
   /** Removes what the path leads to, if it is there. */
   remove(path: string): void {
-    if (this.isTouched(path)) this.settle();
-    let found = this.walk(path);
-    if (holder != this.base && this.isPut(holder)) {
-      this.settle();
-      found = this.walk(path);
-    }
+    const found = this.reach(path, true, false);
     if (found == 0 || !this.canEdit()) return;
     begin();
     if (holder == this.base) {
@@ -190,12 +190,7 @@ export class Part {
 
   /** Replaces the value that a path leads to, however deep; false if there is none. */
   put<T>(path: string, value: T): bool {
-    if (this.isTouched(path)) this.settle();
-    let found = this.walk(path);
-    if ((found != 0 || holder != this.base) && this.isPut(found != 0 ? found : holder)) {
-      this.settle();
-      found = this.walk(path);
-    }
+    const found = this.reach(path, false, true);
     if (found == 0) return false;
     if (!this.canEdit()) return true;
     begin();

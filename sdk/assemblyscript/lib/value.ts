@@ -292,17 +292,11 @@ export class Value {
 
   private raw(): i64 {
     const at = changetype<usize>(this);
-    switch (load<u8>(at)) {
-      case 0xcc: return load<u8>(at, 1);
-      case 0xcd: return bswap<u16>(load<u16>(at, 1));
-      case 0xce: return bswap<u32>(load<u32>(at, 1));
-      case 0xcf:
-      case 0xd3: return bswap<i64>(load<i64>(at, 1));
-      case 0xd0: return load<i8>(at, 1);
-      case 0xd1: return bswap<i16>(load<i16>(at, 1));
-      case 0xd2: return bswap<i32>(load<i32>(at, 1));
-      default: return load<i8>(at);
-    }
+    head(at);
+    if (dataSize == 0) return load<i8>(at);
+    let n: i64 = load<u8>(at) >= 0xd0 ? load<i8>(at, 1) : load<u8>(at, 1);
+    for (let i: usize = 2; i <= dataSize; i++) n = (n << 8) | load<u8>(at + i);
+    return n;
   }
 
   /** The elements of an array, or members of a map: `for (const it = v.items(); it.next(); ) it.value`. */
