@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,8 +171,11 @@ The code of the module is not changed. Its hash is another: annotate before you 
 			if out == "" {
 				out = args[0]
 			}
-			if err := regular.Replace(out, annotated); err != nil {
-				return err
+			// What watches the file is not to take it for another one.
+			if out != args[0] || !bytes.Equal(annotated, module) {
+				if err := regular.Replace(out, annotated); err != nil {
+					return err
+				}
 			}
 			return write(cmd.OutOrStdout(), fmt.Appendf(nil, "%s: sha256:%s\n", filepath.Clean(out), sumOf(annotated)))
 		},

@@ -50,6 +50,16 @@ func TestAnnotateAndInspect(t *testing.T) {
 	if got.stdout != module+": sha256:"+sum+"\n" {
 		t.Errorf("%q", got.stdout)
 	}
+	info, err := os.Stat(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := runMain("", "annotate", module, "version=1"); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if later, err := os.Stat(module); err != nil || !os.SameFile(info, later) {
+		t.Errorf("what is said already is written again: %v", err)
+	}
 	got = runMain("", "inspect", module)
 	for _, line := range []string{"sha256         " + sum, "ABI            flb_filter", "says           source=https://git.example/x?a=b", "               version=1"} {
 		if !strings.Contains(got.stdout, line+"\n") {

@@ -34,9 +34,19 @@
 #ifdef __wasm__
 #define FLB_IMPORT_(name) __attribute__((import_module("flb_v1"), import_name(#name)))
 #define FLB_EXPORT_(name) __attribute__((export_name(#name)))
+/* What the module says of itself, in its section flb_module. */
+#ifdef __cplusplus
+#define FLB_LANGUAGE_ "C++"
+#else
+#define FLB_LANGUAGE_ "C"
+#endif
+#define FLB_ABOUT_ \
+    __asm__(".section .custom_section.flb_module,\"\",@\n" \
+            ".ascii \"abi=flb_batch_1\\nlanguage=" FLB_LANGUAGE_ "\\nsdk=flb_filter.h\\n\"\n");
 #else /* tests: see flb_test.h */
 #define FLB_IMPORT_(name)
 #define FLB_EXPORT_(name)
+#define FLB_ABOUT_
 #endif
 #define FLB_FORMAT_(n) __attribute__((format(printf, n, n + 1)))
 #define FLB_INLINE_    static inline __attribute__((always_inline))
@@ -1758,6 +1768,7 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
  * The function that Fluent Bit's configuration names is `filter`. */
 #define FLB_FILTER(...) FLB_FILTER_(__VA_ARGS__, 0, 0, 0)
 #define FLB_FILTER_(on_event, on_start, on_group, ...) \
+    FLB_ABOUT_ \
     FLB_C_ FLB_EXPORT_(flb_batch_1) void flb_export_batch_1(void) {} \
     FLB_C_ FLB_EXPORT_(flb_configure) const char *flb_export_configure(void) { \
         return flb_run_configure_(on_start); \

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,10 @@ func TestNew(t *testing.T) {
 			out, err := in(dir, "make", "-s", "test", "FLB_WASMTIME="+command)
 			if err != nil || !strings.Contains(out, "\n3 passed, 0 failed, 0 could not be run\n") {
 				t.Fatalf("make test: %v\n%s", err, out)
+			}
+			out, err = in(dir, command, "inspect", "mask-it.wasm")
+			if err != nil || !regexp.MustCompile(`(?m)^says +abi=flb_batch_1\n +language=\S+\n +sdk=`).MatchString(out) || strings.Contains(out, "\nnotes ") {
+				t.Errorf("inspect: %v\n%s", err, out)
 			}
 			out, err = in(dir, "make", "-s", "run", "FLB_WASMTIME="+command)
 			if err != nil || !strings.Contains(out, "record 2: dropped\n") || strings.Contains(out, "[ warn]") {

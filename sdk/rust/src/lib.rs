@@ -59,6 +59,11 @@ macro_rules! export {
         const _: () = {
             static INSTANCE: $crate::Instance<$filter> = $crate::Instance::new();
 
+            #[cfg(target_arch = "wasm32")]
+            #[link_section = "flb_module"]
+            #[used]
+            static ABOUT: [u8; $crate::ABOUT.len()] = $crate::ABOUT;
+
             #[cfg_attr(target_arch = "wasm32", export_name = "flb_batch_1")]
             extern "C" fn batch() {}
 
@@ -78,6 +83,26 @@ macro_rules! export {
             }
         };
     };
+}
+
+#[doc(hidden)]
+pub const ABOUT: [u8; ABOUT_TEXT.len()] = {
+    let mut bytes = [0; ABOUT_TEXT.len()];
+    let mut i = 0;
+    while i < bytes.len() {
+        bytes[i] = ABOUT_TEXT.as_bytes()[i];
+        i += 1;
+    }
+    bytes
+};
+
+/// What modules say of themselves, in their section `flb_module`. A test compares the version.
+const ABOUT_TEXT: &str = "abi=flb_batch_1\nlanguage=Rust\nsdk=flb-filter\nsdk_version=0.1.0\n";
+
+#[test]
+fn about_has_the_version() {
+    let line = std::format!("sdk_version={}", env!("CARGO_PKG_VERSION"));
+    assert!(ABOUT_TEXT.lines().any(|l| l == line));
 }
 
 macro_rules! levels {

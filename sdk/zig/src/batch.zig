@@ -269,10 +269,19 @@ pub fn configure(filter: Filter) ?[:0]const u8 {
     return failure.text[0..failure.len :0];
 }
 
+/// What the module says of itself, in its section flb_module.
+const about = struct {
+    comptime {
+        asm (".section .custom_section.flb_module,\"\",@\n" ++
+                ".ascii \"abi=flb_batch_1\\nlanguage=Zig\\nsdk=flb\\nsdk_version=0.1.0\\n\"\n");
+    }
+};
+
 /// Makes a module of a filter, in its root file: `comptime { flb.exportFilter(.{ .filter = filter }); }`. The
 /// function that Fluent Bit's configuration names is `filter`.
 pub fn exportFilter(comptime f: Filter) void {
     if (!memory.is_wasm) return; // in tests
+    _ = about;
     const exports = struct {
         fn marker() callconv(.c) void {}
 
