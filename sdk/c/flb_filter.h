@@ -35,11 +35,6 @@
 #define FLB_IMPORT_(name) __attribute__((import_module("flb_v1"), import_name(#name)))
 #define FLB_EXPORT_(name) __attribute__((export_name(#name)))
 /* What the module says of itself, in its section flb_module. */
-#ifdef __cplusplus
-#define FLB_LANGUAGE_ "C++"
-#else
-#define FLB_LANGUAGE_ "C"
-#endif
 #define FLB_ABOUT_ \
     __asm__(".section .custom_section.flb_module,\"\",@\n" \
             ".ascii \"abi=flb_batch_1\\nlanguage=" FLB_LANGUAGE_ "\\nsdk=flb_filter.h\\n\"\n");
@@ -862,24 +857,19 @@ FLB_INLINE_ flb_arg flb_arg_number_(unsigned lead, unsigned long long v, unsigne
     return arg;
 }
 
+/* The lead is of one byte; size is less than 2^8, 2^16, 2^32 if that, two or four bytes do. */
+FLB_INLINE_ flb_arg flb_arg_whole_(unsigned lead, unsigned long long v, unsigned long long size) {
+    return flb_arg_number_(lead, v, (size >> 8 != 0) + (size >> 16 != 0) + (size >> 32 != 0));
+}
+
 FLB_INLINE_ flb_arg flb_arg_uint_(unsigned long long v) {
-    return v < 128 ? flb_arg_byte_((unsigned) v)
-                   : flb_arg_number_(0xcc, v,
-                                     v >> 8 == 0    ? 0
-                                     : v >> 16 == 0 ? 1
-                                     : v >> 32 == 0 ? 2
-                                                    : 3);
+    return v < 128 ? flb_arg_byte_((unsigned) v) : flb_arg_whole_(0xcc, v, v);
 }
 
 FLB_INLINE_ flb_arg flb_arg_int_(long long v) {
-    unsigned long long u = (unsigned long long) v, most = ~u;
-    return v >= 0     ? flb_arg_uint_(u)
-           : v >= -32 ? flb_arg_byte_((unsigned) u & 255)
-                      : flb_arg_number_(0xd0, u,
-                                        most >> 7 == 0    ? 0
-                                        : most >> 15 == 0 ? 1
-                                        : most >> 31 == 0 ? 2
-                                                          : 3);
+    unsigned long long u = (unsigned long long) v;
+    if (v >= 0) return flb_arg_uint_(u);
+    return v >= -32 ? flb_arg_byte_((unsigned) u & 255) : flb_arg_whole_(0xd0, u, ~u << 1);
 }
 
 FLB_INLINE_ flb_arg flb_arg_float_(double v) {
@@ -904,17 +894,14 @@ FLB_INLINE_ flb_byte *flb_put_arg_(flb_byte *to, flb_arg arg) {
 
 FLB_INLINE_ unsigned flb_arg_room_(flb_arg arg) { return (unsigned) sizeof(arg.head) + arg.len; }
 
-static inline flb_map flb_new_map(void) {
-    flb_map map = {0, 0, 0, 0, FLB_MAP};
-    flb_buf_room_(&map, 0);
-    return map;
+static inline flb_buf flb_new_(enum flb_kind kind) {
+    flb_buf buf = {0, 0, 0, 0, kind};
+    flb_buf_room_(&buf, 0);
+    return buf;
 }
 
-static inline flb_list flb_new_list(void) {
-    flb_list list = flb_new_map();
-    list.kind = FLB_ARRAY;
-    return list;
-}
+static inline flb_map flb_new_map(void) { return flb_new_(FLB_MAP); }
+static inline flb_list flb_new_list(void) { return flb_new_(FLB_ARRAY); }
 
 /* flb_map_value returns a map or array as a value, to be read until it is edited. */
 static inline flb_value flb_map_value(flb_map *map) { return flb_value_of_(flb_close_(map).at); }
@@ -1752,9 +1739,11 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
 
 #ifdef __cplusplus
 }
-#define FLB_C_ extern "C"
+#define FLB_C_        extern "C"
+#define FLB_LANGUAGE_ "C++"
 #else
 #define FLB_C_
+#define FLB_LANGUAGE_ "C"
 #endif
 
 /* FLB_FILTER(filter), FLB_FILTER(filter, configure) or FLB_FILTER(filter, configure, group) makes a module of

@@ -87,17 +87,11 @@ pub const Reply = extern struct {
     event_count: u32 = 0,
     groups: [*]const Op = &.{},
     group_count: u32 = 0,
-
-    pub fn slices(r: *const Reply) [2][]const Op {
-        return .{ r.groups[0..r.group_count], r.events[0..r.event_count] };
-    }
 };
 
 comptime {
-    if (memory.is_wasm) {
-        std.debug.assert(@sizeOf(Op) == 24 and @sizeOf(Emitted) == 32 and @sizeOf(Reply) == 16);
-        std.debug.assert(@sizeOf(Input) == 64 and @sizeOf(InputEvent) == 32 and @sizeOf(InputGroup) == 24);
-    }
+    std.debug.assert(!memory.is_wasm or (@sizeOf(Op) == 24 and @sizeOf(Emitted) == 32 and @sizeOf(Reply) == 16));
+    std.debug.assert(@sizeOf(Input) == 64 and @sizeOf(InputEvent) == 32 and @sizeOf(InputGroup) == 24);
 }
 
 // A module has one thread, and none of its functions is called while another one runs.
