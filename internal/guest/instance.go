@@ -14,6 +14,7 @@ import (
 	"math"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -120,6 +121,11 @@ func (m *Module) NewInstance(config Config) (*Instance, error) {
 	return in, nil
 }
 
+var open atomic.Int64
+
+// Open is how many instances of all modules there are, for the tests' sake.
+func Open() int { return int(open.Load()) }
+
 // newInstance returns one that has a store, and is watched, but nothing in it yet.
 func newInstance(m *Module, config Config) (*Instance, error) {
 	in := &Instance{
@@ -127,6 +133,7 @@ func newInstance(m *Module, config Config) (*Instance, error) {
 		lines: m.lines,
 		c:     (*C.flbwt_guest)(C.calloc(1, C.sizeof_flbwt_guest)),
 	}
+	open.Add(1)
 	in.configure(m, config)
 	if errno := C.flbwt_watch_add(&in.c.instance.watch); errno != 0 {
 		in.Close()
@@ -349,6 +356,7 @@ func (in *Instance) Close() {
 	if in.c == nil {
 		return
 	}
+	open.Add(-1)
 	C.flbwt_watch_remove(&in.c.instance.watch)
 	in.tables.RemoveReader(unsafe.Pointer(&in.c.instance.table_reader))
 	in.store.Close()

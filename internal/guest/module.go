@@ -368,6 +368,13 @@ func (m *Module) Share() *Module {
 	return m
 }
 
+// Loaded is how many modules are loaded, for the tests' sake.
+func Loaded() int {
+	modules.Lock()
+	defer modules.Unlock()
+	return len(modules.byKey)
+}
+
 // Close gives up one use of the module; the last one frees it. Instances must
 // be closed before.
 func (m *Module) Close() {

@@ -857,24 +857,19 @@ FLB_INLINE_ flb_arg flb_arg_number_(unsigned lead, unsigned long long v, unsigne
     return arg;
 }
 
+/* The lead is of one byte; size is less than 2^8, 2^16, 2^32 if that, two or four bytes do. */
+FLB_INLINE_ flb_arg flb_arg_whole_(unsigned lead, unsigned long long v, unsigned long long size) {
+    return flb_arg_number_(lead, v, (size >> 8 != 0) + (size >> 16 != 0) + (size >> 32 != 0));
+}
+
 FLB_INLINE_ flb_arg flb_arg_uint_(unsigned long long v) {
-    return v < 128 ? flb_arg_byte_((unsigned) v)
-                   : flb_arg_number_(0xcc, v,
-                                     v >> 8 == 0    ? 0
-                                     : v >> 16 == 0 ? 1
-                                     : v >> 32 == 0 ? 2
-                                                    : 3);
+    return v < 128 ? flb_arg_byte_((unsigned) v) : flb_arg_whole_(0xcc, v, v);
 }
 
 FLB_INLINE_ flb_arg flb_arg_int_(long long v) {
-    unsigned long long u = (unsigned long long) v, most = ~u;
-    return v >= 0     ? flb_arg_uint_(u)
-           : v >= -32 ? flb_arg_byte_((unsigned) u & 255)
-                      : flb_arg_number_(0xd0, u,
-                                        most >> 7 == 0    ? 0
-                                        : most >> 15 == 0 ? 1
-                                        : most >> 31 == 0 ? 2
-                                                          : 3);
+    unsigned long long u = (unsigned long long) v;
+    if (v >= 0) return flb_arg_uint_(u);
+    return v >= -32 ? flb_arg_byte_((unsigned) u & 255) : flb_arg_whole_(0xd0, u, ~u << 1);
 }
 
 FLB_INLINE_ flb_arg flb_arg_float_(double v) {
@@ -899,17 +894,14 @@ FLB_INLINE_ flb_byte *flb_put_arg_(flb_byte *to, flb_arg arg) {
 
 FLB_INLINE_ unsigned flb_arg_room_(flb_arg arg) { return (unsigned) sizeof(arg.head) + arg.len; }
 
-static inline flb_map flb_new_map(void) {
-    flb_map map = {0, 0, 0, 0, FLB_MAP};
-    flb_buf_room_(&map, 0);
-    return map;
+static inline flb_buf flb_new_(enum flb_kind kind) {
+    flb_buf buf = {0, 0, 0, 0, kind};
+    flb_buf_room_(&buf, 0);
+    return buf;
 }
 
-static inline flb_list flb_new_list(void) {
-    flb_list list = flb_new_map();
-    list.kind = FLB_ARRAY;
-    return list;
-}
+static inline flb_map flb_new_map(void) { return flb_new_(FLB_MAP); }
+static inline flb_list flb_new_list(void) { return flb_new_(FLB_ARRAY); }
 
 /* flb_map_value returns a map or array as a value, to be read until it is edited. */
 static inline flb_value flb_map_value(flb_map *map) { return flb_value_of_(flb_close_(map).at); }
@@ -960,13 +952,11 @@ static inline void flb_forget_(unsigned part) {
     flb_.ops_count = kept;
 }
 
-/* Returns the key that an operation names. */
-FLB_INLINE_ flb_text flb_named_key_(const struct flb_op_ *op) { return flb_as_text(flb_value_of_(op->bytes)); }
-
 /* Returns the last set or remove of a key, in a list of operations. */
 static inline struct flb_op_ *flb_named_(struct flb_op_ *ops, unsigned count, unsigned part, int kind, flb_text key) {
     while (count-- > 0)
-        if (ops[count].kind == kind && ops[count].part == part && flb_same_(flb_named_key_(ops + count), key))
+        if (ops[count].kind == kind && ops[count].part == part &&
+            flb_same_(flb_as_text(flb_value_of_(ops[count].bytes)), key))
             return &ops[count];
     return 0;
 }
@@ -999,8 +989,8 @@ static inline flb_map flb_apply_(const flb_part *part, struct flb_op_ *ops, unsi
     for (int kind = FLB_SET_; kind <= FLB_ADD_; kind++)
         for (set = ops; set < ops + count; set++) {
             if (set->kind != kind || set->part != part->which) continue;
-            if (kind == FLB_ADD_ ||
-                (!set->zero && flb_named_(ops, count, part->which, FLB_SET_, flb_named_key_(set)) == set)) {
+            if (kind == FLB_ADD_ || (!set->zero && flb_named_(ops, count, part->which, FLB_SET_,
+                                                              flb_as_text(flb_value_of_(set->bytes))) == set)) {
                 flb_append_(&map, flb_text_of(set->bytes, set->len));
                 map.count += kind == FLB_ADD_ ? set->a : 1;
             }
@@ -1337,11 +1327,15 @@ static inline int flb_set_time(flb_event *e, flb_time time) {
 }
 
 static inline void flb_emit_bytes_(flb_text body, flb_text metadata, const flb_time *time, int grouped) {
-    flb_time at = {time ? time->sec : -1, time ? time->nsec : 0};
-    struct flb_emitted_ event = {at.sec, at.nsec, grouped ? ~0U : 0, metadata.at, metadata.len, body.at, body.len};
     struct flb_emitted_ *made = (struct flb_emitted_ *) flb_alloc(sizeof(*made));
     if (!made) return;
-    *made = event;
+    made->sec = time ? time->sec : -1;
+    made->nsec = time ? time->nsec : 0;
+    made->group = grouped ? ~0U : 0;
+    made->metadata = metadata.at;
+    made->metadata_len = metadata.len;
+    made->body = body.at;
+    made->body_len = body.len;
     flb_add_op_(flb_op_(FLB_EMIT_, 0, 0, 0, flb_text_of(made, sizeof(*made))));
 }
 
@@ -1603,6 +1597,9 @@ static inline void flb_load_(flb_part *part, unsigned which, const flb_byte *cam
     part->fault = 0;
 }
 
+/* Returns the key that an operation names. */
+FLB_INLINE_ flb_text flb_named_key_(const struct flb_op_ *op) { return flb_as_text(flb_value_of_(op->bytes)); }
+
 /* Says whether the part has the member that an operation names. */
 FLB_INLINE_ int flb_has_named_(flb_part *part, const struct flb_op_ *op) {
     return flb_member_(part, flb_part_value(part), flb_named_key_(op)).at != 0;
@@ -1733,8 +1730,10 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
                          ->body;
         flb_call_(filter, 0, i, &e->body, &e->metadata);
     }
-    struct flb_reply_ reply = {flb_.ops + first, flb_.ops_count - first, flb_.ops, first};
-    flb_.reply = reply;
+    flb_.reply.events = flb_.ops + first;
+    flb_.reply.event_count = flb_.ops_count - first;
+    flb_.reply.groups = flb_.ops;
+    flb_.reply.group_count = first;
     return flb_.ops_count > 0 ? &flb_.reply : 0;
 }
 

@@ -332,7 +332,7 @@ func (w *work) latencyOnce(fb fluentbit.Binary, c latencyCase, meter string, bur
 		return nil, fmt.Errorf("no version took over\n%s", clip(text))
 	}
 	if collections := strings.Count(text, "\ngc "); c.busyGo && collections < 10 {
-		return nil, fmt.Errorf("Go's collector ran %d times only", collections)
+		return nil, fmt.Errorf("only %d times has Go's collector run", collections)
 	}
 	b, err := os.ReadFile(results)
 	if err != nil {

@@ -2,7 +2,6 @@ package host
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,7 +262,7 @@ func TestMetricsOfGuestsAreBounded(t *testing.T) {
 	}
 	hist := parts["sizes_count"]
 	if all > 1000 || hist < 100 || parts["sizes_sum"] != hist || parts["sizes_bucket"] != 3*hist {
-		t.Errorf("%d values: %v", all, maps.All(parts))
+		t.Errorf("%d values: %v", all, parts)
 	}
 	// pairs (of which one of two is hidden), texts, level and waits are there, too.
 	i.checkMetrics(map[string]any{

@@ -87,17 +87,11 @@ pub const Reply = extern struct {
     event_count: u32 = 0,
     groups: [*]const Op = &.{},
     group_count: u32 = 0,
-
-    pub fn slices(r: *const Reply) [2][]const Op {
-        return .{ r.groups[0..r.group_count], r.events[0..r.event_count] };
-    }
 };
 
 comptime {
-    if (memory.is_wasm) {
-        std.debug.assert(@sizeOf(Op) == 24 and @sizeOf(Emitted) == 32 and @sizeOf(Reply) == 16);
-        std.debug.assert(@sizeOf(Input) == 64 and @sizeOf(InputEvent) == 32 and @sizeOf(InputGroup) == 24);
-    }
+    std.debug.assert(!memory.is_wasm or (@sizeOf(Op) == 24 and @sizeOf(Emitted) == 32 and @sizeOf(Reply) == 16));
+    std.debug.assert(@sizeOf(Input) == 64 and @sizeOf(InputEvent) == 32 and @sizeOf(InputGroup) == 24);
 }
 
 // A module has one thread, and none of its functions is called while another one runs.
@@ -141,8 +135,10 @@ fn textOf(err: anyerror) []const u8 {
 
 /// Adds to a list that is used again.
 pub fn push(to: *std.ArrayList(Op), op: Op, bytes: []const u8) values.OutOfMemory!void {
-    errdefer memory.refused = true;
-    const made = try to.addOne(memory.backing);
+    const made = to.addOne(memory.backing) catch |err| {
+        memory.refused = true;
+        return err;
+    };
     made.* = op;
     if (bytes.len == 0) return;
     made.at = bytes.ptr;
@@ -151,8 +147,10 @@ pub fn push(to: *std.ArrayList(Op), op: Op, bytes: []const u8) values.OutOfMemor
 
 /// Says what is to become of the current event or group.
 pub fn say(op: Op, bytes: []const u8) values.OutOfMemory!void {
-    errdefer memory.refused = true;
-    try list.ensureUnusedCapacity(memory.backing, 1 + to_come);
+    list.ensureUnusedCapacity(memory.backing, 1 + to_come) catch |err| {
+        memory.refused = true;
+        return err;
+    };
     try push(list, op, bytes);
 }
 
@@ -265,16 +263,20 @@ pub fn configure(filter: Filter) ?[:0]const u8 {
     return failure.text[0..failure.len :0];
 }
 
+/// What the module says of itself, in its section flb_module.
+const about = struct {
+    comptime {
+        asm (".section .custom_section.flb_module,\"\",@\n" ++
+                ".ascii \"abi=flb_batch_1\\nlanguage=Zig\\nsdk=flb\\nsdk_version=0.1.0\\n\"\n");
+    }
+};
+
 /// Makes a module of a filter, in its root file: `comptime { flb.exportFilter(.{ .filter = filter }); }`. The
 /// function that Fluent Bit's configuration names is `filter`.
 pub fn exportFilter(comptime f: Filter) void {
     if (!memory.is_wasm) return; // in tests
+    _ = about;
     const exports = struct {
-        comptime { // what the module says of itself, in its section flb_module
-            asm (".section .custom_section.flb_module,\"\",@\n" ++
-                    ".ascii \"abi=flb_batch_1\\nlanguage=Zig\\nsdk=flb\\nsdk_version=0.1.0\\n\"\n");
-        }
-
         fn marker() callconv(.c) void {}
 
         fn configureIt() callconv(.c) ?[*:0]const u8 {

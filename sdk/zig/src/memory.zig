@@ -26,10 +26,6 @@ const Block = struct {
     next: ?*Block,
     len: usize, // with this header
 
-    fn bytes(block: *Block) []align(@alignOf(Block)) u8 {
-        return @as([*]align(@alignOf(Block)) u8, @ptrCast(block))[0..block.len];
-    }
-
     fn end(block: *Block) usize {
         return @intFromPtr(block) + block.len;
     }
@@ -77,7 +73,7 @@ fn freeFrom(link: *?*Block) void {
     link.* = null;
     while (block) |b| {
         block = b.next;
-        backing.rawFree(b.bytes(), .of(Block), 0);
+        backing.rawFree(@as([*]u8, @ptrCast(b))[0..b.len], .of(Block), 0);
     }
 }
 

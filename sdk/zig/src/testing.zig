@@ -165,7 +165,8 @@ pub const Host = struct {
         const none: batch.Reply = .{};
         const reply = batch.run(host.filter, in.items) orelse &none;
         if (memory.refused and reply == &none) return error.OutOfMemory;
-        const group_ops, const event_ops = reply.slices();
+        const group_ops = reply.groups[0..reply.group_count];
+        const event_ops = reply.events[0..reply.event_count];
         const groups = try a.alloc([]const u8, host.options.groups.len);
         for (groups, 0..) |*group, i| group.* = try json(a, try apply(a, maps.items[i][1], 0, of(group_ops, i)));
         var out: std.ArrayList(Record) = .empty;
