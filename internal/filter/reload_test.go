@@ -760,12 +760,12 @@ func TestCloseLeavesAStartBehind(t *testing.T) {
 // A head takes no more memory than its records, whatever has had its place.
 func TestHeadsHoldWhatTheyNeed(t *testing.T) {
 	var s heads
-	large := event(1, map[string]any{"n": strings.Repeat("x", maxSampleBytes/2)})
-	for n := range 1000 { // a large one comes in the place of each in turn
-		if n%9 == 0 {
-			s.add(tag, large, 10)
+	large := event(1, map[string]any{"n": strings.Repeat("x", maxSampleBytes/4)})
+	for n := range 20000 { // a large one comes in the place of each in turn
+		if n%97 == 0 {
+			s.add(tag, large, 100)
 		} else {
-			s.add(tag, chunkOf(n), 10)
+			s.add(tag, chunkOf(n), 100)
 		}
 	}
 	held := 0
