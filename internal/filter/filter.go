@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -297,9 +298,21 @@ func (f *Filter) Lane() unsafe.Pointer { return f.lane.Pointer() }
 
 // Close frees the guest and logs what has been counted.
 func (f *Filter) Close() {
+	release := f.state.Close
 	if f.reload != nil {
-		f.reload.end()
-		f.takeLines()
+		// Of the reloader's and Close's the last frees what both use.
+		set, users := f.tables.Share(), atomic.Int32{}
+		users.Store(2)
+		release = func() {
+			if users.Add(-1) == 0 {
+				set.Close()
+				f.state.Close()
+			}
+		}
+		f.reload.end(release)
+		if next := f.takeLines(); next != nil { // end has not come to it
+			free(next.parts)
+		}
 	}
 	f.periodic.end()
 	for _, w := range f.workers {
@@ -308,7 +321,7 @@ func (f *Filter) Close() {
 	f.logTables()
 	f.stop()
 	f.logState()
-	f.state.Close()
+	release()
 	logStats(f.log, f.Stats())
 }
 

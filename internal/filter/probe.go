@@ -61,6 +61,9 @@ func (s *heads) add(tag, data []byte, records int) {
 		s.bytes -= len(room.data)
 		s.list = append(s.list[:0], s.list[1:]...)
 	}
+	if cap(room.data) > 2*end {
+		room.data = nil // else each has as much as its largest head has needed
+	}
 	s.list = append(s.list, head{append(room.tag[:0], tag...), append(room.data[:0], data[:end]...), n})
 	s.records += n
 	s.bytes += end
@@ -75,13 +78,13 @@ func (s *heads) copy() []head {
 	return list
 }
 
-// probe runs the heads through the module, and says why it should not take over: it fails on more of them
-// than the module that runs now. Both have instances for that alone, with a store and metrics that are thrown
+// probe starts the module and runs the heads through it, and says why it should not take over: it can't be
+// started, or fails on more of them than the module that runs now. Both have instances for that alone, with a store and metrics that are thrown
 // away, so that nothing is counted twice, and may write nowhere.
 func (r *reloader) probe(o options.Options, module *guest.Module) error {
 	r.mu.Lock()
 	list, running := r.heads.copy(), r.running
-	if running == nil || len(list) == 0 {
+	if running == nil || r.options.ReloadProbe == 0 {
 		r.mu.Unlock()
 		return nil
 	}
@@ -122,6 +125,7 @@ func (r *reloader) judge(o options.Options, module *guest.Module, list []head) (
 	}
 	shared := NewState(o)
 	defer shared.Close()
+	shared.DefineAs(r.filter.state) // what would be refused there is
 	config := Config(o, shared)
 	config.Tables = r.filter.tables
 	a, err := instantiate(o, module.Share(), config)

@@ -36,7 +36,7 @@ type reloader struct {
 	done  chan struct{}
 
 	making sync.Mutex  // held while instances are made and tried, which use what Close frees
-	closed atomic.Bool // set before Close takes making
+	closed atomic.Bool // mu is held while it is set
 
 	mu       sync.Mutex
 	running  *edition  // guarded by mu, as all that follows; nil: there is no module
@@ -118,19 +118,35 @@ func (r *reloader) watch() {
 	}
 }
 
-// end ends all that the reloader does with the filter. A module that is being compiled is not waited for.
-func (r *reloader) end() {
+// endWait bounds how long Close waits for a version that is being started or tried, and for a look at files.
+var endWait = 2 * time.Second
+
+// end ends all that the reloader does with the filter, and calls release when it uses nothing of it any more:
+// after endWait the caller goes on without. A module that is being compiled is not waited for.
+func (r *reloader) end(release func()) {
 	close(r.stop)
-	r.closed.Store(true)
-	<-r.done
-	r.making.Lock()
-	defer r.making.Unlock()
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.retire(&r.next)
-	r.retire(&r.previous)
-	free(r.retired)
-	r.retired = nil
+	r.closed.Store(true)
+	r.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer hostlog.Recover(func(string) {}, "reload", nil)
+		<-r.done
+		r.making.Lock()
+		defer r.making.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.retire(&r.next)
+		r.retire(&r.previous)
+		free(r.retired)
+		r.retired = nil
+		release()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(endWait):
+	}
 }
 
 // retire has an edition be freed, if there is one. mu is locked.
@@ -157,7 +173,7 @@ func (r *reloader) look() {
 	}
 	old := r.retired
 	r.retired = nil
-	if r.options.ReloadModule && r.options.ReloadProbe > 0 && r.now().Sub(r.sampled) >= sampleInterval {
+	if !r.closed.Load() && r.options.ReloadModule && r.options.ReloadProbe > 0 && r.now().Sub(r.sampled) >= sampleInterval {
 		r.sample = true
 		r.notify()
 	}
@@ -174,6 +190,12 @@ func (r *reloader) look() {
 
 // wanted says whether there is something to look for: without reload_module, only until there is a module.
 func (r *reloader) wanted() bool { return r.options.ReloadModule || r.target() == content{} }
+
+func (r *reloader) isRunning(c content) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.running != nil && r.running.content == c
+}
 
 // target is what runs, or is to run.
 func (r *reloader) target() content {
@@ -224,10 +246,16 @@ func (r *reloader) notify() {
 	r.filter.lane.Want()
 }
 
+// maxWaitingLines bounds the lines that wait for a chunk: the last ones.
+const maxWaitingLines = 100
+
 // tell logs a line with the next chunk.
 func (r *reloader) tell(level hostlog.Level, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.lines) == maxWaitingLines { // no chunk has come for long
+		r.lines = append(r.lines[:0], r.lines[1:]...)
+	}
 	r.lines = append(r.lines, line{level, text})
 	if !r.closed.Load() {
 		r.notify()
@@ -247,6 +275,19 @@ func (r *reloader) refuse(err error) {
 	r.tell(hostlog.Error, fmt.Sprintf("reload refused: %v; %s", err, goes))
 }
 
+// refusePanic takes the lines about a panic, of which the first says what it was.
+func (r *reloader) refusePanic() func(text string) {
+	first := true
+	return func(text string) {
+		if first {
+			r.refuse(errors.New(text))
+		} else {
+			r.tell(hostlog.Error, text)
+		}
+		first = false
+	}
+}
+
 // prepare loads what the files hold. It runs on a thread of low priority, for this may take long.
 func (r *reloader) prepare() {
 	handedOn := false
@@ -255,7 +296,7 @@ func (r *reloader) prepare() {
 			r.busy.Store(false)
 		}
 	}()
-	defer hostlog.Recover(func(text string) { r.refuse(errors.New(text)) }, "reload", nil)
+	defer hostlog.Recover(r.refusePanic(), "reload", nil)
 	o, err := r.options.WithConfigFile()
 	if err != nil {
 		r.refuse(err)
@@ -271,6 +312,9 @@ func (r *reloader) prepare() {
 	}
 	c := contentOf(module, o)
 	r.mu.Lock()
+	if r.running != nil && r.running.content == c {
+		r.banned = nil // the file has been put back: what was taken back may come again
+	}
 	banned := r.banned != nil && *r.banned == c
 	r.mu.Unlock()
 	switch {
@@ -280,6 +324,13 @@ func (r *reloader) prepare() {
 		r.take()
 		module.Close()
 		return
+	case r.isRunning(c): // what waits for a chunk is no longer wanted
+		r.take()
+		module.Close()
+		r.mu.Lock()
+		r.retire(&r.next)
+		r.mu.Unlock()
+		return
 	}
 	if err != nil {
 		module.Close()
@@ -287,13 +338,20 @@ func (r *reloader) prepare() {
 		return
 	}
 	handedOn = true
-	err = r.try(func() {
-		defer r.busy.Store(false)
-		defer hostlog.Recover(func(text string) { r.refuse(errors.New(text)) }, "reload", nil)
-		defer module.Close()
-		r.make(o, module, c)
-	})
-	if err != nil {
+	started := make(chan error, 1)
+	// The thread is started from one that has not the lowest priority, which it would inherit.
+	go func() {
+		err := errors.New("a panic")
+		defer func() { started <- err }()
+		defer hostlog.Recover(func(text string) { r.tell(hostlog.Error, text) }, "reload", nil)
+		err = r.try(func() {
+			defer r.busy.Store(false)
+			defer hostlog.Recover(r.refusePanic(), "reload", nil)
+			defer module.Close()
+			r.make(o, module, c)
+		})
+	}()
+	if err = <-started; err != nil {
 		handedOn = false
 		module.Close()
 		r.refuse(fmt.Errorf("no thread can be started: %w", err))
@@ -314,13 +372,13 @@ func (r *reloader) make(o options.Options, module *guest.Module, c content) {
 	if r.closed.Load() {
 		return
 	}
-	next := &edition{content: c, options: o, module: module}
-	if err := r.instances(o, module, next); err != nil {
-		free(next.parts)
+	// First where it can do no harm: its instances have the filter's store and metrics.
+	if err := r.probe(o, module); err != nil {
 		r.refuse(err)
 		return
 	}
-	if err := r.probe(o, module); err != nil {
+	next := &edition{content: c, options: o, module: module}
+	if err := r.instances(o, module, next); err != nil {
 		free(next.parts)
 		r.refuse(err)
 		return
@@ -328,6 +386,10 @@ func (r *reloader) make(o options.Options, module *guest.Module, c content) {
 	r.take()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed.Load() {
+		free(next.parts)
+		return
+	}
 	r.retire(&r.next) // no chunk has come since
 	r.next = next
 	r.notify()
@@ -338,6 +400,9 @@ func (r *reloader) instances(o options.Options, module *guest.Module, next *edit
 	config := Config(o, r.filter.state)
 	config.Tables = r.filter.tables
 	for range 1 + len(r.filter.workers) {
+		if r.closed.Load() {
+			return errors.New("the filter ends")
+		}
 		a, err := instantiate(o, module.Share(), config)
 		if err != nil {
 			module.Close()

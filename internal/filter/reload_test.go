@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 )
 
@@ -22,6 +24,7 @@ import (
 type reloading struct {
 	*fixture
 	t    *testing.T
+	once sync.Once
 	path string
 	now  time.Time
 }
@@ -57,6 +60,9 @@ func startReloading(t *testing.T, o options.Options, module string) *reloading {
 	t.Cleanup(r.Close)
 	return r
 }
+
+// Close may be called twice.
+func (r *reloading) Close() { r.once.Do(r.Filter.Close) }
 
 // looks has the reloader look twice, so that a change counts.
 func (r *reloading) looks() {
@@ -681,5 +687,107 @@ func TestReloadUnderLoad(t *testing.T) {
 				t.Errorf("%d instances and %d modules are left", n, m)
 			}
 		})
+	}
+}
+
+// A version that defines a metric of the running one in another way is refused before it has touched what both
+// share: the running one goes on, and may define what the refused one had in mind.
+func TestReloadOtherMetrics(t *testing.T) {
+	counts := guests.WAT("counts_in_store")
+	o := options.Options{StoreLimitBytes: 1 << 20, MetricsSeries: 10, ReloadProbe: 10, BreakerFailures: 3, BreakerBackoff: time.Hour}
+	gauge := strings.Replace(counts, "(call $define (i32.const 1)", "(call $define (i32.const 2)", 1)
+	// It is refused for what comes after.
+	other := strings.NewReplacer(`"seen_total"`, `"also_total"`, `"digit")`, `"tigid")`, "(i32.const 0))\n  (func (export \"filter\")", "unreachable)\n  (func (export \"filter\")").Replace(counts)
+	late := strings.NewReplacer(`(func (export "flb_configure")`, "(func $late", "(local.set $digit\n", `(if (i32.eq (global.get $seen) (i32.const -1)) (then (drop (call $late)))) (local.set $digit `).Replace(gauge)
+	for name, module := range map[string]string{"another kind": gauge, "another one, and a trap": other, "another kind, with the first record": late} {
+		t.Run(name, func(t *testing.T) {
+			r := startReloading(t, o, counts)
+			r.looks()
+			r.Run(tag, chunkOf(4, 5))
+			replaceFile(t, r.path, module)
+			r.looks()
+			if out, _ := r.Run(tag, chunkOf(1, 2, 3)); len(out) == 0 {
+				t.Error("nothing has come out")
+			}
+			if s := r.Stats(); s.Failed != 0 || s.Records != 5 {
+				t.Errorf("%v", s)
+			}
+			if got := r.results(); got != "0 1 0" {
+				t.Errorf("reloads: %s; %v", got, r.logs)
+			}
+			if list := r.Metrics(); len(list) != 1 || list[0].Name != "seen_total" || list[0].Kind != state.Counter {
+				t.Errorf("metrics: %+v", list)
+			}
+		})
+	}
+}
+
+// Close waits for a while only for a version that does not come to the end of its start, and what that
+// version uses stays until it has.
+func TestCloseLeavesAStartBehind(t *testing.T) {
+	defer func(d time.Duration) { endWait = d }(endWait)
+	endWait = time.Millisecond
+	r := startReloading(t, options.Options{StoreLimitBytes: 1 << 20, MetricsSeries: 10, ReloadProbe: 0}, guests.Version("A"))
+	begun, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	r.reload.try = func(f func()) error {
+		go func() {
+			defer close(ended)
+			r.reload.making.Lock() // as make does
+			close(begun)
+			<-goOn
+			r.reload.making.Unlock()
+			f()
+		}()
+		return nil
+	}
+	replaceFile(t, r.path, guests.Version("B"))
+	r.looks()
+	<-begun
+	shared := r.state
+	r.Close()
+	if !shared.HasStore() || !shared.HasMetrics() {
+		t.Error("what the version uses is gone")
+	}
+	close(goOn)
+	<-ended
+	for end := time.Now().Add(10 * time.Second); shared.HasStore(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("what the version used is left")
+		}
+	}
+}
+
+// A head takes no more memory than its records, whatever has had its place.
+func TestHeadsHoldWhatTheyNeed(t *testing.T) {
+	var s heads
+	large := event(1, map[string]any{"n": strings.Repeat("x", maxSampleBytes/4)})
+	for n := range 20000 { // a large one comes in the place of each in turn
+		if n%97 == 0 {
+			s.add(tag, large, 100)
+		} else {
+			s.add(tag, chunkOf(n), 100)
+		}
+	}
+	held := 0
+	for _, h := range s.list {
+		held += cap(h.data)
+	}
+	if held > 2*maxSampleBytes {
+		t.Errorf("%d bytes are held for %d", held, s.bytes)
+	}
+}
+
+// While no chunk comes the last lines wait.
+func TestReloadLinesAreBounded(t *testing.T) {
+	r := startReloading(t, options.Options{}, guests.Version("A"))
+	for n := range 10 * maxWaitingLines {
+		r.reload.tell(hostlog.Warn, fmt.Sprint("line ", n))
+	}
+	if n := len(r.reload.lines); n != maxWaitingLines {
+		t.Errorf("%d lines", n)
+	}
+	r.run(0)
+	if r.count(hostlog.Warn, fmt.Sprint("line ", 10*maxWaitingLines-1)) != 1 {
+		t.Error("the last line is lost")
 	}
 }

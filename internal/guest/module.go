@@ -166,20 +166,43 @@ func loadContent(s Source, content []byte) (*Module, error) {
 
 // loadAlone loads a module that nobody waits for until it is loaded: who wants it meanwhile loads it faster.
 func loadAlone(s Source, content []byte, key moduleKey) (*Module, error) {
+	background.Lock()
+	defer background.Unlock()
+	if m := use(key, nil); m != nil {
+		return m, nil
+	}
 	m, err := newModule(s, content, key)
 	if err != nil {
 		return nil, err
 	}
+	return use(key, m), nil
+}
+
+// background is held while a module is compiled that nobody waits for: one takes much memory, and filters find
+// the new version of theirs at the same time.
+var background sync.Mutex
+
+// use returns the module that there is for a key, with one user more; if there is none, m is it. If there is one,
+// m is closed.
+func use(key moduleKey, m *Module) *Module {
 	modules.Lock()
 	defer modules.Unlock()
-	m.users = 1
-	if modules.byKey == nil {
-		modules.byKey = make(map[moduleKey]*Module)
-	}
-	if modules.byKey[key] == nil {
+	switch other := modules.byKey[key]; {
+	case other != nil && m != nil:
+		m.compiled.Close()
+		m = other
+	case other != nil:
+		m = other
+	case m == nil:
+		return nil
+	default:
+		if modules.byKey == nil {
+			modules.byKey = make(map[moduleKey]*Module)
+		}
 		modules.byKey[key] = m
 	}
-	return m, nil
+	m.users++
+	return m
 }
 
 func newModule(s Source, content []byte, key moduleKey) (*Module, error) {
@@ -240,7 +263,7 @@ func (m *Module) compile(s Source, content []byte) error {
 			m.cacheDir = c.dir
 			if m.compiled, err = c.load(m.engine, wasm); err != nil {
 				warn("compiled again", err)
-			} else if m.compiled == nil && !s.Quick {
+			} else if m.compiled == nil && !s.Quick && !s.Background { // whose claim others would wait for
 				// If it can't be claimed since nothing can be written there, store says so.
 				claim, err := c.claim()
 				switch {

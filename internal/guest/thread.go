@@ -4,6 +4,7 @@ package guest
 import "C"
 
 import (
+	"runtime"
 	"runtime/cgo"
 	"syscall"
 )
@@ -14,6 +15,9 @@ const lowestPriority = 19
 // GoSlowly is Go with a thread of the lowest priority.
 func GoSlowly(f func()) error {
 	return Go(func() {
+		// Else the runtime makes threads of its own of this one, which have its priority, too.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		// It can only be refused where the whole process has it already.
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, syscall.Gettid(), lowestPriority)
 		f()

@@ -223,10 +223,10 @@ func TestHostileLayers(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	defer func(n int) { maxRetries = n }(maxRetries)
 	maxRetries = 0
-	f := newPlain(t)
 	for name, answer := range map[string]http.HandlerFunc{
 		"overloaded": status(503), "asked too often": status(429), "slow": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	} {
+		f := newPlain(t) // the one before may still be read by what it answers
 		f.answers["a/manifests/tag"] = answer
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		if _, err := f.client(t, "a:tag", Config{}).Resolve(ctx, 1<<20); !errors.Is(err, ErrUnavailable) {
@@ -234,6 +234,7 @@ func TestUnavailable(t *testing.T) {
 		}
 		cancel()
 	}
+	f := newPlain(t)
 	c := f.client(t, "a:tag", Config{})
 	f.CloseClientConnections()
 	f.Close()

@@ -121,6 +121,18 @@ type Series struct {
 	Counts []uint64 // of a histogram: how many values are in each bucket, and not in one before it
 }
 
+// DefineAs defines the metrics of another State here, as far as there is room.
+func (s *State) DefineAs(other *State) {
+	if !s.HasMetrics() || !other.HasMetrics() {
+		return
+	}
+	var why [1]C.char
+	for i := range C.flbwt_metrics_look(other.metrics).metrics {
+		definition := C.flbwt_metrics_definition(other.metrics, i)
+		C.flbwt_metrics_define(s.metrics, &definition, &why[0], C.size_t(len(why)))
+	}
+}
+
 // MetricsStats counts what metrics there are, and what was not counted.
 type MetricsStats struct {
 	Metrics, Series uint64

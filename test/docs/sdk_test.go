@@ -16,11 +16,11 @@ func TestSDKsAreSmall(t *testing.T) {
 		most      int
 		without   []string
 	}{
-		{"rust", ".rs", 1500, []string{"src/testing.rs", "tests"}},
-		{"c", ".h", 1500, []string{"flb_test.h"}},
-		{"go", ".go", 1500, []string{"flbtest", "internal/readme", "native.go", "internal/sys/sys_native.go"}},
+		{"rust", ".rs", 1499, []string{"src/testing.rs", "tests"}},
+		{"c", ".h", 1499, []string{"flb_test.h"}},
+		{"go", ".go", 1499, []string{"flbtest", "internal/readme", "native.go", "internal/sys/sys_native.go"}},
 		{"assemblyscript", ".ts", 1499, []string{"test", "node_modules"}},
-		{"zig", ".zig", 1500, []string{"src/testing.zig", "tests", "build.zig", ".zig-cache"}},
+		{"zig", ".zig", 1499, []string{"src/testing.zig", "tests", "build.zig", ".zig-cache"}},
 	} {
 		t.Run(sdk.name, func(t *testing.T) {
 			root, lines := filepath.Join("../../sdk", sdk.name), 0

@@ -60,9 +60,7 @@ macro_rules! export {
         const _: () = {
             static INSTANCE: $crate::Instance<$filter> = $crate::Instance::new();
 
-            #[cfg(target_arch = "wasm32")]
-            #[link_section = "flb_module"]
-            #[used]
+            #[cfg_attr(target_arch = "wasm32", link_section = "flb_module", used)]
             static ABOUT: [u8; $crate::ABOUT.len()] = $crate::ABOUT;
 
             $crate::export!(@ "flb_batch_1" batch() {});
