@@ -1,32 +1,24 @@
 // The batch ABI, as docs/abi.md has it.
 
-import { Event, Failure, Filter, Group } from "./event";
+import { Event, Filter, Group } from "./event";
 import { refusal, refuse } from "./host";
-import { Do, Ops, allocate, allocated, release, reset, wasRefused } from "./memory";
+import { Do, Ops, allocate, allocated, release, reset } from "./memory";
 import { decode } from "./text";
 import { Value } from "./value";
 
 // More events than this are not gone through without a collection.
 const COLLECT: u32 = 256;
 
-class FunctionFilter extends Filter {
-  constructor(private call: (event: Event) => void) {
-    super();
-  }
-
-  filter(event: Event): void {
-    this.call(event);
-  }
-}
-
+let each: ((event: Event) => void) | null = null;
 let make: (() => Filter) | null = null;
 let filter: Filter | null = null;
 let event: Event = new Event();
 let group: Group = new Group();
 let ops: Ops = new Ops();
 let groupOps: Ops = new Ops();
-let failures: Array<Failure | null> = [];
-let tag: string = "";
+/** Why groups have failed. */
+let failures: Array<string | null> = [];
+let codes: u32[] = [];
 let refusalText: ArrayBuffer | null = null;
 let input: usize = 0;
 const reply: usize = memory.data(16);
@@ -36,7 +28,7 @@ let collectedAt: i32 = 0;
 
 /** Has a function be called for each event. */
 export function onEvent(call: (event: Event) => void): void {
-  filter = new FunctionFilter(call);
+  each = call;
 }
 
 /** Has a function make the filter, when the configuration is there and before the first event. */
@@ -44,6 +36,7 @@ export function onStart(start: () => Filter): void {
   make = start;
 }
 
+/** Returns where a batch is to be written; 0: there is no memory. */
 export function buffer(size: usize): usize {
   if (input != 0 && allocated(input) >= size) return input;
   if (!reset()) return 0;
@@ -54,12 +47,13 @@ export function buffer(size: usize): usize {
   return at;
 }
 
+/** Makes the filter. Returns why the configuration is refused, or 0. */
 export function configure(): usize {
   const start = make;
   reset();
   if (start !== null) filter = start();
-  if (filter === null) refuse("the module has no filter: call onEvent or onStart");
-  const text = refusal();
+  if (filter === null && each === null) refuse("the module has no filter: call onEvent or onStart");
+  const text = refusal;
   if (text === null) return 0;
   refusalText = String.UTF8.encode(text, true);
   return changetype<usize>(refusalText);
@@ -74,8 +68,8 @@ function collect(): void {
   collectedAt = memory.size();
 }
 
-// No local variable holds what is collected: globals do.
-export function run(at: usize): usize {
+/** Is called for a batch, and returns the reply. No local variable holds what is collected: globals do. */
+export function run(at: usize, size: usize): usize {
   // Others collect while values are in use, or never.
   if (ASC_RUNTIME != 1) ERROR("set the runtime to minimal, as flb-filter/asconfig.json does");
   const eventsAt = at + load<usize>(at, 16);
@@ -87,23 +81,20 @@ export function run(at: usize): usize {
   ops.count = groupOps.count = 0;
   // 0, after memory has been refused: the batch has failed.
   if (!reset() || !ops.ensure(events)) return 0;
-  // A batch has the same tag as the last one, as a rule.
   const tagAt = at + load<usize>(at, 8);
-  tag = decode(tagAt, load<usize>(at, 12));
-  event.tag = tag;
-  failures = new Array<Failure | null>(groups);
+  event.tag = decode(tagAt, load<usize>(at, 12));
+  failures = new Array<string | null>(groups);
+  codes = new Array<u32>(groups);
   for (let i: u32 = 0; i < groups; i++) {
     const g = groupsAt + <usize>i * groupSize;
     collect();
-    if ((load<u32>(g) & 1) != 0) runGroup(at, g, i);
+    if ((load<u32>(g) & 1) != 0 && filter !== null) runGroup(at, g, i);
   }
   for (let i: u32 = 0; i < events; i++) {
     const e = eventsAt + <usize>i * eventSize;
     const n = load<u32>(e, 12);
     collect();
-    event.load(
-      at + load<usize>(e, 24), load<usize>(e, 28), at + load<usize>(e, 16), load<usize>(e, 20), load<i64>(e),
-      load<u32>(e, 8));
+    event.load(at, e);
     event.group = n == 0 ? null : changetype<Value>(at + load<usize>(groupsAt + <usize>(n - 1) * groupSize, 16));
     runEvent(n);
     event.finish(ops, i, events - i - 1);
@@ -115,27 +106,17 @@ export function run(at: usize): usize {
   return reply;
 }
 
-function runEvent(groupNumber: u32): void {
-  const failed = groupNumber > 0 ? failures[groupNumber - 1] : null;
-  if (failed !== null) event.fail(failed.text!, failed.code);
-  else filter!.filter(event);
+function runEvent(group: u32): void {
+  const failure = group > 0 ? failures[group - 1] : null;
+  if (failure !== null) event.fail(failure, codes[group - 1]);
+  else if (filter !== null) filter!.filter(event);
+  else each!(event);
 }
 
 function runGroup(at: usize, g: usize, i: u32): void {
-  const count = groupOps.count;
-  group.load(
-    at + load<usize>(g, 16), load<usize>(g, 20), at + load<usize>(g, 8), load<usize>(g, 12));
+  group.load(at, g + 8);
   filter!.group(group);
-  group.failed.take(group.body, group.metadata);
-  if (group.failed.text === null) {
-    group.body.finish(groupOps, 0, 0);
-    group.metadata.finish(groupOps, 1, 0);
-    groupOps.areOf(i, count);
-  }
-  if (wasRefused()) group.failed.or("no memory for the group");
-  if (group.failed.text === null) return;
-  groupOps.count = count;
-  group.failed.forget();
-  failures[i] = group.failed;
-  group.failed = new Failure();
+  group.finish(groupOps, i, 0);
+  failures[i] = group.failure;
+  codes[i] = group.code;
 }

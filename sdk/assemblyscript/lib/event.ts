@@ -1,4 +1,4 @@
-import { Do, Ops, begin, beginAligned, begun, copy, cursorNow, chunkNow, refuse, rewind, room, wasRefused, written } from "./memory";
+import { Do, Ops, begin, begun, copy, current, cursor, refuse, refused, rewind, room, written } from "./memory";
 import { Part } from "./part";
 import { Kind, MapValue, Value, find, inside, skip, writeBytes } from "./value";
 
@@ -35,51 +35,86 @@ export class Emit {
   }
 }
 
-/** An event: what a filter is called for. */
-export class Event {
-  /** The record. */
+/** What is of an event, or of a group. */
+class Parts {
+  /** The record; of a group what its events have in common, with OTLP `{"resource": {…}, "scope": {…}}`. */
   body: Part = new Part();
-  /** The metadata: with OTLP what a log record has beside its body. */
+  /** The metadata: with OTLP what a log record has beside its body; of a group that of the marker that begins it. */
   metadata: Part = new Part();
+  failure: string | null = null;
+  code: u32 = 1;
+  protected chunk: usize = 0;
+  protected cursor: usize = 0;
+
+  /** Goes to the next one of a batch, by where the ABI has the places of its metadata and body. */
+  load(batch: usize, at: usize): void {
+    this.metadata.load(batch + load<usize>(at), load<usize>(at, 4));
+    this.body.load(batch + load<usize>(at, 8), load<usize>(at, 12));
+    this.failure = null;
+    this.code = 1;
+    this.chunk = current;
+    this.cursor = cursor;
+  }
+
+  /** Says that it has failed, and why: an event, or all of a group's in the batch, and the group stays as it is. The
+   * host counts it and logs it with the text, of which it takes 1,024 bytes; `on_error` of the filter says what
+   * becomes of the event. Other events go on. */
+  fail(text: string, code: u32 = 1): void {
+    this.failure = text;
+    this.code = code;
+  }
+
+  /** Says what is to become of it, in operations, or why it has failed. `left` is the room that the list has to
+   * have then. */
+  finish(to: Ops, number: u32, left: u32): void {
+    const first = to.count;
+    if (this.failure === null) this.failure = this.body.fault;
+    if (this.failure === null) this.failure = this.metadata.fault;
+    if (this.failure === null) this.say(to, left);
+    if (this.failure === null && refused) this.failure = "no memory for the event";
+    if (this.failure !== null) {
+      to.count = first;
+      rewind(this.chunk, this.cursor);
+    }
+    to.areOf(number, first);
+  }
+
+  protected say(to: Ops, left: u32): void {
+    this.body.finish(to, 0, left);
+    this.metadata.finish(to, 1, left);
+  }
+}
+
+/** An event: what a filter is called for. */
+export class Event extends Parts {
   /** The tag. */
   tag: string = "";
   /** What the event's group has in common, as it came; with OTLP `{"resource": {…}, "scope": {…}}`. A
    * `Filter` edits it by `group`. */
   group: Value | null = null;
 
-  private sec: i64 = 0;
-  private nsec: u32 = 0;
+  /** Seconds since the epoch, as they have been set if they have: by `setTime` alone. */
+  seconds: i64 = 0;
+  /** Nanoseconds of the second. */
+  nanoseconds: u32 = 0;
   private timed: bool = false;
   private dropped: bool = false;
-  private failed: Failure = new Failure();
   private emitted: Ops = new Ops();
 
-  load(body: usize, bodySize: usize, metadata: usize, metadataSize: usize, sec: i64, nsec: u32): void {
-    this.body.load(body, bodySize);
-    this.metadata.load(metadata, metadataSize);
-    this.sec = sec;
-    this.nsec = nsec;
+  /** Goes to the next one of a batch, which the ABI has at an address. */
+  load(batch: usize, at: usize): void {
+    super.load(batch, at + 16);
+    this.seconds = load<i64>(at);
+    this.nanoseconds = load<u32>(at, 8);
     this.timed = this.dropped = false;
-    this.failed.text = null;
-    this.failed.mark();
     this.emitted.count = 0;
-  }
-
-  /** Seconds since the epoch, as they have been set if they have. */
-  get seconds(): i64 {
-    return this.sec;
-  }
-
-  /** Nanoseconds of the second. */
-  get nanoseconds(): u32 {
-    return this.nsec;
   }
 
   /** Sets the time: 0 to 2^32 - 3 seconds, and less than 10^9 nanoseconds. Another one fails the event. */
   setTime(seconds: i64, nanoseconds: u32): void {
-    if (!isTime(seconds, nanoseconds)) this.body.fault = "the time is not one that an event can have";
-    this.sec = seconds;
-    this.nsec = nanoseconds;
+    this.checkTime(seconds, nanoseconds);
+    this.seconds = seconds;
+    this.nanoseconds = nanoseconds;
     this.timed = true;
   }
 
@@ -88,11 +123,9 @@ export class Event {
     this.dropped = true;
   }
 
-  /** Says that the event has failed, and why. The host counts it and logs it with the text, of which it takes
-   * 1,024 bytes; `on_error` of the filter says what becomes of the event. Other events go on. */
-  fail(text: string, code: u32 = 1): void {
-    this.failed.text = text;
-    this.failed.code = code;
+  private checkTime(seconds: i64, nanoseconds: u32): void {
+    if (seconds >= 0 && seconds <= SECONDS_MAX && nanoseconds < 1000000000) return;
+    this.body.fault = "the time is not one that an event can have";
   }
 
   /** Emits a further event, which comes after this one and those emitted before: a `MapValue` is its body;
@@ -104,27 +137,24 @@ export class Event {
   }
 
   private emitEvent(event: Emit): void {
-    if (event.seconds != -1 && !isTime(event.seconds, event.nanoseconds)) {
-      this.body.fault = "the time is not one that an event can have";
-    }
+    if (event.seconds != -1) this.checkTime(event.seconds, event.nanoseconds);
     begin();
     event.body.write();
-    const body = begun();
+    const body = begun;
     const bodySize = written();
     const metadata = event.newMetadata;
     begin();
     if (metadata !== null) {
-      if (this.metadata.isMissing) this.metadata.fault = "the event is of a form that has no metadata";
+      if (this.metadata.came == 0) this.metadata.fault = "the event is of a form that has no metadata";
       metadata.write();
     }
-    const metadataAt = begun();
-    this.emitBytes(body, bodySize, metadataAt, written(), event.seconds, event.nanoseconds, event.grouped);
+    this.emitBytes(body, bodySize, begun, written(), event.seconds, event.nanoseconds, event.grouped);
   }
 
   private emitBytes(
     body: usize, bodySize: usize, metadata: usize, metadataSize: usize, sec: i64, nsec: u32, grouped: bool,
   ): void {
-    beginAligned();
+    begin(8);
     const at = room(32);
     if (at == 0) return;
     store<i64>(at, sec);
@@ -148,107 +178,44 @@ export class Event {
     const end = skip(list);
     const wholeEnd = skip(whole);
     let element = inside(list);
-    for (let left = changetype<Value>(list).length; left > 0 && !wasRefused(); left--) {
+    for (let left = changetype<Value>(list).length; left > 0 && !refused; left--) {
       const next = skip(element);
       begin();
       copy(whole, list - whole);
       copy(element, next - element);
       copy(end, wholeEnd - end);
-      this.emitBytes(begun(), written(), 0, 0, -1, 0, true);
+      this.emitBytes(begun, written(), 0, 0, -1, 0, true);
       element = next;
     }
     this.drop();
   }
 
-  /** Says what is to become of the event, in operations. `left` is the room that the list has to have then. */
-  finish(to: Ops, at: u32, left: u32): void {
-    const first = to.count;
-    const failed = this.failed;
-    failed.take(this.body, this.metadata);
-    if (failed.text === null) this.say(to, left);
-    if (wasRefused()) failed.or("no memory for the event");
-    const text = failed.text;
-    if (text !== null) {
-      to.count = first;
-      failed.forget();
-      writeBytes(text);
-      if (wasRefused()) failed.forget(); // an error without text
-      to.push(Do.Error, failed.code);
-    }
-    to.areOf(at, first);
+  finish(to: Ops, number: u32, left: u32): void {
+    super.finish(to, number, left);
+    const text = this.failure;
+    if (text === null) return;
+    begin();
+    writeBytes(text);
+    if (refused) rewind(this.chunk, this.cursor); // an error without text
+    to.push(Do.Error, this.code);
+    to.areOf(number, to.count - 1);
   }
 
-  private say(to: Ops, left: u32): void {
+  protected say(to: Ops, left: u32): void {
     // Events that are emitted have time and metadata as operations leave them.
     const changes = !this.dropped || this.emitted.count > 0;
     if (!to.ensure(2 + left)) return refuse();
-    if (this.dropped) to.pushBytes(Do.Drop, 0, 0, 0, 0);
-    if (changes && this.timed) to.pushBytes(Do.Time, <u32>this.sec, this.nsec, 0, 0);
+    begin();
+    if (this.dropped) to.push(Do.Drop);
+    if (changes && this.timed) to.push(Do.Time, <u32>this.seconds, this.nanoseconds);
     if (!this.dropped) this.body.finish(to, 0, left);
     if (changes) this.metadata.finish(to, 1, left);
     to.append(this.emitted, 0, left);
   }
 }
 
-function isTime(seconds: i64, nanoseconds: u32): bool {
-  return seconds >= 0 && seconds <= SECONDS_MAX && nanoseconds < 1000000000;
-}
-
-/** What has failed. */
-export class Failure {
-  text: string | null = null;
-  code: u32 = 1;
-  private chunk: usize = chunkNow();
-  private cursor: usize = cursorNow();
-
-  /** Says why, if it is not said yet. */
-  or(text: string): void {
-    if (this.text !== null) return;
-    this.text = text;
-    this.code = 1;
-  }
-
-  /** Takes down where what a failure forgets begins in memory. */
-  mark(): void {
-    this.chunk = chunkNow();
-    this.cursor = cursorNow();
-  }
-
-  /** Forgets what has been written since `mark`. */
-  forget(): void {
-    rewind(this.chunk, this.cursor);
-  }
-
-  /** Takes over what is wrong with edits. */
-  take(body: Part, metadata: Part): void {
-    const fault = body.fault;
-    if (fault !== null) this.or(fault);
-    const another = metadata.fault;
-    if (another !== null) this.or(another);
-  }
-}
-
 /** What the events of a group have in common: with OTLP a resource and a scope. */
-export class Group {
-  /** With OTLP `{"resource": {…}, "scope": {…}}`. */
-  body: Part = new Part();
-  /** The metadata of the marker that begins the group. */
-  metadata: Part = new Part();
-  failed: Failure = new Failure();
-
-  load(body: usize, bodySize: usize, metadata: usize, metadataSize: usize): void {
-    this.body.load(body, bodySize);
-    this.metadata.load(metadata, metadataSize);
-    this.failed.text = null;
-    this.failed.mark();
-  }
-
-  /** Leaves the group as it is, and fails all of its events in the batch. */
-  fail(text: string, code: u32 = 1): void {
-    this.failed.text = text;
-    this.failed.code = code;
-  }
-}
+export class Group extends Parts {}
 
 /** A filter with a state, or a configuration, of its own. */
 export abstract class Filter {

@@ -1,14 +1,13 @@
 // What the host does for a filter.
 // @ts-nocheck: decorators of functions are AssemblyScript's
 
-import { begin, begun, keep, room, wasRefused, written } from "./memory";
+import { begin, begun, refused, room, written } from "./memory";
 import { decode } from "./text";
-import { Kind, Value, writeBytes, writeSized } from "./value";
+import { Value, writeBytes, writeSized } from "./value";
 
 @external("flb_v1", "log") declare function hostLog(level: u32, text: usize, size: usize): void;
 @external("flb_v1", "log_enabled") declare function logEnabled(level: u32): i32;
 @external("flb_v1", "config_get") declare function configGet(key: usize, keySize: usize, to: usize, room: usize): i32;
-@external("flb_v1", "config_key") declare function configKey(i: u32, to: usize, room: usize): i32;
 @external("flb_v1", "table_open") declare function tableOpen(name: usize, nameSize: usize): i32;
 @external("flb_v1", "table_get")
 declare function tableGet(table: i32, key: usize, keySize: usize, path: usize, pathSize: usize, format: i32, to: usize, room: usize): i32;
@@ -26,16 +25,13 @@ declare function metricDefine(kind: i32, name: usize, nameSize: usize, help: usi
 @external("flb_v1", "metric_observe")
 declare function metricObserve(metric: i32, value: f64, labels: usize, labelsSize: usize): i32;
 
-let refused: string | null = null;
+/** Why the configuration is refused. */
+export let refusal: string | null = null;
 
 /** Says why the configuration is refused, if nothing has before. Fluent Bit does not start then, or goes on
  * with its old configuration at a hot reload. */
 export function refuse(why: string): void {
-  if (refused === null) refused = why;
-}
-
-export function refusal(): string | null {
-  return refused;
+  if (refusal === null) refusal = why;
 }
 
 /** Bytes that a host function gets: of a text its UTF-8, of a `Value` those of its text, or an array's. */
@@ -48,13 +44,12 @@ class Bytes {
     if (isString<T>()) {
       begin();
       writeBytes(changetype<string>(value));
-      this.at = begun();
-      this.size = wasRefused() ? 0 : written();
+      this.at = begun;
+      this.size = refused ? 0 : written();
     } else if (!isManaged<T>()) {
       const v = changetype<Value>(value);
-      const isText = v.kind == Kind.Str || v.kind == Kind.Bin;
       this.at = v.dataStart;
-      this.size = isText ? v.dataSize : 0;
+      this.size = v.dataSize;
     } else {
       this.at = changetype<Uint8Array>(value).dataStart;
       this.size = changetype<Uint8Array>(value).byteLength;
@@ -80,9 +75,7 @@ export namespace config {
   export function find(key: string): string | null {
     one.of(key);
     const size = fetch((to, have) => configGet(one.at, one.size, to, have));
-    if (size < 0) return null;
-    keep(size);
-    return decode(begun(), size);
+    return size < 0 ? null : decode(begun, size);
   }
 
   /** The value of a key, which must be set to what is said. */
@@ -103,11 +96,11 @@ export namespace config {
       if (text == "false" || text == "off") return <T>false;
     } else if (isInteger<T>()) {
       const negative = isSigned<T>() && text.startsWith("-");
-      const n = <T>(<i64>U64.parseInt(text.substring(negative ? 1 : 0)) * (negative ? -1 : 1));
-      let from = negative ? 1 : 0;
-      while (from + 1 < text.length && text.charAt(from) == "0") from++;
+      let digits = text.substring(negative ? 1 : 0);
+      while (digits.length > 1 && digits.startsWith("0")) digits = digits.substring(1);
+      const n = <T>(<i64>U64.parseInt(digits) * (negative ? -1 : 1));
       // What is out of range, or is no number, is another one when it is written again.
-      if (n.toString() == (negative && n != 0 ? "-" : "") + text.substring(from)) return n;
+      if (n.toString() == (negative && n != 0 ? "-" : "") + digits) return n;
       what = isSigned<T>() ? "a whole number" : "a whole number that is not negative";
     } else {
       let isNumber = text.length > 0;
@@ -119,16 +112,6 @@ export namespace config {
     refuse("config." + key + " is '" + value + "': set it to " + what);
     return orElse;
   }
-
-  /** The keys that are set, in lower case and in order. */
-  export function keys(): string[] {
-    const all: string[] = [];
-    let size = 0;
-    for (number = 0; (size = fetch((to, have) => configKey(number, to, have))) >= 0; number++) {
-      all.push(decode(begun(), size));
-    }
-    return all;
-  }
 }
 
 /** Has a host function write at an address, with so much room, and returns how much it has: less than 0 is nothing. */
@@ -136,7 +119,7 @@ function fetch(from: (to: usize, room: i32) => i32): i32 {
   begin();
   for (let need = 64; room(need - <i32>written()) != 0;) {
     const have = need;
-    need = from(begun(), have);
+    need = from(begun, have);
     if (need <= have) return need;
   }
   return -1;
@@ -207,7 +190,7 @@ class Metric {
   protected write(labels: string[]): bool {
     begin();
     for (let i = 0; i < labels.length; i++) writeSized(labels[i]);
-    return !wasRefused();
+    return !refused;
   }
 }
 
@@ -220,7 +203,7 @@ export class Counter extends Metric {
 
   /** Adds to the counter of these labels. */
   add(n: f64, labels: string[] = []): void {
-    if (this.write(labels)) metricAdd(this.id, n, begun(), written());
+    if (this.write(labels)) metricAdd(this.id, n, begun, written());
   }
 }
 
@@ -233,12 +216,12 @@ export class Gauge extends Metric {
 
   /** Adds to the gauge of these labels. */
   add(n: f64, labels: string[] = []): void {
-    if (this.write(labels)) metricAdd(this.id, n, begun(), written());
+    if (this.write(labels)) metricAdd(this.id, n, begun, written());
   }
 
   /** Sets the gauge of these labels. */
   set(value: f64, labels: string[] = []): void {
-    if (this.write(labels)) metricSet(this.id, value, begun(), written());
+    if (this.write(labels)) metricSet(this.id, value, begun, written());
   }
 }
 
@@ -251,7 +234,7 @@ export class Histogram extends Metric {
 
   /** Counts a value. */
   observe(value: f64, labels: string[] = []): void {
-    if (this.write(labels)) metricObserve(this.id, value, begun(), written());
+    if (this.write(labels)) metricObserve(this.id, value, begun, written());
   }
 }
 
@@ -281,7 +264,7 @@ export namespace store {
   /** The value of a key as text, null if it is not there. */
   export function get<K>(key: K): string | null {
     const size = find(key);
-    return size < 0 ? null : decode(begun(), size);
+    return size < 0 ? null : decode(begun, size);
   }
 
   /** The bytes of the value of a key, null if it is not there. */
@@ -289,7 +272,7 @@ export namespace store {
     const size = find(key);
     if (size < 0) return null;
     const bytes = new Uint8Array(size);
-    memory.copy(bytes.dataStart, begun(), size);
+    memory.copy(bytes.dataStart, begun, size);
     return bytes;
   }
 
@@ -297,20 +280,20 @@ export namespace store {
   export function set<K, V>(key: K, value: V, ttl: i64 = FOREVER): bool {
     one.of(key);
     two.of(value);
-    return !wasRefused() && storeSet(one.at, one.size, two.at, two.size, ttl) == 0;
+    return !refused && storeSet(one.at, one.size, two.at, two.size, ttl) == 0;
   }
 
   /** Deletes a key; false: it was not there. */
   export function remove<K>(key: K): bool {
     one.of(key);
-    return !wasRefused() && storeDelete(one.at, one.size) == 1;
+    return !refused && storeDelete(one.at, one.size) == 1;
   }
 
   /** Adds to a counter, and returns what it is then; `FULL` if there is no room. `ttl` counts if the key is
    * new. A key that has a value of another length than 8 bytes is a trap. */
   export function add<K>(key: K, n: i64, ttl: i64 = FOREVER): i64 {
     one.of(key);
-    if (wasRefused() || storeAdd(one.at, one.size, n, ttl, result) != 0) return FULL;
+    if (refused || storeAdd(one.at, one.size, n, ttl, result) != 0) return FULL;
     return load<i64>(result);
   }
 
@@ -320,9 +303,8 @@ export namespace store {
     one.of(key);
     two.of(value);
     if (old !== null) three.of(old);
-    if (wasRefused()) return -1;
-    return storeCas(
-      one.at, one.size, three.at, old !== null ? <i32>three.size : -1, two.at, two.size, ttl);
+    if (refused) return -1;
+    return storeCas(one.at, one.size, three.at, old !== null ? <i32>three.size : -1, two.at, two.size, ttl);
   }
 }
 
@@ -342,12 +324,12 @@ export class Table {
    * or a `Value` that is; null is not in a table. The path is as in docs/abi.md (`country.iso_code`), or "" for the whole value. */
   get<K>(key: K, path: string = ""): string | null {
     const size = this.fetch(key, path, 2);
-    return size < 0 ? null : decode(begun(), size);
+    return size < 0 ? null : decode(begun, size);
   }
 
   /** The same as a value, to be read or put into a record. */
   getValue<K>(key: K, path: string = ""): Value | null {
-    return this.fetch(key, path, 1) < 0 ? null : changetype<Value>(begun());
+    return this.fetch(key, path, 1) < 0 ? null : changetype<Value>(begun);
   }
 
   private fetch<K>(key: K, path: string, format: i32): i32 {

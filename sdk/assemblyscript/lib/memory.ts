@@ -7,14 +7,15 @@ const PAGE: usize = 65536;
 const RESERVE: usize = 4 * PAGE;
 
 let first: usize = 0;
-let current: usize = 0;
+/** The chunk that is written to. */
+export let current: usize = 0;
 let limit: usize = 0;
 /** Where the next byte goes. */
-let cursor: usize = 0;
-/** Where what is being written began. */
-let open: usize = 0;
+export let cursor: usize = 0;
+/** Where what has been begun stands: good once all of it is written. */
+export let begun: usize = 0;
 /** There was no memory for something that has been written since the last `rewind`. */
-let refused: bool = false;
+export let refused: bool = false;
 /** Room that the heap gets when the host has no more. */
 let reserve: usize = 0;
 
@@ -56,63 +57,35 @@ export function reset(): bool {
     reserve = heap.alloc(RESERVE);
     first = grow(PAGE - HEAD);
   }
-  if (first == 0) return false;
-  rewind(first, first + HEAD);
-  return true;
+  if (first != 0) rewind(first, first + HEAD);
+  return first != 0;
 }
 
-export function chunkNow(): usize {
-  return current;
-}
-
-export function cursorNow(): usize {
-  return cursor;
-}
-
-/** Goes back to where `chunkNow` and `cursorNow` were these. */
+/** Goes back to where `current` and `cursor` were these. */
 export function rewind(chunk: usize, at: usize): void {
   current = chunk;
   limit = chunk + load<usize>(chunk, 4);
-  cursor = open = at;
+  cursor = begun = at;
   refused = false;
-}
-
-export function wasRefused(): bool {
-  return refused;
 }
 
 export function refuse(): void {
   refused = true;
 }
 
-/** Begins something, whose bytes stand together. */
-export function begin(): void {
-  open = cursor;
-}
-
-/** Begins something at a multiple of 8. */
-export function beginAligned(): void {
-  open = cursor = (cursor + 7) & ~7;
-}
-
-/** Returns where what has been begun stands: good once all of it is written. */
-export function begun(): usize {
-  return open;
+/** Begins something, whose bytes stand together, at a multiple of a power of 2. */
+export function begin(align: usize = 1): void {
+  begun = cursor = (cursor + align - 1) & ~(align - 1);
 }
 
 /** Returns how many bytes have been written since `begin`. */
 export function written(): usize {
-  return cursor - open;
+  return cursor - begun;
 }
 
-/** Forgets what has been written since `begin`, and after that, all but so many bytes. */
-export function keep(size: usize): void {
-  cursor = open + size;
-}
-
-/** Leaves out the first bytes of what has been written. */
-export function leaveOut(size: usize): void {
-  open += size;
+/** Forgets what has been written since `begin`. */
+export function forget(): void {
+  cursor = begun;
 }
 
 /** Returns where so many bytes are to be written, which it takes for written; 0: there is no memory. */
@@ -126,7 +99,7 @@ export function room(size: usize): usize {
 }
 
 function move(size: usize): bool {
-  const used = cursor - open;
+  const used = cursor - begun;
   const need = used + size;
   if (current == 0) return reset() && (limit - cursor >= size || move(size));
   if (refused || need < size) {
@@ -151,11 +124,11 @@ function move(size: usize): bool {
   }
   store<usize>(chunk, load<usize>(current));
   store<usize>(current, chunk);
-  memory.copy(chunk + HEAD, open, used);
+  memory.copy(chunk + HEAD, begun, used);
   current = chunk;
   limit = chunk + load<usize>(chunk, 4);
-  open = chunk + HEAD;
-  cursor = open + used;
+  begun = chunk + HEAD;
+  cursor = begun + used;
   return true;
 }
 
@@ -225,12 +198,10 @@ export class Ops {
     return true;
   }
 
-  /** Makes an operation with what has been written the i-th, if there is memory for it. */
-  push(kind: Do, a: u32 = 0, b: u32 = 0, i: u32 = this.count): void {
-    this.pushBytes(kind, a, b, open, cursor - open, i);
-  }
-
-  pushBytes(kind: Do, a: u32, b: u32, address: usize, size: usize, i: u32 = this.count): void {
+  /** Makes an operation with some bytes, those that have been written, the i-th, if there is memory for it. */
+  push(
+    kind: Do, a: u32 = 0, b: u32 = 0, i: u32 = this.count, address: usize = begun, size: usize = cursor - begun,
+  ): void {
     if (!this.ensure(1)) return refuse();
     const op = this.at(i);
     const at = changetype<usize>(op);

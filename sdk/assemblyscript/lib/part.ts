@@ -1,16 +1,14 @@
-import { Do, Op, Ops, begin, begun, copy, keep, leaveOut, room, wasRefused, written } from "./memory";
+import { Do, Op, Ops, begin, begun, byte, copy, refused, room, written } from "./memory";
 import {
-  Kind, MapValue, Value, inside, keyIs, keyIsSame, partEnd, pathStart, skip, step, stepped, write, writeArrayHead,
-  writeMapHead, writeText,
+  Kind, MapValue, Value, find, holder, inside, keyIs, keyIsSame, last, partEnd, pathStart, skip, stepped, write,
+  writeArrayHead, writeMapHead, writeText,
 } from "./value";
 
 const EMPTY: usize = memory.data<u8>([0x80]);
 const NO_FORM: string = "the event is of a form that has no metadata";
-const NO_MAP: string = "what is not a map can only be replaced";
 
-// What Part.walk has found.
-let holder: usize = 0;
-let last: i32 = 0;
+/** What makes a text anew, or leaves it as it is. */
+type Rewrite<C> = (text: Value, context: C) => string | null;
 
 /** More sets, adds and removes than this are carried out here: a host takes 256 of a part. */
 const EDITS: u32 = 32;
@@ -27,7 +25,8 @@ const EDITS: u32 = 32;
  * goes before one whose key is what is left up to the first dot.
  */
 export class Part {
-  private came: usize = 0;
+  /** Where the part stands that came; 0: the event is of a form that has no such part. */
+  came: usize = 0;
   /** What edits are edits of: what came, or a copy with earlier edits. */
   private base: usize = EMPTY;
   private whole: bool = false;
@@ -90,12 +89,6 @@ export class Part {
     return found !== null ? found.toBool(orElse) : orElse;
   }
 
-  /** Whether something in the part may include that text, in keys or values, without decoding. If not, there
-   * is nothing to be rewritten. */
-  includes(text: string): bool {
-    return this.value.includes(text);
-  }
-
   /** Gives what the path leads to the value. What is not there is added as the last member of its map, which
    * is made if need be. Where a value that is not a map is in the way, the event fails. */
   set<T>(path: string, value: T): void {
@@ -103,7 +96,7 @@ export class Part {
     if (!this.canEdit()) return;
     begin();
     if (found != 0 && holder == this.base) {
-      writeText(path, false, last, stepped());
+      writeText(path, false, last, stepped);
       write(value);
       this.edits.push(Do.Set);
     } else if (found != 0) {
@@ -123,29 +116,15 @@ export class Part {
     }
   }
 
-  /** Goes as far as the path leads, and returns what it leads to. `holder` is then what holds that, or would,
-   * and `last` where the last part of the path begins that is looked for there. */
-  private walk(path: string): usize {
-    holder = this.base;
-    last = pathStart(path);
-    let found = step(holder, path, last);
-    while (found != 0 && stepped() < path.length) {
-      holder = found;
-      last = stepped() + 1;
-      found = step(holder, path, last);
-    }
-    return found;
-  }
-
-  /** Does as `walk`, in a copy with earlier edits if these have to do with what is found, or with `all` that is
-   * in its holder; of members of the part itself only if they are put. */
+  /** Returns what a path leads to, in a copy with earlier edits if these have to do with what is found, or with
+   * `all` that is in its holder; of members of the part itself only if they are put. */
   private reach(path: string, all: bool, puts: bool): usize {
     if (this.isTouched(path)) this.settle();
-    const found = this.walk(path);
+    const found = find(this.base, path);
     const place = found != 0 && !all ? found : holder;
     if (place == this.base || (holder == this.base && !puts) || !this.isPut(place)) return found;
     this.settle();
-    return this.walk(path);
+    return find(this.base, path);
   }
 
   /** Adds a member as the last one, without a look whether its key is there. */
@@ -164,7 +143,7 @@ export class Part {
     if (found == 0 || !this.canEdit()) return;
     begin();
     if (holder == this.base) {
-      writeText(path, false, last, stepped());
+      writeText(path, false, last, stepped);
       this.edits.push(Do.Remove);
       return;
     }
@@ -191,8 +170,7 @@ export class Part {
   /** Replaces the value that a path leads to, however deep; false if there is none. */
   put<T>(path: string, value: T): bool {
     const found = this.reach(path, false, true);
-    if (found == 0) return false;
-    if (!this.canEdit()) return true;
+    if (found == 0 || !this.canEdit()) return found != 0;
     begin();
     write(value);
     this.put_(found);
@@ -204,7 +182,7 @@ export class Part {
     if (this.came == 0) this.fault = NO_FORM;
     begin();
     map.write();
-    this.rebase(begun());
+    this.rebase(begun);
   }
 
   /**
@@ -215,33 +193,18 @@ export class Part {
    *     body.rewriteStrings((text: Value, who: string): string | null =>
    *       text.includes(who) ? text.toString().replaceAll(who, "***") : null, "bob");
    */
-  rewriteStrings<C>(rewrite: (text: Value, context: C) => string | null, context: C): void {
-    this.rewrite(rewrite, context, false);
+  rewriteStrings<C>(rewrite: Rewrite<C>, context: C): void {
+    this.rewriteStringsWith("", rewrite, context);
   }
 
   /** Does the same with texts that include some other one, such as `"@"`: others cost next to nothing. */
-  rewriteStringsWith<C>(part: string, rewrite: (text: Value, context: C) => string | null, context: C): void {
-    if (this.isEdited()) this.settle();
-    if (changetype<Value>(this.base).includes(part)) this.rewrite(rewrite, context, false, part);
-  }
-
-  /** Does the same with keys as well as values. */
-  rewriteAll<C>(rewrite: (text: Value, context: C) => string | null, context: C): void {
-    this.rewrite(rewrite, context, true);
-  }
-
-  private rewrite<C>(
-    rewrite: (text: Value, context: C) => string | null, context: C, keys: bool, part: string = "",
-  ): void {
-    if (this.isEdited()) this.settle();
-    this.rewriteAt(this.base, rewrite, context, keys, part);
+  rewriteStringsWith<C>(part: string, rewrite: Rewrite<C>, context: C): void {
+    const at = this.now();
+    if (changetype<Value>(at).includes(part)) this.rewriteAt(at, rewrite, context, part);
     if (this.puts.count > 0) this.canEdit();
-    if (keys && this.puts.count > 0) this.settle();
   }
 
-  private rewriteAt<C>(
-    at: usize, rewrite: (text: Value, context: C) => string | null, context: C, keys: bool, part: string,
-  ): usize {
+  private rewriteAt<C>(at: usize, rewrite: Rewrite<C>, context: C, part: string): usize {
     const value = changetype<Value>(at);
     const kind = value.kind;
     if (kind == Kind.Str || kind == Kind.Bin) {
@@ -256,8 +219,8 @@ export class Part {
     if (kind != Kind.Array && kind != Kind.Map) return skip(at);
     let left = value.length;
     for (at = inside(at); left > 0; left--) {
-      if (kind == Kind.Map) at = keys ? this.rewriteAt(at, rewrite, context, keys, part) : skip(at);
-      at = this.rewriteAt(at, rewrite, context, keys, part);
+      if (kind == Kind.Map) at = skip(at);
+      at = this.rewriteAt(at, rewrite, context, part);
     }
     return at;
   }
@@ -273,30 +236,18 @@ export class Part {
     return this.base;
   }
 
-  /** The event is of a form that has no such part. */
-  get isMissing(): bool {
-    return this.came == 0;
-  }
-
-  isEdited(): bool {
-    return this.whole || this.puts.count > 0 || this.edits.count > 0;
-  }
-
   /** Says what has been edited, in operations. */
   finish(to: Ops, part: u8, left: u32): void {
-    if (!this.whole) {
-      to.append(this.puts, part, left);
-      to.append(this.edits, part, left);
-      return;
+    if (this.whole) {
+      this.settle();
+      this.puts.push(Do.Replace, 0, 0, 0, this.base, skip(this.base) - this.base);
     }
-    this.settle();
-    this.puts.count = 0;
-    this.puts.pushBytes(Do.Replace, 0, 0, this.base, skip(this.base) - this.base);
     to.append(this.puts, part, left);
+    to.append(this.edits, part, left);
   }
 
   private canEdit(): bool {
-    if (changetype<Value>(this.base).kind != Kind.Map) this.fault = NO_MAP;
+    if (changetype<Value>(this.base).kind != Kind.Map) this.fault = "what is not a map can only be replaced";
     else if (this.came == 0) this.fault = NO_FORM;
     return this.fault === null;
   }
@@ -321,7 +272,7 @@ export class Part {
 
   /** Says whether a path leads to an array with elements, or may do so by earlier edits. */
   mayHaveElements(path: string): bool {
-    const found = this.walk(path);
+    const found = find(this.base, path);
     if (found != 0 && changetype<Value>(found).kind == Kind.Array && changetype<Value>(found).length > 0) return true;
     const place = holder != this.base ? holder : found;
     return this.isTouched(path) || (place != 0 && this.isPut(place));
@@ -350,7 +301,7 @@ export class Part {
   private add_(): void {
     const n = this.edits.count;
     const last = n > 0 ? this.edits.at(n - 1) : null;
-    if (last !== null && last.kind == Do.Add && last.address + last.size == begun() && !wasRefused()) {
+    if (last !== null && last.kind == Do.Add && last.address + last.size == begun && !refused) {
       last.size += written();
       last.a++;
     } else {
@@ -360,7 +311,7 @@ export class Part {
 
   private rebase(base: usize): void {
     this.puts.count = this.edits.count = 0;
-    if (wasRefused()) return;
+    if (refused) return;
     this.base = base;
     this.whole = true;
   }
@@ -379,9 +330,9 @@ export class Part {
         done = this.base + put.a + put.b;
       }
       copy(done, skip(from) - done);
-      from = begun();
+      from = begun;
     }
-    if (this.edits.count > 0 && !wasRefused()) from = this.apply(from);
+    if (this.edits.count > 0 && !refused) from = this.apply(from);
     this.rebase(from);
   }
 
@@ -389,7 +340,8 @@ export class Part {
   private apply(from: usize): usize {
     let n: u32 = 0;
     begin();
-    room(5);
+    byte(0xdf);
+    room(4);
     let left = changetype<Value>(from).length;
     for (let at = inside(from); left > 0; left--) {
       const end = skip(skip(at));
@@ -397,7 +349,7 @@ export class Part {
       let size = end - at;
       for (let i: u32 = 0; i < this.edits.count && edit == 0; i++) {
         const op = this.edits.at(i);
-        if (op.kind == Do.Add || !keyIsSame(op.address, at)) continue;
+        if (op.kind == Do.Add || !keyIsSame(at, op.address)) continue;
         edit = op.address;
         size = op.kind == Do.Remove || op.b != 0 ? 0 : op.size;
         op.b = 1; // a key that is there several times stays once
@@ -412,14 +364,8 @@ export class Part {
       n += op.kind == Do.Add ? op.a : 1;
       copy(op.address, op.size);
     }
-    if (wasRefused()) return from;
-    const short: usize = n < 16 ? 1 : n < 0x10000 ? 3 : 5;
-    const size = written();
-    leaveOut(5 - short);
-    keep(0);
-    writeMapHead(n);
-    keep(size - 5 + short);
-    return begun();
+    if (!refused) store<u32>(begun, bswap<u32>(n), 1);
+    return begun;
   }
 }
 

@@ -7,16 +7,9 @@ function codePoint(at: usize, end: usize): u32 {
   const lead = <u32>load<u8>(at++);
   after = at;
   if (lead < 0x80) return lead;
-  let low: u32 = 0x80;
-  let high: u32 = 0xbf;
-  let more = 1;
-  if (lead >= 0xe0) {
-    more = lead < 0xf0 ? 2 : 3;
-    if (lead == 0xe0) low = 0xa0;
-    else if (lead == 0xed) high = 0x9f;
-    else if (lead == 0xf0) low = 0x90;
-    else if (lead == 0xf4) high = 0x8f;
-  }
+  let low: u32 = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  let high: u32 = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  let more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
   if (lead < 0xc2 || lead > 0xf4) return 0xfffd;
   let c = lead & (0x3f >> more);
   for (; more > 0; more--) {
@@ -33,40 +26,25 @@ function codePoint(at: usize, end: usize): u32 {
 /** Returns the text of bytes; those that are not UTF-8 are U+FFFD. */
 export function decode(at: usize, size: usize): string {
   const end = at + size;
-  let from = at;
-  let units: usize = 0;
-  while (from < end) {
-    if (load<u8>(from) < 0x80) {
-      from++;
-      units++;
-    } else {
-      units += codePoint(from, end) > 0xffff ? 2 : 1;
-      from = after;
-    }
-  }
-  let to = __new(units << 1, idof<string>());
-  const text = changetype<string>(to);
-  from = at;
-  while (from < end) {
-    const b = load<u8>(from);
-    if (b < 0x80) {
-      store<u16>(to, b);
-      from++;
-      to += 2;
-      continue;
-    }
-    let c = codePoint(from, end);
-    from = after;
-    if (c > 0xffff) {
-      c -= 0x10000;
-      store<u16>(to, 0xd800 | (c >> 10));
-      to += 2;
-      c = 0xdc00 | (c & 0x3ff);
+  // No byte is more than a code unit.
+  const text = __new(size << 1, idof<string>());
+  let to = text;
+  while (at < end) {
+    let c = <u32>load<u8>(at++);
+    if (c >= 0x80) {
+      c = codePoint(at - 1, end);
+      at = after;
+      if (c > 0xffff) {
+        c -= 0x10000;
+        store<u16>(to, 0xd800 | (c >> 10));
+        to += 2;
+        c = 0xdc00 | (c & 0x3ff);
+      }
     }
     store<u16>(to, c);
     to += 2;
   }
-  return text;
+  return changetype<string>(to - text == size << 1 ? text : __renew(text, to - text));
 }
 
 /** Says whether bytes are the code units of a text from one to another place. */
@@ -78,21 +56,15 @@ export function same(at: usize, size: usize, text: string, from: i32, to: i32): 
   while (unit < unitsEnd) {
     if (at == end) return false;
     const c = load<u16>(unit);
-    unit += 2;
     if (c < 0x80) {
       if (load<u8>(at++) != <u8>c) return false;
+      unit += 2;
       continue;
     }
-    let code = codePoint(at, end);
+    const code = <u32>text.codePointAt(<i32>((unit - changetype<usize>(text)) >> 1));
+    if (codePoint(at, end) != code) return false;
     at = after;
-    if (code > 0xffff) {
-      code -= 0x10000;
-      if (c != (0xd800 | (code >> 10)) || unit == unitsEnd) return false;
-      if (load<u16>(unit) != (0xdc00 | (code & 0x3ff))) return false;
-      unit += 2;
-    } else if (c != code) {
-      return false;
-    }
+    unit += code > 0xffff ? 4 : 2;
   }
   return at == end;
 }

@@ -1,4 +1,4 @@
-import { begin, begun, byte, copy, keep, room, written } from "./memory";
+import { begin, begun, byte, copy, forget, room, written } from "./memory";
 import { decode, includes, same } from "./text";
 
 /** What a `Value` is. */
@@ -86,13 +86,12 @@ export function keyIs(key: usize, text: string, from: i32, to: i32): bool {
   return head(key) == Kind.Str && same(key + headSize, dataSize, text, from, to);
 }
 
-export function keyIsSame(key: usize, other: usize): bool {
-  const size = skip(key) - key;
-  if (size == skip(other) - other && memory.compare(key, other, size) == 0) return true;
+/** Says whether a key is the same as one that is a string. */
+export function keyIsSame(key: usize, text: usize): bool {
   if (head(key) != Kind.Str) return false;
   const data = key + headSize;
-  const n = dataSize;
-  return head(other) == Kind.Str && dataSize == n && memory.compare(data, other + headSize, n) == 0;
+  const size = dataSize;
+  return head(text) == Kind.Str && dataSize == size && memory.compare(data, text + headSize, size) == 0;
 }
 
 /**
@@ -115,12 +114,11 @@ export function accessor(text: string): string | null {
   if (at == 1) return null;
   let to = "\0" + text.substring(1, at);
   while (at < n) {
-    const quote = at + 1 < n ? text.charCodeAt(at + 1) : 0;
-    const quoted = quote == 0x27 || quote == 0x22;
+    const quote = text.charAt(at + 1);
+    const quoted = quote == "'" || quote == '"';
     const from = quoted ? at + 2 : at + 1;
-    const end = text.indexOf(quoted ? String.fromCharCode(quote) + "]" : "]", from);
-    if (text.charCodeAt(at) != 0x5b || end < 0) return null;
-    if (!quoted && index(text, from, end) < 0) return null;
+    const end = text.indexOf(quoted ? quote + "]" : "]", from);
+    if (text.charCodeAt(at) != 0x5b || end < 0 || (!quoted && index(text, from, end) < 0)) return null;
     to += "\0" + text.substring(from, end);
     at = quoted ? end + 2 : end + 1;
   }
@@ -151,19 +149,15 @@ export function partEnd(path: string, from: i32): i32 {
   return from;
 }
 
-let stepEnd: i32 = 0;
-
 /** Where the part of the path ends by which `step` has found something. */
-export function stepped(): i32 {
-  return stepEnd;
-}
+export let stepped: i32 = 0;
 
 /** Goes a step from a value, by the part of the path that begins at a place. 0: there is no such thing. */
 export function step(at: usize, path: string, from: i32): usize {
   const end = partEnd(path, from);
   const kind = head(at);
   let left = count;
-  stepEnd = end;
+  stepped = end;
   at += headSize;
   if (kind == Kind.Array) {
     const i = index(path, from, end);
@@ -180,7 +174,7 @@ export function step(at: usize, path: string, from: i32): usize {
       first = value;
       if (whole == end) return first;
     } else if (whole != end && keyIs(at, path, from, whole)) {
-      stepEnd = whole;
+      stepped = whole;
       return value;
     }
     at = skip(value);
@@ -188,11 +182,20 @@ export function step(at: usize, path: string, from: i32): usize {
   return first;
 }
 
+/** What `find` has come to: what holds what the path leads to, or would, and where in the path the part begins
+ * that is looked for there. */
+export let holder: usize = 0;
+export let last: i32 = 0;
+
 /** Returns what a path leads to, 0 if it leads nowhere. */
 export function find(at: usize, path: string): usize {
-  at = step(at, path, pathStart(path));
-  while (at != 0 && stepEnd < path.length) at = step(at, path, stepEnd + 1);
-  return at;
+  last = pathStart(path);
+  do {
+    holder = at;
+    at = step(at, path, last);
+    if (at == 0 || stepped == path.length) return at;
+    last = stepped + 1;
+  } while (true);
 }
 
 /**
@@ -233,40 +236,33 @@ export class Value {
 
   /** The text of a string or bin, decoded: bytes that are not UTF-8 are U+FFFD. Of others it is nothing. */
   toString(): string {
-    const kind = head(changetype<usize>(this));
-    return kind == Kind.Str || kind == Kind.Bin ? decode(changetype<usize>(this) + headSize, dataSize) : "";
+    return decode(this.dataStart, this.dataSize);
   }
 
   /** The bytes of a string or bin. */
   toBytes(): Uint8Array {
-    const kind = head(changetype<usize>(this));
-    const size = kind == Kind.Str || kind == Kind.Bin ? dataSize : 0;
-    const bytes = new Uint8Array(<i32>size);
-    memory.copy(bytes.dataStart, changetype<usize>(this) + headSize, size);
+    const bytes = new Uint8Array(<i32>this.dataSize);
+    memory.copy(bytes.dataStart, this.dataStart, this.dataSize);
     return bytes;
   }
 
   /** A whole number, or what it is instead of one and of those that an i64 has no room for. */
   toI64(orElse: i64 = 0): i64 {
     const n = this.raw();
-    const at = changetype<usize>(this);
-    if (head(at) != Kind.Int || (load<u8>(at) == 0xcf && n < 0)) return orElse;
-    return n;
+    return this.kind != Kind.Int || (n < 0 && this.isU64) ? orElse : n;
   }
 
   /** A whole number that is not negative, or what it is instead of one. */
   toU64(orElse: u64 = 0): u64 {
     const n = this.raw();
-    const at = changetype<usize>(this);
-    if (head(at) != Kind.Int || (load<u8>(at) != 0xcf && n < 0)) return orElse;
-    return <u64>n;
+    return this.kind != Kind.Int || (n < 0 && !this.isU64) ? orElse : <u64>n;
   }
 
   /** A number, whole or not, or what it is instead of one. */
   toF64(orElse: f64 = 0): f64 {
     const at = changetype<usize>(this);
     const kind = head(at);
-    if (kind == Kind.Int) return load<u8>(at) == 0xcf ? <f64>(<u64>this.raw()) : <f64>this.raw();
+    if (kind == Kind.Int) return this.isU64 ? <f64>(<u64>this.raw()) : <f64>this.raw();
     if (kind != Kind.Float) return orElse;
     if (dataSize == 4) return <f64>reinterpret<f32>(bswap<u32>(load<u32>(at, 1)));
     return reinterpret<f64>(bswap<u64>(load<u64>(at, 1)));
@@ -284,10 +280,14 @@ export class Value {
     return changetype<usize>(this) + headSize;
   }
 
-  /** How many bytes a string or bin has. */
+  /** How many bytes a string or bin has; of others it is 0. */
   get dataSize(): usize {
-    head(changetype<usize>(this));
-    return dataSize;
+    const kind = head(changetype<usize>(this));
+    return kind == Kind.Str || kind == Kind.Bin ? dataSize : 0;
+  }
+
+  private get isU64(): bool {
+    return load<u8>(changetype<usize>(this)) == 0xcf;
   }
 
   private raw(): i64 {
@@ -327,10 +327,8 @@ export class Items {
     if (this.left == 0) return false;
     this.left--;
     this.key = this.value = changetype<Value>(this.at);
-    this.at = skip(this.at);
-    if (!this.isMap) return true;
-    this.value = changetype<Value>(this.at);
-    this.at = skip(this.at);
+    if (this.isMap) this.value = changetype<Value>(skip(this.at));
+    this.at = skip(changetype<usize>(this.value));
     return true;
   }
 }
@@ -338,17 +336,17 @@ export class Items {
 /** Writes a header: a short form up to `most` where there is one, else of 1 (where `one` is its lead), 2 or
  * 4 bytes. */
 function writeHead(n: usize, short: u32, most: u32, one: u32, two: u32): void {
-  if (short != 0 && n <= most) {
-    byte(short | <u32>n);
-    return;
-  }
-  const width: usize = one != 0 && n < 0x100 ? 1 : n < 0x10000 ? 2 : 4;
-  const at = room(1 + width);
+  if (short != 0 && n <= most) return byte(short | <u32>n);
+  const width = one != 0 && n < 0x100 ? 0 : n < 0x10000 ? 1 : 2;
+  writeNumber(width == 0 ? one : two + width - 1, width, n);
+}
+
+/** Writes a lead, and a number of 1, 2, 4 or 8 bytes: 1 << `width`. */
+function writeNumber(lead: u32, width: u32, n: u64): void {
+  const at = room(1 + (1 << width));
   if (at == 0) return;
-  store<u8>(at, width == 1 ? one : width == 2 ? two : two + 1);
-  if (width == 1) store<u8>(at, n, 1);
-  else if (width == 2) store<u16>(at, bswap<u16>(<u16>n), 1);
-  else store<u32>(at, bswap<u32>(<u32>n), 1);
+  store<u8>(at, lead);
+  for (let left = 1 << width; left > 0; left--, n >>= 8) store<u8>(at + left, n);
 }
 
 export function writeMapHead(n: usize): void {
@@ -361,12 +359,10 @@ export function writeArrayHead(n: usize): void {
 
 /** Writes a text, or a part of one, as a string or bin. */
 export function writeText(text: string, isBin: bool = false, from: i32 = 0, to: i32 = text.length): void {
-  const units = changetype<usize>(text) + (<usize>from << 1);
   const size = textSize(text, from, to);
   if (isBin) writeHead(size, 0, 0, 0xc4, 0xc5);
   else writeHead(size, 0xa0, 31, 0xd9, 0xda);
-  const at = room(size);
-  if (at != 0) String.UTF8.encodeUnsafe(units, to - from, at, false, String.UTF8.ErrorMode.REPLACE);
+  writeUnits(text, from, to, size);
 }
 
 function textSize(text: string, from: i32, to: i32): usize {
@@ -383,11 +379,16 @@ function textSize(text: string, from: i32, to: i32): usize {
   return size;
 }
 
+/** Writes the UTF-8 of a text, of such a size, and nothing else. */
+function writeUnits(text: string, from: i32, to: i32, size: usize): void {
+  const units = changetype<usize>(text) + (<usize>from << 1);
+  const at = room(size);
+  if (at != 0) String.UTF8.encodeUnsafe(units, to - from, at, false, String.UTF8.ErrorMode.REPLACE);
+}
+
 /** Writes the UTF-8 of a text, and nothing else. */
 export function writeBytes(text: string): void {
-  const at = room(textSize(text, 0, text.length));
-  if (at == 0) return;
-  String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, at, false, String.UTF8.ErrorMode.REPLACE);
+  writeUnits(text, 0, text.length, textSize(text, 0, text.length));
 }
 
 /** Writes the length of a text in UTF-8, 4 bytes, and the text. */
@@ -397,23 +398,13 @@ export function writeSized(text: string): void {
   writeBytes(text);
 }
 
-/** Writes a whole number: the lead of the shortest form of 1, 2, 4 or 8 bytes, and those. */
-function writeInt(n: u64, lead: u32, width: u32): void {
-  const at = room(1 + (1 << width));
-  if (at == 0) return;
-  store<u8>(at, lead + width);
-  for (let left = 1 << width; left > 0; left--, n >>= 8) store<u8>(at + left, n);
-}
-
-function writeU64(n: u64): void {
-  if (n < 0x80) byte(<u32>n);
-  else writeInt(n, 0xcc, n < 0x100 ? 0 : n < 0x10000 ? 1 : n < 0x100000000 ? 2 : 3);
-}
-
-function writeI64(n: i64): void {
-  if (n >= 0) writeU64(<u64>n);
-  else if (n >= -0x20) byte(<u32>(n & 0xff));
-  else writeInt(<u64>n, 0xd0, n >= -0x80 ? 0 : n >= -0x8000 ? 1 : n >= -0x80000000 ? 2 : 3);
+/** Writes a whole number in its shortest form. What is not signed is a u64. */
+function writeInt(n: i64, signed: bool): void {
+  if (n < 0x80 && n >= (signed ? -0x20 : 0)) return byte(<u32>(n & 0xff));
+  const negative = signed && n < 0;
+  const most = <u64>(negative ? ~n << 1 : n);
+  const width = most < 0x100 ? 0 : most < 0x10000 ? 1 : most < 0x100000000 ? 2 : 3;
+  writeNumber((negative ? 0xd0 : 0xcc) + width, width, n);
 }
 
 /** What there is written of an array or map of one's own. */
@@ -430,24 +421,20 @@ class Built {
     return changetype<Value>(this.bytes);
   }
 
-  protected setCount(n: u32): void {
-    store<u32>(changetype<usize>(this.bytes), bswap<u32>(n), 1);
-  }
-
-  /** Puts what has been written in the place of some bytes. */
-  protected splice(from: usize, to: usize): void {
+  /** Puts what has been written, with so many more elements or members, in the place of some bytes. */
+  protected splice(from: usize, to: usize, more: u32): void {
     const size = from + written() + this.size - to;
     const old = changetype<usize>(this.bytes);
-    let start = old;
     if (size > <usize>this.bytes.byteLength) {
       this.bytes = new ArrayBuffer(2 * <i32>size);
-      start = changetype<usize>(this.bytes);
-      memory.copy(start, old, from);
+      memory.copy(changetype<usize>(this.bytes), old, from);
     }
+    const start = changetype<usize>(this.bytes);
     memory.copy(start + from + written(), old + to, this.size - to);
-    memory.copy(start + from, begun(), written());
+    memory.copy(start + from, begun, written());
+    store<u32>(start, bswap<u32>(this.value.length + more), 1);
     this.size = size;
-    keep(0);
+    forget();
   }
 
   write(): void {
@@ -469,10 +456,10 @@ export class MapValue extends Built {
     const map = new MapValue();
     const at = changetype<usize>(value);
     if (head(at) != Kind.Map) return map;
-    map.setCount(count);
+    const n = count;
     begin();
     copy(at + headSize, skip(at) - at - headSize);
-    map.splice(5, 5);
+    map.splice(5, 5, n);
     return map;
   }
 
@@ -480,10 +467,11 @@ export class MapValue extends Built {
   set<T>(key: string, value: T): MapValue {
     const member = this.member(key);
     if (member == 0) return this.add(key, value);
-    const at = skip(member) - changetype<usize>(this.bytes);
+    const start = changetype<usize>(this.bytes);
+    const at = skip(member);
     begin();
     write(value);
-    this.splice(at, skip(changetype<usize>(this.bytes) + at) - changetype<usize>(this.bytes));
+    this.splice(at - start, skip(at) - start, 0);
     return this;
   }
 
@@ -492,8 +480,7 @@ export class MapValue extends Built {
     begin();
     writeText(key);
     write(value);
-    this.setCount(this.value.length + 1);
-    this.splice(this.size, this.size);
+    this.splice(this.size, this.size, 1);
     return this;
   }
 
@@ -502,8 +489,7 @@ export class MapValue extends Built {
     for (let at = this.member(key); at != 0; at = this.member(key)) {
       const start = changetype<usize>(this.bytes);
       begin();
-      this.splice(at - start, skip(skip(at)) - start);
-      this.setCount(this.value.length - 1);
+      this.splice(at - start, skip(skip(at)) - start, -1);
     }
   }
 
@@ -514,11 +500,6 @@ export class MapValue extends Built {
       at = skip(skip(at));
     }
     return 0;
-  }
-
-  /** What a path leads to. */
-  get(path: string): Value | null {
-    return this.value.get(path);
   }
 }
 
@@ -532,8 +513,7 @@ export class ListValue extends Built {
   push<T>(value: T): ListValue {
     begin();
     write(value);
-    this.setCount(this.value.length + 1);
-    this.splice(this.size, this.size);
+    this.splice(this.size, this.size, 1);
     return this;
   }
 }
@@ -544,13 +524,9 @@ export function write<T>(value: T): void {
   if (isBoolean<T>()) {
     byte(value ? 0xc3 : 0xc2);
   } else if (isInteger<T>()) {
-    if (isSigned<T>()) writeI64(<i64>value);
-    else writeU64(<u64>value);
+    writeInt(<i64>value, isSigned<T>());
   } else if (isFloat<T>()) {
-    const at = room(9);
-    if (at == 0) return;
-    store<u8>(at, 0xcb);
-    store<u64>(at, bswap<u64>(reinterpret<u64>(<f64>value)), 1);
+    writeNumber(0xcb, 3, reinterpret<u64>(<f64>value));
   } else if (changetype<usize>(value) == 0) {
     byte(0xc0);
   } else if (isString<T>()) {

@@ -78,9 +78,6 @@ class Cases extends Filter {
       for (let i = 0; i < 600; i++) body.set("k" + (i % 300).toString(), i);
     } else if (tag == "rewrite") {
       body.rewriteStringsWith("@", mark, "***");
-    } else if (tag == "rewrite all") {
-      body.rewriteAll(mark, "***");
-      body.set("after", true);
     } else if (tag == "rewrite after put") {
       body.put("a", "@put");
       body.rewriteStrings(mark, "***");
@@ -89,7 +86,7 @@ class Cases extends Filter {
       body.put("b", 2);
       const map = body.edited();
       map.set("b", "new").set("c", 3).remove("a");
-      assert(map.value.length == 3 && map.get("c")!.toI64() == 3);
+      assert(map.value.length == 3 && map.value.get("c")!.toI64() == 3);
       event.emit(map);
     } else if (tag == "read") {
       event.emit(read(event));
@@ -148,7 +145,7 @@ class Cases extends Filter {
     if (log.enabled(log.DEBUG)) throw new Error("a line that is not logged is not made");
     body.set("settings", [
       this.n.toString(), this.small.toString(), this.ratio.toString(), this.on.toString(), config.get("LARGE").length.toString(),
-      config.get("x", "y"), config.keys().join(","),
+      config.get("x", "y"),
     ]);
     assert(store.get("k") === null && store.set("k", "v".repeat(100), 1000) && store.get("k")!.length == 100);
     assert(store.compareAndSet("k", "x", "y") == 0 && store.compareAndSet("k", "v".repeat(100), "w", store.KEEP) == 1);
@@ -176,7 +173,7 @@ function read(event: Event): MapValue {
   map.add("low", body.getI64("low")).add("float", body.getF64("float")).add("whole", body.getF64("low"));
   map.add("bool", body.getBool("bool")).add("notBool", body.getBool("low", true)).add("notText", body.getString("low"));
   map.add("text", body.getString("text")).add("is", body.is("text", "é𝄞x")).add("isNot", body.is("text", "é𝄞"));
-  map.add("includes", body.get("text")!.includes("𝄞x") && !body.get("text")!.includes("𝄟") && body.includes("é"));
+  map.add("includes", body.get("text")!.includes("𝄞x") && !body.get("text")!.includes("𝄟") && body.value.includes("é"));
   map.add("bin", body.get("bin")!.toBytes()).add("kind", <i32>body.get("bin")!.kind).add("copy", body.get("a")!);
   let keys = "";
   let sum: i64 = 0;

@@ -49,7 +49,6 @@ test("strings are rewritten", () => {
   const body = { "k@": "a@", n: 1, l: ["@", { "m@": "@b", x: "none" }], bin: Buffer.from("@") };
   const bin = new Uint8Array(Buffer.from("***"));
   edit("rewrite", body, { "k@": "a***", n: 1, l: ["***", { "m@": "***b", x: "none" }], bin });
-  edit("rewrite all", body, { "k***": "a***", n: 1, l: ["***", { "m***": "***b", x: "none" }], bin, after: true });
   edit("rewrite after put", { a: ["@"], b: "@" }, { a: "***put", b: "***" });
   const long = "@".repeat(70000);
   edit("rewrite", { a: long, l: Array(1000).fill("x@") }, { a: long.replaceAll("@", "***"), l: Array(1000).fill("x***") });
@@ -125,7 +124,7 @@ test("the host", () => {
   const { body } = filter.run([{ body: { who: "bob", eve: 1, none: 2 } }]).events[0];
   assert.deepEqual(body, {
     who: "bob", name: "Bob", bob: users.bob, ids: "[1,2]", count: 2,
-    settings: ["-42", "1", "0.5", "false", "1000", "y", "large,n,needed"],
+    settings: ["-42", "1", "0.5", "false", "1000", "y"],
   });
   assert.deepEqual([host.metric("c_total", ["x", "é"]), host.metric("g"), host.metric("h")], [3, 4, 1]);
   assert.deepEqual(host.lines, [{ level: "warn", text: "é of -42" }]);
