@@ -34,6 +34,7 @@ type reloader struct {
 	busy  atomic.Bool // a version is being prepared
 	stop  chan struct{}
 	done  chan struct{}
+	ended chan struct{} // closed when nothing of the filter is used any more
 
 	making sync.Mutex  // held while instances are made and tried, which use what Close frees
 	closed atomic.Bool // mu is held while it is set
@@ -79,7 +80,7 @@ func newReloader(o options.Options) *reloader {
 	r := &reloader{
 		options: o, now: time.Now, compile: guest.GoSlowly, try: guest.Go,
 		files: [2]watched{{option: "wasm_path", path: o.WasmPath}, {option: "config_file", path: o.ConfigFile}},
-		stop:  make(chan struct{}), done: make(chan struct{}),
+		stop:  make(chan struct{}), done: make(chan struct{}), ended: make(chan struct{}),
 	}
 	// The module is not read yet. config_file is: what it holds may have changed since, which is found
 	// out as if it had.
@@ -128,9 +129,8 @@ func (r *reloader) end(release func()) {
 	r.mu.Lock()
 	r.closed.Store(true)
 	r.mu.Unlock()
-	ended := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(r.ended)
 		defer hostlog.Recover(func(string) {}, "reload", nil)
 		<-r.done
 		r.making.Lock()
@@ -144,7 +144,7 @@ func (r *reloader) end(release func()) {
 		release()
 	}()
 	select {
-	case <-ended:
+	case <-r.ended:
 	case <-time.After(endWait):
 	}
 }

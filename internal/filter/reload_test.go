@@ -750,10 +750,9 @@ func TestCloseLeavesAStartBehind(t *testing.T) {
 	}
 	close(goOn)
 	<-ended
-	for end := time.Now().Add(10 * time.Second); shared.HasStore(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("what the version used is left")
-		}
+	<-r.reload.ended
+	if shared.HasStore() || shared.HasMetrics() {
+		t.Error("what the version used is left")
 	}
 }
 
