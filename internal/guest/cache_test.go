@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,6 +211,25 @@ func TestCacheOfManyProcesses(t *testing.T) {
 	c.want(Cached, "")
 }
 
+// claimed leaves no code of the module in the cache, and has it be compiled by somebody until claim is closed.
+func (c *cached) claimed() (entry string, claim io.Closer) {
+	c.t.Helper()
+	c.load()
+	entry = c.entries()[0]
+	if err := os.Remove(entry); err != nil {
+		c.t.Fatal(err)
+	}
+	root, err := os.OpenRoot(c.dir)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { root.Close() })
+	if claim, err = (&cache{root: root, name: filepath.Base(entry)}).claim(); err != nil {
+		c.t.Fatal(err)
+	}
+	return entry, claim
+}
+
 // A process that compiles and does not come to an end, as one that is stopped, holds up another one for a
 // while only.
 func TestCacheIsNotWaitedForForEver(t *testing.T) {
@@ -217,20 +237,7 @@ func TestCacheIsNotWaitedForForEver(t *testing.T) {
 	compileWait = time.Millisecond
 	defer func() { compileWait = wait }()
 	c := newCached(t, guests.WAT("wrap"))
-	c.load()
-	entry := c.entries()[0]
-	if err := os.Remove(entry); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.OpenRoot(c.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	claim, err := (&cache{root: root, name: filepath.Base(entry)}).claim()
-	if err != nil {
-		t.Fatal(err)
-	}
+	entry, claim := c.claimed()
 	c.want(Compiled, "another process has been compiling it for too long")
 	// Another module does not wait.
 	other := newCached(t, guests.WAT("identity"))
@@ -245,20 +252,7 @@ func TestCacheIsNotWaitedForForEver(t *testing.T) {
 // for it.
 func TestModulesAreCompiledOnce(t *testing.T) {
 	c := newCached(t, guests.WAT("wrap"))
-	c.load()
-	entry := c.entries()[0]
-	if err := os.Remove(entry); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.OpenRoot(c.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	claim, err := (&cache{root: root, name: filepath.Base(entry)}).claim()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, claim := c.claimed()
 	const n = 10
 	loaded := make(chan *Module, n)
 	for range n {

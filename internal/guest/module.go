@@ -62,11 +62,11 @@ type moduleKey struct {
 	engine *wasmtime.Engine
 }
 
-var modules struct {
+var modules = struct {
 	sync.Mutex
 	byKey   map[moduleKey]*Module
 	loading map[moduleKey]*loading
-}
+}{byKey: make(map[moduleKey]*Module), loading: make(map[moduleKey]*loading)}
 
 // loading is a module on its way.
 type loading struct {
@@ -141,12 +141,6 @@ func loadContent(s Source, content []byte) (*Module, error) {
 		return loadAlone(s, content, key)
 	}
 	l := &loading{users: 1, done: make(chan struct{}), err: errors.New("the module could not be loaded")}
-	if modules.byKey == nil {
-		modules.byKey = make(map[moduleKey]*Module)
-	}
-	if modules.loading == nil {
-		modules.loading = make(map[moduleKey]*loading)
-	}
 	modules.loading[key] = l
 	modules.Unlock()
 
@@ -187,21 +181,16 @@ var background sync.Mutex
 func use(key moduleKey, m *Module) *Module {
 	modules.Lock()
 	defer modules.Unlock()
-	switch other := modules.byKey[key]; {
-	case other != nil && m != nil:
-		m.compiled.Close()
-		m = other
-	case other != nil:
-		m = other
-	case m == nil:
-		return nil
-	default:
-		if modules.byKey == nil {
-			modules.byKey = make(map[moduleKey]*Module)
+	if other := modules.byKey[key]; other != nil {
+		if m != nil {
+			m.compiled.Close()
 		}
-		modules.byKey[key] = m
+		m = other
 	}
-	m.users++
+	if m != nil {
+		modules.byKey[key] = m
+		m.users++
+	}
 	return m
 }
 
