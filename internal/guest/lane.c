@@ -23,6 +23,22 @@ static void give_back(flbwt_buffer *b)
     }
 }
 
+void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
+{
+    flbwt_buffer empty = *to;
+
+    if (lane->ticked.len > 0 && flbwt_reserve(&lane->routed, lane->ticked.len)) {
+        memcpy(lane->routed.data + lane->routed.len, lane->ticked.data, lane->ticked.len);
+        lane->routed.len += lane->ticked.len;
+        lane->ticked.len = 0;
+    }
+    give_back(&empty);
+    give_back(&lane->ticked);
+    empty.len = 0;
+    *to = lane->routed;
+    lane->routed = empty;
+}
+
 void flbwt_lane_begin(flbwt_lane *lane, size_t size)
 {
     if (lane->in_chunk) {

@@ -68,7 +68,7 @@ func (l *Lane) Close() {
 
 func (l *Lane) buffers() []C.flbwt_buffer {
 	b := &l.c.batch
-	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
+	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, l.c.routed, l.c.ticked, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
 }
 
 // Attach has the lane use an instance, or none. It is not ready then: C, which asks for nothing

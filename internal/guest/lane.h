@@ -48,6 +48,21 @@ typedef struct {
     uint64_t answers; // of the guest for records of the chunk, before the group began
 } flbwt_group;
 
+// flbwt_routed stands before the bytes of an event that is emitted under another tag: those of the tag, of
+// the marker that begins its group (none if marker_len is 0), and of the event. Entries stand one behind the
+// other, at any address.
+typedef struct {
+    uint32_t tag_len, marker_len, event_len;
+    uint32_t hops; // through filters that it has come, with this one; 0: they are not counted
+} flbwt_routed;
+
+// flbwt_emission is what has become of events that were emitted under another tag, for the filter's report.
+// Whoever delivers them writes it; any thread may, by atomic operations.
+typedef struct {
+    uint64_t delivered, kept, dropped, looped; // events
+    uint64_t held_bytes; // of those that wait
+} flbwt_emission;
+
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
     flbwt_guest *guest; // NULL: there is none
@@ -67,6 +82,13 @@ typedef struct {
     uint64_t added; // events that came out beyond one for each record
     uint64_t began_ns; // the chunk, if it is a sample; else 0
     flbwt_group group;
+
+    // Events that are emitted under another tag, as flbwt_routed: those of chunks, and of ticks. Both keep
+    // what nobody has taken.
+    flbwt_buffer routed, ticked;
+    size_t routed_before; // bytes of routed when the chunk began
+    bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
+    flbwt_emission emission;
 
     // The stop.
     enum flbwt_stop stop;
@@ -121,6 +143,10 @@ enum flbwt_filter_result { FLBWT_FILTER_STOPPED, FLBWT_FILTER_MODIFIED, FLBWT_FI
 enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
                                            const void *data, size_t size, void **out,
                                            size_t *out_size);
+
+// flbwt_lane_take_routed swaps what has been emitted under other tags, in order, for an empty buffer: it has
+// to follow each chunk and tick. What `to` has allocated is used again by the lane; its bytes are forgotten.
+void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to);
 
 // flbwt_lane_begin begins a chunk, unless the lane is inside of one.
 void flbwt_lane_begin(flbwt_lane *lane, size_t size);
