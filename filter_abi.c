@@ -190,7 +190,7 @@ void border_log(struct instance *inst, int level, const char *text, size_t len)
     }
 }
 
-static void print_line(const struct instance *inst, int level, const char *text)
+void border_print(const struct instance *inst, int level, const char *text)
 {
     if (level <= inst->log_level) {
         host.log_print(level, NULL, 0, "[filter:%s:%s] %s", inst->plugin,
@@ -198,13 +198,12 @@ static void print_line(const struct instance *inst, int level, const char *text)
     }
 }
 
-// call has the job done and prints what was logged meanwhile.
-static void call(struct instance *inst, struct job *job)
+void border_call(struct instance *inst, struct job *job)
 {
     run_job(inst, job);
     for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
         next = line->next;
-        print_line(inst, line->level, line->text);
+        border_print(inst, line->level, line->text);
         free(line);
     }
 }
@@ -312,7 +311,7 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
     const char *lack = border_start_go();
 
     if (lack != NULL) {
-        print_line(inst, FLB_LOG_ERROR, lack);
+        border_print(inst, FLB_LOG_ERROR, lack);
         free(inst);
         return NULL;
     }
@@ -321,7 +320,7 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
         char text[128];
 
         snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
-        print_line(inst, FLB_LOG_ERROR, text);
+        border_print(inst, FLB_LOG_ERROR, text);
         free(inst);
         return NULL;
     }
@@ -333,8 +332,27 @@ static void end(struct instance *inst)
     struct job job = {.kind = JOB_STOP};
 
     leave_running(inst);
-    call(inst, &job);
+    border_call(inst, &job);
+    free(inst->emits.name);
     free(inst);
+}
+
+// A mark is the context of an instance that pre_run has been called for, and that emits events under other
+// tags, until it starts: those in processors have none. In struct flb_filter_instance context stands between
+// these offsets.
+static char mark;
+
+static bool take_mark(struct flb_filter_instance *ins)
+{
+    enum { FIRST = 48, LAST = 96 };
+
+    for (size_t at = FIRST; at <= LAST; at += sizeof(void *)) {
+        if (engine_word(ins, at) == &mark) {
+            host.filter_set_context(ins, NULL);
+            return true;
+        }
+    }
+    return false;
 }
 
 static int init(struct flb_filter_instance *ins, struct flb_config *config, const char *plugin)
@@ -345,8 +363,10 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     if (inst == NULL) {
         return -1;
     }
-    call(inst, &job);
-    if (job.result != 0) {
+    bool checked = take_mark(ins);
+
+    border_call(inst, &job);
+    if (job.result != 0 || !emission_start(inst, checked)) {
         end(inst);
         return -1;
     }
@@ -360,7 +380,7 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
                  "metrics are not in the endpoint of this Fluent Bit: %s; stats_interval has them "
                  "in the log",
                  inst->no_metrics);
-        print_line(inst, FLB_LOG_INFO, text);
+        border_print(inst, FLB_LOG_INFO, text);
     }
     border_give_back_pages();
     return 0;
@@ -379,7 +399,13 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
         return -1;
     }
     inst->reloads = other_pipeline_runs(config);
-    call(inst, &job);
+    border_call(inst, &job);
+    if (job.result == 0 && inst->emits.wanted) {
+        job.result = emission_check(inst) ? 0 : -1;
+        if (job.result == 0) {
+            host.filter_set_context(ins, &mark);
+        }
+    }
     end(inst);
     return job.result;
 }
@@ -416,12 +442,13 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
         .kind = JOB_FILTER, .data = data, .size = size, .tag = tag, .tag_len = tag_len};
 
     (void) ins;
-    (void) input;
     (void) config;
     if (context == NULL) {
         return FLB_FILTER_NOTOUCH;
     }
-    call(context, &job);
+    emission_begin(context, input, &job);
+    border_call(context, &job);
+    emission_deliver(context, input, &job);
     if (job.result == FLB_FILTER_MODIFIED) {
         *out = job.out;
         *out_size = job.out_size;
@@ -432,7 +459,8 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
 static int stop(void *context, struct flb_config *config)
 {
     (void) config;
-    if (context != NULL) {
+    if (context != NULL && context != &mark) {
+        emission_stop(context);
         metrics_stop(context);
         end(context);
     }

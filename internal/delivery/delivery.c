@@ -298,7 +298,9 @@ bool flbwt_delivery_journal(const flbwt_delivery *d, flbwt_buffer *to)
 
     to->len = 0;
     for (uint32_t i = 0; i < d->events; i++) {
-        if (flbwt_delivery_at(d, entries[i].destination)->taken) {
+        const flbwt_destination *of = flbwt_delivery_at(d, entries[i].destination);
+
+        if (of->taken || of->cut) {
             continue;
         }
         flbwt_routed head = head_at(d->journal + entries[i].at);

@@ -51,8 +51,8 @@ const uint8_t *flbwt_delivery_events(flbwt_delivery *d, const flbwt_destination 
 // without hops, and how many events they are.
 const uint8_t *flbwt_delivery_left(flbwt_delivery *d, size_t *n, uint32_t *events);
 
-// flbwt_delivery_journal is what is left as a journal, which nobody else has: to is emptied first. False:
-// there is no memory.
+// flbwt_delivery_journal is what is left and not cut, as a journal: to is emptied first. False: there is no
+// memory.
 bool flbwt_delivery_journal(const flbwt_delivery *d, flbwt_buffer *to);
 
 // flbwt_delivery_end frees what the delivery has allocated; flbwt_delivery_give_back does so if it is much.
