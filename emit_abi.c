@@ -62,7 +62,8 @@ static void look_up(void)
 
 enum {
     TIMER_MS = 100,
-    STOP_INTS = 512 / sizeof(int), // of flb_config, in which those that tell of the end are looked for
+    STOP_INTS =
+        512 / sizeof(int), // of flb_config, in which those that tell of the end are looked for
     CONFIG_BYTES = 8192, // in which the storage is
     LOG_EVERY_NS = 10 * 1000 * 1000 * 1000LL,
     MAX_PAUSED = 16,
@@ -89,14 +90,16 @@ static const struct {
                                      "for longer than emit_on_busy lets them wait"},
     [DROPPED_FULL] = {FLB_LOG_ERROR, "events for other tags are dropped: what waits has reached "
                                      "emitter_mem_buf_limit"},
-    [LOOPED] = {FLB_LOG_WARN, "events stay under the tag that they came with: they have been through "
-                              "this filter before (Match has a tag that it emits)"},
+    [LOOPED] = {FLB_LOG_WARN,
+                "events stay under the tag that they came with: they have been through "
+                "this filter before (Match has a tag that it emits)"},
 };
 
 struct emission {
     struct instance *inst;
     struct flb_input_instance *emitter; // NULL: there are ticks alone
-    struct flb_input_instance *last; // takes what the emitter does not at the end; NULL: not needed yet
+    struct flb_input_instance
+        *last; // takes what the emitter does not at the end; NULL: not needed yet
     void *cio;
     pthread_t engine;
     struct engine_timer *timer;
@@ -259,8 +262,9 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct instance *inst, 
                                                          ...)
 {
     char text[1024];
-    int n = snprintf(text, sizeof(text), "events can't go under other tags (emit_tags, on_error "
-                                         "route): ");
+    int n = snprintf(text, sizeof(text),
+                     "events can't go under other tags (emit_tags, on_error "
+                     "route): ");
     va_list args;
 
     va_start(args, format);
@@ -303,8 +307,8 @@ static struct flb_input_instance *make_emitter(struct emission *e, const char *n
     snprintf(number, sizeof(number), "%" PRId64, limit);
     if (host.set_property(in, "alias", name) == 0 &&
         host.set_property(in, "mem_buf_limit", number) == 0 &&
-        host.set_property(in, "storage.type", e->inst->emits.filesystem ? "filesystem" : "memory") ==
-            0 &&
+        host.set_property(in, "storage.type",
+                          e->inst->emits.filesystem ? "filesystem" : "memory") == 0 &&
         (limit > 0 || host.set_property(in, "storage.pause_on_chunks_overlimit", "off") == 0) &&
         host.instance_init(in, config) == 0 && host.storage_create(e->cio, in) == 0) {
         return in;
@@ -365,9 +369,9 @@ static void deliver(struct emission *e)
             continue;
         }
         const uint8_t *events = flbwt_delivery_events(d, to, &n);
-        to->taken = events != NULL && (append(e, e->emitter, to, events, n) ||
-                                       (e->stopping && last_emitter(e) != NULL &&
-                                        append(e, e->last, to, events, n)));
+        to->taken = events != NULL &&
+                    (append(e, e->emitter, to, events, n) ||
+                     (e->stopping && last_emitter(e) != NULL && append(e, e->last, to, events, n)));
         if (to->taken) {
             e->appended = true;
             count(&counters(e)->delivered, to->events);
@@ -714,7 +718,10 @@ static bool tick(struct emission *e, bool final)
     return true;
 }
 
-static uint64_t chunks_of(struct emission *e) { return __atomic_load_n(&e->chunks, __ATOMIC_RELAXED); }
+static uint64_t chunks_of(struct emission *e)
+{
+    return __atomic_load_n(&e->chunks, __ATOMIC_RELAXED);
+}
 
 // tick_finally has the guest hand over what it holds, unless it has since the last chunk.
 static void tick_finally(struct emission *e)
@@ -780,8 +787,9 @@ static bool has_emitter(struct emission *e, bool checked)
         return false;
     }
     if (!checked) {
-        return refuse(inst, "a filter in processors of an input or output can't do that; one in the "
-                            "pipeline's filters can, from Fluent Bit 2.2 on");
+        return refuse(inst,
+                      "a filter in processors of an input or output can't do that; one in the "
+                      "pipeline's filters can, from Fluent Bit 2.2 on");
     }
     e->cio = find_cio(inst->config);
     if (e->cio == NULL) {
@@ -793,9 +801,10 @@ static bool has_emitter(struct emission *e, bool checked)
     e->emitter = make_emitter(e, inst->emits.name, inst->emits.limit);
     if (e->emitter == NULL) {
         return refuse(inst, "Fluent Bit can't make the emitter %s%s", inst->emits.name,
-                      inst->emits.filesystem ? ": emitter_storage.type filesystem needs storage.path "
-                                               "of the service to be set"
-                                             : "");
+                      inst->emits.filesystem
+                          ? ": emitter_storage.type filesystem needs storage.path "
+                            "of the service to be set"
+                          : "");
     }
     return true;
 }

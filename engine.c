@@ -48,7 +48,7 @@ void *engine_word(const void *p, size_t at)
     return word;
 }
 
-bool on_engine(void)
+bool is_engine_thread(void)
 {
     char name[17] = "";
 
@@ -83,7 +83,7 @@ struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *ar
         *why = "it does not export what is needed for that";
         return NULL;
     }
-    void *sched = on_engine() ? host.sched_ctx_get() : NULL;
+    void *sched = is_engine_thread() ? host.sched_ctx_get() : NULL;
 
     if (sched == NULL) {
         *why = "this filter does not start on the engine's thread (a processor of a threaded input "
@@ -118,7 +118,7 @@ void engine_timer_end(struct engine_timer *t)
     t->run = NULL;
     pthread_mutex_unlock(&t->lock);
     // The scheduler goes after all filters (flb_engine_shutdown, flb_config_exit).
-    if (on_engine() && host.sched_ctx_get() == t->sched) {
+    if (is_engine_thread() && host.sched_ctx_get() == t->sched) {
         host.timer_invalidate(t->timer);
         pthread_mutex_destroy(&t->lock);
         free(t);

@@ -18,6 +18,7 @@ import (
 	"runtime/cgo"
 	"unsafe"
 
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/delivery" // whose C the border calls
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 

@@ -130,8 +130,8 @@ bool has_stack_for_go(void);
 bool engine_readable(const void *p, size_t n);
 void *engine_word(const void *p, size_t at);
 
-// on_engine says whether this is the engine's thread (src/flb_lib.c, 1.8 to 5.1).
-bool on_engine(void);
+// is_engine_thread says whether this is the engine's thread (src/flb_lib.c, 1.8 to 5.1).
+bool is_engine_thread(void);
 
 // engine_timer calls a function on the engine's thread, every so many milliseconds until it is ended.
 // engine_timer_start has to be called there; NULL: *why it can't be. The timer is not used again after
