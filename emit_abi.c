@@ -17,6 +17,8 @@
 // What Fluent Bit exports and is called here: flb_input.h, flb_storage.h and flb_engine.h of all releases from
 // 1.8 to 5.1, flb_input_log.h of those from 2.1 on.
 static struct {
+    int (*log_append)(struct flb_input_instance *in, const char *tag, size_t tag_len,
+                      const void *data, size_t size);
     int (*name_exists)(const char *name, struct flb_config *config);
     struct flb_input_instance *(*input_new)(struct flb_config *config, const char *plugin,
                                             void *data, int public_only);
@@ -25,8 +27,6 @@ static struct {
     void (*instance_exit)(struct flb_input_instance *in, struct flb_config *config);
     void (*instance_destroy)(struct flb_input_instance *in);
     int (*storage_create)(void *cio, struct flb_input_instance *in);
-    int (*log_append)(struct flb_input_instance *in, const char *tag, size_t tag_len,
-                      const void *data, size_t size);
     int (*input_pause)(struct flb_input_instance *in);
     int (*input_resume)(struct flb_input_instance *in);
     int (*engine_flush)(struct flb_config *config, void *only);
@@ -37,6 +37,7 @@ static const struct {
     void **to;
     const char *name;
 } wanted[] = {
+    {(void **) &host.log_append, "flb_input_log_append"},
     {(void **) &host.name_exists, "flb_input_name_exists"},
     {(void **) &host.input_new, "flb_input_new"},
     {(void **) &host.set_property, "flb_input_set_property"},
@@ -44,7 +45,6 @@ static const struct {
     {(void **) &host.instance_exit, "flb_input_instance_exit"},
     {(void **) &host.instance_destroy, "flb_input_instance_destroy"},
     {(void **) &host.storage_create, "flb_storage_input_create"},
-    {(void **) &host.log_append, "flb_input_log_append"},
     {(void **) &host.input_pause, "flb_input_pause"},
     {(void **) &host.input_resume, "flb_input_resume"},
     {(void **) &host.engine_flush, "flb_engine_flush"},
@@ -54,7 +54,7 @@ static void look_up(void)
 {
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
-        if (*wanted[i].to == NULL) {
+        if (*wanted[i].to == NULL && host.missing == NULL) {
             host.missing = wanted[i].name;
         }
     }
@@ -223,6 +223,35 @@ static void *find_cio(const struct flb_config *config)
         }
     }
     return NULL;
+}
+
+// is_in_pipeline says whether an instance, which is the host's context, is one of the pipeline's filters, whose
+// list begins in flb_config, and in no processor, which has a list of its own. In struct flb_filter_instance
+// (flb_filter.h, 1.8 to 5.1) _head stands six words behind context.
+static bool is_in_pipeline(const struct instance *inst)
+{
+    enum { FIRST = 48, LAST = 96, HEAD = 48, MAX_FILTERS = 10000 };
+    const char *ins = (const char *) inst->ins, *config = (const char *) inst->config;
+    size_t at = FIRST;
+
+    while (at <= LAST && engine_word(ins, at) != inst) {
+        at += sizeof(void *);
+    }
+    if (at > LAST || !engine_readable(ins + at + HEAD, 2 * sizeof(void *))) {
+        return false;
+    }
+    const char *head = ins + at + HEAD, *link = engine_word(head, sizeof(void *));
+
+    for (int n = 0; n < MAX_FILTERS && link != head; n++) {
+        if (link >= config && link < config + CONFIG_BYTES) {
+            return true;
+        }
+        if (!engine_readable(link, 2 * sizeof(void *))) {
+            return false;
+        }
+        link = engine_word(link, sizeof(void *));
+    }
+    return false;
 }
 
 // is_ending says whether the pipeline has been told to stop. In flb_config.h, 2.0 to 5.1, stand in a row the
@@ -779,14 +808,14 @@ static void come_round(void *arg)
 }
 
 // has_emitter makes what takes events. False: the log says why it can't be.
-static bool has_emitter(struct emission *e, bool checked)
+static bool has_emitter(struct emission *e)
 {
     struct instance *inst = e->inst;
 
     if (!emission_check(inst)) {
         return false;
     }
-    if (!checked) {
+    if (!is_in_pipeline(inst)) {
         return refuse(inst,
                       "a filter in processors of an input or output can't do that; one in the "
                       "pipeline's filters can, from Fluent Bit 2.2 on");
@@ -817,12 +846,12 @@ static void free_emission(struct emission *e)
     free(e);
 }
 
-static bool begin(struct emission *e, bool checked)
+static bool begin(struct emission *e)
 {
     struct instance *inst = e->inst;
     const char *why = NULL;
 
-    if (inst->emits.wanted && !has_emitter(e, checked)) {
+    if (inst->emits.wanted && !has_emitter(e)) {
         return false;
     }
     e->timer = engine_timer_start(TIMER_MS, come_round, e, &why);
@@ -841,7 +870,7 @@ static bool begin(struct emission *e, bool checked)
     return true;
 }
 
-bool emission_start(struct instance *inst, bool checked)
+bool emission_start(struct instance *inst)
 {
     if (!inst->emits.wanted && inst->emits.tick_ns == 0) {
         return true;
@@ -862,7 +891,7 @@ bool emission_start(struct instance *inst, bool checked)
     if (!inst->emits.wanted) {
         see_ends(e);
     }
-    if (!begin(e, checked)) {
+    if (!begin(e)) {
         free_emission(e);
         return false;
     }

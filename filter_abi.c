@@ -337,24 +337,6 @@ static void end(struct instance *inst)
     free(inst);
 }
 
-// A mark is the context of an instance that pre_run has been called for, and that emits events under other
-// tags, until it starts: those in processors have none. In struct flb_filter_instance context stands between
-// these offsets.
-static char mark;
-
-static bool take_mark(struct flb_filter_instance *ins)
-{
-    enum { FIRST = 48, LAST = 96 };
-
-    for (size_t at = FIRST; at <= LAST; at += sizeof(void *)) {
-        if (engine_word(ins, at) == &mark) {
-            host.filter_set_context(ins, NULL);
-            return true;
-        }
-    }
-    return false;
-}
-
 static int init(struct flb_filter_instance *ins, struct flb_config *config, const char *plugin)
 {
     struct instance *inst = begin(ins, config, plugin);
@@ -363,15 +345,14 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     if (inst == NULL) {
         return -1;
     }
-    bool checked = take_mark(ins);
-
     border_call(inst, &job);
-    if (job.result != 0 || !emission_start(inst, checked)) {
+    host.filter_set_context(ins, inst);
+    if (job.result != 0 || !emission_start(inst)) {
+        host.filter_set_context(ins, NULL);
         end(inst);
         return -1;
     }
     enter_running(inst);
-    host.filter_set_context(ins, inst);
     metrics_start(inst);
     if (inst->no_metrics != NULL) {
         char text[256];
@@ -400,11 +381,8 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
     }
     inst->reloads = other_pipeline_runs(config);
     border_call(inst, &job);
-    if (job.result == 0 && inst->emits.wanted) {
-        job.result = emission_check(inst) ? 0 : -1;
-        if (job.result == 0) {
-            host.filter_set_context(ins, &mark);
-        }
+    if (job.result == 0 && !emission_check(inst)) {
+        job.result = -1;
     }
     end(inst);
     return job.result;
@@ -459,7 +437,7 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
 static int stop(void *context, struct flb_config *config)
 {
     (void) config;
-    if (context != NULL && context != &mark) {
+    if (context != NULL) {
         emission_stop(context);
         metrics_stop(context);
         end(context);

@@ -142,10 +142,10 @@ struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *ar
 void engine_timer_end(struct engine_timer *t);
 
 // emission_check says whether the host may take events under other tags, if there are any. emission_start
-// has it do so, and has the guest ticked, for an instance that has started; checked: the host has called
-// cb_pre_run for it, as it does for filters that are in no processor. False: the log says why not.
+// has it do so, and has the guest ticked, for an instance that has started and is the host's context. False:
+// the log says why not.
 bool emission_check(struct instance *inst);
-bool emission_start(struct instance *inst, bool checked);
+bool emission_start(struct instance *inst);
 void emission_stop(struct instance *inst);
 
 // emission_begin goes before a chunk of an input, emission_deliver after it: what can't be delivered may
