@@ -418,7 +418,7 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, e
 			t.Fatalf("a chunk that can't be read was modified: % x", out)
 		}
 		if len(elsewhere) > 0 {
-			t.Fatalf("events of a chunk that can't be read: %q", elsewhere)
+			t.Fatalf("events of a chunk that can't be read: %v", elsewhere)
 		}
 		return
 	}
@@ -564,7 +564,7 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, e
 		t.Fatalf("% x is left over", results[0].Raw)
 	}
 	if len(elsewhere) > 0 {
-		t.Fatalf("%q are left over", elsewhere)
+		t.Fatalf("%v are left over", elsewhere)
 	}
 	got.Causes, got.GivenUp, got.Recycled, got.TimedOut, got.NoMemory = want.Causes, 0, 0, 0, 0
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -87,7 +87,7 @@ void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
     flbwt_group *g = &lane->group;
 
     g->open = true;
-    g->failed = g->refused = false;
+    g->failed = g->refused = g->passed = false;
     g->within = g->inside;
     g->inside = true;
     g->marker = lane->changed ? lane->out.len : lane->at;
@@ -149,7 +149,7 @@ bool flbwt_lane_is_lost(const flbwt_lane *lane)
 {
     const flbwt_group *g = &lane->group;
 
-    return g->open && (g->failed || g->refused) && answers(lane) == g->answers;
+    return g->open && (g->failed || g->refused) && !g->passed && answers(lane) == g->answers;
 }
 
 bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)

@@ -38,6 +38,7 @@ typedef struct {
     bool open;
     bool set; // body takes the place of the marker's, once the group is closed
     bool failed; // a record of it has, and was dropped
+    bool passed; // one has, and comes out all the same
     bool
         refused; // batches: no answer has had it, one that would have has failed, and it may not pass
     bool inside; // no end marker stands behind the last start marker that has been emitted
