@@ -43,7 +43,7 @@ static uint32_t number_at(const uint8_t *p)
 static bool is_hops(const uint8_t *p, const uint8_t *end)
 {
     const size_t n = sizeof(hops_key) - 1;
-    const uint8_t *text = is_fixstr(*p) && (*p & 0x1f) == n        ? p + 1
+    const uint8_t *text = is_fixstr(*p) && (*p & 0x1f) == n         ? p + 1
                           : *p == 0xd9 && end - p >= 2 && p[1] == n ? p + 2
                                                                     : NULL;
 
