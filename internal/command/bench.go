@@ -212,7 +212,10 @@ func (b *bench) run() (*figures, error) {
 	}
 	warmUp := b.limit.side()
 	warmUp.duration = min(warmUp.duration, maxWarmUp)
-	b.pass("warm-up", warmUp, b.samples.chunks, b.samples.chunkRecords, func(chunk []byte) { f.Run(b.tag, chunk) })
+	b.pass("warm-up", warmUp, b.samples.chunks, b.samples.chunkRecords, func(chunk []byte) {
+		f.Run(b.tag, chunk)
+		f.TakeRouted()
+	})
 
 	var chunks, records histogram
 	before := f.Stats()
@@ -220,6 +223,7 @@ func (b *bench) run() (*figures, error) {
 		start := time.Now()
 		f.Run(b.tag, chunk)
 		chunks.add(time.Since(start))
+		f.TakeRouted()
 	})
 	r.count(before, f.Stats())
 	r.time(chunks.total)
@@ -232,6 +236,7 @@ func (b *bench) run() (*figures, error) {
 		start := time.Now()
 		f.Run(b.tag, chunk)
 		records.add(time.Since(start))
+		f.TakeRouted()
 	})
 	r.Chunk, r.Record = chunks.percentiles(), records.percentiles()
 

@@ -24,6 +24,7 @@ type Spec struct {
 	Options  options.Options
 	LogLevel hostlog.Level
 	Match    func(tag string) (bool, error)
+	Overlaps func(pattern string) (overlaps, known bool) // whether it may match a tag of a pattern; nil: it has no rules of its own
 	Quick    bool // Load compiles quickly, to code that is not optimised
 
 	// Properties are the options as the configuration has them.
@@ -45,6 +46,7 @@ type Configuration struct {
 type Other struct {
 	Plugin, Name string
 	Match        func(tag string) (bool, error)
+	Overlaps     func(pattern string) (overlaps, known bool) // as that of a Spec
 }
 
 // Fault says what keeps a filter or output of a configuration from starting.
@@ -173,13 +175,14 @@ func other(s *fbconf.Section, name string, match func(string) (bool, error)) Oth
 	if alias, ok := s.Get("alias"); ok {
 		name = alias
 	}
+	o := Other{Plugin: strings.ToLower(s.Name), Name: name, Match: match}
 	if match == nil {
-		match = everyTag
+		o.Match = everyTag
 		if m, err := fbconf.NewMatcher(s); err == nil {
-			match = m.Match
+			o.Match, o.Overlaps = m.Match, m.Overlaps
 		}
 	}
-	return Other{Plugin: strings.ToLower(s.Name), Name: name, Match: match}
+	return o
 }
 
 // ReadSection makes a filter of its properties alone. It sees all tags.
@@ -209,7 +212,7 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		if err != nil {
 			return sp, err
 		}
-		sp.Match = m.Match
+		sp.Match, sp.Overlaps = m.Match, m.Overlaps
 	}
 	if text, ok := s.Get("log_level"); ok {
 		var err error
