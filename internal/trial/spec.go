@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -163,12 +164,20 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 		name = alias
 	}
 	sp, err := r.read(s, name, match)
+	if err == nil && s.Kind == "processor" && sp.Emits() {
+		err = errProcessor
+	}
 	if err != nil {
 		c.Faults = append(c.Faults, Fault{name, Locate(s, fmt.Errorf("filter %s: %w", name, err))})
 		return
 	}
 	c.Specs = append(c.Specs, sp)
 }
+
+// Emits reports whether the filter may emit under other tags.
+func (sp *Spec) Emits() bool { return len(sp.Options.EmitTags) > 0 || sp.Options.OnError == options.Route }
+
+var errProcessor = errors.New("options emit_tags and on_error route:TAG: a processor of an input can't emit under other tags: make it a filter")
 
 // other is a filter of another plugin. What can't be told of its tags is taken for a match.
 func other(s *fbconf.Section, name string, match func(string) (bool, error)) Other {

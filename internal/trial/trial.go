@@ -155,7 +155,7 @@ func (p *Pipeline) Ticks() bool {
 // TickInterval is how often Tick is wanted: as often as the filter that wants it most.
 func (p *Pipeline) TickInterval() (interval time.Duration) {
 	for _, s := range p.Stages {
-		if d := tickInterval(s.Options); s.Filter.Ticks() && (interval == 0 || d < interval) {
+		if d := s.Options.TickInterval; s.Filter.Ticks() && (interval == 0 || d < interval) {
 			interval = d
 		}
 	}
