@@ -289,7 +289,7 @@ func (p *pipeline) tick(final bool) error {
 // failed reports whether a record, or a part of the input, failed.
 func (p *pipeline) failed() bool {
 	stats := p.trial.Stats()
-	return stats.Failed > 0 || stats.Corrupt > 0 || p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
+	return stats.Failed > 0 || stats.FailedTicks > 0 || stats.Corrupt > 0 || p.unreadable > 0 || p.unwritable > 0 || p.inputsFailed > 0
 }
 
 // summary is one line for each filter if there are several, and one for all.

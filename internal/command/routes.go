@@ -65,14 +65,14 @@ func arrives(c *trial.Configuration, from *trial.Spec, pattern string) bool {
 		}
 	}
 	return slices.ContainsFunc(c.Specs, func(sp trial.Spec) bool {
-		return sp.Name != from.Name && sp.Overlaps != nil && may(sp.Overlaps) && len(routesOf(&sp.Options)) > 0
+		return sp.Name != from.Name && sp.Overlaps != nil && may(sp.Overlaps) && sp.Options.Emits()
 	}) || slices.ContainsFunc(c.Others, func(o trial.Other) bool { return o.Plugin == rewriteTag && o.Overlaps != nil && may(o.Overlaps) })
 }
 
 // outputWarnings says which outputs get nothing once a filter emits: without a Match an output has the records of one
 // input only while there is one, and an emitter is another (flb_router_io_set in src/flb_router.c, 5.1.1).
 func outputWarnings(c *trial.Configuration) (warnings []string) {
-	if !slices.ContainsFunc(c.Specs, func(sp trial.Spec) bool { return len(routesOf(&sp.Options)) > 0 }) {
+	if !slices.ContainsFunc(c.Specs, func(sp trial.Spec) bool { return sp.Options.Emits() }) {
 		return nil
 	}
 	for i, s := range c.Outputs {

@@ -47,9 +47,12 @@ func (c *Case) compare(o *outcome) (problems []Problem, err error) {
 		problems = append(problems, Problem{What: "failed", Was: fmt.Sprint(c.failed), Is: fmt.Sprint(o.failed)})
 	}
 	if o.looped > 0 && c.log == nil {
-		problems = append(problems, Problem{What: "loop", Is: fmt.Sprintf("%d records go round in a circle, which is cut: if that is right, expect the warning in log", o.looped)})
+		problems = append(problems, Problem{What: "loop", Is: fmt.Sprintf("%d records would go round in a circle, which is cut: if that is right, expect the warning in log", o.looped)})
 	}
-	if c.log == nil && (o.failed != c.failed || o.looped > 0) {
+	if o.badTicks > 0 && c.log == nil {
+		problems = append(problems, Problem{What: "ticks", Is: fmt.Sprintf("%d have failed: if that is right, expect the error in log", o.badTicks)})
+	}
+	if c.log == nil && (o.failed != c.failed || o.looped+o.badTicks > 0) {
 		for _, line := range o.log[:min(len(o.log), maxLogShown)] {
 			problems = append(problems, Problem{What: "log", Is: line})
 		}

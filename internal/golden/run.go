@@ -46,6 +46,7 @@ type outcome struct {
 	items      []trial.Item
 	emitted    []emitted // by tags, in the order in which each came first
 	looped     uint64
+	badTicks   uint64
 	log        []string
 	metrics    []string
 	failed     uint64
@@ -196,7 +197,7 @@ func (r *Runner) run(c *Case) (o outcome, err error) {
 	o.ended = time.Now()
 	o.output = o.lines(c, o.items)
 	stats := p.Stats()
-	o.failed = stats.Failed
+	o.failed, o.badTicks = stats.Failed, stats.FailedTicks
 	for code, n := range stats.ErrorCodes() {
 		o.errors = append(o.errors, fmt.Sprintf("%d: %d", code, n))
 	}

@@ -164,7 +164,7 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 		name = alias
 	}
 	sp, err := r.read(s, name, match)
-	if err == nil && s.Kind == "processor" && sp.Emits() {
+	if err == nil && s.Kind == "processor" && sp.Options.Emits() {
 		err = errProcessor
 	}
 	if err != nil {
@@ -173,9 +173,6 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 	}
 	c.Specs = append(c.Specs, sp)
 }
-
-// Emits reports whether the filter may emit under other tags.
-func (sp *Spec) Emits() bool { return len(sp.Options.EmitTags) > 0 || sp.Options.OnError == options.Route }
 
 var errProcessor = errors.New("options emit_tags and on_error route:TAG: a processor of an input can't emit under other tags: make it a filter")
 

@@ -12,11 +12,11 @@
     (local.set $end (i32.add (local.get $record) (local.get $record_len)))
     (block $done
       (loop $next
-        (br_if $done (i32.ge_u (i32.add (local.get $at) (i32.const 6)) (local.get $end)))
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
         (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 33)) (then unreachable)) ;; !
         (if (i32.and ;; "to":"
               (i32.eq (i32.load align=1 (local.get $at)) (i32.const 0x226f7422))
-              (i32.eq (i32.load16_u align=1 offset=4 (local.get $at)) (i32.const 0x223a)))
+              (i32.eq (i32.load16_u offset=4 align=1 (local.get $at)) (i32.const 0x223a)))
           (then
             (local.set $to (i32.add (local.get $at) (i32.const 6)))
             (br $done)))
