@@ -13,6 +13,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/trial"
 )
@@ -299,6 +300,8 @@ func (p *pipeline) summary() string {
 	total := counts{in: p.in, out: p.written, dropped: stats.Dropped, failed: p.unreadable + stats.Failed}
 	for _, s := range p.trial.Stages {
 		total.elapsed += s.Elapsed
+		leaves := s.Options.OnError == options.Drop || s.Options.OnError == options.Route
+		total.leaves = total.leaves || leaves
 		matches, _ := s.Match(p.tag)
 		if len(p.trial.Stages) == 1 && matches {
 			continue
@@ -309,7 +312,7 @@ func (p *pipeline) summary() string {
 		}
 		stats := s.Filter.Stats()
 		fmt.Fprintf(&text, "filter %s: %s\n", s.Name, counts{
-			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed,
+			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed, leaves: leaves,
 		})
 	}
 	if len(p.trial.Stages) > 1 {
@@ -333,10 +336,15 @@ func (p *pipeline) summary() string {
 type counts struct {
 	in, out, dropped, failed uint64
 	elapsed                  time.Duration
+	leaves                   bool // a record that fails leaves its chunk
 }
 
 func (c counts) String() string {
-	text := fmt.Sprintf("records in %d, out %d, dropped %d, passed through by error %d", c.in, c.out, c.dropped, c.failed)
+	fate := "passed through by error"
+	if c.leaves {
+		fate = "failed"
+	}
+	text := fmt.Sprintf("records in %d, out %d, dropped %d, %s %d", c.in, c.out, c.dropped, fate, c.failed)
 	if c.in > 0 {
 		text += fmt.Sprintf("; %.2f µs per record", float64(c.elapsed.Nanoseconds())/1e3/float64(c.in))
 	}

@@ -40,7 +40,7 @@ func routeWarnings(c *trial.Configuration, sp *trial.Spec) (warnings []string) {
 			}
 		}
 		if len(c.Outputs) > 0 && !arrives(c, sp, r.pattern) {
-			warnings = append(warnings, fmt.Sprintf("%s %q: no output matches such a tag, and Fluent Bit drops what no output matches: give one a Match for it", r.option, r.pattern))
+			warnings = append(warnings, fmt.Sprintf("%s %q: no output matches such a tag, and Fluent Bit drops such records without a word: give an output a Match for it", r.option, r.pattern))
 		}
 	}
 	return warnings

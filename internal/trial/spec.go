@@ -26,7 +26,7 @@ type Spec struct {
 	LogLevel hostlog.Level
 	Match    func(tag string) (bool, error)
 	Overlaps func(pattern string) (overlaps, known bool) // whether it may match a tag of a pattern; nil: it has no rules of its own
-	Quick    bool // Load compiles quickly, to code that is not optimised
+	Quick    bool                                        // Load compiles quickly, to code that is not optimised
 
 	// Properties are the options as the configuration has them.
 	Properties []options.Property
