@@ -53,7 +53,7 @@ func TestRunEmitted(t *testing.T) {
 	// More tags than the summary names.
 	var many strings.Builder
 	for n := range 30 {
-		many.WriteString(`{"to":"x.` + string(rune('a'+n%26))+strings.Repeat("b", n/26) + `","n":2}` + "\n")
+		many.WriteString(`{"to":"x.` + string(rune('a'+n%26)) + strings.Repeat("b", n/26) + `","n":2}` + "\n")
 	}
 	got = runMain(many.String(), args()...)
 	if got.code != 0 || strings.Count(got.stderr, " 1 under ") != 20 || !strings.HasSuffix(got.stderr, ", 10 under others\n") {
