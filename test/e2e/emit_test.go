@@ -280,14 +280,14 @@ func TestStalledFarSide(t *testing.T) {
 		}{
 			{"keep", "100K", []string{"[ warn]", "events stay under the tag that they came with: the emitter is busy"}, false, true},
 			{"drop", "100K", []string{"[error]", "events for other tags are dropped: the emitter is busy (emit_on_busy drop)"}, true, false},
-			{"block 10m", "300K", []string{"pausing tail.0"}, false, false},
-			{"block 1s", "300K", []string{"[error]", "events for other tags are dropped: the emitter has been busy for longer"}, true, false},
+			{"block 10m", "4M", []string{"pausing tail.0"}, false, false},
+			{"block 1s", "4M", []string{"[error]", "events for other tags are dropped: the emitter has been busy for longer"}, true, false},
 		} {
 			t.Run(c.onBusy, func(t *testing.T) {
 				f := newFar(t, true)
 				w := newNumberer(t)
 				run := fb.start(t, pipeline{
-					inputs:  []plugin{w.slowInput()},
+					inputs:  []plugin{w.input()},
 					filters: []plugin{routing(t, "app", "emit_on_busy", c.onBusy, "emitter_mem_buf_limit", c.limit)},
 					outputs: f.output(),
 				})
@@ -573,8 +573,8 @@ func TestEnds(t *testing.T) {
 			w := newNumberer(t)
 			run := fb.start(t, pipeline{
 				service: []string{"grace", "20"},
-				inputs:  []plugin{w.slowInput()},
-				filters: []plugin{routing(t, "app", "emit_on_busy", "block 10m", "emitter_mem_buf_limit", "300K")},
+				inputs:  []plugin{w.input()},
+				filters: []plugin{routing(t, "app", "emit_on_busy", "block 10m", "emitter_mem_buf_limit", "4M")},
 				outputs: f.output(),
 			})
 			run.until("the emitter to be busy", func() bool {
@@ -599,17 +599,6 @@ func TestEnds(t *testing.T) {
 	})
 }
 
-// slowInput is input by small chunks, of which several find room where records wait.
-func (w *numberer) slowInput() plugin {
-	in := w.input()
-	for i, word := range in.options {
-		if word == "1M" {
-			in.options[i] = "32k"
-		}
-	}
-	return in
-}
-
 // writeLarge writes some more records that fill the buffers of a connection soon, if those before have been read.
 func (w *numberer) writeLarge(p *process) {
 	w.t.Helper()
@@ -617,7 +606,7 @@ func (w *numberer) writeLarge(p *process) {
 		return
 	}
 	var b strings.Builder
-	for range 500 {
+	for range 2000 {
 		fmt.Fprintf(&b, "{\"n\":%d,\"pad\":%q}\n", w.n, strings.Repeat("x", 500))
 		w.n++
 	}
