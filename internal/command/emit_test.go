@@ -2,9 +2,11 @@ package command
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What a filter emits under other tags is written with these, or alone.
@@ -94,6 +96,8 @@ func TestRunTicks(t *testing.T) {
 				stdout.Close()
 				code <- c
 			}()
+			late := time.AfterFunc(20*time.Second, func() { fromStdout.CloseWithError(errors.New("nothing has come for too long")) })
+			defer late.Stop()
 			out := bufio.NewReader(fromStdout)
 			until := func(part string) {
 				t.Helper()
@@ -151,6 +155,8 @@ func TestCheckRoutes(t *testing.T) {
 			outputs: "    - {name: stdout, match: app.*}\n    - {name: stdout, match_regex: '^(db\\.|alerts)'}\n    - {name: stdout, match: dead.*}\n"},
 		{name: "loops", filters: filter + "      emit_tags: '*.web,db'\n      on_error: route:app.dead\n", outputs: "    - {name: stdout, match: '*'}\n",
 			warnings: []string{`emit_tags "*.web": its own Match has such tags`, `on_error "app.dead": its own Match has such tags`}},
+		{name: "to itself alone", filters: filter + "      emit_tags: app.dead\n", outputs: "    - {name: stdout, match: app.log}\n",
+			warnings: []string{`emit_tags "app.dead": its own Match`, `emit_tags "app.dead": no output matches such a tag`}},
 		{name: "nowhere", filters: filter + "      emit_tags: 'db.*,alerts'\n      on_error: route:dead.$TAG\n", outputs: "    - {name: stdout, match: app.*}\n    - {name: stdout, match: alerts}\n",
 			warnings: []string{`emit_tags "db.*": no output matches such a tag`, `on_error "dead.*": no output matches such a tag`}},
 		{name: "an expression, which tells of tags and not of patterns", filters: filter + "      emit_tags: 'db.*,alerts,other'\n", outputs: "    - {name: stdout, match_regex: '^alerts$'}\n",
