@@ -205,6 +205,7 @@ func (f *Filter) failBy(data []byte, event *chunk.Event, c cause, kind string, e
 		}
 	case options.Route:
 		if !f.routeFailed(data, event, c, err) {
+			f.lane.PassRecord()
 			return f.keep(data, event)
 		}
 		f.lane.FailRecord()

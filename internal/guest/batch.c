@@ -6,8 +6,14 @@
 #include <string.h>
 
 // The structures of docs/abi.md.
-enum { HEADER_BYTES = 64, EVENT_BYTES = 32, GROUP_BYTES = 24, OP_BYTES = 24, EMITTED_BYTES = 32,
-       ROUTED_BYTES = 40 };
+enum {
+    HEADER_BYTES = 64,
+    EVENT_BYTES = 32,
+    GROUP_BYTES = 24,
+    OP_BYTES = 24,
+    EMITTED_BYTES = 32,
+    ROUTED_BYTES = 40, // of an event under another tag
+};
 
 enum op_kind { OP_DROP = 1, OP_ERROR, OP_TIME, OP_EMIT = 9, OP_EMIT_TO };
 
@@ -339,10 +345,11 @@ void flbwt_batch_marker(const flbwt_lane *lane, const uint8_t *data, const uint8
                         size_t *n)
 {
     const flbwt_batch *b = &lane->batch;
-    const flbwt_marker *g = b->called ? b->now > 0 ? group_at(b, b->now) : NULL
-                            : b->outer.next > 0 ? &b->outer
-                                                : NULL;
+    const flbwt_marker *g = b->outer.next > 0 ? &b->outer : NULL;
 
+    if (b->called) {
+        g = b->now > 0 ? group_at(b, b->now) : NULL;
+    }
     if (g != NULL) {
         *marker = bytes_of(lane, data, g) + g->at;
         *n = g->next - g->at;
@@ -807,7 +814,7 @@ static bool read_tag(flbwt_lane *lane, const uint8_t *p, emitted *e)
         return refuse(&lane->batch, "the tag of what is emitted is not inside memory");
     }
     return flbwt_tags_grant(&g->instance.tags, e->tag, e->tag_n) ||
-           refuse(&lane->batch, "the tag of what is emitted is none, or emit_tags does not grant it");
+           refuse(&lane->batch, "emit_tags does not grant the tag of what is emitted");
 }
 
 // write_head writes all of an emitted event but its body, and returns where that goes.
@@ -817,7 +824,8 @@ static uint8_t *write_head(const emitted *e, const heritage *h, bool legacy, uin
     if (!legacy) {
         *out++ = 0x92;
     }
-    out = e->sec == -1 ? copy(out, h->time, h->time_n) : write_time(out, (uint32_t) e->sec, e->nsec);
+    out =
+        e->sec == -1 ? copy(out, h->time, h->time_n) : write_time(out, (uint32_t) e->sec, e->nsec);
     return legacy ? out : copy(out, e->meta, e->meta_n);
 }
 
@@ -829,8 +837,8 @@ static bool write_elsewhere(flbwt_lane *lane, const uint8_t *data, const emitted
     flbwt_routed head = {
         .tag_len = e->tag_n,
         .marker_len = g != NULL ? (uint32_t) (g->next - g->at) : 0,
-        .event_len = (uint32_t) (legacy ? 1 + e->time_n + e->body_n
-                                        : 2 + e->time_n + e->meta_n + e->body_n),
+        .event_len =
+            (uint32_t) (legacy ? 1 + e->time_n + e->body_n : 2 + e->time_n + e->meta_n + e->body_n),
         .hops = h->hops,
     };
     size_t before = lane->routed.len;
@@ -856,9 +864,9 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     static const uint8_t none[] = {0x80};
     flbwt_batch *b = &lane->batch;
     bool legacy = entry->place.meta == entry->place.body;
-    emitted e = {.nsec = get32(p + 8), .group = get32(p + 12), .meta = h->meta, .meta_n = h->meta_n};
+    emitted e = {
+        .nsec = get32(p + 8), .group = get32(p + 12), .meta = h->meta, .meta_n = h->meta_n};
 
-    lane->outcome = FLBWT_BREACH;
     memcpy(&e.sec, p, sizeof(e.sec));
     if (e.sec != -1 && (e.sec < 0 || e.sec >= UINT32_MAX - 1 || e.nsec >= 1000000000)) {
         return refuse(b, "the time of what is emitted is none that an event can have");
@@ -962,6 +970,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
         bool tagged = o.kind == OP_EMIT_TO;
 
         if (o.kind == OP_EMIT || tagged) {
+            lane->outcome = FLBWT_BREACH;
             ok = o.bytes != NULL && o.len >= (tagged ? ROUTED_BYTES : EMITTED_BYTES)
                      ? write_emitted(lane, data, e, &h, o.bytes, tagged, &made)
                      : refuse(b, "what describes an emitted event is too short");

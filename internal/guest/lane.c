@@ -9,19 +9,9 @@
 enum {
     // Larger records are for Go.
     MAX_BYTES = 4 * 1024 * 1024,
-    // Buffers beyond this are given back when a chunk does not need them.
-    KEEP_BYTES = 4 * 1024 * 1024,
     // What a chunk that is changed is given beyond its own size, and an eighth of it.
     SPARE_BYTES = 4096,
 };
-
-void flbwt_give_back(flbwt_buffer *b)
-{
-    if (b->cap > KEEP_BYTES) {
-        free(b->data);
-        *b = (flbwt_buffer) {0};
-    }
-}
 
 void flbwt_lane_begin(flbwt_lane *lane, size_t size)
 {
@@ -97,7 +87,7 @@ void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
     flbwt_group *g = &lane->group;
 
     g->open = true;
-    g->failed = g->refused = false;
+    g->failed = g->refused = g->passed = false;
     g->within = g->inside;
     g->inside = true;
     g->marker = lane->changed ? lane->out.len : lane->at;
@@ -159,7 +149,7 @@ bool flbwt_lane_is_lost(const flbwt_lane *lane)
 {
     const flbwt_group *g = &lane->group;
 
-    return g->open && (g->failed || g->refused) && answers(lane) == g->answers;
+    return g->open && (g->failed || g->refused) && !g->passed && answers(lane) == g->answers;
 }
 
 bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
@@ -497,6 +487,18 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     return lane->stop;
 }
 
+// finish_routed does so with what the chunk has emitted under other tags.
+static void finish_routed(flbwt_lane *lane, bool forgotten)
+{
+    if (forgotten) {
+        lane->routed.len = lane->routed_before;
+    }
+    else {
+        __atomic_fetch_add(&lane->total_elsewhere, lane->elsewhere, __ATOMIC_RELAXED);
+    }
+    lane->elsewhere = 0;
+}
+
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
 {
     if (lane->in_chunk && lane->began_ns != 0) {
@@ -505,11 +507,10 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     lane->in_chunk = false;
     flbwt_lane_show(lane);
     __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
-    if (forgotten && lane->routed.len > lane->routed_before) {
-        lane->routed.len = lane->routed_before;
+    if (lane->elsewhere > 0) {
+        finish_routed(lane, forgotten);
     }
     if (!forgotten) {
-        __atomic_fetch_add(&lane->total_elsewhere, lane->elsewhere, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_returned, lane->returned, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_dropped, lane->dropped, __ATOMIC_RELAXED);
@@ -526,7 +527,7 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     flbwt_give_back(&lane->batch.inherited);
     flbwt_give_back(&lane->group.body);
     if (lane->guest != NULL && lane->guest->instance.current != NULL) {
-        flbwt_current_trim(lane->guest->instance.current, KEEP_BYTES);
+        flbwt_current_trim(lane->guest->instance.current, FLBWT_KEEP_BYTES);
     }
 }
 

@@ -5,6 +5,8 @@
 #ifndef FLBWT_LANE_H
 #define FLBWT_LANE_H
 
+#include <stdlib.h>
+
 #include "batch.h"
 #include "times.h"
 
@@ -36,6 +38,7 @@ typedef struct {
     bool open;
     bool set; // body takes the place of the marker's, once the group is closed
     bool failed; // a record of it has, and was dropped
+    bool passed; // one has, and comes out all the same
     bool
         refused; // batches: no answer has had it, one that would have has failed, and it may not pass
     bool inside; // no end marker stands behind the last start marker that has been emitted
@@ -179,8 +182,22 @@ void flbwt_lane_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_
 void flbwt_batch_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_t **marker,
                         size_t *n);
 
-// flbwt_give_back frees a buffer that is larger than what is kept from chunk to chunk.
-void flbwt_give_back(flbwt_buffer *b);
+// Buffers beyond this are given back when a chunk does not need them.
+enum { FLBWT_KEEP_BYTES = 4 << 20 };
+
+static inline void flbwt_give_back(flbwt_buffer *b)
+{
+    if (b->cap > FLBWT_KEEP_BYTES) {
+        free(b->data);
+        *b = (flbwt_buffer) {0};
+    }
+}
+
+// flbwt_lane_has_routed says whether there is something for flbwt_lane_take_routed.
+static inline bool flbwt_lane_has_routed(const flbwt_lane *lane)
+{
+    return (lane->routed.len | lane->ticked.len) > 0;
+}
 
 // flbwt_lane_begin begins a chunk, unless the lane is inside of one.
 void flbwt_lane_begin(flbwt_lane *lane, size_t size);

@@ -104,5 +104,8 @@ func (l *Lane) EndGroup(data []byte, next int) bool {
 	return bool(C.flbwt_lane_end_group(l.c, pointer(data), C.size_t(next)))
 }
 
+// PassRecord says that one has failed, and comes out all the same though others are dropped.
+func (l *Lane) PassRecord() { l.c.group.passed = true }
+
 // FailRecord says that a record of the open group, if there is one, has failed and is dropped.
 func (l *Lane) FailRecord() { l.c.group.failed = true }

@@ -6,31 +6,44 @@
 
 #include <string.h>
 
-// HOPS is the member of an event's metadata that says through how many filters it has come.
+// hops_key is the member of an event's metadata that says through how many filters it has come.
 static const char hops_key[] = "wasmtime_hops";
 
-// number_at reads the number at p; 0 if there is none of up to 32 bits.
-static uint32_t number_at(const uint8_t *p, const uint8_t *end)
+// number_at reads the number at p, which is valid: 0 if it is negative, or none.
+static uint32_t number_at(const uint8_t *p)
 {
-    size_t left = (size_t) (end - p);
+    uint64_t v = 0;
 
-    if (*p <= 0x7f) {
-        return *p;
-    }
-    if (*p == 0xcc && left >= 2) {
+    switch (*p) {
+    case 0xcc:
         return p[1];
-    }
-    if (*p == 0xcd && left >= 3) {
+    case 0xcd:
         return load16(p + 1);
+    case 0xce:
+        return load32(p + 1);
+    case 0xd0:
+        return p[1] < 0x80 ? p[1] : 0;
+    case 0xd1:
+        return p[1] < 0x80 ? load16(p + 1) : 0;
+    case 0xd2:
+        return p[1] < 0x80 ? load32(p + 1) : 0;
+    case 0xcf:
+        v = load64(p + 1);
+        break;
+    case 0xd3:
+        v = p[1] < 0x80 ? load64(p + 1) : 0;
+        break;
+    default:
+        v = *p <= 0x7f ? *p : 0;
     }
-    return *p == 0xce && left >= 5 ? load32(p + 1) : 0;
+    return v < UINT32_MAX ? (uint32_t) v : UINT32_MAX;
 }
 
 // is_hops says whether the value at p, which is valid, is the key of hops.
 static bool is_hops(const uint8_t *p, const uint8_t *end)
 {
     const size_t n = sizeof(hops_key) - 1;
-    const uint8_t *text = is_fixstr(*p) && (*p & 0x1f) == n        ? p + 1
+    const uint8_t *text = is_fixstr(*p) && (*p & 0x1f) == n         ? p + 1
                           : *p == 0xd9 && end - p >= 2 && p[1] == n ? p + 2
                                                                     : NULL;
 
@@ -51,13 +64,13 @@ uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t
     for (; p != NULL && pairs > 0; pairs--) {
         const uint8_t *value = flbwt_skip(p, end, FLBWT_EVENT_DEPTH, &containers);
 
-        if (value == NULL || value == end) {
-            break;
+        const uint8_t *next =
+            value != NULL ? flbwt_skip(value, end, FLBWT_EVENT_DEPTH, &containers) : NULL;
+
+        if (next != NULL && is_hops(p, value)) {
+            hops = number_at(value);
         }
-        if (is_hops(p, value)) {
-            hops = number_at(value, end);
-        }
-        p = flbwt_skip(value, end, FLBWT_EVENT_DEPTH, &containers);
+        p = next;
     }
     return hops < UINT32_MAX ? hops + 1 : hops;
 }

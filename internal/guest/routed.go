@@ -15,6 +15,7 @@ type Routed struct {
 	Tag    []byte
 	Marker []byte // that begins its group; none: it is in none
 	Event  []byte
+	Hops   uint32 // filters that it has come through; 0: they are not counted
 }
 
 // TakeRouted takes what has been emitted under other tags by chunks, and then by ticks.
@@ -30,7 +31,7 @@ func (l *Lane) TakeRouted() iter.Seq[Routed] {
 			}
 			header := cut(C.sizeof_flbwt_routed)
 			number := func(offset uintptr) int { return int(binary.NativeEndian.Uint32(header[offset:])) }
-			r := Routed{Tag: cut(number(unsafe.Offsetof(head.tag_len)))}
+			r := Routed{Tag: cut(number(unsafe.Offsetof(head.tag_len))), Hops: uint32(number(unsafe.Offsetof(head.hops)))}
 			r.Marker = cut(number(unsafe.Offsetof(head.marker_len)))
 			r.Event = cut(number(unsafe.Offsetof(head.event_len)))
 			if !yield(r) {

@@ -19,7 +19,7 @@ bool flbwt_tag_matches(const flbwt_pattern *pattern, const uint8_t *tag, size_t 
         if ((size_t) (tag_end - at) < len) {
             return false;
         }
-        const uint8_t *found = first ? at : memmem(at, (size_t) (tag_end - at), p, len);
+        const uint8_t *found = first || len == 0 ? at : memmem(at, (size_t) (tag_end - at), p, len);
         if (found == NULL || (first && len > 0 && memcmp(at, p, len) != 0)) {
             return false;
         }
@@ -28,7 +28,8 @@ bool flbwt_tag_matches(const flbwt_pattern *pattern, const uint8_t *tag, size_t 
         star = memchr(p, '*', (size_t) (end - p));
         if (star == NULL) {
             len = (size_t) (end - p);
-            return (size_t) (tag_end - at) >= len && (len == 0 || memcmp(tag_end - len, p, len) == 0);
+            return (size_t) (tag_end - at) >= len &&
+                   (len == 0 || memcmp(tag_end - len, p, len) == 0);
         }
     }
 }

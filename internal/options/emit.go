@@ -34,7 +34,7 @@ func (p *parser) patterns(name string) []string {
 	}
 	for _, pattern := range list {
 		if len(pattern) > maxTagBytes || strings.ContainsFunc(pattern, isControl) {
-			p.fail(name, pattern, fmt.Sprintf("allowed are patterns of up to %d bytes without control characters, such as tenant.* or alerts, with commas between", maxTagBytes))
+			p.fail(name, p.value(name), fmt.Sprintf("allowed are patterns of up to %d bytes without control characters, such as tenant.* or alerts, with commas between", maxTagBytes))
 			return nil
 		}
 	}
