@@ -128,7 +128,7 @@ func (fb fluentBit) runCases(t *testing.T, cases []*conformance.Case) map[string
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "fluent-bit.conf")
-	writeFile(t, path, p.asClassic(plugin{name: "file", options: []string{"match", "*", "path", out, "format", "msgpack"}}))
+	writeFile(t, path, p.asClassic([]plugin{{name: "file", options: []string{"match", "*", "path", out, "format", "msgpack"}}}))
 	run := fb.exec(t, dir, "-e", pluginPath, "-c", path)
 	for _, c := range cases {
 		for i, chunk := range c.Chunks {
