@@ -80,7 +80,7 @@ func TestRunFollowsTags(t *testing.T) {
 `, "routes", "wrap"))
 	got := runMain("{\"to\":\"db\",\"n\":2}\n{\"to\":\"app.x\",\"n\":2}\n", "run", "--config", config, fixedTime)
 	checkResult(t, got, 0, `["db",{"tag":"db","sec":1767366245,"record":{"to":"db","n":2}}]`+"\n"+`["app.x",{"to":"app.x","n":2}]`+"\n",
-		`a loop is cut: records under tag "app.x" have come from this filter`)
+		`records stay under the tag "app.x" that they came with`, "\nfilter wasmtime.1: records in 1, out 1, ")
 }
 
 // Filters tick while nothing comes, and at the end.

@@ -303,6 +303,8 @@ func (p *pipeline) summary() string {
 		leaves := s.Options.OnError == options.Drop || s.Options.OnError == options.Route
 		total.leaves = total.leaves || leaves
 		matches, _ := s.Match(p.tag)
+		stats := s.Filter.Stats()
+		matches = matches || stats.Records > 0 // by a tag that another one emits
 		if len(p.trial.Stages) == 1 && matches {
 			continue
 		}
@@ -310,7 +312,6 @@ func (p *pipeline) summary() string {
 			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.Name, p.tag)
 			continue
 		}
-		stats := s.Filter.Stats()
 		fmt.Fprintf(&text, "filter %s: %s\n", s.Name, counts{
 			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed, leaves: leaves,
 		})
