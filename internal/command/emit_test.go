@@ -38,11 +38,11 @@ func TestRunEmitted(t *testing.T) {
 	}
 
 	got = runMain(in, args("--diff")...)
-	want := "record 2: dropped, and emitted\n  under \"x.y\"\n    + {\"to\":\"x.y\",\"n\":2}\n" +
+	want := "record 2: routed\n  under \"x.y\"\n" +
 		"record 3: unchanged, and emitted\n  under \"x.\\\\\"\n    + {\"to\":\"x.\\\"\",\"n\":1}\n" +
 		"record 4: unchanged, and emitted\n  under \"x.z\"\n    + {\"to\":\"x.z\",\"n\":1}\n" +
-		"record 5: failed, and dropped, and emitted\n  under \"dead.app.log\"\n    + [[\""
-	if got.code != 1 || !strings.HasPrefix(got.stdout, want) || !strings.Contains(got.stdout, `",{"wasmtime_error":"`) {
+		"record 5: failed, and routed\n  under \"dead.app.log\"\n    metadata $wasmtime_error\n      + \"the guest trapped\"\n"
+	if got.code != 1 || got.stdout != want || !strings.Contains(got.stderr, ` 1 under "dead.app.log"`) {
 		t.Errorf("%+v", got)
 	}
 	if got := runMain(in, args("--diff", "--only-tag", "x")...); got.code != 2 || !strings.Contains(got.stderr, "leave --only-tag out") {

@@ -383,23 +383,31 @@ func (p *pipeline) appendOutcome(dst []byte, o *trial.Outcome) []byte {
 	changes := o.Changes()
 	word := "changed"
 	switch {
+	case o.Failed && o.Routed():
+		word = "failed, and routed"
 	case o.Failed && len(o.After) == 0:
 		word = "failed, and dropped"
 	case o.Failed:
 		word = "failed"
+	case o.Routed():
+		word = "routed"
 	case len(o.After) == 0:
 		word = "dropped"
 	case len(o.After) == 1 && len(changes) == 0 && len(o.Emitted) == 0:
 		return dst
 	case len(o.After) == 1 && len(changes) == 0:
-		word = "unchanged"
-	}
-	if len(o.Emitted) > 0 {
-		word += ", and emitted"
+		word = "unchanged, and emitted"
+	case len(o.Emitted) > 0:
+		word = "changed, and emitted"
 	}
 	dst = fmt.Appendf(dst, "record %d: %s\n", p.in, word)
+	if o.Routed() {
+		p.count(o.Emitted[0].Tag)
+		dst = fmt.Appendf(dst, "  under %q\n%s", o.Emitted[0].Tag, p.palette.Changes("    ", changes))
+		return p.appendEmitted(dst, o.Emitted[1:], *o.Before.Time)
+	}
 	line := func(item trial.Item) string { return string(item.AppendLine(nil, *o.Before.Time)) }
-	if len(o.After) == 0 && len(o.Emitted) == 0 {
+	if len(o.After) == 0 {
 		dst = fmt.Appendf(dst, "  %s\n", p.palette.Was(line(o.Before)))
 	}
 	dst = append(dst, p.palette.Changes("  ", changes)...)
