@@ -862,8 +862,8 @@ static bool has_emitter(struct emission *e)
     }
     if (!is_in_pipeline(inst)) {
         return refuse(inst,
-                      "a filter in processors of an input or output can't do that; one in the "
-                      "pipeline's filters can, from Fluent Bit 2.2 on");
+                      "a filter in processors of an input or output can't do that; one of the "
+                      "pipeline's filters can");
     }
     e->cio = find_cio(inst->config);
     if (e->cio == NULL) {
