@@ -18,12 +18,14 @@ import (
 // counter folds records into {"n":how many,"f":flags} under the tag "agg", by each tick that has any. The
 // letter of a record {"to":"x"} says what else is to happen: ! traps, b fails, g has memory grow; and what the ticks
 // after it do once they have emitted: t traps, l never ends, e reports an error, o does so by a text outside
-// memory, i emits what is no map.
+// memory, i emits what is no map. Once it has
+// been told that it is not called again, it traps.
 const counter = `(module
   (import "flb_v1" "emit_to" (func $emit_to (param i32 i32 i32 i32 i32 i32 i64 i32) (result i32)))
   (memory (export "memory") 2)
   (global $n (mut i32) (i32.const 0))
   (global $do (mut i32) (i32.const 0))
+  (global $ended (mut i32) (i32.const 0))
   (data (i32.const 1024) "agg")
   (data (i32.const 1032) "it is broken\00")
   (data (i32.const 2048) "\82\a1n\ce....\a1f.")
@@ -34,6 +36,7 @@ const counter = `(module
       (then unreachable)))
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (local $do i32)
+    (if (global.get $ended) (then unreachable))
     (local.set $do (i32.load8_u offset=5 (local.get 4)))
     (if (i32.eq (local.get $do) (i32.const 0x21)) (then unreachable))
     (if (i32.eq (local.get $do) (i32.const 0x62)) (then (return (i32.const 2049))))
@@ -42,6 +45,8 @@ const counter = `(module
     (global.set $n (i32.add (global.get $n) (i32.const 1)))
     (i32.const 0))
   (func (export "flb_tick") (param $flags i32) (result i32)
+    (if (global.get $ended) (then unreachable))
+    (global.set $ended (i32.and (local.get $flags) (i32.const 1)))
     (if (i32.eqz (global.get $n)) (then (return (i32.const 0))))
     (i32.store8 (i32.const 2052) (i32.shr_u (global.get $n) (i32.const 24)))
     (i32.store8 (i32.const 2053) (i32.shr_u (global.get $n) (i32.const 16)))
@@ -263,7 +268,7 @@ func TestReloadHandsOver(t *testing.T) {
 		}
 		if workers == 1 {
 			send(many + "bb" + many) // it is taken back
-			if r.results() != "1 0 1" || got != 600 {
+			if r.results() != "1 0 1" || got != 600 || r.Stats().GivenUp != 0 {
 				t.Errorf("%s, %d are handed over: %v", r.results(), got, r.logs)
 			}
 		}
