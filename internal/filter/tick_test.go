@@ -240,6 +240,20 @@ func TestTicksTellTheBreaker(t *testing.T) {
 	}
 }
 
+// While the breaker is open an instance that there is has no ticks, but for the last one: what it holds would be
+// lost else.
+func TestTickWhileTheBreakerIsOpen(t *testing.T) {
+	f := startWith(t, counting(options.Options{BreakerFailures: 2, BreakerBackoff: time.Hour}), counter)
+	f.Run(tag, letters("...bb"))
+	if f.breaker.state() != open || f.instance == nil {
+		t.Fatal(f.logs)
+	}
+	f.Tick(false)
+	wantWindows(t, "open", f.Filter)
+	f.Tick(true)
+	wantWindows(t, "last", f.Filter, "3 of 1")
+}
+
 // After a trap nobody has an instance, and what the guest has in the store is ticked all the same.
 func TestTickMakesAnInstance(t *testing.T) {
 	f := startWith(t, counting(options.Options{}), counter)
