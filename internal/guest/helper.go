@@ -40,6 +40,11 @@ func (h *Helper) Wait() { C.flbwt_helper_wait(h.c) }
 // Close has the thread end, waits for it, and frees the helper.
 func (h *Helper) Close() {
 	C.flbwt_helper_end(h.c)
+	h.Free()
+}
+
+// Free frees a helper that has got no thread.
+func (h *Helper) Free() {
 	C.flbwt_helper_destroy(h.c)
 	C.free(unsafe.Pointer(h.c))
 }
