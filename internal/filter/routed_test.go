@@ -253,8 +253,8 @@ func TestManyRoutedOfABatch(t *testing.T) {
 		at += len(ops[i].bytes)
 	}
 	chunk := event(1, object{"log": "x"})
-	out, modified := f.Run(script(ops, nil), chunk)
-	if got := taken(t, f.Filter); len(got["x"]) != n || modified && !bytes.Equal(out, chunk) {
+	_, modified := f.Run(script(ops, nil), chunk)
+	if got := taken(t, f.Filter); len(got["x"]) != n || modified { // it stays as it came
 		t.Error(len(got["x"]), modified)
 	}
 	ops[n-1].bytes[32]++ // the last tag is another one

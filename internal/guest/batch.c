@@ -955,14 +955,16 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     if (!make_plan(lane, &b->ops, &p, false) || !charge(lane, p.made)) {
         return false;
     }
-    if (!flbwt_lane_change(lane, data)) {
+    bool stays = p.elsewhere == n; // as it came, and goes on elsewhere too
+    if (!stays && !flbwt_lane_change(lane, data)) {
         lane->outcome = FLBWT_HOST_NO_MEMORY;
         return refuse(b, "the host has no memory");
     }
     size_t len = lane->out.len, journalled = lane->routed.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, &e->place, &p)) &&
+    bool ok = turn_to(lane, data, b->now) &&
+              (p.drop || stays || write_event(lane, data, &e->place, &p)) &&
               ((!p.drop && p.emitted == 0) || inherit(lane, data, &e->place, &p, &h));
 
     for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
@@ -975,6 +977,10 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
                      ? write_emitted(lane, data, e, &h, o.bytes, tagged, &made)
                      : refuse(b, "what describes an emitted event is too short");
         }
+    }
+    if (ok && stays && !flbwt_lane_keep(lane, data, b->base + e->place.next)) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        ok = refuse(b, "the host has no memory");
     }
     if (!ok) {
         lane->out.len = len;

@@ -135,7 +135,7 @@ var Table = []Option{
 		Help: "What becomes of a record for another tag that Fluent Bit does not take now: keep (it comes out under the chunk's own tag), drop, or block TIME (it waits, the input is paused, and after that time it is dropped)"},
 	{Name: "emitter_name", Type: String,
 		Help: "Name of the input through which records for other tags go on; emitter_for_ and the filter's name unless set"},
-	{Name: "emitter_storage.type", Type: String, Default: "memory", Values: []string{"memory", "filesystem"},
+	{Name: "emitter_storage.type", Type: String, Default: "memory", Values: []string{"memory", "filesystem"}, Flag: "emitter-storage-type",
 		Help: "Where that input keeps them: memory or filesystem"},
 	{Name: "emitter_mem_buf_limit", Type: Size, Default: "10M",
 		Help: "Max memory of that input, and of records that wait for it"},
