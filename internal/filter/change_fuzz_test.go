@@ -351,8 +351,9 @@ func FuzzChanges(f *testing.F) {
 		f.Add(join(group, legacy), []byte("\x00\x0f\x01\x07{\"a\":1}\x02\x07{\"b\":2}\x03\x07\x07{\"c\":3}\x02{}\x04\x05\x06\x02{}"), bits)
 		f.Add(join(legacy, group, group), []byte("\x01\x03\x81\xa1a\x01\x02\x01\x80\x03\x00\x01\x80\x00\x08"), bits)
 		f.Add(join(group[:len(group)-20], group), []byte("\x02\x0b{\"g\":[1.5]}\x05\x09"), bits)
-		f.Add(join(legacy, group, group), []byte("\x0a\x00\x01\x07{\"a\":1}\x00\x0a\x02\x02\x03\x81\xa1a\x01\x00\x02\x09{\"g\":[1]}\x0a\x02\x02\x07{\"a\":2}\x02{}\x08"), bits)
-		f.Add(join(group, legacy, group), []byte("\x0a\x00\x00\x03\x81\xa1a\x01\x00\x02\x01\x80\x0a\x02\x04\x03\x81\xa1b\x01\x01\x80"), bits)
+		// emit_to, group_set, emit_to, and the record dropped, or not
+		f.Add(join(legacy, group, group), []byte("\x0a\x00\x01\x07{\"a\":1}\x00\x02\x09{\"g\":[1]}\x0a\x02\x02\x07{\"a\":2}\x00\x08"), bits)
+		f.Add(join(group, legacy, group), []byte("\x0a\x00\x00\x04\x81\xa1a\x01\x00\x02\x04\x81\xa1g\xc0\x0a\x02\x04\x04\x81\xa1b\x01\x00"), bits)
 		f.Add(join(group, group), []byte("\x05\x04\x02\x03\x81\xa1g\xc0\x05"), bits)
 	}
 	path := writeGuest(f, routingInterpreter)

@@ -18,12 +18,14 @@ import (
 // counter folds records into {"n":how many,"f":flags} under the tag "agg", by each tick that has any. The
 // letter of a record {"to":"x"} says what else is to happen: ! traps, b fails, g has memory grow; and what the ticks
 // after it do once they have emitted: t traps, l never ends, e reports an error, o does so by a text outside
-// memory, i emits what is no map.
+// memory, i emits what is no map. Once it has
+// been told that it is not called again, it traps.
 const counter = `(module
   (import "flb_v1" "emit_to" (func $emit_to (param i32 i32 i32 i32 i32 i32 i64 i32) (result i32)))
   (memory (export "memory") 2)
   (global $n (mut i32) (i32.const 0))
   (global $do (mut i32) (i32.const 0))
+  (global $ended (mut i32) (i32.const 0))
   (data (i32.const 1024) "agg")
   (data (i32.const 1032) "it is broken\00")
   (data (i32.const 2048) "\82\a1n\ce....\a1f.")
@@ -34,6 +36,7 @@ const counter = `(module
       (then unreachable)))
   (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
     (local $do i32)
+    (if (global.get $ended) (then unreachable))
     (local.set $do (i32.load8_u offset=5 (local.get 4)))
     (if (i32.eq (local.get $do) (i32.const 0x21)) (then unreachable))
     (if (i32.eq (local.get $do) (i32.const 0x62)) (then (return (i32.const 2049))))
@@ -42,6 +45,8 @@ const counter = `(module
     (global.set $n (i32.add (global.get $n) (i32.const 1)))
     (i32.const 0))
   (func (export "flb_tick") (param $flags i32) (result i32)
+    (if (global.get $ended) (then unreachable))
+    (global.set $ended (i32.and (local.get $flags) (i32.const 1)))
     (if (i32.eqz (global.get $n)) (then (return (i32.const 0))))
     (i32.store8 (i32.const 2052) (i32.shr_u (global.get $n) (i32.const 24)))
     (i32.store8 (i32.const 2053) (i32.shr_u (global.get $n) (i32.const 16)))
@@ -142,10 +147,15 @@ func TestTickOfWorkers(t *testing.T) {
 	}
 }
 
-// sum is how many records the windows have in all.
-func sum(t *testing.T, f *Filter) (n int) {
+// sum is how many records the windows have in all that have come out.
+func sum(t *testing.T, f *Filter) int {
 	t.Helper()
-	for _, w := range windows(t, f) {
+	return added(t, windows(t, f))
+}
+
+func added(t *testing.T, list []string) (n int) {
+	t.Helper()
+	for _, w := range list {
 		var k, flags int
 		if _, err := fmt.Sscanf(w, "%d of %d", &k, &flags); err != nil {
 			t.Fatal(err)
@@ -164,10 +174,11 @@ func TestRecycledHandsOver(t *testing.T) {
 		f.Run(tag, data)
 		f.Run(tag, append(bytes.Clone(data), 0xc1))
 		f.Tick(true)
-		if n := sum(t, f.Filter); n != 20_000 {
+		list := windows(t, f.Filter)
+		if n := added(t, list); n != 20_000 {
 			t.Errorf("%d workers: %d", workers, n)
 		}
-		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Routed != s.Ticks {
+		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Routed != uint64(len(list)) || s.Routed != s.Ticks {
 			t.Errorf("%d workers: %+v", workers, s)
 		}
 	}
@@ -229,6 +240,20 @@ func TestTicksTellTheBreaker(t *testing.T) {
 	}
 }
 
+// While the breaker is open an instance that there is has no ticks, but for the last one: what it holds would be
+// lost else.
+func TestTickWhileTheBreakerIsOpen(t *testing.T) {
+	f := startWith(t, counting(options.Options{BreakerFailures: 2, BreakerBackoff: time.Hour}), counter)
+	f.Run(tag, letters("...bb"))
+	if f.breaker.state() != open || f.instance == nil {
+		t.Fatal(f.logs)
+	}
+	f.Tick(false)
+	wantWindows(t, "open", f.Filter)
+	f.Tick(true)
+	wantWindows(t, "last", f.Filter, "3 of 1")
+}
+
 // After a trap nobody has an instance, and what the guest has in the store is ticked all the same.
 func TestTickMakesAnInstance(t *testing.T) {
 	f := startWith(t, counting(options.Options{}), counter)
@@ -263,7 +288,7 @@ func TestReloadHandsOver(t *testing.T) {
 		}
 		if workers == 1 {
 			send(many + "bb" + many) // it is taken back
-			if r.results() != "1 0 1" || got != 600 {
+			if r.results() != "1 0 1" || got != 600 || r.Stats().GivenUp != 0 {
 				t.Errorf("%s, %d are handed over: %v", r.results(), got, r.logs)
 			}
 		}

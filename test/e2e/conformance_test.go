@@ -66,6 +66,8 @@ func (fb fluentBit) cannot(c *conformance.Case) string {
 	switch {
 	case c.Slow && os.Getenv("E2E_FULL") != "1":
 		return "it takes its time: set E2E_FULL=1"
+	case fb.legacyEvents() && c.NeedsTags():
+		return "this Fluent Bit takes no events under other tags"
 	case fb.legacyEvents() && !c.FitsLegacy():
 		return "this Fluent Bit has no metadata"
 	default:
