@@ -331,6 +331,13 @@ func TestEmitLoops(t *testing.T) {
 		p.do("within", "-")
 		p.checkTaken("emitter_for_wasmtime.1 next: 0", emitter+" out.0: 0")
 
+		// What that delivers comes back to the first one.
+		p.do("within", j.id, i.id)
+		p.checkResult(i.from(in, "app", numberedChunk(1)), "")
+		p.do("within", "-")
+		p.checkTaken("emitter_for_wasmtime.1 next: 0", emitter+" out.0: 0")
+		i.checkEmissions(4, 0, 0, 5, 0)
+
 		// From another plugin's emitter events go on later, with their hops, until these are too many.
 		other := p.do("input", "emitter").fields["input"]
 		hops := func(n any) []byte {
