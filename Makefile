@@ -5,7 +5,7 @@
 GO ?= go
 BUILD := build
 SO := $(BUILD)/flb-filter_wasmtime.so
-ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
+ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/flb-processor_wasmtime.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

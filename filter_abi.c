@@ -124,6 +124,8 @@ enum {
     OUTPUT_OPTIONS = sizeof(output_options) / sizeof(output_options[0]),
 };
 
+const char *border_option(size_t i) { return i < OPTIONS ? options[i].name : NULL; }
+
 static char config_map[(OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3] __attribute__((aligned(16)));
 static char output_config_map[(OPTIONS + OUTPUT_OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3]
     __attribute__((aligned(16)));
@@ -159,10 +161,14 @@ static enum layout probe(void)
 
 const char *border_property(struct instance *inst, const char *name)
 {
-    return host.filter_get_property(name, inst->ins);
+    return inst->processor ? processor_property(inst, name)
+                           : host.filter_get_property(name, inst->ins);
 }
 
-const char *border_name(struct instance *inst) { return host.filter_name(inst->ins); }
+const char *border_name(const struct instance *inst)
+{
+    return inst->processor ? processor_name(inst) : host.filter_name(inst->ins);
+}
 
 void *border_alloc(size_t size) { return malloc(size); }
 
@@ -190,21 +196,20 @@ void border_log(struct instance *inst, int level, const char *text, size_t len)
     }
 }
 
-static void print_line(const struct instance *inst, int level, const char *text)
+void border_print(const struct instance *inst, int level, const char *text)
 {
     if (level <= inst->log_level) {
-        host.log_print(level, NULL, 0, "[filter:%s:%s] %s", inst->plugin,
-                       host.filter_name(inst->ins), text);
+        host.log_print(level, NULL, 0, "[%s:%s:%s] %s", inst->processor ? "processor" : "filter",
+                       inst->plugin, border_name(inst), text);
     }
 }
 
-// call has the job done and prints what was logged meanwhile.
-static void call(struct instance *inst, struct job *job)
+void border_call(struct instance *inst, struct job *job)
 {
     run_job(inst, job);
     for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
         next = line->next;
-        print_line(inst, line->level, line->text);
+        border_print(inst, line->level, line->text);
         free(line);
     }
 }
@@ -258,7 +263,7 @@ static struct {
     struct instance *first;
 } running = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void enter_running(struct instance *inst)
+void border_enter_running(struct instance *inst)
 {
     pthread_mutex_lock(&running.lock);
     inst->next = running.first;
@@ -278,6 +283,17 @@ static void leave_running(struct instance *inst)
     pthread_mutex_unlock(&running.lock);
 }
 
+struct instance *border_running(const void *ins)
+{
+    struct instance *p;
+
+    pthread_mutex_lock(&running.lock);
+    for (p = running.first; p != NULL && p->ins != ins; p = p->next) {
+    }
+    pthread_mutex_unlock(&running.lock);
+    return p;
+}
+
 // other_pipeline_runs says whether an instance of another configuration runs. Filters of one pipeline are
 // checked and started in turn, with one configuration; those of a reload are checked, with another, before
 // the ones that run are stopped (src/flb_filter.c, src/flb_reload.c, 2.2 to 5.1).
@@ -293,10 +309,8 @@ static bool other_pipeline_runs(const struct flb_config *config)
     return found;
 }
 
-// begin makes an instance with a thread, on which nothing has run yet; NULL after the log says
-// why not.
-static struct instance *begin(struct flb_filter_instance *ins, struct flb_config *config,
-                              const char *plugin)
+struct instance *border_begin(void *ins, struct flb_config *config, const char *plugin,
+                              bool processor, int log_level)
 {
     struct instance *inst = calloc(1, sizeof(*inst));
     int error;
@@ -305,14 +319,15 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
         return NULL;
     }
     inst->ins = ins;
+    inst->processor = processor;
     inst->plugin = plugin;
     inst->config = config;
-    inst->log_level = effective_log_level(ins, plugin);
+    inst->log_level = log_level;
 
     const char *lack = border_start_go();
 
     if (lack != NULL) {
-        print_line(inst, FLB_LOG_ERROR, lack);
+        border_print(inst, FLB_LOG_ERROR, lack);
         free(inst);
         return NULL;
     }
@@ -321,19 +336,25 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
         char text[128];
 
         snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
-        print_line(inst, FLB_LOG_ERROR, text);
+        border_print(inst, FLB_LOG_ERROR, text);
         free(inst);
         return NULL;
     }
     return inst;
 }
 
-static void end(struct instance *inst)
+static struct instance *begin(struct flb_filter_instance *ins, struct flb_config *config,
+                              const char *plugin)
+{
+    return border_begin(ins, config, plugin, false, effective_log_level(ins, plugin));
+}
+
+void border_end(struct instance *inst)
 {
     struct job job = {.kind = JOB_STOP};
 
     leave_running(inst);
-    call(inst, &job);
+    border_call(inst, &job);
     free(inst);
 }
 
@@ -345,12 +366,12 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     if (inst == NULL) {
         return -1;
     }
-    call(inst, &job);
+    border_call(inst, &job);
     if (job.result != 0) {
-        end(inst);
+        border_end(inst);
         return -1;
     }
-    enter_running(inst);
+    border_enter_running(inst);
     host.filter_set_context(ins, inst);
     metrics_start(inst);
     if (inst->no_metrics != NULL) {
@@ -360,7 +381,7 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
                  "metrics are not in the endpoint of this Fluent Bit: %s; stats_interval has them "
                  "in the log",
                  inst->no_metrics);
-        print_line(inst, FLB_LOG_INFO, text);
+        border_print(inst, FLB_LOG_INFO, text);
     }
     border_give_back_pages();
     return 0;
@@ -379,8 +400,8 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
         return -1;
     }
     inst->reloads = other_pipeline_runs(config);
-    call(inst, &job);
-    end(inst);
+    border_call(inst, &job);
+    border_end(inst);
     return job.result;
 }
 
@@ -421,7 +442,7 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
     if (context == NULL) {
         return FLB_FILTER_NOTOUCH;
     }
-    call(context, &job);
+    border_call(context, &job);
     if (job.result == FLB_FILTER_MODIFIED) {
         *out = job.out;
         *out_size = job.out_size;
@@ -434,7 +455,7 @@ static int stop(void *context, struct flb_config *config)
     (void) config;
     if (context != NULL) {
         metrics_stop(context);
-        end(context);
+        border_end(context);
     }
     return 0;
 }
@@ -556,6 +577,7 @@ __attribute__((constructor)) static void load(void)
                sizeof(output_options[i]));
     }
 
+    processor_fill(refusal, config_map);
     fill(&filter_wasmtime_plugin, "wasmtime", pre_run_wasmtime, init_wasmtime);
     fill(&filter_wasm_plugin, "wasm", pre_run_wasm, init_wasm);
 }

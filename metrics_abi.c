@@ -67,8 +67,7 @@ enum {
     INTERVAL_MS = 1000,
 };
 
-// readable says whether memory may be read: the kernel takes it, or says that it can't.
-static bool readable(const void *p, size_t n)
+bool border_readable(const void *p, size_t n)
 {
     int ends[2];
 
@@ -112,13 +111,13 @@ static void *find_cmt(const void *ins, const void *context)
             at = i;
         }
     }
-    if (at == 0 || !readable((const char *) ins + at, COUNTER + sizeof(void *))) {
+    if (at == 0 || !border_readable((const char *) ins + at, COUNTER + sizeof(void *))) {
         return NULL;
     }
     void *cmt = word_at(ins, at + CMT), *counter = word_at(ins, at + COUNTER);
 
-    if (cmt == NULL || counter == NULL || !readable(cmt, COUNTER_BYTES) ||
-        !readable(counter, COUNTER_BYTES)) {
+    if (cmt == NULL || counter == NULL || !border_readable(cmt, COUNTER_BYTES) ||
+        !border_readable(counter, COUNTER_BYTES)) {
         return NULL;
     }
     for (size_t i = 0; i < COUNTER_BYTES; i += sizeof(void *)) {
