@@ -32,6 +32,12 @@ static struct {
     void *(*ctr_span)(struct ctrace *ctr, void *scope, char *name, void *parent);
     char *(*sds_create)(const char *from, int len);
     void (*sds_destroy)(char *sds);
+    void *(*kvlist_create)(void);
+    int (*kvlist_count)(void *kvlist);
+    void *(*kvlist_fetch)(void *kvlist, char *key);
+    void *(*variant_of)(void *kvlist);
+    void (*variant_destroy)(void *variant);
+    bool scope_attributes; // of metrics are encoded without harm
     bool exponential; // histograms of that kind, and signed integers with them
 } host;
 
@@ -56,6 +62,11 @@ static const struct {
     {(void **) &host.ctr_span, "ctr_span_create"},
     {(void **) &host.sds_create, "cfl_sds_create_len"},
     {(void **) &host.sds_destroy, "cfl_sds_destroy"},
+    {(void **) &host.kvlist_create, "cfl_kvlist_create"},
+    {(void **) &host.kvlist_count, "cfl_kvlist_count"},
+    {(void **) &host.kvlist_fetch, "cfl_kvlist_fetch"},
+    {(void **) &host.variant_of, "cfl_variant_create_from_kvlist"},
+    {(void **) &host.variant_destroy, "cfl_variant_destroy"},
 };
 
 // struct ctrace (ctraces.h of ctraces 0.4 to 0.7) begins with uint64_t last_span_id and these lists. A span
@@ -88,6 +99,20 @@ static const char *lack[FLBWT_TRACES + 1];
 // From the start of a struct cmt to the link by which a decoder has it in a list: the last member, behind
 // a number of lists that has grown.
 static size_t cmt_link;
+
+// In a struct cmt, what is known of it from outside, as a struct cfl_kvlist: a list of a key (a text), a
+// value, and their link each. In a struct cfl_variant, the pointer to such a list.
+enum { CMT_EXTERNAL = 24 };
+
+static size_t variant_value;
+
+static void *word_at(const void *p, size_t at)
+{
+    void *word;
+
+    memcpy(&word, (const char *) p + at, sizeof(word));
+    return word;
+}
 
 static bool has_sds(void)
 {
@@ -142,19 +167,71 @@ static size_t find_cmt_link(const struct list *link)
     return 0;
 }
 
+static bool find_variant_value(void)
+{
+    enum { FARTHEST = 48 };
+    void *kvlist = host.kvlist_create();
+    void *variant = kvlist != NULL ? host.variant_of(kvlist) : NULL;
+
+    for (size_t at = 0; variant != NULL && at <= FARTHEST && variant_value == 0;
+         at += sizeof(void *)) {
+        if (!border_readable((const char *) variant + at, sizeof(void *))) {
+            break;
+        }
+        variant_value = word_at(variant, at) == kvlist ? at : 0;
+    }
+    if (variant != NULL) {
+        host.variant_destroy(variant); // and the list, which it owns
+    }
+    return variant_value != 0;
+}
+
+// is_external says whether a decoded struct cmt has there what its decoder writes: with a scope.
+static bool is_external(const struct cmt *cmt)
+{
+    static const char scope[] = "scope";
+    const struct list *head = word_at(cmt, CMT_EXTERNAL);
+
+    if (!border_readable(head, sizeof(*head)) || !border_readable(head->next, sizeof(*head)) ||
+        head->next->prev != head) {
+        return false;
+    }
+    const char *key = word_at((const char *) head->next - 2 * sizeof(void *), 0);
+
+    return border_readable(key, sizeof(scope)) && strcmp(key, scope) == 0;
+}
+
+static void *fetch(void *kvlist, char *key)
+{
+    void *variant = host.kvlist_fetch(kvlist, key);
+
+    return variant != NULL ? word_at(variant, variant_value) : NULL;
+}
+
+static bool has_scope_attributes(const struct cmt *cmt)
+{
+    void *external = word_at(cmt, CMT_EXTERNAL);
+    void *scope = external != NULL ? fetch(external, "scope") : NULL;
+    void *attributes = scope != NULL ? fetch(scope, "attributes") : NULL;
+
+    return attributes != NULL && host.kvlist_count(attributes) > 0;
+}
+
 static bool knows_metrics(void)
 {
     struct list list = {&list, &list};
     size_t offset = 0;
+    bool external = false;
 
     if (host.cmt_decode(&list, (char *) one_gauge, sizeof(one_gauge) - 1, &offset) != 0) {
         return false;
     }
     if (border_readable(list.next, sizeof(list)) && is_only(&list, list.next)) {
         cmt_link = find_cmt_link(list.next);
+        external = cmt_link != 0 && is_external((void *) ((char *) list.next - cmt_link));
     }
     host.cmt_decoded(&list);
-    return cmt_link != 0;
+    return external && find_variant_value();
 }
 
 static bool is_empty(const struct list *head) { return head->next == head && head->prev == head; }
@@ -192,6 +269,11 @@ static void look(void)
         *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
         complete &= *wanted[i].to != NULL;
     }
+    // The encoder frees what it has not allocated, of attributes of a scope, from 3.0 to 3.1 and from 4.0.1
+    // to 5.0.9 (destroy_instrumentation_scope in lib/cmetrics/src/cmt_encode_opentelemetry.c).
+    host.scope_attributes = dlsym(RTLD_DEFAULT, "cfl_arena_create") != NULL ||
+                            (dlsym(RTLD_DEFAULT, "flb_notification_enqueue") != NULL &&
+                             dlsym(RTLD_DEFAULT, "flb_input_profiles_append") == NULL);
     host.exponential = dlsym(RTLD_DEFAULT, "cmt_exp_histogram_create") != NULL;
     if (!complete) {
         lack[FLBWT_METRICS] = lack[FLBWT_TRACES] =
@@ -218,10 +300,17 @@ const char *otlp_lack(enum flbwt_signal signal)
 
 bool border_exponential(void) { return host.exponential; }
 
-char *border_encode(struct payload *p, size_t *len)
+bool border_scope_attributes(void) { return host.scope_attributes; }
+
+char *border_encode(struct payload *p, size_t *len, const char **why)
 {
+    if (p->metrics != NULL && !host.scope_attributes && has_scope_attributes(p->metrics)) {
+        *why = "their scope has attributes, which the encoder of this version does not survive";
+        return NULL;
+    }
     char *encoded = p->metrics != NULL ? host.cmt_encode(p->metrics) : host.ctr_encode(p->traces);
 
+    *why = "its encoder has failed";
     *len = encoded != NULL ? sds_length(encoded) : 0;
     return encoded;
 }

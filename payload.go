@@ -26,8 +26,9 @@ func (h *filterInstance) runPayload(tag []byte, p *C.struct_payload) C.int {
 		Tag: tag,
 		Encode: func() ([]byte, error) {
 			var n C.size_t
-			if encoded = C.border_encode(p, &n); encoded == nil {
-				return nil, errors.New("it has no request for it")
+			var why *C.char
+			if encoded = C.border_encode(p, &n, &why); encoded == nil {
+				return nil, errors.New(C.GoString(why))
 			}
 			return borrow(unsafe.Pointer(encoded), n), nil
 		},
@@ -38,6 +39,6 @@ func (h *filterInstance) runPayload(tag []byte, p *C.struct_payload) C.int {
 			}
 			return nil
 		},
-		Host: otlp.Host{ExponentialHistograms: exponential, SignedIntegers: exponential},
+		Host: otlp.Host{ExponentialHistograms: exponential, SignedIntegers: exponential, ScopeAttributes: bool(C.border_scope_attributes())},
 	})]
 }

@@ -157,8 +157,8 @@ void otlp_traces_in_place(struct job *job);
 
 // What the Go side asks for, of a payload.
 
-// border_encode returns it as an OTLP request, NULL if the host can't do that. border_encoded frees it.
-char *border_encode(struct payload *p, size_t *len);
+// border_encode returns it as an OTLP request, NULL if the host can't do that: why. border_encoded frees it.
+char *border_encode(struct payload *p, size_t *len, const char **why);
 void border_encoded(const struct payload *p, char *encoded);
 
 // border_put has another request take the payload's place, if the job is a PAYLOAD_REPLACED. It is called
@@ -167,6 +167,9 @@ const char *border_put(struct payload *p, const void *from, size_t len);
 
 // border_exponential says whether the host reads exponential histograms, and signed integers.
 bool border_exponential(void);
+
+// border_scope_attributes says whether the host can encode attributes of a scope of metrics.
+bool border_scope_attributes(void);
 
 // border_readable says whether memory may be read: the kernel takes it, or says that it can't.
 bool border_readable(const void *p, size_t n);

@@ -11,6 +11,7 @@ import (
 type Host struct {
 	ExponentialHistograms bool // else they are left out without a word
 	SignedIntegers        bool // of data points; else negative ones become 0
+	ScopeAttributes       bool // of metrics; else the encoder frees what it must not
 }
 
 const (
@@ -440,6 +441,13 @@ func isMonotonic(sum []byte) (is bool) {
 		sum = rest
 	}
 	return is
+}
+
+func checkScope(c *checker, values []field) error {
+	if _, ok := find(values, 3); ok && !c.host.ScopeAttributes {
+		return errors.New("the scope of metrics has attributes, which this Fluent Bit can't send on")
+	}
+	return nil
 }
 
 func checkResourceSpans(_ *checker, values []field) error {

@@ -42,7 +42,7 @@ var (
 	mapValue   = &message{name: "KeyValueList", fields: map[int]member{1: {kind: many, of: keyValue}}}
 
 	resource      = &message{name: "Resource", fields: map[int]member{1: {kind: many, of: keyValue}, 2: {kind: integer}}}
-	scope         = &message{name: "InstrumentationScope", fields: map[int]member{1: {kind: text}, 2: {kind: text}, 3: {kind: many, of: keyValue}, 4: {kind: integer}}}
+	scope         = &message{name: "InstrumentationScope", check: checkScope, fields: map[int]member{1: {kind: text}, 2: {kind: text}, 3: {kind: many, of: keyValue}, 4: {kind: integer}}}
 	traceResource = &message{name: "Resource", fields: map[int]member{1: {kind: many, of: attribute}, 2: {kind: integer}}}
 	traceScope    = &message{name: "InstrumentationScope", fields: map[int]member{1: {kind: text}, 2: {kind: text}, 3: {kind: many, of: attribute}, 4: {kind: integer}}}
 

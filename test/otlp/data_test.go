@@ -64,7 +64,7 @@ func someMetrics() *metrics.MetricsData {
 		Resource:  &resource.Resource{Attributes: ofEachType(), DroppedAttributesCount: 2},
 		SchemaUrl: "https://opentelemetry.io/schemas/1.21.0",
 		ScopeMetrics: []*metrics.ScopeMetrics{{
-			Scope:     &common.InstrumentationScope{Name: "a scope", Version: "1.2", Attributes: []*common.KeyValue{kv("of", text("scope"))}},
+			Scope:     &common.InstrumentationScope{Name: "a scope", Version: "1.2"},
 			SchemaUrl: "https://opentelemetry.io/schemas/1.22.0",
 			Metrics: []*metrics.Metric{
 				{Name: "temperature", Description: "a gauge", Unit: "Cel", Data: &metrics.Metric_Gauge{Gauge: &metrics.Gauge{DataPoints: []*metrics.NumberDataPoint{

@@ -253,7 +253,7 @@ func launch(t *testing.T, fb fluentBit, s setup) *process {
 	if flush == "" {
 		flush = "0.2"
 	}
-	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\npipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) +
+	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\n  coro_stack_size: 262144\npipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) +
 		"  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: " + to + "\n" + atOutput
 	file := filepath.Join(t.TempDir(), "fluent-bit.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

@@ -13,9 +13,11 @@ import (
 func through(t *testing.T, fb fluentBit, s setup) (*metrics.MetricsData, *trace.TracesData, string) {
 	t.Helper()
 	p := start(t, fb, s)
+	// One after the other: of two look-ups of a name at once 4.2.8 dies in c-ares, without the plugin.
 	p.post("metrics", marshal(t, someMetrics()))
+	p.wait("metrics", func() bool { return p.out.count("metrics") >= 1 })
 	p.post("traces", marshal(t, someTraces()))
-	p.wait("what comes out", func() bool { return p.out.count("metrics") >= 1 && p.out.count("traces") >= 1 })
+	p.wait("traces", func() bool { return p.out.count("traces") >= 1 })
 	p.stop()
 	var m metrics.MetricsData
 	var tr trace.TracesData
@@ -50,7 +52,7 @@ func TestIdentity(t *testing.T) {
 					if !proto.Equal(tr, wantTraces) {
 						t.Errorf("traces differ:\n%s", readable(tr))
 					}
-					t.Log(log)
+					_ = log
 				})
 			}
 		}
