@@ -167,8 +167,9 @@ func withoutEmpty(m *message, b []byte) []byte {
 
 // walk checks a message and what is in it.
 func (c *checker) walk(m *message, b []byte) error {
-	if c.messages++; c.messages+c.numbers/integersInMessage > c.maxMessages {
-		return fmt.Errorf("it has more than %d messages", c.maxMessages)
+	c.messages++
+	if err := c.countMessages(); err != nil {
+		return err
 	}
 	if c.depth == maxDepth {
 		return fmt.Errorf("it nests more than %d messages", maxDepth)
@@ -231,6 +232,9 @@ func (c *checker) field(m *message, member member, f field) error {
 		ok = f.wire == fixed64 || f.wire == bytes && len(f.bytes)%8 == 0
 	case integers:
 		ok = f.wire == varint || f.wire == bytes && c.countNumbers(f.bytes)
+		if err := c.countMessages(); err != nil {
+			return err
+		}
 	case choice:
 		ok = f.wire == member.wire
 	}
@@ -239,6 +243,13 @@ func (c *checker) field(m *message, member member, f field) error {
 	}
 	if member.of != nil {
 		return c.walk(member.of, f.bytes)
+	}
+	return nil
+}
+
+func (c *checker) countMessages() error {
+	if c.messages+c.numbers/integersInMessage > c.maxMessages {
+		return fmt.Errorf("it has more than %d messages", c.maxMessages)
 	}
 	return nil
 }
