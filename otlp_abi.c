@@ -127,7 +127,10 @@ static bool has_sds(void)
     return ok;
 }
 
-static bool is_only(const struct list *head, const struct list *item)
+// What is read in search of something is readable, but may be nobody's.
+#define SEARCHES __attribute__((no_sanitize_address))
+
+SEARCHES static bool is_only(const struct list *head, const struct list *item)
 {
     return item != head && head->next == item && head->prev == item && item->next == head &&
            item->prev == head;
@@ -140,7 +143,7 @@ static const char one_gauge[] =
 
 // find_cmt_link looks for the struct cmt of a link: in front of it is a list with one gauge, of which the
 // link, and in front of that the pointer to the struct cmt, are members in a row (cmt_gauge.h).
-static size_t find_cmt_link(const struct list *link)
+SEARCHES static size_t find_cmt_link(const struct list *link)
 {
     enum { FARTHEST = 256 };
     const char *end = (const char *) link;
@@ -236,28 +239,35 @@ static bool knows_metrics(void)
 
 static bool is_empty(const struct list *head) { return head->next == head && head->prev == head; }
 
-static bool knows_traces(void)
+static bool holds_spans(struct ctrace *ctr)
 {
-    struct ctrace *ctr = host.ctr_create(NULL);
     const struct traces *t = (const struct traces *) ctr;
-    bool ok = false;
 
-    if (ctr == NULL || !border_readable(ctr, sizeof(*t)) || !is_empty(&t->resources) ||
-        !is_empty(&t->spans)) {
-        return false; // and what it is is left alone
+    if (!border_readable(ctr, sizeof(*t)) || !is_empty(&t->resources) || !is_empty(&t->spans)) {
+        return false;
     }
     void *resource = host.ctr_resource(ctr);
     void *scope = resource != NULL ? host.ctr_scope(resource) : NULL;
     void *span = scope != NULL ? host.ctr_span(ctr, scope, "a", NULL) : NULL;
 
-    if (span != NULL && border_readable(t->spans.next, sizeof(struct span_end)) &&
-        border_readable(t->resources.next, sizeof(struct list))) {
-        const struct span_end *end = (const struct span_end *) t->spans.next;
-
-        ok = is_only(&t->spans, &end->link) && is_only(&t->resources, t->resources.next) &&
-             end->scope == scope && end->traces == ctr;
+    if (span == NULL || !border_readable(t->spans.next, sizeof(struct span_end)) ||
+        !border_readable(t->resources.next, sizeof(struct list))) {
+        return false;
     }
-    host.ctr_destroy(ctr);
+    const struct span_end *end = (const struct span_end *) t->spans.next;
+
+    return is_only(&t->spans, &end->link) && is_only(&t->resources, t->resources.next) &&
+           end->scope == scope && end->traces == ctr;
+}
+
+static bool knows_traces(void)
+{
+    struct ctrace *ctr = host.ctr_create(NULL);
+    bool ok = ctr != NULL && holds_spans(ctr);
+
+    if (ctr != NULL) {
+        host.ctr_destroy(ctr);
+    }
     return ok;
 }
 
