@@ -288,8 +288,7 @@ struct instance *border_running(const void *ins)
     struct instance *p;
 
     pthread_mutex_lock(&running.lock);
-    for (p = running.first; p != NULL && p->ins != ins; p = p->next) {
-    }
+    for (p = running.first; p != NULL && p->ins != ins; p = p->next) {}
     pthread_mutex_unlock(&running.lock);
     return p;
 }

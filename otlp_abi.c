@@ -137,9 +137,8 @@ SEARCHES static bool is_only(const struct list *head, const struct list *item)
 }
 
 // A request with one gauge of one data point.
-static const char one_gauge[] =
-    "\x0a\x1d\x12\x1b\x12\x19\x0a\x01"
-    "a\x2a\x14\x0a\x12\x19\x01\0\0\0\0\0\0\0\x21\0\0\0\0\0\0\xf0\x3f";
+static const char one_gauge[] = "\x0a\x1d\x12\x1b\x12\x19\x0a\x01"
+                                "a\x2a\x14\x0a\x12\x19\x01\0\0\0\0\0\0\0\x21\0\0\0\0\0\0\xf0\x3f";
 
 // find_cmt_link looks for the struct cmt of a link: in front of it is a list with one gauge, of which the
 // link, and in front of that the pointer to the struct cmt, are members in a row (cmt_gauge.h).

@@ -43,29 +43,29 @@ enum flbwt_signal { FLBWT_LOGS = 0, FLBWT_METRICS = 1, FLBWT_TRACES = 2 };
 // instance is one instance of a filter, or of a processor of metrics or traces. Its address is the host's
 // context.
 struct instance {
-    void *ins;          // struct flb_filter_instance, or struct flb_processor_instance
-    bool processor;     // it is that
+    void *ins; // struct flb_filter_instance, or struct flb_processor_instance
+    bool processor; // it is that
     enum flbwt_signal signal;
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
     struct flb_config *config; // of its pipeline; only compared
-    struct instance *next;     // of those that have started
-    bool reloads;              // JOB_CHECK: it is for a reload, and another pipeline runs
-    uintptr_t handle;   // the Go side; 0 until it has started
+    struct instance *next; // of those that have started
+    bool reloads; // JOB_CHECK: it is for a reload, and another pipeline runs
+    uintptr_t handle; // the Go side; 0 until it has started
 
-    flbwt_lane *lane;   // filters chunks without Go while it is ready; NULL before the start
+    flbwt_lane *lane; // filters chunks without Go while it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
 
     struct metrics *metrics; // NULL: the host's endpoint does not have them
-    const char *no_metrics;  // why not
+    const char *no_metrics; // why not
 
-    pthread_mutex_t lock;      // guards all that follows, and finished of jobs
-    struct job *current;       // what runs; NULL: the instance is free
-    pthread_cond_t freed;      // it has become so
+    pthread_mutex_t lock; // guards all that follows, and finished of jobs
+    struct job *current; // what runs; NULL: the instance is free
+    pthread_cond_t freed; // it has become so
     pthread_t thread;
-    struct job *handed;        // the current job, for the thread to go on with
-    pthread_cond_t handing;    // there is one
-    pthread_cond_t finishing;  // the thread has finished it
+    struct job *handed; // the current job, for the thread to go on with
+    pthread_cond_t handing; // there is one
+    pthread_cond_t finishing; // the thread has finished it
 
     // For guests of callers that have none: owned by the current job.
     struct stack *stack;

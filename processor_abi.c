@@ -141,8 +141,8 @@ static int init(struct flb_processor_instance *ins, void *source, int source_typ
 
     (void) source;
     (void) source_type;
-    struct instance *inst = border_begin(ins, config, plugin_name, true,
-                                         log_level >= 0 ? log_level : FLB_LOG_INFO);
+    struct instance *inst =
+        border_begin(ins, config, plugin_name, true, log_level >= 0 ? log_level : FLB_LOG_INFO);
     struct job job = {.kind = JOB_START};
     char text[256];
 
@@ -154,8 +154,8 @@ static int init(struct flb_processor_instance *ins, void *source, int source_typ
     }
     const char *list = border_take_list(ins, host.get_property);
     if (lack == NULL && list != NULL) {
-        snprintf(text, sizeof(text), "option %.100s: a list or map can't be read here: write a text",
-                 list);
+        snprintf(text, sizeof(text),
+                 "option %.100s: a list or map can't be read here: write a text", list);
         lack = text;
     }
     if (lack != NULL) {
@@ -275,8 +275,9 @@ void processor_fill(const char *why, void *config_map)
     layout = probe();
     refusal = why;
     if (refusal == NULL && layout == LAYOUT_UNKNOWN) {
-        refusal = "this program is not a Fluent Bit whose processors the plugin knows (3.0 to 5.1): "
-                  "it does not export what those do";
+        refusal =
+            "this program is not a Fluent Bit whose processors the plugin knows (3.0 to 5.1): "
+            "it does not export what those do";
     }
     p->head.name = plugin_name;
     p->head.description = "WebAssembly processor on wasmtime, for metrics and traces";

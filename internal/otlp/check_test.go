@@ -119,6 +119,7 @@ func TestCheck(t *testing.T) {
 		"too many buckets":             {host: all, request: ofMetrics(histogram(sub(1, doubles(7, 1), doubles(6, 0, 0, 0)))), want: "1 bounds and 3 buckets"},
 		"too few buckets":              {host: all, request: ofMetrics(histogram(sub(1, doubles(7, 1, 2), doubles(6, 0)))), want: "2 bounds and 1 buckets"},
 		"other bounds":                 {host: all, request: ofMetrics(histogram(sub(1, doubles(7, 1), doubles(6, 0, 0)), sub(1, doubles(7, 2), doubles(6, 0, 0)))), want: "differ in their bounds"},
+		"two histograms":               {host: all, request: ofMetrics(histogram(sub(1, doubles(7, 1), doubles(6, 0, 0))), histogram(sub(1, doubles(7, 2, 3), doubles(6, 0, 0, 0))))},
 		"a list of 7 bytes":            {host: all, request: ofMetrics(histogram(sub(1, str(7, "1234567")))), want: "another type"},
 		"quantiles":                    {host: all, request: ofMetrics(summaryOf(quantiles(0.5, 1), quantiles(0.5, 1)))},
 		"other quantiles":              {host: all, request: ofMetrics(summaryOf(quantiles(0.5, 1), quantiles(0.5))), want: "differ in their quantiles"},

@@ -359,7 +359,8 @@ static int spans_in(const struct ctrace *t)
 
     for (const struct list *i = t->spans.next; i != &t->spans; i = i->next, n++) {
         assert(i->prev->next == i && i->next->prev == i);
-        assert(((const struct span *) ((const char *) i - offsetof(struct span, global)))->ctx == t);
+        assert(((const struct span *) ((const char *) i - offsetof(struct span, global)))->ctx ==
+               t);
     }
     return n;
 }
