@@ -27,8 +27,8 @@ func (p *process) resident() int {
 // Payload after payload, replaced, kept and dropped, the process has no more memory than after the first. What
 // leaks an object of the host for each of them, leaks more than is allowed.
 func TestMemory(t *testing.T) {
-	const allowed = 16 << 20
-	n := 3_000
+	const allowed = 32 << 20 // 5.1.1 by itself takes up to 20 MB more meanwhile
+	n := 5_000
 	if text := os.Getenv("OTLP_PAYLOADS"); text != "" {
 		n, _ = strconv.Atoi(text)
 	}
