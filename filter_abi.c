@@ -354,6 +354,7 @@ void border_end(struct instance *inst)
 
     leave_running(inst);
     border_call(inst, &job);
+    free(inst->emits.name);
     free(inst);
 }
 
@@ -366,12 +367,13 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
         return -1;
     }
     border_call(inst, &job);
-    if (job.result != 0) {
+    host.filter_set_context(ins, inst);
+    if (job.result != 0 || !emission_start(inst)) {
+        host.filter_set_context(ins, NULL);
         border_end(inst);
         return -1;
     }
     border_enter_running(inst);
-    host.filter_set_context(ins, inst);
     metrics_start(inst);
     if (inst->no_metrics != NULL) {
         char text[256];
@@ -400,6 +402,9 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
     }
     inst->reloads = other_pipeline_runs(config);
     border_call(inst, &job);
+    if (job.result == 0 && !emission_check(inst)) {
+        job.result = -1;
+    }
     border_end(inst);
     return job.result;
 }
@@ -436,12 +441,13 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
         .kind = JOB_FILTER, .data = data, .size = size, .tag = tag, .tag_len = tag_len};
 
     (void) ins;
-    (void) input;
     (void) config;
     if (context == NULL) {
         return FLB_FILTER_NOTOUCH;
     }
+    emission_begin(context, input, &job);
     border_call(context, &job);
+    emission_deliver(context, input, &job);
     if (job.result == FLB_FILTER_MODIFIED) {
         *out = job.out;
         *out_size = job.out_size;
@@ -453,6 +459,7 @@ static int stop(void *context, struct flb_config *config)
 {
     (void) config;
     if (context != NULL) {
+        emission_stop(context);
         metrics_stop(context);
         border_end(context);
     }

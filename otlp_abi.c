@@ -118,7 +118,7 @@ static bool has_sds(void)
 {
     static const char text[] = "a\0b";
     char *sds = host.sds_create(text, sizeof(text));
-    bool ok = sds != NULL && border_readable(sds + SDS_LENGTH, -SDS_LENGTH + sizeof(text)) &&
+    bool ok = sds != NULL && engine_readable(sds + SDS_LENGTH, -SDS_LENGTH + sizeof(text)) &&
               sds_length(sds) == sizeof(text) && memcmp(sds, text, sizeof(text)) == 0;
 
     if (sds != NULL) {
@@ -150,14 +150,14 @@ SEARCHES static size_t find_cmt_link(const struct list *link)
     for (size_t back = sizeof(struct list); back <= FARTHEST; back += sizeof(void *)) {
         const struct list *head = (const struct list *) (end - back);
 
-        if (!border_readable(head, sizeof(*head))) {
+        if (!engine_readable(head, sizeof(*head))) {
             break;
         }
         const struct list *gauge = head->next;
         const char *cmt;
 
         if (gauge == NULL || gauge == head || gauge != head->prev ||
-            !border_readable((const char *) gauge - sizeof(cmt), sizeof(cmt) + sizeof(*gauge)) ||
+            !engine_readable((const char *) gauge - sizeof(cmt), sizeof(cmt) + sizeof(*gauge)) ||
             !is_only(head, gauge)) {
             continue;
         }
@@ -177,7 +177,7 @@ static bool find_variant_value(void)
 
     for (size_t at = 0; variant != NULL && at <= FARTHEST && variant_value == 0;
          at += sizeof(void *)) {
-        if (!border_readable((const char *) variant + at, sizeof(void *))) {
+        if (!engine_readable((const char *) variant + at, sizeof(void *))) {
             break;
         }
         variant_value = word_at(variant, at) == kvlist ? at : 0;
@@ -194,13 +194,13 @@ static bool is_external(const struct cmt *cmt)
     static const char scope[] = "scope";
     const struct list *head = word_at(cmt, CMT_EXTERNAL);
 
-    if (!border_readable(head, sizeof(*head)) || !border_readable(head->next, sizeof(*head)) ||
+    if (!engine_readable(head, sizeof(*head)) || !engine_readable(head->next, sizeof(*head)) ||
         head->next->prev != head) {
         return false;
     }
     const char *key = word_at((const char *) head->next - 2 * sizeof(void *), 0);
 
-    return border_readable(key, sizeof(scope)) && strcmp(key, scope) == 0;
+    return engine_readable(key, sizeof(scope)) && strcmp(key, scope) == 0;
 }
 
 static void *fetch(void *kvlist, char *key)
@@ -228,7 +228,7 @@ static bool knows_metrics(void)
     if (host.cmt_decode(&list, (char *) one_gauge, sizeof(one_gauge) - 1, &offset) != 0) {
         return false;
     }
-    if (border_readable(list.next, sizeof(list)) && is_only(&list, list.next)) {
+    if (engine_readable(list.next, sizeof(list)) && is_only(&list, list.next)) {
         cmt_link = find_cmt_link(list.next);
         external = cmt_link != 0 && is_external((void *) ((char *) list.next - cmt_link));
     }
@@ -242,15 +242,15 @@ static bool holds_spans(struct ctrace *ctr)
 {
     const struct traces *t = (const struct traces *) ctr;
 
-    if (!border_readable(ctr, sizeof(*t)) || !is_empty(&t->resources) || !is_empty(&t->spans)) {
+    if (!engine_readable(ctr, sizeof(*t)) || !is_empty(&t->resources) || !is_empty(&t->spans)) {
         return false;
     }
     void *resource = host.ctr_resource(ctr);
     void *scope = resource != NULL ? host.ctr_scope(resource) : NULL;
     void *span = scope != NULL ? host.ctr_span(ctr, scope, "a", NULL) : NULL;
 
-    if (span == NULL || !border_readable(t->spans.next, sizeof(struct span_end)) ||
-        !border_readable(t->resources.next, sizeof(struct list))) {
+    if (span == NULL || !engine_readable(t->spans.next, sizeof(struct span_end)) ||
+        !engine_readable(t->resources.next, sizeof(struct list))) {
         return false;
     }
     const struct span_end *end = (const struct span_end *) t->spans.next;

@@ -18,6 +18,7 @@ import (
 	"runtime/cgo"
 	"unsafe"
 
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/delivery" // whose C the border calls
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -74,11 +75,26 @@ func flbwtPayload(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, p *C.str
 	return h.runPayload(borrow(tag, C.size_t(tagLen)), p)
 }
 
+// flbwtTick has the guest ticked, for the last time if it is final.
+//
+//export flbwtTick
+func flbwtTick(handle C.uintptr_t, final C.bool) {
+	var h *filterInstance
+	defer tickPanics.Recover(func(line string) { h.logError(line) }, "tick")
+	h = cgo.Handle(handle).Value().(*filterInstance)
+	if h.filter.Ticks() {
+		h.filter.Tick(bool(final))
+	}
+}
+
+// Of what the host calls again and again, whether there are records or not.
+var metricsPanics, tickPanics hostlog.Panics
+
 // flbwtMetrics writes the metrics of an instance to the host, on the engine's thread.
 //
 //export flbwtMetrics
 func flbwtMetrics(handle C.uintptr_t, to *C.struct_metrics) {
-	defer hostlog.Recover(logToStderr, "metrics", nil)
+	defer metricsPanics.Recover(logToStderr, "metrics")
 	cgo.Handle(handle).Value().(*filterInstance).writeMetrics(to)
 }
 

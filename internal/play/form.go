@@ -33,6 +33,7 @@ type row struct {
 	Type     string   `json:"type"`
 	Default  string   `json:"default"`
 	Values   []string `json:"values,omitempty"`
+	Open     bool     `json:"open,omitempty"` // it may be more than these
 	Help     string   `json:"help"`
 	Multiple bool     `json:"multiple,omitempty"`
 	Prefix   bool     `json:"prefix,omitempty"` // the name goes on as the user likes
@@ -43,7 +44,7 @@ type row struct {
 func form() (rows []row) {
 	for _, o := range options.Table {
 		rows = append(rows, row{
-			Name: o.Name, Type: o.Type.String(), Default: o.Default, Values: o.Values, Help: o.Help,
+			Name: o.Name, Type: o.Type.String(), Default: o.Default, Values: o.Values, Open: o.Open, Help: o.Help,
 			Multiple: o.Multiple, Prefix: o.Prefix != "", Fixed: isFixed(o.Name),
 		})
 	}

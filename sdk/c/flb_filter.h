@@ -136,6 +136,9 @@ typedef struct flb_group {
 
 FLB_IMPORT_(log) void flb_host_log(int level, const void *text, unsigned len);
 FLB_IMPORT_(log_enabled) int flb_host_log_enabled(int level);
+FLB_IMPORT_(emit_to)
+int flb_host_emit_to(const void *tag, unsigned tag_len, const void *body, unsigned body_len, const void *metadata,
+                     unsigned metadata_len, long long sec, unsigned nsec);
 FLB_IMPORT_(config_get) int flb_host_config_get(const void *key, unsigned len, void *to, unsigned room);
 FLB_IMPORT_(config_key) int flb_host_config_key(unsigned i, void *to, unsigned room);
 FLB_IMPORT_(table_open) int flb_host_table_open(const void *name, unsigned len);
@@ -173,15 +176,13 @@ struct flb_input_group_ {
     unsigned changeable, zero, metadata, metadata_len, body, body_len;
 };
 
-enum { FLB_DROP_ = 1, FLB_ERROR_, FLB_TIME_, FLB_REPLACE_, FLB_SET_, FLB_ADD_, FLB_REMOVE_, FLB_PUT_, FLB_EMIT_ };
+enum { FLB_DROP_ = 1, FLB_ERROR_, FLB_TIME_, FLB_REPLACE_, FLB_SET_, FLB_ADD_, FLB_REMOVE_, FLB_PUT_ };
+enum { FLB_EMIT_ = 9, FLB_EMIT_TO_ };
 
 struct flb_emitted_ {
     long long sec;
     unsigned nsec, group;
-    const void *metadata;
-    unsigned metadata_len;
-    const void *body;
-    unsigned body_len;
+    flb_text metadata, body, tag;
 };
 
 struct flb_reply_ {
@@ -235,10 +236,8 @@ extern flb_byte __heap_base;
 
 static inline flb_byte *flb_more_(unsigned size) {
     unsigned have;
-    if (!flb_.free.end) {
-        flb_.free.next = &__heap_base;
-        flb_.free.end = (flb_byte *) (__builtin_wasm_memory_size(0) << 16);
-    }
+    if (!flb_.free.next) flb_.free.next = &__heap_base;
+    flb_.free.end = (flb_byte *) (__builtin_wasm_memory_size(0) << 16);
     have = (unsigned) (flb_.free.end - flb_.free.next);
     if (size > have) {
         unsigned pages = (size - have - 1) / 65536 + 1;
@@ -247,9 +246,6 @@ static inline flb_byte *flb_more_(unsigned size) {
     }
     return flb_.free.next;
 }
-
-/* The end is that of memory, and stays. */
-FLB_INLINE_ void flb_restore_(struct flb_place_ place) { flb_.free.next = place.next; }
 #else
 /* Goes to a block with so much room: one that there is, or a new one. */
 static inline flb_byte *flb_more_(unsigned size) {
@@ -272,8 +268,9 @@ static inline flb_byte *flb_more_(unsigned size) {
     return flb_.free.next;
 }
 
-FLB_INLINE_ void flb_restore_(struct flb_place_ place) { flb_.free = place; }
 #endif
+
+FLB_INLINE_ void flb_restore_(struct flb_place_ place) { flb_.free = place; }
 
 /* Returns the first free bytes, so many of them; free.next is the caller's to move on. 0: no memory. */
 FLB_INLINE_ flb_byte *flb_room_(unsigned size) {
@@ -927,6 +924,15 @@ FLB_INLINE_ struct flb_op_ flb_op_(int kind, unsigned part, unsigned a, unsigned
     return op;
 }
 
+/* Adds of a part whose bytes stand together are one: returns 1 if that is so. */
+FLB_INLINE_ int flb_join_(struct flb_op_ *last, struct flb_op_ op) {
+    int joins = op.kind == FLB_ADD_ && last->kind == op.kind && last->part == op.part &&
+                (const flb_byte *) last->bytes + last->len == (const flb_byte *) op.bytes;
+    if (joins) last->a += op.a;
+    if (joins) last->len += op.len;
+    return joins;
+}
+
 /* Has room for one more in a list of operations. 0: no memory. */
 static inline int flb_more_ops_(struct flb_op_ **ops, unsigned count, unsigned *room) {
     unsigned more = *room ? 2 * *room : 64;
@@ -948,7 +954,7 @@ FLB_INLINE_ void flb_add_op_(struct flb_op_ op) {
 static inline void flb_forget_(unsigned part) {
     unsigned kept = flb_.first;
     for (unsigned i = flb_.first; i < flb_.ops_count; i++)
-        if (flb_.ops[i].kind == FLB_EMIT_ || flb_.ops[i].part == 1 - part) flb_.ops[kept++] = flb_.ops[i];
+        if (flb_.ops[i].kind >= FLB_EMIT_ || flb_.ops[i].part == 1 - part) flb_.ops[kept++] = flb_.ops[i];
     flb_.ops_count = kept;
 }
 
@@ -1035,37 +1041,25 @@ static inline void flb_replace(flb_part *part, const flb_map *map) {
  * keys: beyond, they are carried out here. */
 static inline void flb_edit_(flb_part *part, int kind, flb_text key, const flb_arg *value) {
     flb_arg name = flb_arg_text_(key);
-    struct flb_op_ *last;
-    flb_byte *p, *to;
     if (!flb_can_edit_(part)) return;
-    if (!(p = flb_room_(flb_arg_room_(name) + (value ? flb_arg_room_(*value) : 0)))) return;
-    last = flb_.ops + flb_.ops_count - 1;
-    to = flb_put_arg_(p, name);
+    flb_byte *p = flb_room_(flb_arg_room_(name) + (value ? flb_arg_room_(*value) : 0));
+    if (!p) return;
+    flb_byte *to = flb_put_arg_(p, name);
     to = value ? flb_put_arg_(to, *value) : to;
     flb_.free.next = to;
     part->edits++;
-    if (kind == FLB_ADD_ && flb_.ops_count > flb_.first && last->kind == kind && last->part == part->which &&
-        (const flb_byte *) last->bytes + last->len == p) {
-        last->a++;
-        last->len += (unsigned) (to - p);
-        return;
-    }
-    flb_add_op_(flb_op_(kind, part->which, kind == FLB_ADD_, 0, flb_between_(p, to)));
+    struct flb_op_ op = flb_op_(kind, part->which, kind == FLB_ADD_, 0, flb_between_(p, to));
+    if (flb_.ops_count > flb_.first && flb_join_(flb_.ops + flb_.ops_count - 1, op)) return;
+    flb_add_op_(op);
     if (kind != FLB_ADD_ && ((part->named_len += 5 + key.len) > 65536 || part->edits > 256))
         (void) flb_carry_out_(part);
 }
 
 /* Returns the first put at a place of the part, or behind it. */
 static inline unsigned flb_puts_from_(const flb_part *part, unsigned at) {
-    unsigned low = 0, high = part->puts_count;
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-        if (part->puts[middle].a < at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    unsigned n = part->puts_count; /* most are put one behind the other */
+    while (n > 0 && part->puts[n - 1].a >= at) n--;
+    return n;
 }
 
 /* Says whether a put that begins before an end goes beyond a place. */
@@ -1326,50 +1320,64 @@ static inline int flb_set_time(flb_event *e, flb_time time) {
     return 0;
 }
 
-static inline void flb_emit_bytes_(flb_text body, flb_text metadata, const flb_time *time, int grouped) {
-    struct flb_emitted_ *made = (struct flb_emitted_ *) flb_alloc(sizeof(*made));
+static inline void flb_emit_bytes_(flb_text tag, flb_text body, flb_text metadata, const flb_time *time,
+                                   int grouped) {
+    struct flb_emitted_ event = {-1, 0, grouped ? ~0U : 0, metadata, body, {0, tag.len}};
+    flb_byte *made = (flb_byte *) flb_alloc((unsigned) sizeof(event) + tag.len);
     if (!made) return;
-    made->sec = time ? time->sec : -1;
-    made->nsec = time ? time->nsec : 0;
-    made->group = grouped ? ~0U : 0;
-    made->metadata = metadata.at;
-    made->metadata_len = metadata.len;
-    made->body = body.at;
-    made->body_len = body.len;
-    flb_add_op_(flb_op_(FLB_EMIT_, 0, 0, 0, flb_text_of(made, sizeof(*made))));
+    if (time) event.sec = time->sec;
+    if (time) event.nsec = time->nsec;
+    event.tag.at = (char *) made + sizeof(event);
+    flb_copy_(made + sizeof(event), tag.at, tag.len);
+    __builtin_memcpy(made, &event, sizeof(event));
+    flb_add_op_(flb_op_(tag.at ? FLB_EMIT_TO_ : FLB_EMIT_, 0, 0, 0, flb_text_of(made, (unsigned) sizeof(event))));
+}
+
+static inline void flb_emit_to_as_(flb_event *e, flb_text tag, flb_map *body, flb_map *metadata, const flb_time *time,
+                                   int grouped) {
+    if (metadata && !e->metadata.came)
+        (void) flb_can_edit_(&e->metadata);
+    else
+        flb_emit_bytes_(tag, flb_close_(body), metadata ? flb_close_(metadata) : flb_text_of(0, 0), time, grouped);
 }
 
 /* flb_emit_as emits a further event, behind this one and those emitted before, in the event's group or in none.
  * Without metadata and time of its own (0) it has those that the event has when the filter has returned. The maps
  * are given up. */
-static inline void flb_emit_as(flb_event *e, flb_map *body, flb_map *metadata, const flb_time *time, int grouped) {
-    if (metadata && !e->metadata.came)
-        (void) flb_can_edit_(&e->metadata);
-    else
-        flb_emit_bytes_(flb_close_(body), metadata ? flb_close_(metadata) : flb_text_of(0, 0), time, grouped);
-}
-
+#define flb_emit_as(e, body, metadata, time, grouped) \
+    flb_emit_to_as_(e, flb_text_of(0, 0), body, metadata, time, grouped)
 /* flb_emit emits a further event with that body, and all else of the event. */
 static inline void flb_emit(flb_event *e, flb_map *body) { flb_emit_as(e, body, 0, 0, 1); }
+
+/* A text that is not there is no tag, either: the host fails the event. */
+FLB_INLINE_ flb_text flb_tag_(flb_text tag) { return tag.at ? tag : flb_text_of("", 0); }
+
+static inline void flb_route_(flb_event *e, flb_text tag) {
+    flb_text body = flb_text_of(e->body.came, e->body.came_len);
+    if (e->body.edits + e->body.puts_count > 0 || e->body.base != e->body.came) {
+        flb_map whole = flb_edited(&e->body);
+        body = flb_close_(&whole);
+    }
+    flb_emit_bytes_(flb_tag_(tag), body, flb_text_of(0, 0), 0, 1);
+    e->is_dropped = 1;
+}
 
 static inline int flb_has_elements_(flb_value v) { return flb_kind_of(v) == FLB_ARRAY && flb_count(v) > 0; }
 
 static inline void flb_split_edited_(flb_event *e, flb_text path) {
-    flb_text body, before, after;
     flb_map whole = flb_edited(&e->body);
-    flb_value array;
-    body = flb_close_(&whole);
-    array = flb_get_value_(flb_value_of_(body.at), path);
+    flb_text body = flb_close_(&whole);
+    flb_value array = flb_get_value_(flb_value_of_(body.at), path);
     if (flb_.no_memory || !flb_has_elements_(array)) return;
-    before = flb_between_(body.at, array.at);
-    after = flb_between_(flb_skip_(array.at), body.at + body.len);
+    flb_text before = flb_between_(body.at, array.at);
+    flb_text after = flb_between_(flb_skip_(array.at), body.at + body.len);
     for (flb_iter i = flb_iterate(array); flb_next(&i);) {
         flb_text element = flb_between_(i.value.at, i.rest);
         flb_byte *made = flb_room_(before.len + element.len + after.len);
         if (!made) return;
         flb_.free.next = flb_copy_(flb_copy_(made, before.at, before.len), element.at, element.len);
         flb_.free.next = flb_copy_(flb_.free.next, after.at, after.len);
-        flb_emit_bytes_(flb_between_(made, flb_.free.next), flb_text_of(0, 0), 0, 1);
+        flb_emit_bytes_(flb_text_of(0, 0), flb_between_(made, flb_.free.next), flb_text_of(0, 0), 0, 1);
     }
     e->is_dropped = 1;
 }
@@ -1387,34 +1395,29 @@ FLB_INLINE_ void flb_split_(flb_event *e, flb_text path) {
 
 /* ---- configuration, log ---- */
 
-/* Has a host function write into memory, as much as it has. A NUL stands behind it. at is 0 if it returns less
- * than 0. */
-#define FLB_FETCH_(text, call) \
-    for (unsigned room = 128, fits = 0; !fits;) { \
-        flb_byte *to = flb_room_(room + 1); \
-        int got = to ? call : -1; \
-        fits = got <= (int) room; \
-        text = flb_text_of(got < 0 ? 0 : to, got < 0 ? 0 : (unsigned) got); \
-        room = text.len; \
-        if (fits && got >= 0) { \
-            to[got] = 0; \
-            flb_.free.next = to + got + 1; \
+/* The text that a host function writes into memory, as much as it has. A NUL stands behind it. at is 0 if it returns
+ * less than 0. */
+#define FLB_FETCH_(call) \
+    __extension__({ \
+        int got = 0, fits = 0; \
+        flb_byte *to = 0; \
+        for (unsigned room = 128; !fits; room = (unsigned) got) { \
+            to = flb_room_(room + 1); \
+            got = to ? call : -1; \
+            fits = got <= (int) room; \
         } \
-    }
+        if (got >= 0) to[got] = 0; \
+        flb_.free.next = got < 0 ? flb_.free.next : to + got + 1; \
+        flb_text_of(got < 0 ? 0 : to, got < 0 ? 0 : (unsigned) got); \
+    })
 /* flb_config returns what the user has set as config.KEY, or in config_file, with a NUL behind it; at is 0 if it
  * is not set. Upper and lower case are the same in a key. */
 static inline flb_text flb_config(const char *key) {
-    flb_text name = flb_str_(key), value;
-    FLB_FETCH_(value, flb_host_config_get(name.at, name.len, to, room))
-    return value;
+    return FLB_FETCH_(flb_host_config_get(key, flb_str_(key).len, to, room));
 }
 
 /* flb_config_key returns the i-th key that is set, from 0, in lower case and in order; at is 0 behind the last. */
-static inline flb_text flb_config_key(unsigned i) {
-    flb_text key;
-    FLB_FETCH_(key, flb_host_config_key(i, to, room))
-    return key;
-}
+static inline flb_text flb_config_key(unsigned i) { return FLB_FETCH_(flb_host_config_key(i, to, room)); }
 
 static inline flb_text flb_config_or(const char *key, const char *unless_set) {
     flb_text value = flb_config(key);
@@ -1469,9 +1472,9 @@ static inline int flb_table_open(const char *name, flb_table *table) {
 }
 
 static inline flb_value flb_table_get_(flb_table table, flb_text key, flb_text path) {
-    flb_text found = {0, 0};
-    if (key.at) FLB_FETCH_(found, flb_host_table_get(table.id, key.at, key.len, path.at, path.len, 1, to, room))
-    return flb_value_of_(found.at);
+    if (!key.at) return flb_value_of_(0);
+    return flb_value_of_(
+        FLB_FETCH_(flb_host_table_get(table.id, key.at, key.len, path.at, path.len, 1, to, room)).at);
 }
 
 /* How long a key of the store lives, in milliseconds from now on. FLB_KEEP: as long as it would have. */
@@ -1484,9 +1487,7 @@ static inline int flb_full_(int is) {
 }
 
 static inline flb_text flb_store_get_(flb_text key) {
-    flb_text value;
-    FLB_FETCH_(value, flb_host_store_get(key.at, key.len, to, room))
-    return value;
+    return FLB_FETCH_(flb_host_store_get(key.at, key.len, to, room));
 }
 
 static inline int flb_store_set_(flb_text key, flb_text value, long long ttl_ms) {
@@ -1554,24 +1555,32 @@ FLB_MEASURE_(flb_metric_observe_, flb_host_metric_observe)
 typedef int flb_filter_fn(flb_event *e);
 typedef int flb_configure_fn(void);
 typedef int flb_group_fn(flb_group *g);
+typedef int flb_tick_fn(int last);
+
+/* Returns why something has failed, or 0. */
+static inline const char *flb_reason_(int failed, const char *unless_said) {
+    const char *why = flb_.no_memory ? "no memory" : !failed ? 0 : flb_.error.code ? "" : unless_said;
+    if (why && !*why) why = flb_printf("%.*s", (int) flb_.error.text.len, flb_.error.text.at).at;
+    flb_.error.code = flb_.no_memory = 0;
+    return why;
+}
 
 static inline const char *flb_run_configure_(flb_configure_fn *configure) {
-    int refused;
-    const char *why = 0;
-    flb_.error.code = 0;
-    refused = configure ? configure() : 0;
-    if (flb_.no_memory)
-        why = "no memory for the configuration";
-    else if (refused)
-        why = flb_.error.code ? flb_printf("%.*s", (int) flb_.error.text.len, flb_.error.text.at).at
-                              : "the module refuses its configuration";
-    flb_.no_memory = 0;
+    const char *why = flb_reason_(configure ? configure() : 0, "the module refuses its configuration");
     flb_.configured = flb_.free;
     return why;
 }
 
+/* What a tick has taken is free again, but for its error until the next call. */
+static inline const char *flb_run_tick_(flb_tick_fn *tick, unsigned flags) {
+    struct flb_place_ place = flb_.free;
+    flb_.error.code = 0;
+    const char *why = flb_reason_(tick(flags & 1), "the tick has failed");
+    flb_restore_(place);
+    return why;
+}
+
 static inline void *flb_run_buffer_(unsigned size) {
-    void *input;
     flb_restore_(flb_.configured);
 #ifndef FLB_BARE_
     for (struct flb_block_ *next, **link = flb_.free.block ? &flb_.free.block->next : &flb_.blocks; *link;
@@ -1580,7 +1589,7 @@ static inline void *flb_run_buffer_(unsigned size) {
         FLB_FREE(*link);
     }
 #endif
-    input = flb_alloc(size);
+    void *input = flb_alloc(size);
     flb_.no_memory = 0;
     flb_.batch = flb_.free;
     return input;
@@ -1617,19 +1626,14 @@ static inline void flb_settle_(flb_part *part) {
             return;
     }
     for (unsigned i = flb_.first; i < flb_.ops_count; i++) {
-        struct flb_op_ op = flb_.ops[i], *last = flb_.ops + kept - 1;
+        struct flb_op_ op = flb_.ops[i];
         if (op.part == part->which && op.kind == FLB_REMOVE_) continue;
         if (op.part == part->which && op.kind == FLB_SET_ && !flb_has_named_(part, &op)) {
             if (flb_named_(flb_.ops + i + 1, flb_.ops_count - i - 1, part->which, FLB_SET_, flb_named_key_(&op)))
                 continue;
             op.kind = FLB_ADD_;
             op.a = 1;
-            if (kept > flb_.first && last->kind == FLB_ADD_ && last->part == op.part &&
-                (const flb_byte *) last->bytes + last->len == (const flb_byte *) op.bytes) {
-                last->a++;
-                last->len += op.len;
-                continue;
-            }
+            if (kept > flb_.first && flb_join_(flb_.ops + kept - 1, op)) continue;
         }
         flb_.ops[kept++] = op;
     }
@@ -1652,13 +1656,11 @@ static inline int flb_call_(flb_filter_fn *filter, flb_group_fn *group_filter, u
     struct flb_place_ place = flb_.free;
     struct flb_op_ *ops = flb_.ops;
     unsigned ops_room = flb_.ops_room;
-    flb_text why;
-    int code;
     flb_.of = of;
     flb_.first = flb_.ops_count;
     flb_.error.code = 0;
     flb_.event.is_dropped = flb_.event.has_time = 0;
-    code = filter ? filter(&flb_.event) : group_filter(&flb_.group);
+    int code = filter ? filter(&flb_.event) : group_filter(&flb_.group);
     if (code && flb_.error.code != code) flb_error(code, "the filter returned %d", code);
     if (!code && (body->fault || metadata->fault))
         code = flb_error(1, "%s", body->fault ? body->fault : metadata->fault);
@@ -1679,7 +1681,7 @@ static inline int flb_call_(flb_filter_fn *filter, flb_group_fn *group_filter, u
     body->puts = metadata->puts = 0;
     body->puts_room = metadata->puts_room = 0;
     flb_restore_(place);
-    why = flb_.no_memory ? flb_str_("no memory for the event") : flb_slice(flb_.error.text, 0, 1024);
+    flb_text why = flb_.no_memory ? flb_str_("no memory for the event") : flb_slice(flb_.error.text, 0, 1024);
     if (!flb_.no_memory && flb_room_(why.len + 1)) {
         __builtin_memmove(flb_.free.next, why.at, why.len); /* it lies where memory is free again */
         why.at = (const char *) flb_.free.next;
@@ -1695,14 +1697,13 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
     flb_event *e = &flb_.event;
     flb_group *g = &flb_.group;
     unsigned groups = group_filter ? input->group_count : 0, first;
-    flb_byte *failed;
     flb_restore_(flb_.batch);
     flb_.no_memory = 0;
     flb_.to_come = input->event_count + groups;
     flb_.ops_count = flb_.ops_room = 0;
     e->body.puts = e->metadata.puts = g->body.puts = g->metadata.puts = 0;
     e->body.puts_room = e->metadata.puts_room = g->body.puts_room = g->metadata.puts_room = 0;
-    failed = (flb_byte *) flb_alloc(groups + 1);
+    flb_byte *failed = (flb_byte *) flb_alloc(groups + 1);
     flb_.ops = (struct flb_op_ *) flb_alloc((2 * flb_.to_come + 64) * (unsigned) sizeof(*flb_.ops));
     if (!flb_.ops || !failed) return 0; /* all events fail, since memory was refused */
     flb_.ops_room = 2 * flb_.to_come + 64;
@@ -1730,10 +1731,8 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
                          ->body;
         flb_call_(filter, 0, i, &e->body, &e->metadata);
     }
-    flb_.reply.events = flb_.ops + first;
-    flb_.reply.event_count = flb_.ops_count - first;
-    flb_.reply.groups = flb_.ops;
-    flb_.reply.group_count = first;
+    struct flb_reply_ reply = {flb_.ops + first, flb_.ops_count - first, flb_.ops, first};
+    flb_.reply = reply;
     return flb_.ops_count > 0 ? &flb_.reply : 0;
 }
 
@@ -1775,6 +1774,23 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
     FLB_C_ FLB_EXPORT_(flb_stateful) void flb_export_stateful(void) {} \
     extern struct flb_state_ flb_
 
+/* FLB_TICK(function); has a function `int function(int last)` called every tick_interval of the filter, also when no
+ * events come. By flb_tick_emit it hands over what is held: all of it if it is called for the last time by this
+ * instance. An error that it returns is logged, and nothing that the call has emitted comes out. */
+#define FLB_TICK(on_tick) \
+    FLB_C_ FLB_EXPORT_(flb_tick) const char *flb_export_tick(unsigned flags) { \
+        return flb_run_tick_(on_tick, flags); \
+    } \
+    extern struct flb_state_ flb_
+
+static inline int flb_tick_emit_as_(flb_text tag, flb_map *body, flb_map *metadata, const flb_time *time) {
+    flb_text b = flb_close_(body), m = metadata ? flb_close_(metadata) : flb_text_of(0, 0);
+    int done =
+        flb_host_emit_to(tag.at, tag.len, b.at, b.len, m.at, m.len, time ? time->sec : -1, time ? time->nsec : 0);
+    if (done == -2) return flb_error(1, "the tag '%.*s' is not one that emit_tags grants", (int) tag.len, tag.at);
+    return done ? flb_error(1, "there is no tick under way, or the event is not one that a host takes") : 0;
+}
+
 /* ---- what takes arguments of several types ---- */
 
 #ifndef __cplusplus
@@ -1783,16 +1799,10 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
 #define FLB_ARG_(v) \
     _Generic((v), \
         _Bool: flb_bool, \
-        char: flb_arg_int_, \
-        signed char: flb_arg_int_, \
         unsigned char: flb_arg_uint_, \
-        short: flb_arg_int_, \
         unsigned short: flb_arg_uint_, \
-        int: flb_arg_int_, \
         unsigned: flb_arg_uint_, \
-        long: flb_arg_int_, \
         unsigned long: flb_arg_uint_, \
-        long long: flb_arg_int_, \
         unsigned long long: flb_arg_uint_, \
         float: flb_arg_float_, \
         double: flb_arg_float_, \
@@ -1801,7 +1811,8 @@ static inline const struct flb_reply_ *flb_run_(flb_filter_fn *filter, flb_group
         flb_text: flb_arg_text_, \
         flb_value: flb_arg_value_, \
         flb_buf *: flb_arg_buf_, \
-        flb_arg: flb_arg_arg_)(v)
+        flb_arg: flb_arg_arg_, \
+        default: flb_arg_int_)(v)
 #define FLB_WHERE_(at) \
     _Generic((at), char *: flb_str_, const char *: flb_str_, flb_value: flb_itself_value_, flb_text: flb_itself_)(at)
 #define flb_get_(from, path) \
@@ -1872,6 +1883,17 @@ template <class S> inline int flb_put_(flb_part *part, const S &path, flb_arg v)
 /* flb_push appends a value to a flb_list *, flb_append text to what a flb_rewriter has to write. */
 #define flb_push(list, value) flb_push_arg_(list, FLB_ARG_(value))
 #define flb_append(buf, text) flb_append_(buf, FLB_TEXT_(text))
+/* flb_route has an event go on under another tag, with the edits of the body so far, through the filters and outputs
+ * that match it; a body without edits costs no copy. Under its own tag it is dropped. flb_emit_to and flb_emit_to_as
+ * are as flb_emit and flb_emit_as, under another tag. One that emit_tags of the filter does not grant fails the event. */
+#define flb_route(event, tag)         flb_route_(event, FLB_TEXT_(tag))
+#define flb_emit_to(event, tag, body) flb_emit_to_as(event, tag, body, 0, 0, 1)
+#define flb_emit_to_as(event, tag, body, metadata, time, grouped) \
+    flb_emit_to_as_(event, flb_tag_(FLB_TEXT_(tag)), body, metadata, time, grouped)
+/* flb_tick_emit emits an event under a tag, in a tick alone: 0, or an error. It is one of now without metadata; that of
+ * flb_tick_emit_as has them, unless they are 0. The maps are given up. */
+#define flb_tick_emit(tag, body)                    flb_tick_emit_as(tag, body, 0, 0)
+#define flb_tick_emit_as(tag, body, metadata, time) flb_tick_emit_as_(FLB_TEXT_(tag), body, metadata, time)
 /* flb_split makes an event for each element of an array, which takes the place of the array that the path leads to,
  * with the edits so far. The event itself is dropped. What is not an array, or is empty, is left as it is. */
 #define flb_split(event, path) flb_split_(event, FLB_TEXT_(path))

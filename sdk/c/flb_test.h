@@ -23,10 +23,12 @@ extern "C" {
 const char *flb_export_configure(void);
 void *flb_export_buffer(unsigned size);
 const struct flb_reply_ *flb_export_filter(void *input, unsigned len);
+const char *flb_export_tick(unsigned flags);
 
-/* An event, as it came out: body and metadata are JSON; metadata is 0 if the event is of a form without. */
+/* An event, as it came out: body and metadata are JSON; metadata is 0 if the event is of a form without. tag is 0,
+ * unless it is emitted under another one. */
 typedef struct flb_test_event_out {
-    const char *body, *metadata;
+    const char *body, *metadata, *tag;
     long long sec;
     unsigned nsec, group;
 } flb_test_event_out;
@@ -58,8 +60,10 @@ static struct flb_test_state_ {
     long long now_ms;
     struct flb_bytes_ log;
     struct flb_came_ events[FLB_TEST_MOST_], groups[FLB_TEST_MOST_];
-    unsigned event_count, group_count, out_count, error_count;
+    unsigned event_count, group_count, out_count, routed_count, error_count;
     flb_test_event_out out[16 * FLB_TEST_MOST_];
+    flb_test_event_out routed[16 * FLB_TEST_MOST_]; /* under other tags */
+    int in_tick;
     const char *errors[FLB_TEST_MOST_], *group_bodies[FLB_TEST_MOST_];
     struct flb_op_ *group_errors[FLB_TEST_MOST_];
     int error_codes[FLB_TEST_MOST_];
@@ -307,6 +311,18 @@ static inline const char *flb_test_part_(const struct flb_bytes_ *came, unsigned
     return flb_test_json(flb_map_value(&made));
 }
 
+/* The next event under a tag; 0 if that is none. */
+static inline flb_test_event_out *flb_test_routed_(flb_text tag) {
+    flb_test_event_out *out = &flb_test_.routed[flb_test_.routed_count];
+    char *copy = (char *) flb_keep_(tag.len);
+    for (unsigned i = 0; i < tag.len; i++)
+        if ((flb_byte) (copy[i] = tag.at[i]) < ' ' || copy[i] == 0x7f) return 0;
+    if (tag.len == 0 || tag.len > 1024) return 0;
+    if (++flb_test_.routed_count > 16 * FLB_TEST_MOST_) flb_test_fail_("too many events come out", "");
+    out->tag = copy;
+    return out;
+}
+
 static inline void flb_test_carry_out_(const struct flb_came_ *e, struct flb_op_ *ops, unsigned n) {
     flb_test_event_out *out;
     long long sec = e->sec;
@@ -327,11 +343,12 @@ static inline void flb_test_carry_out_(const struct flb_came_ *e, struct flb_op_
     }
     for (unsigned i = dropped; i <= n; i++) {
         const struct flb_emitted_ *made = (const struct flb_emitted_ *) (i ? ops[i - 1].bytes : 0);
-        if (i && ops[i - 1].kind != FLB_EMIT_) continue;
-        out = &flb_test_.out[flb_test_.out_count++];
+        if (i && ops[i - 1].kind < FLB_EMIT_) continue;
+        out = i && ops[i - 1].kind == FLB_EMIT_TO_ ? flb_test_routed_(made->tag) : &flb_test_.out[flb_test_.out_count++];
+        if (!out) flb_test_fail_("emit_to: this is not a tag", made->tag.at);
         if (flb_test_.out_count > 16 * FLB_TEST_MOST_) flb_test_fail_("too many events come out", "");
-        out->body = i ? flb_test_json(flb_value_of_(made->body)) : body;
-        out->metadata = i && made->metadata_len ? flb_test_json(flb_value_of_(made->metadata)) : metadata;
+        out->body = i ? flb_test_json(flb_value_of_(made->body.at)) : body;
+        out->metadata = i && made->metadata.len ? flb_test_json(flb_value_of_(made->metadata.at)) : metadata;
         out->sec = i && made->sec != -1 ? made->sec : sec;
         out->nsec = i && made->sec != -1 ? made->nsec : nsec;
         out->group = i && made->group != ~0U ? made->group : e->group;
@@ -365,7 +382,7 @@ static inline void flb_test_run(void) {
     if (!input) flb_test_fail_("flb_buffer has no memory", "");
     memcpy(input, all.at, all.len);
     reply = flb_export_filter(input, (unsigned) all.len);
-    t->out_count = t->error_count = 0;
+    t->out_count = t->routed_count = t->error_count = 0;
     for (unsigned kind = 0; kind < 2; kind++) {
         unsigned count = reply ? kind ? reply->event_count : reply->group_count : 0;
         struct flb_op_ *op = (struct flb_op_ *) (reply ? kind ? reply->events : reply->groups : 0);
@@ -398,6 +415,20 @@ static inline const char *flb_test_bodies(const char *lines) {
     return (const char *) all.at;
 }
 
+/* flb_test_tick has a tick come, which may be the last one: 0, or why it has failed. What it emits is in
+ * flb_test_.routed. It is for a filter that has FLB_TICK. */
+#define flb_test_tick(last) flb_test_tick_(flb_export_tick, last)
+
+static inline const char *flb_test_tick_(const char *(*tick)(unsigned), unsigned last) {
+    const char *why;
+    flb_test_.routed_count = 0;
+    flb_test_.in_tick = 1;
+    why = tick(last);
+    flb_test_.in_tick = 0;
+    if (why) flb_test_.routed_count = 0;
+    return why;
+}
+
 /* flb_test_metric returns a metric with these values of its labels ("POST,200"): of a histogram their sum. */
 static inline double flb_test_metric(const char *name, const char *labels) {
     struct flb_pair_ *p;
@@ -406,7 +437,7 @@ static inline double flb_test_metric(const char *name, const char *labels) {
     return p ? p->sum : 0;
 }
 
-/* flb_test_advance lets time pass, for keys of the store. */
+/* flb_test_advance lets time pass, for keys of the store, and for what ticks emit now. */
 static inline void flb_test_advance(long long ms) { flb_test_.now_ms += ms; }
 
 /* ---- host functions ---- */
@@ -423,6 +454,17 @@ void flb_host_log(int level, const void *text, unsigned len) {
     flb_bytes_add_(&flb_test_.log, "\n", 1);
 }
 int flb_host_log_enabled(int level) { return level <= flb_test_.level; }
+int flb_host_emit_to(const void *tag, unsigned tag_len, const void *body, unsigned body_len, const void *metadata,
+                     unsigned metadata_len, long long sec, unsigned nsec) {
+    flb_test_event_out *out = flb_test_.in_tick ? flb_test_routed_(flb_text_of(tag, tag_len)) : 0;
+    (void) body_len;
+    if (!out) return flb_test_.in_tick ? -2 : -1;
+    out->body = flb_test_json(flb_value_of_(body));
+    out->metadata = metadata_len ? flb_test_json(flb_value_of_(metadata)) : "{}";
+    out->sec = sec == -1 ? 1700000000 + flb_test_.now_ms / 1000 : sec;
+    out->nsec = nsec;
+    return 0;
+}
 int flb_host_config_get(const void *key, unsigned len, void *to, unsigned room) {
     struct flb_pair_ *p = flb_pair_(&flb_test_.config, key, len, 0);
     return p ? flb_test_give_(p->value.at, p->value.len, to, room) : -1;

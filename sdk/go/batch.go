@@ -2,9 +2,6 @@ package flb
 
 import (
 	"errors"
-	"runtime"
-	"strconv"
-	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/internal/sys"
 )
@@ -77,19 +74,12 @@ func (b *batch) runGroup(handler GroupHandler, i int) (err error) {
 		body = "" // a marker may have anything: it reads as an empty map, and can't be edited
 	}
 	g.Body.load(body)
-	defer func() {
-		if why := recover(); why != nil {
-			err = panicked(why)
-		}
-	}()
+	defer sys.Recover(&err)
 	if err = handler.Group(g); err == nil {
 		err = faulted(&g.Body, &g.Metadata)
 	}
-	if err == nil && g.Body.edited() {
-		b.GroupOps = g.Body.finish(i, 0, b.GroupOps)
-	}
-	if err == nil && g.Metadata.edited() {
-		b.GroupOps = g.Metadata.finish(i, 1, b.GroupOps)
+	if err == nil {
+		b.GroupOps = g.Metadata.finish(i, 1, g.Body.finish(i, 0, b.GroupOps))
 	}
 	return err
 }
@@ -100,7 +90,7 @@ func (b *batch) runEvents(handler Handler, i int) (next int) {
 	e := &b.events
 	defer func() {
 		if why := recover(); why != nil {
-			e.finish(i, panicked(why))
+			e.finish(i, sys.Panicked(why))
 			next = i + 1
 		}
 	}()
@@ -127,27 +117,4 @@ func (b *batch) errorOf(of int, err error) sys.Op {
 	text, from := err.Error(), len(b.Bytes)
 	b.Bytes = append(b.Bytes, text[:min(len(text), 1024)]...)
 	return sys.Op{Of: uint32(of), Kind: sys.Error, A: code, Address: uint32(from), Len: uint32(len(b.Bytes) - from)}
-}
-
-// panicked returns the error of an event in which the filter has panicked.
-func panicked(why any) error {
-	text := "panic"
-	switch why := why.(type) {
-	case error:
-		text += ": " + why.Error()
-	case string:
-		text += ": " + why
-	case int:
-		text += ": " + strconv.Itoa(why)
-	}
-	// The first line that is not the runtime's.
-	callers := make([]uintptr, 32)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
-	for frame, more := frames.Next(); more; frame, more = frames.Next() {
-		if frame.Function != "" && !strings.HasPrefix(frame.Function, "runtime.") {
-			file := frame.File[strings.LastIndexByte(frame.File, '/')+1:]
-			return errors.New(text + " (" + file + ":" + strconv.Itoa(frame.Line) + ")")
-		}
-	}
-	return errors.New(text)
 }

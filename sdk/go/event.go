@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/internal/sys"
 )
@@ -79,18 +80,38 @@ func (e *Event) Group() Value {
 // Drop drops the event. Events that it emits come out.
 func (e *Event) Drop() { e.dropped = true }
 
+// Route has the event go on under another tag, with the edits of the body so far, through the filters and
+// outputs that match it; a body without edits costs no copy. Under its own tag it is dropped. The option
+// emit_tags of the filter has to grant the tag: another one fails the event.
+func (e *Event) Route(tag string) {
+	if e.Body.edited() {
+		e.EmitTo(tag, e.Body.Edited())
+	} else {
+		at := uintptr(unsafe.Pointer(unsafe.StringData(e.Body.came))) - uintptr(unsafe.Pointer(unsafe.StringData(e.batch.input)))
+		e.send(tag, sys.Emitted{Kind: sys.EmitTo, Place: sys.InInput, Body: uint32(at), BodyLen: uint32(len(e.Body.came))})
+	}
+	e.Drop()
+}
+
 // Emit emits a further event, which comes after this one and those emitted before. Its body is a
 // [*Map], or a [Value] that is a map. It has the time and metadata that the event has when the filter
 // returns, and the event's group, unless it is given others.
-func (e *Event) Emit(body any) Emitted {
-	i := e.emit()
-	e.batch.Emitted[i].Body, e.batch.Emitted[i].BodyLen = e.appendMap(body)
-	return Emitted{e, i}
+func (e *Event) Emit(body any) Emitted { return e.emit(sys.Emit, "", body) }
+
+// EmitTo emits a further event under another tag, which the option emit_tags of the filter has to grant: another
+// one fails this event.
+func (e *Event) EmitTo(tag string, body any) Emitted { return e.emit(sys.EmitTo, tag, body) }
+
+func (e *Event) emit(kind uint8, tag string, body any) Emitted {
+	at, n := e.appendMap(body)
+	return e.send(tag, sys.Emitted{Kind: kind, Body: at, BodyLen: n})
 }
 
-func (e *Event) emit() int {
-	e.batch.Emitted = append(e.batch.Emitted, sys.Emitted{Sec: -1, Group: sys.SameGroup})
-	return len(e.batch.Emitted) - 1
+func (e *Event) send(tag string, sent sys.Emitted) Emitted {
+	b := e.batch
+	sent.Sec, sent.Group, sent.Tag, sent.TagLen = -1, sys.SameGroup, uint32(len(b.Bytes)), uint32(len(tag))
+	b.Bytes, b.Emitted = append(b.Bytes, tag...), append(b.Emitted, sent)
+	return Emitted{e, len(b.Emitted) - 1}
 }
 
 // appendMap appends a map to the batch's bytes, and returns its place.
@@ -169,11 +190,11 @@ func (e *Event) Split(path string) {
 	}
 	b.Bytes = slices.Grow(b.Bytes, room)
 	for element := range list.Elements() {
-		i, from := e.emit(), len(b.Bytes)
+		from := len(b.Bytes)
 		b.Bytes = append(b.Bytes, before...)
 		b.Bytes = append(b.Bytes, element.MessagePack()...)
 		b.Bytes = append(b.Bytes, after...)
-		b.Emitted[i].Body, b.Emitted[i].BodyLen = uint32(from), uint32(len(b.Bytes)-from)
+		e.send("", sys.Emitted{Kind: sys.Emit, Body: uint32(from), BodyLen: uint32(len(b.Bytes) - from)})
 	}
 	e.Drop()
 }
@@ -205,15 +226,13 @@ func (e *Event) finish(of int, err error) {
 		if e.timed {
 			b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Time, A: uint32(e.sec), B: e.nsec})
 		}
-		if e.Metadata.edited() {
-			b.Ops = e.Metadata.finish(of, 1, b.Ops)
-		}
+		b.Ops = e.Metadata.finish(of, 1, b.Ops)
 	}
-	if e.Body.edited() && !e.dropped {
+	if !e.dropped {
 		b.Ops = e.Body.finish(of, 0, b.Ops)
 	}
 	for i := e.firstSent; i < len(b.Emitted); i++ {
-		b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: sys.Emit, Address: uint32(i), Len: 32})
+		b.Ops = append(b.Ops, sys.Op{Of: uint32(of), Kind: b.Emitted[i].Kind, Address: uint32(i), Len: sys.EmittedSize})
 	}
 }
 

@@ -46,16 +46,18 @@ func filter(at unsafe.Pointer, size uint32) unsafe.Pointer {
 	if len(b.Ops)+len(b.GroupOps) == 0 {
 		return nil
 	}
+	places := [2]uint32{address(unsafe.SliceData(b.Bytes)), sys.InInput: address(unsafe.StringData(b.input))}
 	for i := range b.Emitted {
-		b.Emitted[i].Body += address(unsafe.SliceData(b.Bytes))
-		b.Emitted[i].Metadata += address(unsafe.SliceData(b.Bytes))
+		b.Emitted[i].Body += places[b.Emitted[i].Place]
+		b.Emitted[i].Metadata += places[0]
+		b.Emitted[i].Tag += places[0]
 	}
 	for _, ops := range [2][]sys.Op{b.Ops, b.GroupOps} {
 		for i := range ops {
-			if ops[i].Kind == sys.Emit {
+			if ops[i].Kind >= sys.Emit {
 				ops[i].Address = address(&b.Emitted[ops[i].Address])
 			} else {
-				ops[i].Address += address(unsafe.SliceData(b.Bytes))
+				ops[i].Address += places[0]
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	flb "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/flbtest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/tick"
 )
 
 // run runs a filter on bodies, none of which may fail.
@@ -506,5 +507,117 @@ func TestConfigurationsAreRefused(t *testing.T) {
 		if _, err := new(flbtest.Host).Start(configure); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+func TestOtherTags(t *testing.T) {
+	neighbour := flbtest.Record{Body: `{"neighbour":1}`}
+	record := flbtest.Record{Body: `{"a":1,"user":"bob"}`, Metadata: `{"m":1}`, Time: time.Unix(5, 0).UTC()}
+	run := func(filter func(*flb.Event) error) *flbtest.Output {
+		t.Helper()
+		out := new(flbtest.Host).Run(func(e *flb.Event) error {
+			if e.Body.Get("neighbour").Exists() {
+				e.Body.Set("neighbour", 2)
+				return nil
+			}
+			return filter(e)
+		}, neighbour, record, neighbour)
+		if n := len(out.Records); n < 2 || out.Records[0].Body != `{"neighbour":2}` || out.Records[n-1].Body != `{"neighbour":2}` {
+			t.Fatal(out)
+		}
+		out.Records = out.Records[1 : len(out.Records)-1]
+		return out
+	}
+	out := run(func(e *flb.Event) error {
+		e.Emit(flb.NewMap().Add("n", 1))
+		e.EmitTo("audit.x", flb.NewMap().Add("n", 2))
+		e.EmitTo("other", flb.NewMap().Add("n", 3)).Metadata(flb.NewMap().Add("own", true)).Time(time.Unix(6, 7))
+		e.Metadata.Set("m", 2)
+		return e.SetTime(time.Unix(8, 0))
+	})
+	equal(t, out.Bodies(), []string{`{"a":1,"user":"bob"}`, `{"n":1}`})
+	equal(t, out.Routed, []flbtest.Routed{
+		{"audit.x", flbtest.Record{Body: `{"n":2}`, Metadata: `{"m":2}`, Time: time.Unix(8, 0).UTC()}},
+		{"other", flbtest.Record{Body: `{"n":3}`, Metadata: `{"own":true}`, Time: time.Unix(6, 7).UTC()}},
+	})
+
+	// The body goes as it stands in the batch, or as it has been edited.
+	out = run(func(e *flb.Event) error { e.Metadata.Set("m", 3); e.Route("audit"); return nil })
+	equal(t, out.Routed, []flbtest.Routed{{"audit", flbtest.Record{Body: record.Body, Metadata: `{"m":3}`, Time: record.Time}}})
+	equal(t, out.Bodies(), []string(nil))
+	out = run(func(e *flb.Event) error {
+		e.Body.Set("user", "***")
+		e.Route("audit")
+		e.Route("copy")
+		e.Body.Set("a", 2) // too late
+		return nil
+	})
+	equal(t, out.Bodies(), []string(nil))
+	for _, tag := range []string{"audit", "copy"} {
+		equal(t, out.BodiesUnder(tag), []string{`{"a":1,"user":"***"}`})
+	}
+
+	// What has failed has gone nowhere.
+	out = run(func(e *flb.Event) error { e.Route("audit"); return errors.New("no") })
+	equal(t, len(out.Routed)+len(out.Records), 0)
+	equal(t, out.Failures[0].Text, "no")
+
+	defer func() { equal(t, fmt.Sprint(recover()), "flbtest: 'two\nlines' is not a tag") }()
+	run(func(e *flb.Event) error { e.Route("two\nlines"); return nil })
+}
+
+type fold struct{ fails bool }
+
+func (f *fold) Filter(e *flb.Event) error {
+	_, err := flb.Store.Add("n", 1, flb.Forever)
+	e.Drop()
+	if tick.Emit("folded", flb.NewMap()) == nil {
+		panic("only a tick emits so")
+	}
+	return err
+}
+
+func (f *fold) tick(last bool) error {
+	n, err := flb.Store.Add("n", 0, flb.Forever)
+	flb.Store.Delete("n")
+	err = errors.Join(err, tick.Emit("folded", flb.NewMap().Add("n", n).Add("last", last)),
+		tick.EmitAt("timed", flb.NewMap().Add("n", n), flb.NewMap().Add("m", 1), time.Unix(3, 4)))
+	if f.fails {
+		panic("it fails")
+	}
+	return err
+}
+
+func TestTicks(t *testing.T) {
+	host := new(flbtest.Host)
+	started, err := host.Start(func() (flb.Handler, error) {
+		_, fails := flb.Config.Get("fails")
+		f := &fold{fails}
+		tick.Call(f.tick)
+		return f, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := started.Run(flbtest.Record{}, flbtest.Record{}); out.Failures != nil {
+		t.Fatal(out)
+	}
+	host.Advance(time.Minute)
+	out, err := started.Tick(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, out, []flbtest.Routed{
+		{"folded", flbtest.Record{Body: `{"n":2,"last":false}`, Metadata: "{}", Time: time.Unix(1_700_000_060, 0).UTC()}},
+		{"timed", flbtest.Record{Body: `{"n":2}`, Metadata: `{"m":1}`, Time: time.Unix(3, 4).UTC()}},
+	})
+	out, err = started.Tick(true)
+	if err != nil || out[0].Body != `{"n":0,"last":true}` {
+		t.Error(out, err)
+	}
+	started.Handler.(*fold).fails = true
+	out, err = started.Tick(true)
+	if out != nil || err == nil || !strings.HasPrefix(err.Error(), "panic: it fails (filter_test.go:") {
+		t.Error(out, err)
 	}
 }

@@ -25,7 +25,11 @@
 // [fluent-bit-wasmtime]: https://github.com/fluent-bit-wasmtime/fluent-bit-wasmtime
 package flb
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/internal/sys"
+)
 
 // Version is that of the package.
 const Version = "0.1.0"
@@ -72,11 +76,7 @@ func start() (handler Handler, err error) {
 	if configure == nil {
 		return nil, errors.New("the module has no filter: call flb.Filter or flb.Configure in init")
 	}
-	defer func() {
-		if why := recover(); why != nil {
-			err = panicked(why)
-		}
-	}()
+	defer sys.Recover(&err)
 	if handler, err = configure(); err == nil && handler == nil {
 		err = errors.New("the module has no filter: flb.Configure has returned nil")
 	}

@@ -141,38 +141,28 @@ func NewHistogram(name, help string, buckets []float64, labels ...string) Histog
 
 var labelBytes []byte
 
-// values encodes the values of labels.
-func values(labels []string) (unsafe.Pointer, uint32) {
+// change has a function change the series of these labels.
+func change(function func(int32, float64, unsafe.Pointer, uint32) int32, metric int32, value float64, labels []string) {
 	labelBytes = labelBytes[:0]
 	for _, label := range labels {
 		labelBytes = binary.LittleEndian.AppendUint32(labelBytes, uint32(len(label)))
 		labelBytes = append(labelBytes, label...)
 	}
-	return unsafe.Pointer(unsafe.SliceData(labelBytes)), uint32(len(labelBytes))
+	function(metric, value, unsafe.Pointer(unsafe.SliceData(labelBytes)), uint32(len(labelBytes)))
 }
 
 // Add adds to the counter of these labels.
-func (c Counter) Add(n float64, labels ...string) {
-	at, size := values(labels)
-	sys.MetricAdd(c.id, n, at, size)
-}
+func (c Counter) Add(n float64, labels ...string) { change(sys.MetricAdd, c.id, n, labels) }
 
 // Add adds to the gauge of these labels.
-func (g Gauge) Add(n float64, labels ...string) {
-	at, size := values(labels)
-	sys.MetricAdd(g.id, n, at, size)
-}
+func (g Gauge) Add(n float64, labels ...string) { change(sys.MetricAdd, g.id, n, labels) }
 
 // Set sets the gauge of these labels.
-func (g Gauge) Set(value float64, labels ...string) {
-	at, size := values(labels)
-	sys.MetricSet(g.id, value, at, size)
-}
+func (g Gauge) Set(value float64, labels ...string) { change(sys.MetricSet, g.id, value, labels) }
 
 // Observe counts a value.
 func (h Histogram) Observe(value float64, labels ...string) {
-	at, size := values(labels)
-	sys.MetricObserve(h.id, value, at, size)
+	change(sys.MetricObserve, h.id, value, labels)
 }
 
 // Store is the key-value store, which all instances of the filter share, and which ends with it. A

@@ -92,14 +92,7 @@ func (p *Part) change(path path, value any, remove bool) {
 		p.edit(kindOf(remove), path.text, end, value)
 		return
 	}
-	to := path.find(Value{p.base})
-	inPlace := !remove && to.isOnly()
-	if p.touches(path, &to, inPlace) {
-		p.carryOut()
-		to = path.find(Value{p.base})
-		inPlace = !remove && to.isOnly()
-	}
-	from := len(*p.bytes)
+	to, inPlace := p.find(path, !remove, true)
 	switch {
 	case !remove && !to.found.Exists() && to.holder.Kind() != KindMap:
 		p.fail("set: a value that is not a map is in the way")
@@ -107,9 +100,9 @@ func (p *Part) change(path path, value any, remove bool) {
 	case len(to.holder.s) == len(p.base):
 		p.edit(kindOf(remove), to.key, to.rest, value)
 	case inPlace:
-		*p.bytes = appendValue(*p.bytes, value)
-		p.put(to.found, from)
+		p.putValue(to.found, value)
 	default:
+		from := len(*p.bytes)
 		*p.bytes = to.appendChanged(*p.bytes, value, remove)
 		p.put(to.holder, from)
 	}
@@ -120,6 +113,18 @@ func kindOf(remove bool) uint8 {
 		return sys.Remove
 	}
 	return sys.Set
+}
+
+// find returns where a path leads to once no earlier edit is in the way, and whether to put a value there: if
+// one is to be put, and there is one, which with only has to be the only one with its key.
+func (p *Part) find(path path, put, only bool) (to place, inPlace bool) {
+	to = path.find(Value{p.base})
+	inPlace = put && to.found.Exists() && (!only || to.isOnly())
+	if p.touches(path, &to, inPlace) {
+		p.carryOut()
+		return p.find(path, put, only)
+	}
+	return to, inPlace
 }
 
 // touches says whether what has been edited has to do with a place that is to be edited: with the value
@@ -209,19 +214,17 @@ func (p *Part) edit(kind uint8, key string, inner path, value any) {
 
 // Put replaces the value that a path leads to, however deep; false if there is none.
 func (p *Part) Put(path string, value any) bool {
-	way := textual(path)
-	to := way.find(Value{p.base})
-	if p.touches(way, &to, to.found.Exists()) {
-		p.carryOut()
-		to = way.find(Value{p.base})
+	to, exists := p.find(textual(path), true, false)
+	if exists {
+		p.putValue(to.found, value)
 	}
-	if !to.found.Exists() {
-		return false
-	}
+	return exists
+}
+
+func (p *Part) putValue(old Value, value any) {
 	from := len(*p.bytes)
 	*p.bytes = appendValue(*p.bytes, value)
-	p.put(to.found, from)
-	return true
+	p.put(old, from)
 }
 
 // PutValue replaces a value that has been read from the part, by whatever way; false if there is none. It
@@ -239,9 +242,7 @@ func (p *Part) PutValue(old Value, value any) bool {
 		p.fail("put: the part has been replaced, or edited twice in one place: put values of it first")
 		return false
 	}
-	from := len(*p.bytes)
-	*p.bytes = appendValue(*p.bytes, value)
-	p.put(old, from)
+	p.putValue(old, value)
 	return true
 }
 

@@ -123,9 +123,11 @@ func (v Value) MessagePack() string {
 }
 
 // AsStr returns a text, and whether the value is one. It may hold bytes that are not UTF-8.
-func (v Value) AsStr() (string, bool) {
-	kind, from, to, _ := head(v.s, 0)
-	if kind != KindStr {
+func (v Value) AsStr() (string, bool) { return v.data(KindStr, KindStr) }
+
+func (v Value) data(kind, or Kind) (string, bool) {
+	is, from, to, _ := head(v.s, 0)
+	if is != kind && is != or {
 		return "", false
 	}
 	return v.s[from:to], true
@@ -135,13 +137,7 @@ func (v Value) AsStr() (string, bool) {
 func (v Value) Str() string { return first(v.AsStr()) }
 
 // AsBytes returns the bytes of a text or bin, and whether the value is one.
-func (v Value) AsBytes() (string, bool) {
-	kind, from, to, _ := head(v.s, 0)
-	if kind != KindStr && kind != KindBin {
-		return "", false
-	}
-	return v.s[from:to], true
-}
+func (v Value) AsBytes() (string, bool) { return v.data(KindStr, KindBin) }
 
 // number returns a whole number: its 64 bits, and whether it is negative.
 func (v Value) number() (n uint64, negative, ok bool) {

@@ -521,6 +521,60 @@ static void by_table(void) {
     free((void *) table.at);
 }
 
+static int emits_to(flb_event *e) {
+    unsigned long long n = 9;
+    flb_map made = flb_new_map(), own = flb_new_map();
+    flb_time seven = {7, 0}, five = {5, 6};
+    char tag[] = "edited.2"; /* is gone when the filter has returned */
+    (void) flb_as_uint(flb_get(&e->body, "n"), &n);
+    if (n == 1) {
+        flb_route(e, "audit");
+        flb_set(&e->metadata, "m", 2);
+        return flb_set_time(e, seven);
+    } else if (n == 2) {
+        flb_set(&e->body, "user", "***");
+        flb_route(e, tag);
+        flb_route(e, "copy");
+        memset(tag, 0, sizeof(tag));
+    } else if (n == 3) {
+        flb_set(&e->body, "kept", flb_bool(1));
+        flb_add(&made, "new", 1);
+        flb_emit_to(e, "other", &made);
+        made = flb_new_map();
+        flb_add(&own, "own", 1);
+        flb_emit_to_as(e, "other", &made, &own, &five, 0);
+    } else if (n == 4) {
+        flb_route(e, "nowhere"); /* what fails has gone nowhere */
+        return flb_error(2, "no");
+    }
+    return 0;
+}
+
+static int events, fails;
+
+static int counts(flb_event *e) {
+    flb_map map = flb_new_map();
+    OK(flb_tick_emit("counts", &map) != 0); /* only a tick emits so */
+    events++;
+    flb_drop(e);
+    return 0;
+}
+
+static int ticks(int last) {
+    flb_map map = flb_new_map(), metadata = flb_new_map();
+    flb_time five = {5, 0};
+    flb_add(&map, "n", events);
+    flb_add(&map, "last", last);
+    events = 0;
+    int failed = flb_tick_emit("counts", &map);
+    map = flb_new_map();
+    flb_add(&metadata, "m", 1);
+    if (!failed) failed = flb_tick_emit_as("counts", &map, &metadata, &five);
+    return failed || !fails ? failed : flb_error(1, "the tick fails");
+}
+
+FLB_TICK(ticks);
+
 int main(void) {
     static char text[100000];
     EDIT(edits_1, "{\"a\":1,\"b\":2}", "{\"a\":\"x\",\"b\":2,\"c\":[true,null,0.5]}");
@@ -633,6 +687,45 @@ int main(void) {
     SAME(flb_test_start(), "config.key: set it to something");
     flb_test_config("key", "set");
     OK(!flb_test_start());
+
+    begin(emits_to); /* between neighbours, whose bytes would show places that are wrong */
+    flb_test_event("{\"n\":0}");
+    flb_test_event("{\"n\":1,\"user\":\"bob\"}");
+    flb_test_metadata("{\"m\":1}");
+    flb_test_event("{\"n\":2,\"user\":\"bob\"}");
+    flb_test_event("{\"n\":3}");
+    flb_test_event("{\"n\":4}");
+    flb_test_run();
+    OK(flb_test_.out_count == 2 && flb_test_.routed_count == 5 && flb_test_.error_count == 1);
+    SAME(flb_test_.out[1].body, "{\"n\":3,\"kept\":true}");
+    SAME(flb_test_.routed[0].tag, "audit");
+    SAME(flb_test_.routed[0].body, "{\"n\":1,\"user\":\"bob\"}");
+    SAME(flb_test_.routed[0].metadata, "{\"m\":2}");
+    OK(flb_test_.routed[0].sec == 7);
+    SAME(flb_test_.routed[1].tag, "edited.2");
+    SAME(flb_test_.routed[1].body, "{\"n\":2,\"user\":\"***\"}");
+    SAME(flb_test_.routed[2].tag, "copy");
+    SAME(flb_test_.routed[2].body, "{\"n\":2,\"user\":\"***\"}");
+    SAME(flb_test_.routed[3].body, "{\"new\":1}");
+    SAME(flb_test_.routed[3].metadata, "{}");
+    SAME(flb_test_.routed[4].metadata, "{\"own\":1}");
+    OK(flb_test_.routed[4].sec == 5 && flb_test_.routed[4].nsec == 6);
+
+    begin(counts);
+    flb_test_bodies("{}\n{}");
+    flb_test_advance(60000);
+    OK(!flb_test_tick(0));
+    OK(flb_test_.routed_count == 2);
+    SAME(flb_test_.routed[0].tag, "counts");
+    SAME(flb_test_.routed[0].body, "{\"n\":2,\"last\":0}");
+    SAME(flb_test_.routed[0].metadata, "{}");
+    OK(flb_test_.routed[0].sec == 1700000060 && flb_test_.routed[1].sec == 5);
+    SAME(flb_test_.routed[1].metadata, "{\"m\":1}");
+    OK(!flb_test_tick(1));
+    SAME(flb_test_.routed[0].body, "{\"n\":0,\"last\":1}");
+    fails = 1;
+    SAME(flb_test_tick(0), "the tick fails");
+    OK(flb_test_.routed_count == 0);
 
     against_model();
     by_table();

@@ -24,6 +24,7 @@ type Host struct {
 	LogLevel flb.Level         // what is logged; LevelInfo unless set
 	Lines    []string          // what has been logged, each line with its level: "[info] text"
 
+	ticked  []Routed // by the tick that is under way
 	store   map[string]entry
 	now     time.Duration
 	metrics []metric
@@ -49,7 +50,7 @@ func (h *Host) tag() string {
 	return h.Tag
 }
 
-// Advance lets time pass, for keys of the store.
+// Advance lets time pass, for keys of the store, and for what ticks emit now: since 1,700,000,000 s.
 func (h *Host) Advance(d time.Duration) { h.now += d }
 
 // Metric returns a metric with these values of its labels, of a histogram how many values it has; 0 if
@@ -149,6 +150,20 @@ func init() {
 		if sys.LogEnabled(level) == 1 {
 			names := [...]string{"error", "warn", "info", "debug", "trace"}
 			current.Lines = append(current.Lines, "["+names[level-1]+"] "+text)
+		}
+	}
+	sys.EmitInTick = func(tag, body, metadata string, sec int64, nsec uint32) int32 {
+		switch t := time.Unix(sec, int64(nsec)).UTC(); {
+		case current.ticked == nil:
+			return -1
+		case !isTag(tag):
+			return -2
+		case sec == -1:
+			t = time.Unix(1_700_000_000, 0).Add(current.now).UTC()
+			fallthrough
+		default:
+			current.ticked = append(current.ticked, Routed{tag, Record{Body: toJSON(body), Metadata: toJSON(metadata), Time: t}})
+			return 0
 		}
 	}
 	sys.ConfigGet = func(key string, to unsafe.Pointer, room uint32) int32 {

@@ -8,6 +8,7 @@ package flbtest
 
 import (
 	"encoding/binary"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,9 +31,16 @@ type Failure struct {
 	flb.Error
 }
 
+// Routed is an event that is emitted under another tag.
+type Routed struct {
+	Tag string
+	Record
+}
+
 // Output is what has become of records.
 type Output struct {
-	Records  []Record // that came out: those that failed are not among them
+	Records  []Record // that came out: those that failed, and those under other tags, are not among them
+	Routed   []Routed // those under other tags
 	Failures []Failure
 	Groups   []string // what the events of each group have in common, as JSON
 }
@@ -45,10 +53,21 @@ func (o *Output) Bodies() (bodies []string) {
 	return bodies
 }
 
+// BodiesUnder returns the bodies of the records under another tag.
+func (o *Output) BodiesUnder(tag string) (bodies []string) {
+	for _, r := range o.Routed {
+		if r.Tag == tag {
+			bodies = append(bodies, r.Body)
+		}
+	}
+	return bodies
+}
+
 // Started is a filter that has been configured.
 type Started struct {
 	Handler flb.Handler
 	host    *Host
+	tick    func(last bool) error
 }
 
 // Filters run one at a time: a module has one thread.
@@ -62,16 +81,17 @@ func (h *Host) Start(configure func() (flb.Handler, error)) (*Started, error) {
 	lock.Lock()
 	defer lock.Unlock()
 	current = h
+	sys.Tick = func(bool) error { panic("flbtest: the filter calls no tick.Call while it is configured") }
 	handler, err := sys.Start(configure)
 	if err != nil {
 		return nil, err
 	}
-	return &Started{handler.(flb.Handler), h}, nil
+	return &Started{handler.(flb.Handler), h, sys.Tick}, nil
 }
 
 // Run runs a filter that is a function on a batch.
 func (h *Host) Run(filter func(*flb.Event) error, records ...Record) *Output {
-	return (&Started{flb.Func(filter), h}).Run(records...)
+	return (&Started{flb.Func(filter), h, nil}).Run(records...)
 }
 
 // Run runs the filter on a batch. It panics if it replies what a host does not take.
@@ -110,11 +130,15 @@ func (s *Started) Run(records ...Record) *Output {
 		}
 		r.Body, r.Metadata = toJSON(body), toJSON(metadata)
 		for _, op := range ops {
-			if op.Kind != sys.Emit {
+			if op.Kind < sys.Emit {
 				continue
 			}
 			e, sent := reply.Emitted[op.Address], r
-			sent.Body = toJSON(text(e.Body, e.BodyLen))
+			if e.Place == sys.InInput {
+				sent.Body = toJSON(string(in.bytes[e.Body:][:e.BodyLen]))
+			} else {
+				sent.Body = toJSON(text(e.Body, e.BodyLen))
+			}
 			if e.MetadataLen > 0 {
 				sent.Metadata = toJSON(text(e.Metadata, e.MetadataLen))
 			}
@@ -124,7 +148,13 @@ func (s *Started) Run(records ...Record) *Output {
 			if e.Group != sys.SameGroup {
 				sent.Group = int(e.Group)
 			}
-			emitted = append(emitted, sent)
+			if op.Kind == sys.EmitTo && !isTag(text(e.Tag, e.TagLen)) {
+				panic("flbtest: '" + text(e.Tag, e.TagLen) + "' is not a tag")
+			} else if op.Kind == sys.EmitTo {
+				out.Routed = append(out.Routed, Routed{text(e.Tag, e.TagLen), sent})
+			} else {
+				emitted = append(emitted, sent)
+			}
 		}
 		if keep && !failed {
 			out.Records = append(out.Records, r)
@@ -132,6 +162,30 @@ func (s *Started) Run(records ...Record) *Output {
 		out.Records = append(out.Records, emitted...)
 	}
 	return out
+}
+
+// Tick has a tick come, which may be the last one of the instance, and returns what it emits. The filter has set
+// its function by package tick.
+func (s *Started) Tick(last bool) ([]Routed, error) {
+	lock.Lock()
+	defer lock.Unlock()
+	current = s.host
+	current.ticked = []Routed{}
+	err := s.callTick(last)
+	emitted := current.ticked
+	if current.ticked = nil; err != nil {
+		emitted = nil
+	}
+	return emitted, err
+}
+
+func (s *Started) callTick(last bool) (err error) {
+	defer sys.Recover(&err)
+	return s.tick(last)
+}
+
+func isTag(tag string) bool {
+	return tag != "" && len(tag) <= 1024 && !strings.ContainsFunc(tag, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 func of(ops []sys.Op, i int) (list []sys.Op) {

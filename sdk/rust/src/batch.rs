@@ -1,9 +1,9 @@
 //! The batch ABI, as docs/abi.md has it.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
-use core::{cell::UnsafeCell, ops::Range};
+use alloc::{string::String, vec::Vec};
+use core::cell::UnsafeCell;
 
-use crate::event::{Event, Filter, Group, Time};
+use crate::event::{Error, Event, Filter, Group, Time};
 use crate::part::{Edits, Part};
 use crate::value::{append, Value};
 
@@ -17,6 +17,26 @@ pub(crate) mod kind {
     pub const REMOVE: u8 = 7;
     pub const PUT: u8 = 8;
     pub const EMIT: u8 = 9;
+    pub const EMIT_TO: u8 = 10;
+}
+
+/// Where bytes stand in a buffer; once the reply is linked, their address.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Bytes {
+    pub at: u32,
+    pub len: u32,
+}
+
+impl Bytes {
+    /// Returns those from a place to the end of what there is.
+    pub fn since(start: usize, buffer: &[u8]) -> Self {
+        Bytes { at: start as u32, len: (buffer.len() - start) as u32 }
+    }
+
+    pub fn of(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.at as usize..][..self.len as usize]
+    }
 }
 
 #[repr(C)]
@@ -28,15 +48,12 @@ pub(crate) struct Op {
     zero: u16,
     pub a: u32,
     pub b: u32,
-    /// An offset into the buffer that the operation's bytes are in, until the reply is linked.
-    pub address: u32,
-    pub len: u32,
+    pub bytes: Bytes,
 }
 
 impl Op {
-    pub fn new(kind: u8, a: u32, b: u32, bytes: Range<usize>) -> Self {
-        let (address, len) = (bytes.start as u32, bytes.len() as u32);
-        Op { of: 0, kind, part: 0, zero: 0, a, b, address, len }
+    pub fn new(kind: u8, a: u32, b: u32, bytes: Bytes) -> Self {
+        Op { of: 0, kind, part: 0, zero: 0, a, b, bytes }
     }
 
     /// Makes it one on a part of the event of that number.
@@ -45,15 +62,27 @@ impl Op {
     }
 }
 
+/// An event that is emitted, which unless told otherwise has time, metadata and group of the one that it is
+/// emitted from.
 #[repr(C)]
 pub(crate) struct Emitted {
     pub sec: i64,
     pub nsec: u32,
     pub group: u32,
-    pub metadata: u32,
-    pub metadata_len: u32,
-    pub body: u32,
-    pub body_len: u32,
+    pub metadata: Bytes,
+    pub body: Bytes,
+    pub tag: Bytes,
+    /// The operation.
+    pub kind: u8,
+    /// The body stands in the input.
+    pub in_place: bool,
+}
+
+impl Default for Emitted {
+    fn default() -> Self {
+        let (metadata, body, tag) = Default::default();
+        Emitted { sec: -1, nsec: 0, group: u32::MAX, metadata, body, tag, kind: kind::EMIT, in_place: false }
+    }
 }
 
 /// What is said of the events of a batch, but for the bytes of their edits.
@@ -63,33 +92,39 @@ pub(crate) struct Out {
     pub emitted: Vec<Emitted>,
     /// Texts of errors, and what emitted events consist of.
     pub extra: Vec<u8>,
+    /// The address of the input.
+    pub input: usize,
+    /// There was no memory for something of the event.
+    pub refused: bool,
 }
 
 impl Out {
-    /// Adds a further event, whose body is in pieces. Returns false if there is no memory: an allocation
-    /// that fails would end the instance, and with it the batch.
-    pub fn emit(&mut self, body: &[&[u8]], metadata: &[u8], time: Option<Time>, in_group: bool) -> bool {
-        let (at, body_len) = (self.extra.len(), body.iter().map(|piece| piece.len()).sum::<usize>());
-        let (size, Time { sec, nsec }) =
-            (body_len + metadata.len(), time.unwrap_or(Time { sec: -1, nsec: 0 }));
+    /// Keeps bytes, which are in pieces. If there is no memory it is said so: an allocation that fails
+    /// would end the instance, and with it the batch.
+    pub fn keep(&mut self, pieces: &[&[u8]]) -> Bytes {
+        let (at, size) = (self.extra.len(), pieces.iter().map(|piece| piece.len()).sum::<usize>());
         let grows = self.extra.capacity() - at < size;
         // The next event has to find memory, too, for what is made of it.
         let has_room = |n| Vec::<u8>::new().try_reserve_exact(n).is_ok();
-        if self.extra.try_reserve(size).is_err() || (grows && !has_room(4 * size + (64 << 10))) {
-            return false;
+        self.refused |= self.extra.try_reserve(size).is_err() || (grows && !has_room(4 * size + (64 << 10)));
+        if !self.refused {
+            pieces.iter().for_each(|piece| append(&mut self.extra, piece));
         }
-        body.iter().for_each(|piece| append(&mut self.extra, piece));
-        append(&mut self.extra, metadata);
-        self.emitted.push(Emitted {
-            sec,
-            nsec,
-            group: if in_group { u32::MAX } else { 0 },
-            metadata: (at + body_len) as u32,
-            metadata_len: metadata.len() as u32,
-            body: at as u32,
-            body_len: body_len as u32,
-        });
-        true
+        Bytes { at: at as u32, len: size as u32 }
+    }
+
+    /// Returns an error in an operation, if there is one, and forgets what has been emitted from a place on.
+    pub fn failure(
+        &mut self, result: Result<(), Error>, body: &Part, metadata: &Part, first: (usize, usize),
+    ) -> Option<Op> {
+        let refused = core::mem::take(&mut self.refused).then_some("no memory for the event");
+        let fault = refused.or(body.edits.fault).or(metadata.edits.fault);
+        let why = result.err().or_else(|| fault.map(Error::from))?;
+        self.emitted.truncate(first.0);
+        self.extra.truncate(first.1);
+        self.extra.shrink_to(2 * first.1);
+        self.extra.extend_from_slice(why.text.as_bytes());
+        Some(Op::new(kind::ERROR, why.code, 0, Bytes::since(first.1, &self.extra)))
     }
 }
 
@@ -110,6 +145,7 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
     out.ops.clear();
     out.emitted.clear();
     out.extra.clear();
+    out.input = input.as_ptr() as usize;
     group_ops.clear();
     failed.clear();
     parts.iter_mut().chain(group_parts.iter_mut()).for_each(|part| part.bytes.clear());
@@ -128,7 +164,7 @@ pub(crate) fn run<F: Filter>(filter: &mut F, input: &[u8], reply: &mut Reply) {
                 body: Part::new(slice(row, 16), group_body),
             };
             let result = filter.group(&mut group);
-            failed[i] = group.finish(i, result, group_ops, &mut out.extra);
+            failed[i] = group.finish(i, result, group_ops, out);
         }
     }
     for i in 0..place(input, 20) {
@@ -160,6 +196,8 @@ fn number(row: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]])
 }
 
+const CONFIGURED: &str = "flb_configure is called before all others";
+
 /// An instance of a module: what [`export!`](crate::export) makes functions of.
 #[doc(hidden)]
 pub struct Instance<F>(UnsafeCell<(Option<F>, Option<State>)>);
@@ -169,6 +207,8 @@ struct State {
     input: Vec<u64>,
     reply: Reply,
     head: [u32; 4],
+    /// What has failed at last, and a NUL.
+    why: String,
 }
 
 // A module has one thread, and none of its functions is called while another one runs.
@@ -200,17 +240,25 @@ impl<F: Filter> Instance<F> {
     /// `flb_configure`.
     pub fn configure(&self) -> *const u8 {
         #[cfg(all(feature = "std", target_arch = "wasm32"))]
-        std::panic::set_hook(Box::new(|why| {
+        std::panic::set_hook(std::boxed::Box::new(|why| {
             crate::log::line(crate::log::Level::Error, &alloc::format!("{why}"));
         }));
-        match F::configure() {
-            Ok(configured) => {
-                *self.state().0 = Some(configured);
-                core::ptr::null()
-            }
-            // It stays: the host reads it, and does not call the instance again.
-            Err(why) => Box::leak((why.text + "\0").into_boxed_str()).as_ptr(),
-        }
+        self.reason(F::configure().map(|configured| *self.state().0 = Some(configured)))
+    }
+
+    /// `flb_tick`.
+    pub fn tick(&self, flags: u32) -> *const u8 {
+        self.reason(self.state().0.as_mut().expect(CONFIGURED).tick(flags & 1 != 0))
+    }
+
+    /// Returns the address of why something has failed, or 0.
+    fn reason(&self, result: Result<(), Error>) -> *const u8 {
+        let why = &mut self.state().1.why;
+        *why = match result {
+            Ok(()) => return core::ptr::null(),
+            Err(why) => why.text + "\0",
+        };
+        why.as_ptr()
     }
 
     /// The function that is called for a batch.
@@ -220,16 +268,13 @@ impl<F: Filter> Instance<F> {
     /// `input` has to be the address of that many bytes, a batch as the ABI has it.
     pub unsafe fn run(&self, input: *const u8, len: usize) -> *const u8 {
         let (filter, State { reply, head, .. }) = self.state();
-        let filter = filter.as_mut().expect("flb_configure is called before the first batch");
+        let filter = filter.as_mut().expect(CONFIGURED);
         run(filter, core::slice::from_raw_parts(input, len), reply);
         reply.link();
         let (ops, group_ops) = (&reply.out.ops, &reply.group_ops);
         *head = [address(ops), ops.len() as u32, address(group_ops), group_ops.len() as u32];
-        if ops.is_empty() && group_ops.is_empty() {
-            core::ptr::null()
-        } else {
-            head.as_ptr().cast()
-        }
+        let says = !ops.is_empty() || !group_ops.is_empty();
+        says.then_some(head.as_ptr().cast()).unwrap_or(core::ptr::null())
     }
 }
 
@@ -240,17 +285,18 @@ fn address<T>(list: &[T]) -> u32 {
 impl Reply {
     /// Makes addresses of offsets.
     fn link(&mut self) {
-        let Out { ops, emitted, extra } = &mut self.out;
+        let Out { ops, emitted, extra, input, .. } = &mut self.out;
         for event in emitted.iter_mut() {
-            event.body += address(extra);
-            event.metadata += address(extra);
+            event.body.at += if event.in_place { *input as u32 } else { address(extra) };
+            event.metadata.at += address(extra);
+            event.tag.at += address(extra);
         }
         for (ops, parts) in [(ops, &self.parts), (&mut self.group_ops, &self.group_parts)] {
             for op in ops {
-                op.address = match op.kind {
-                    kind::EMIT => address(&emitted[op.address as usize..]),
-                    kind::ERROR => op.address + address(extra),
-                    _ => op.address + address(&parts[usize::from(op.part)].bytes),
+                op.bytes.at = match op.kind {
+                    kind::EMIT | kind::EMIT_TO => address(&emitted[op.bytes.at as usize..]),
+                    kind::ERROR => op.bytes.at + address(extra),
+                    _ => op.bytes.at + address(&parts[usize::from(op.part)].bytes),
                 };
             }
         }

@@ -1,7 +1,7 @@
 use alloc::{string::String, string::ToString, vec::Vec};
 use core::fmt::Display;
 
-use crate::batch::{kind, Emitted, Op, Out};
+use crate::batch::{kind, Bytes, Emitted, Op, Out};
 use crate::part::Part;
 use crate::path::Path;
 use crate::value::{Kind, Map, Value};
@@ -95,14 +95,38 @@ impl<'a> Event<'a> {
         self.dropped = true;
     }
 
+    /// Has the event go on under another tag, with the edits of the body so far, through the filters and outputs
+    /// that match it; a body without edits costs no copy. Under its own tag it is dropped. `emit_tags` of the
+    /// filter has to grant the tag: another one fails the event.
+    pub fn route(&mut self, tag: &str) {
+        let (came, in_place) = (self.body.value().as_msgpack(), !self.body.is_edited());
+        let body = match in_place {
+            true => Bytes { at: (came.as_ptr() as usize - self.out.input) as u32, len: came.len() as u32 },
+            false => self.out.keep(&[&self.body.edited().bytes]),
+        };
+        let (tag, kind) = (self.out.keep(&[tag.as_bytes()]), kind::EMIT_TO);
+        self.out.emitted.push(Emitted { tag, body, in_place, kind, ..Emitted::default() });
+        self.dropped = true;
+    }
+
     /// Emits a further event, which comes after this one and those emitted before.
     pub fn emit(&mut self, event: impl Into<Emit>) {
-        let Emit { body, metadata, time, in_group } = event.into();
+        self.emit_as(kind::EMIT, "", event.into());
+    }
+
+    /// Emits a further event under another tag, which `emit_tags` of the filter has to grant: another one fails
+    /// this event.
+    pub fn emit_to(&mut self, tag: &str, event: impl Into<Emit>) {
+        self.emit_as(kind::EMIT_TO, tag, event.into());
+    }
+
+    fn emit_as(&mut self, kind: u8, tag: &str, Emit { body, metadata, time, in_group }: Emit) {
         let metadata = metadata.filter(|_| self.metadata.has_form());
-        let metadata = metadata.as_ref().map_or(&[][..], |map| &map.bytes);
-        if !self.out.emit(&[&body.bytes], metadata, time, in_group) {
-            self.body.edits.fault = Some(NO_MEMORY);
-        }
+        let metadata = metadata.map_or(Bytes::default(), |map| self.out.keep(&[&map.bytes]));
+        let (body, tag) = (self.out.keep(&[&body.bytes]), self.out.keep(&[tag.as_bytes()]));
+        let Time { sec, nsec } = time.unwrap_or(Time { sec: -1, nsec: 0 });
+        let group = if in_group { u32::MAX } else { 0 };
+        self.out.emitted.push(Emitted { sec, nsec, group, metadata, body, tag, kind, in_place: false });
     }
 
     /// Makes an event for each element of an array, which takes the place of the array at that path, in
@@ -120,9 +144,9 @@ impl<'a> Event<'a> {
         if let Some(array) = route.follow(whole.value(), None).value.filter(has_elements) {
             let place = array.place(&whole.bytes);
             let (before, after) = (&whole.bytes[..place.start], &whole.bytes[place.end..]);
-            let mut emit = |element: Value| self.out.emit(&[before, element.bytes, after], &[], None, true);
-            if !array.elements().all(|element| emit(element)) {
-                self.body.edits.fault = Some(NO_MEMORY);
+            for element in array.elements() {
+                let body = self.out.keep(&[before, element.bytes, after]);
+                self.out.emitted.push(Emitted { body, ..Emitted::default() });
             }
             self.dropped = true;
         }
@@ -131,35 +155,25 @@ impl<'a> Event<'a> {
     /// Says what is to become of the event, in operations.
     pub(crate) fn finish(&mut self, of: usize, result: Result<(), Error>) {
         let (out, first) = (&mut *self.out, self.first);
-        if let Err(why) = result.and(fault(&self.body, &self.metadata)) {
-            out.emitted.truncate(first.0);
-            out.extra.truncate(first.1);
-            out.extra.shrink_to(2 * first.1);
-            out.ops.push(error(&why, &mut out.extra).on(of, 0));
-            return;
+        if let Some(error) = out.failure(result, &self.body, &self.metadata, first) {
+            return out.ops.push(error.on(of, 0));
         }
         if self.dropped {
-            out.ops.push(Op::new(kind::DROP, 0, 0, 0..0).on(of, 0));
+            out.ops.push(Op::new(kind::DROP, 0, 0, Bytes::default()).on(of, 0));
         } else {
             self.body.finish(of, 0, &mut out.ops);
         }
         // What is emitted has the time and metadata that the event is left with.
         if !self.dropped || out.emitted.len() > first.0 {
             if let Some(time) = self.new_time {
-                out.ops.push(Op::new(kind::TIME, time.sec as u32, time.nsec, 0..0).on(of, 0));
+                out.ops.push(Op::new(kind::TIME, time.sec as u32, time.nsec, Bytes::default()).on(of, 0));
             }
             self.metadata.finish(of, 1, &mut out.ops);
         }
-        let size = core::mem::size_of::<Emitted>();
-        out.ops
-            .extend((first.0..out.emitted.len()).map(|i| Op::new(kind::EMIT, 0, 0, i..i + size).on(of, 0)));
+        for (i, emitted) in out.emitted.iter().enumerate().skip(first.0) {
+            out.ops.push(Op::new(emitted.kind, 0, 0, Bytes { at: i as u32, len: 40 }).on(of, 0));
+        }
     }
-}
-
-const NO_MEMORY: &str = "no memory for the event";
-
-fn fault(body: &Part, metadata: &Part) -> Result<(), Error> {
-    body.edits.fault.or(metadata.edits.fault).map_or(Ok(()), |fault| Err(fault.into()))
 }
 
 /// What the events of a group have in common: with OTLP a resource and a scope.
@@ -173,24 +187,17 @@ pub struct Group<'a> {
 impl Group<'_> {
     /// Says what is to become of the group, in operations. Returns true if it has failed.
     pub(crate) fn finish(
-        &mut self, of: usize, result: Result<(), Error>, ops: &mut Vec<Op>, extra: &mut Vec<u8>,
+        &mut self, of: usize, result: Result<(), Error>, ops: &mut Vec<Op>, out: &mut Out,
     ) -> bool {
-        let failed = result.and(fault(&self.body, &self.metadata)).err();
-        if let Some(why) = &failed {
-            ops.push(error(why, extra).on(of, 0));
-        } else {
+        let first = (out.emitted.len(), out.extra.len());
+        let failure = out.failure(result, &self.body, &self.metadata, first);
+        ops.extend(failure.map(|error| error.on(of, 0)));
+        if failure.is_none() {
             self.body.finish(of, 0, ops);
             self.metadata.finish(of, 1, ops);
         }
-        failed.is_some()
+        failure.is_some()
     }
-}
-
-/// Returns the operation, and appends the text.
-fn error(why: &Error, extra: &mut Vec<u8>) -> Op {
-    let start = extra.len();
-    extra.extend_from_slice(why.text.as_bytes());
-    Op::new(kind::ERROR, why.code, 0, start..extra.len())
 }
 
 /// A filter with a state, or a configuration, of its own.
@@ -204,6 +211,13 @@ pub trait Filter: Sized {
     /// Is called for each group that may be changed, before the events of the batch. An error leaves the
     /// group as it is, and fails its events in the batch, for which the filter is not called.
     fn group(&mut self, _group: &mut Group) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Is called every `tick_interval` of the filter, also when no events come, if the filter is exported by
+    /// `export!(Type, tick);`. It hands over what is held by [`emit_to`](crate::emit_to): all of it, if this is
+    /// the `last` call of the instance. An error is logged, and nothing that the call has emitted comes out.
+    fn tick(&mut self, _last: bool) -> Result<(), Error> {
         Ok(())
     }
 }

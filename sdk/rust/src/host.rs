@@ -3,14 +3,14 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt::Display, str::FromStr};
 
-use crate::Error;
+use crate::{Emit, Error, Time};
 
 /// Has a host function write into a buffer, which is as large as need be. `None` is what it says less
 /// than 0.
-fn fetch(function: impl Fn(&mut [u8]) -> i32) -> Option<Vec<u8>> {
+fn fetch(function: impl Fn(*mut u8, usize) -> i32) -> Option<Vec<u8>> {
     let mut buffer = alloc::vec![0; 64];
     loop {
-        let len = usize::try_from(function(&mut buffer)).ok()?;
+        let len = usize::try_from(function(buffer.as_mut_ptr(), buffer.len())).ok()?;
         let fits = len <= buffer.len();
         buffer.resize(len, 0);
         if fits {
@@ -30,7 +30,7 @@ pub mod config {
 
     /// Returns the value of a key, if it is set. Bytes that are not UTF-8 are U+FFFD.
     pub fn get(key: &str) -> Option<String> {
-        fetch(|to| sys::config_get(key, to)).map(text)
+        fetch(|to, room| sys::config_get(key, to, room)).map(text)
     }
 
     /// Returns the value of a key, or an error that says what to set it to.
@@ -150,7 +150,7 @@ pub mod store {
 
     /// Returns the value of a key.
     pub fn get(key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
-        fetch(|to| sys::store_get(key.as_ref(), to))
+        fetch(|to, room| sys::store_get(key.as_ref(), to, room))
     }
 
     /// Sets a key.
@@ -174,7 +174,8 @@ pub mod store {
     pub fn compare_and_set(
         key: impl AsRef<[u8]>, old: Option<&[u8]>, value: impl AsRef<[u8]>, ttl: Ttl,
     ) -> Result<bool, Error> {
-        let result = sys::store_cas(key.as_ref(), old, value.as_ref(), ttl.0);
+        let (at, len) = old.map_or((core::ptr::null(), -1), |old| (old.as_ptr(), old.len() as i32));
+        let result = sys::store_cas(key.as_ref(), at, len, value.as_ref(), ttl.0);
         check(result, result == 1)
     }
 }
@@ -187,21 +188,19 @@ impl Table {
     /// Opens a table, or returns an error that says to set it. Open it in
     /// [`configure`](crate::Filter::configure).
     pub fn open(name: &str) -> Result<Self, Error> {
-        match sys::table_open(name) {
-            -1 => Err(format!("table.{name}: set it to a .csv, .json or .mmdb file").into()),
-            table => Ok(Table(table)),
-        }
+        let table = Some(sys::table_open(name)).filter(|id| *id >= 0).map(Table);
+        table.ok_or_else(|| format!("table.{name}: set it to a .csv, .json or .mmdb file").into())
     }
 
     /// Returns as text what the path leads to in the table's value for the key: text as it is, other
     /// values as JSON. The path is as in docs/abi.md (`country.iso_code`), or empty for the whole value.
     pub fn get(&self, key: &str, path: &str) -> Option<String> {
-        fetch(|to| sys::table_get(self.0, key, path, 2, to)).map(text)
+        fetch(|to, room| sys::table_get(self.0, key, path, 2, to, room)).map(text)
     }
 
     /// Returns the same as MessagePack, to be read or put into a record.
     pub fn get_value(&self, key: &str, path: &str) -> Option<TableValue> {
-        fetch(|to| sys::table_get(self.0, key, path, 1, to)).map(TableValue)
+        fetch(|to, room| sys::table_get(self.0, key, path, 1, to, room)).map(TableValue)
     }
 }
 
@@ -215,55 +214,55 @@ impl TableValue {
     }
 }
 
+/// Emits an event under a tag, in [`Filter::tick`](crate::Filter::tick) alone: a filter has
+/// [`Event::emit_to`](crate::Event::emit_to). Without a time of its own it has that of now, without metadata an
+/// empty map. An error says that the tag is not of those that `emit_tags` grants; a module that
+/// calls this function does not start where that is not set.
+pub fn emit_to(tag: &str, event: impl Into<Emit>) -> Result<(), Error> {
+    let Emit { body, metadata, time, .. } = event.into();
+    let metadata = metadata.map_or(Vec::new(), |map| map.bytes);
+    let Time { sec, nsec } = time.unwrap_or(Time { sec: -1, nsec: 0 });
+    match sys::emit_to(tag, &body.bytes, &metadata, sec, nsec) {
+        0 => Ok(()),
+        -2 => Err(format!("emit_to: the tag '{tag}' is not one that emit_tags grants").into()),
+        _ => Err("emit_to: it is not called in a tick, or the event is too large".into()),
+    }
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 use crate::testing::sys;
 
 #[cfg(target_arch = "wasm32")]
 mod sys {
-    /// Declares a host function, and a safe form of it: of a slice the host gets address and length,
-    /// and is done with both when it returns.
-    macro_rules! import {
-        ($name:ident($($arg:tt)*) -> $result:ty) => { import!(@ $result, $name () () () $($arg)*,); };
-        ($name:ident($($arg:tt)*)) => { import!($name($($arg)*) -> i32); };
-        (@ $result:ty, $name:ident ($($safe:tt)*) ($($raw:tt)*) ($($call:tt)*) $(,)?) => {
-            pub fn $name($($safe)*) -> $result {
+    /// Declares host functions, and a safe form of each: of `[bytes]` the host gets address and length, and is
+    /// done with both when it returns.
+    macro_rules! imports {
+        ($($name:ident($($([$bytes:ident: $of:ty])? $($arg:ident: $type:ty)?),*) $(-> $result:ty)?;)+) => {$(
+            pub fn $name($($($bytes: $of)? $($arg: $type)?),*) $(-> $result)? {
                 #[link(wasm_import_module = "flb_v1")]
                 extern "C" {
-                    fn $name($($raw)*) -> $result;
+                    fn $name($($($bytes: *const u8, _: usize)? $($arg: $type)?),*) $(-> $result)?;
                 }
-                unsafe { $name($($call)*) }
+                unsafe { $name($($($bytes.as_ptr().cast(), $bytes.len())? $($arg)?),*) }
             }
-        };
-        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: slice $type:ty, $($more:tt)*) => {
-            import!(@ $t, $name ($($s)* $arg: &$type,) ($($r)* _: *const u8, _: usize,)
-                ($($c)* $arg.as_ptr().cast(), $arg.len(),) $($more)*);
-        };
-        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: room, $($more:tt)*) => {
-            import!(@ $t, $name ($($s)* $arg: &mut [u8],) ($($r)* _: *mut u8, _: usize,)
-                ($($c)* $arg.as_mut_ptr(), $arg.len(),) $($more)*);
-        };
-        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: optional, $($more:tt)*) => {
-            import!(@ $t, $name ($($s)* $arg: Option<&[u8]>,) ($($r)* _: *const u8, _: i32,)
-                ($($c)* $arg.map_or(core::ptr::null(), <[u8]>::as_ptr), $arg.map_or(-1, |a| a.len() as i32),)
-                $($more)*);
-        };
-        (@ $t:ty, $name:ident ($($s:tt)*) ($($r:tt)*) ($($c:tt)*) $arg:ident: $type:ty, $($more:tt)*) => {
-            import!(@ $t, $name ($($s)* $arg: $type,) ($($r)* _: $type,) ($($c)* $arg,) $($more)*);
-        };
+        )+};
     }
 
-    import!(log(level: u32, text: slice str) -> ());
-    import!(log_enabled(level: u32));
-    import!(config_get(key: slice str, to: room));
-    import!(table_open(name: slice str));
-    import!(table_get(table: i32, key: slice str, path: slice str, format: i32, to: room));
-    import!(store_get(key: slice [u8], to: room));
-    import!(store_set(key: slice [u8], value: slice [u8], ttl_ms: i64));
-    import!(store_delete(key: slice [u8]));
-    import!(store_add(key: slice [u8], n: i64, ttl_ms: i64, result: &mut i64));
-    import!(store_cas(key: slice [u8], old: optional, value: slice [u8], ttl_ms: i64));
-    import!(metric_define(kind: i32, name: slice str, help: slice str, labels: slice str, buckets: slice [f64]));
-    import!(metric_add(metric: i32, value: f64, labels: slice [u8]));
-    import!(metric_set(metric: i32, value: f64, labels: slice [u8]));
-    import!(metric_observe(metric: i32, value: f64, labels: slice [u8]));
+    imports! {
+        log(level: u32, [text: &str]);
+        log_enabled(level: u32) -> i32;
+        config_get([key: &str], to: *mut u8, room: usize) -> i32;
+        table_open([name: &str]) -> i32;
+        table_get(table: i32, [key: &str], [path: &str], format: i32, to: *mut u8, room: usize) -> i32;
+        store_get([key: &[u8]], to: *mut u8, room: usize) -> i32;
+        store_set([key: &[u8]], [value: &[u8]], ttl_ms: i64) -> i32;
+        store_delete([key: &[u8]]) -> i32;
+        store_add([key: &[u8]], n: i64, ttl_ms: i64, result: *mut i64) -> i32;
+        store_cas([key: &[u8]], old: *const u8, old_len: i32, [value: &[u8]], ttl_ms: i64) -> i32;
+        metric_define(kind: i32, [name: &str], [help: &str], [labels: &str], [buckets: &[f64]]) -> i32;
+        metric_add(metric: i32, value: f64, [labels: &[u8]]) -> i32;
+        metric_set(metric: i32, value: f64, [labels: &[u8]]) -> i32;
+        metric_observe(metric: i32, value: f64, [labels: &[u8]]) -> i32;
+        emit_to([tag: &str], [body: &[u8]], [metadata: &[u8]], sec: i64, nsec: u32) -> i32;
+    }
 }

@@ -15,7 +15,7 @@ pub mod testing;
 mod value;
 
 pub use event::{Emit, Error, Event, Filter, Group, Time};
-pub use host::{config, log, metrics, store, Table, TableValue};
+pub use host::{config, emit_to, log, metrics, store, Table, TableValue};
 pub use part::Part;
 pub use path::{Accessor, Path};
 pub use value::{Kind, Map, ToValue, Value};
@@ -26,7 +26,8 @@ pub use {alloc::format, batch::Instance};
 /// function that the host calls is named `filter`.
 ///
 /// `export!(Type, stateful);` says that an event must not go through the filter twice, for it counts
-/// or stores: then `retry_batch` does not repeat events.
+/// or stores: then `retry_batch` does not repeat events. `export!(Type, tick);` has [`Filter::tick`] called;
+/// `export!(Type, stateful, tick);` says both.
 #[macro_export]
 macro_rules! export {
     (fn $function:path) => {
@@ -34,28 +35,22 @@ macro_rules! export {
             struct Function;
 
             impl $crate::Filter for Function {
-                fn configure() -> Result<Self, $crate::Error> {
-                    Ok(Function)
-                }
-
-                fn filter(&mut self, event: &mut $crate::Event) -> Result<(), $crate::Error> {
-                    $function(event)
-                }
+                fn configure() -> Result<Self, $crate::Error> { Ok(Function) }
+                fn filter(&mut self, event: &mut $crate::Event) -> Result<(), $crate::Error> { $function(event) }
             }
 
             $crate::export!(Function);
         };
     };
-    ($filter:ty, stateful) => {
-        #[allow(dead_code)]
-        const _: () = { $crate::export!(@ "flb_stateful" stateful() {}); };
-        $crate::export!($filter);
+    (# $instance:ident stateful) => { $crate::export!(@ "flb_stateful" stateful() {}); };
+    (# $instance:ident tick) => {
+        $crate::export!(@ "flb_tick" tick(flags: u32) -> *const u8 { $instance.tick(flags) });
     };
     (@ $name:literal $($function:tt)+) => {
         #[cfg_attr(target_arch = "wasm32", export_name = $name)]
         extern "C" fn $($function)+
     };
-    ($filter:ty) => {
+    ($filter:ty $(, $more:ident)*) => {
         #[allow(dead_code)] // outside of WebAssembly nothing calls what is in it
         const _: () = {
             static INSTANCE: $crate::Instance<$filter> = $crate::Instance::new();
@@ -63,6 +58,7 @@ macro_rules! export {
             #[cfg_attr(target_arch = "wasm32", link_section = "flb_module", used)]
             static ABOUT: [u8; $crate::ABOUT.len()] = $crate::ABOUT;
 
+            $($crate::export!(# INSTANCE $more);)*
             $crate::export!(@ "flb_batch_1" batch() {});
             $crate::export!(@ "flb_buffer" buffer(size: usize) -> *mut u8 { INSTANCE.buffer(size) });
             $crate::export!(@ "flb_configure" configure() -> *const u8 { INSTANCE.configure() });

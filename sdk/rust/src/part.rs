@@ -1,9 +1,9 @@
 use alloc::{string::String, vec::Vec};
 use core::cell::RefCell;
 
-use crate::batch::{kind, Op};
+use crate::batch::{kind, Bytes, Op};
 use crate::path::{Found, Path, Route};
-use crate::value::{append, head, position, size, write_text, Head, Kind, Lead, Map, ToValue, Value, LEADS};
+use crate::value::{append, head, position, size, write_text, Head, Kind, Map, ToValue, Value, LEADS};
 
 /// As many sets, adds and removes of a part are said one by one. A host takes 256.
 const EDITS: usize = 32;
@@ -60,8 +60,7 @@ fn mark(bytes: &[u8], len: usize) -> u64 {
         Some(word) => u64::from_le_bytes(word.try_into().unwrap_or_default()),
         None => bytes.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b)),
     };
-    let kept = if len < 8 { !(u64::MAX << (8 * len)) } else { u64::MAX };
-    word & kept
+    word & !u64::MAX.checked_shl(8 * len as u32).unwrap_or(0)
 }
 
 /// Returns where the text of a key begins and ends; that of another one begins behind its end.
@@ -130,9 +129,7 @@ impl<'a> Part<'a> {
     /// Gives what the path leads to the value. What is not there is added as the last member of its map,
     /// which is made if need be. Where a value that is not a map is in the way, the event fails.
     pub fn set(&mut self, path: impl Path, value: impl ToValue) {
-        if !self.change(path.route(), Some(&value), false) && self.edits.fault.is_none() {
-            self.edits.fault = Some("set: a value that is not a map is in the way");
-        }
+        self.set_or_remove(path, Some(value));
     }
 
     /// Adds a member as the last one, without a look whether its key is there.
@@ -153,9 +150,9 @@ impl<'a> Part<'a> {
 
     /// Sets what the path leads to to the value that there is, and removes it if there is none.
     pub fn set_or_remove(&mut self, path: impl Path, value: Option<impl ToValue>) {
-        match value {
-            Some(value) => self.set(path, value),
-            None => self.remove(path),
+        let value = value.as_ref().map(|value| value as &dyn ToValue);
+        if !self.change(path.route(), value, false) && value.is_some() && self.edits.fault.is_none() {
+            self.edits.fault = Some("set: a value that is not a map is in the way");
         }
     }
 
@@ -184,17 +181,18 @@ impl<'a> Part<'a> {
 
     fn rewrite<R: AsRef<str>>(&mut self, byte: Option<u8>, mut function: impl FnMut(&str) -> Option<R>) {
         if self.is_edited() {
-            self.make_whole();
+            let (so_far, mut edits) = (self.edited(), Edits::default());
+            let mut part = Part::new(&so_far.bytes, &mut edits);
+            part.rewrite(byte, function);
+            return self.edits.become_whole(part.edited());
         }
-        let all = if self.edits.is_whole { &self.edits.whole.bytes } else { self.came };
-        let mut next = byte.map_or(0, |byte| position(all, byte));
-        if next == all.len() {
+        let mut next = byte.map_or(0, |byte| position(self.came, byte));
+        if next == self.came.len() {
             return;
         }
         self.index();
-        let Edits { puts, whole, is_whole, bytes, index, .. } = &mut *self.edits;
-        let from = if *is_whole { &whole.bytes } else { self.came };
-        let members = if *is_whole { &[][..] } else { index.get_mut() };
+        let Edits { puts, bytes, index, .. } = &mut *self.edits;
+        let (from, members) = (self.came, index.get_mut());
         let mut found = |at, h: Head| {
             let text = &from[at + h.len..][..h.data];
             // In older Rusts from_utf8_lossy alone takes several times as long.
@@ -206,7 +204,7 @@ impl<'a> Part<'a> {
                 let start = bytes.len();
                 write_text(bytes, new.as_ref().as_bytes(), h.kind);
                 let (a, b) = (at as u32, (h.len + h.data) as u32);
-                puts.push(Op::new(kind::PUT, a, b, start..bytes.len()));
+                puts.push(Op::new(kind::PUT, a, b, Bytes::since(start, bytes)));
             }
         };
         for (i, member) in members.iter().enumerate() {
@@ -217,39 +215,34 @@ impl<'a> Part<'a> {
         if members.is_empty() {
             texts(from, 0, byte, &mut next, &mut found);
         }
-        if !puts.is_empty() && *is_whole {
-            let mut new = Vec::new();
-            splice(from, 0, puts, bytes, &mut new);
-            whole.bytes = new;
-            puts.clear();
-        } else if !puts.is_empty() {
+        if !puts.is_empty() {
             self.is_map();
         }
     }
 
     /// Returns a copy of the part with the edits so far.
     pub fn edited(&self) -> Map {
-        let mut map = self.edits.whole.clone();
-        self.write_edited(&mut map);
-        map
+        self.edited_in(self.edits.whole.clone())
     }
 
     /// Has edits from now on be those of a copy of the part.
     pub(crate) fn make_whole(&mut self) {
-        let mut map = core::mem::take(&mut self.edits.whole);
-        self.write_edited(&mut map);
+        let map = core::mem::take(&mut self.edits.whole);
+        let map = self.edited_in(map);
         self.edits.become_whole(map);
     }
 
-    fn write_edited(&self, map: &mut Map) {
+    /// Returns the same in a map that is there: if it has been made so before, that is it.
+    fn edited_in(&self, mut map: Map) -> Map {
         let (came, Edits { puts, edits, is_whole, bytes, .. }) = (self.value().bytes, &*self.edits);
         if *is_whole {
-            return;
+            return map;
         }
-        map.begin(head(came).count);
+        map.bytes.truncate(5);
+        map.bytes[1..].copy_from_slice(&(head(came).count as u32).to_be_bytes());
         splice(came, head(came).len, puts, bytes, &mut map.bytes);
         for edit in edits {
-            let new = &bytes[edit.address as usize..][..edit.len as usize];
+            let new = edit.bytes.of(bytes);
             let (key, value) = (Value::new(new), &new[size(new)..]);
             match (key.as_str().unwrap_or_default(), edit.kind) {
                 (_, kind::ADD) => map.append(edit.a, new),
@@ -257,6 +250,7 @@ impl<'a> Part<'a> {
                 (key, _) => map.remove([key]),
             }
         }
+        map
     }
 
     pub(crate) fn is_edited(&self) -> bool {
@@ -311,12 +305,11 @@ impl<'a> Part<'a> {
 
     /// Says whether there is a value, and no other one with its key.
     fn is_only(&self, to: &Found) -> bool {
+        let is_it = |(key, _): &(Value, Value)| key.is_key(to.key.text);
         to.value.is_some()
             && match to.holder.kind() {
                 Kind::Array => true,
-                _ if self.is_inner(to) => {
-                    to.holder.members().filter(|m| m.0.is_key(to.key.text)).count() == 1
-                }
+                _ if self.is_inner(to) => to.holder.members().filter(is_it).count() == 1,
                 _ => self.edits.index.borrow().iter().filter(|m| m.mark == to.key.mark).count() == 1,
             }
     }
@@ -337,7 +330,6 @@ impl<'a> Part<'a> {
         }
         let is_named = |key: &str| marks.contains(&Key::new(key).mark);
         match route {
-            _ if marks.is_empty() => false,
             _ if route.key().is_some() => marks.contains(&to.key.mark),
             Route::Text(text, ..) if is_named(text) => true,
             _ => is_named(route.split().0),
@@ -391,11 +383,13 @@ impl<'a> Part<'a> {
         marks.push(key.mark);
         match edits.last_mut() {
             // Adds whose bytes stand together are one.
-            Some(last) if [kind, last.kind] == [kind::ADD; 2] && last.address + last.len == start as u32 => {
+            Some(last)
+                if [kind, last.kind] == [kind::ADD; 2] && last.bytes.at + last.bytes.len == start as u32 =>
+            {
                 last.a += 1;
-                last.len += (bytes.len() - start) as u32;
+                last.bytes.len += (bytes.len() - start) as u32;
             }
-            _ => edits.push(Op::new(kind, u32::from(kind == kind::ADD), 0, start..bytes.len())),
+            _ => edits.push(Op::new(kind, u32::from(kind == kind::ADD), 0, Bytes::since(start, bytes))),
         }
         self.is_map()
     }
@@ -404,7 +398,8 @@ impl<'a> Part<'a> {
     fn put_at(&mut self, old: Value<'a>, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let (start, place) = (self.edits.bytes.len(), old.place(self.came));
         write(&mut self.edits.bytes);
-        let put = Op::new(kind::PUT, place.start as u32, place.len() as u32, start..self.edits.bytes.len());
+        let bytes = Bytes::since(start, &self.edits.bytes);
+        let put = Op::new(kind::PUT, place.start as u32, place.len() as u32, bytes);
         let next = self.edits.puts.partition_point(|other| other.a < put.a);
         self.edits.puts.insert(next, put);
         self.is_map()
@@ -416,7 +411,7 @@ impl<'a> Part<'a> {
         if *is_whole {
             let start = bytes.len();
             whole.write(bytes);
-            edits.push(Op::new(kind::REPLACE, 0, 0, start..bytes.len()));
+            edits.push(Op::new(kind::REPLACE, 0, 0, Bytes::since(start, bytes)));
         }
         ops.extend(puts.iter().chain(&*edits).map(|op| op.on(of, part)));
     }
@@ -427,7 +422,7 @@ fn splice(from: &[u8], start: usize, puts: &[Op], bytes: &[u8], to: &mut Vec<u8>
     let mut done = start;
     for put in puts {
         append(to, &from[done..put.a as usize]);
-        append(to, &bytes[put.address as usize..][..put.len as usize]);
+        append(to, put.bytes.of(bytes));
         done = (put.a + put.b) as usize;
     }
     append(to, &from[done..]);
@@ -455,9 +450,7 @@ fn texts(
                     end += size(&bytes[end..]);
                 }
                 match LEADS[usize::from(bytes[end])] {
-                    Lead { n: 0, inside: 0, data, .. } if end + usize::from(data) < *next => {
-                        end += 1 + usize::from(data)
-                    }
+                    Head { len: 1, count: 0, data, .. } if end + data < *next => end += 1 + data,
                     _ => end = texts(bytes, end, byte, next, found),
                 }
             }

@@ -12,7 +12,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, vec};
 
-use crate::batch::{self, kind, Op, Reply};
+use crate::batch::{self, kind, Bytes, Op, Reply};
 use crate::log::Level;
 use crate::value::{size, write_head};
 use crate::{Error, Event, Filter, Kind, Map, Time, ToValue, Value};
@@ -45,8 +45,10 @@ impl Record {
 /// What has become of a batch.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
-    /// The events that came out: those that failed are not among them.
+    /// The events that came out: those that failed, and that went under another tag, are not among them.
     pub events: Vec<Record>,
+    /// The events that are emitted under other tags, each with its own.
+    pub routed: Vec<(String, Record)>,
     /// The events that failed: which, from 0, and why.
     pub errors: Vec<(usize, Error)>,
     /// What the events of each group have in common, as JSON.
@@ -57,6 +59,12 @@ impl Output {
     /// Returns the bodies as JSON without blanks.
     pub fn bodies(&self) -> Vec<String> {
         self.events.iter().map(|event| json(event.body.value())).collect()
+    }
+
+    /// Returns the bodies of the events under another tag.
+    pub fn bodies_under(&self, tag: &str) -> Vec<String> {
+        let of_tag = self.routed.iter().filter(|(under, _)| under == tag);
+        of_tag.map(|(_, event)| json(event.body.value())).collect()
     }
 }
 
@@ -72,6 +80,8 @@ struct State {
     now_ms: u64,
     metrics: Vec<(i32, String, String, Vec<f64>)>,
     series: BTreeMap<(i32, Vec<u8>), f64>,
+    /// What the tick that is under way has emitted.
+    ticked: Option<Vec<(String, Record)>>,
 }
 
 std::thread_local! {
@@ -118,7 +128,7 @@ impl Host {
         self.with(|state| state.level = Some(level))
     }
 
-    /// Lets time pass, for keys of the store.
+    /// Lets time pass, for keys of the store and for events that are emitted now.
     pub fn advance(&self, time: Duration) {
         self.0.borrow_mut().now_ms += time.as_millis() as u64;
     }
@@ -175,12 +185,12 @@ impl<F: Filter> Started<F> {
     pub fn run(&mut self, records: &[Record]) -> Output {
         HOST.with(|host| *host.borrow_mut() = self.host.clone());
         let (tag, groups) = (self.host.0.borrow().tag.clone(), self.host.0.borrow().groups.clone());
-        batch::run(&mut self.filter, &input(&tag, records, &groups), &mut self.reply);
+        let input = input(&tag, records, &groups);
+        batch::run(&mut self.filter, &input, &mut self.reply);
         let reply = &self.reply;
         let (mut output, mut failed) = (Output::default(), Vec::new());
-        let bytes = |at: u32, len: u32| &reply.out.extra[at as usize..][..len as usize];
-        let error =
-            |op: &Op| Error { code: op.a, text: String::from_utf8_lossy(bytes(op.address, op.len)).into() };
+        let text = |bytes: Bytes| String::from_utf8_lossy(bytes.of(&reply.out.extra)).to_string();
+        let error = |op: &Op| Error { code: op.a, text: text(op.bytes) };
         for (i, group) in groups.iter().enumerate() {
             let ops = reply.group_ops.iter().filter(|op| op.of as usize == i);
             let why = ops.clone().find(|op| op.kind == kind::ERROR).map(error);
@@ -210,12 +220,13 @@ impl<F: Filter> Started<F> {
                 kept &= op.kind != kind::ERROR && op.kind != kind::DROP;
             }
             output.events.extend(Some(event.clone()).filter(|_| kept));
-            for op in ops.filter(|op| op.kind == kind::EMIT) {
-                let e = &reply.out.emitted[op.address as usize];
-                let copy = |at, len| Map::copy(Value::new(bytes(at, len))).expect("what is emitted is a map");
-                let mut new = Record { body: copy(e.body, e.body_len), ..event.clone() };
-                if e.metadata_len > 0 {
-                    new.metadata = Some(copy(e.metadata, e.metadata_len));
+            for op in ops.filter(|op| op.kind == kind::EMIT || op.kind == kind::EMIT_TO) {
+                let e = &reply.out.emitted[op.bytes.at as usize];
+                let from = if e.in_place { &input } else { &reply.out.extra };
+                let copy = |bytes| Map::copy(Value::new(bytes)).expect("what is emitted is a map");
+                let mut new = Record { body: copy(e.body.of(from)), ..event.clone() };
+                if e.metadata.len > 0 {
+                    new.metadata = Some(copy(e.metadata.of(&reply.out.extra)));
                 }
                 if e.sec != -1 {
                     new.time = Time { sec: e.sec, nsec: e.nsec };
@@ -223,11 +234,29 @@ impl<F: Filter> Started<F> {
                 if e.group != u32::MAX {
                     new.group = e.group as usize;
                 }
-                output.events.push(new);
+                if op.kind == kind::EMIT_TO {
+                    assert!(is_tag(e.tag.of(&reply.out.extra)), "emit_to: {:?} is not a tag", text(e.tag));
+                    output.routed.push((text(e.tag), new));
+                } else {
+                    output.events.push(new);
+                }
             }
         }
         output
     }
+
+    /// Has a tick come, which may be the last one, and returns what it emits, each event with its tag.
+    pub fn tick(&mut self, last: bool) -> Result<Vec<(String, Record)>, Error> {
+        HOST.with(|host| *host.borrow_mut() = self.host.clone());
+        self.host.0.borrow_mut().ticked = Some(Vec::new());
+        let result = self.filter.tick(last);
+        let emitted = self.host.0.borrow_mut().ticked.take().unwrap_or_default();
+        result.map(|()| emitted)
+    }
+}
+
+fn is_tag(bytes: &[u8]) -> bool {
+    (1..=1024).contains(&bytes.len()) && bytes.iter().all(|b| *b >= b' ' && *b != 0x7f)
 }
 
 /// Returns a batch as the ABI has it, with structures larger than they are today.
@@ -272,11 +301,7 @@ fn input(tag: &str, records: &[Record], groups: &[Map]) -> Vec<u8> {
 
 /// Returns what a host makes of a part by operations.
 fn carry_out<'o>(came: &Map, ops: impl Iterator<Item = &'o Op> + Clone, buffer: &[u8]) -> Map {
-    let of = |kind| {
-        ops.clone()
-            .filter(move |op| op.kind == kind)
-            .map(|op| (op, &buffer[op.address as usize..][..op.len as usize]))
-    };
+    let of = |kind| ops.clone().filter(move |op| op.kind == kind).map(|op| (op, op.bytes.of(buffer)));
     if let Some((_, bytes)) = of(kind::REPLACE).next() {
         return Map::copy(Value::new(bytes)).expect("a part is replaced by a map");
     }
@@ -432,11 +457,15 @@ pub(crate) mod sys {
         function(&mut state)
     }
 
-    fn give(found: Option<&[u8]>, to: &mut [u8]) -> i32 {
-        found.map_or(-1, |bytes| {
-            to.get_mut(..bytes.len()).into_iter().for_each(|to| to.copy_from_slice(bytes));
-            bytes.len() as i32
-        })
+    fn give(found: Option<&[u8]>, to: *mut u8, room: usize) -> i32 {
+        let bytes = match found {
+            Some(bytes) => bytes,
+            None => return -1,
+        };
+        if bytes.len() <= room {
+            unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+        bytes.len() as i32
     }
 
     pub fn log_enabled(level: u32) -> i32 {
@@ -450,8 +479,8 @@ pub(crate) mod sys {
         }
     }
 
-    pub fn config_get(key: &str, to: &mut [u8]) -> i32 {
-        with(|state| give(state.config.get(&key.to_ascii_lowercase()).map(String::as_bytes), to))
+    pub fn config_get(key: &str, to: *mut u8, room: usize) -> i32 {
+        with(|state| give(state.config.get(&key.to_ascii_lowercase()).map(String::as_bytes), to, room))
     }
 
     pub fn table_open(name: &str) -> i32 {
@@ -459,7 +488,7 @@ pub(crate) mod sys {
         with(|state| state.tables.iter().position(|table| table.0 == name).map_or(-1, |i| i as i32))
     }
 
-    pub fn table_get(table: i32, key: &str, path: &str, format: i32, to: &mut [u8]) -> i32 {
+    pub fn table_get(table: i32, key: &str, path: &str, format: i32, to: *mut u8, room: usize) -> i32 {
         with(|state| {
             let found = state.tables[table as usize].1.get([key]);
             let found = found.and_then(|value| if path.is_empty() { Some(value) } else { value.get(path) });
@@ -467,7 +496,25 @@ pub(crate) mod sys {
                 1 => value.as_msgpack().to_vec(),
                 _ => value.as_str().map_or_else(|| super::json(value), ToOwned::to_owned).into_bytes(),
             });
-            give(bytes.as_deref(), to)
+            give(bytes.as_deref(), to, room)
+        })
+    }
+
+    pub fn emit_to(tag: &str, body: &[u8], metadata: &[u8], sec: i64, nsec: u32) -> i32 {
+        with(|state| {
+            let now = Time { sec: 1_700_000_000 + state.now_ms as i64 / 1000, nsec: 0 };
+            let ticked = match &mut state.ticked {
+                Some(ticked) => ticked,
+                None => return -1,
+            };
+            if !is_tag(tag.as_bytes()) {
+                return -2;
+            }
+            let map = |bytes| Map::copy(Value::new(bytes)).expect("what is emitted is a map");
+            let metadata = Some(if metadata.is_empty() { Map::new() } else { map(metadata) });
+            let time = if sec == -1 { now } else { Time { sec, nsec } };
+            ticked.push((tag.into(), Record { body: map(body), metadata, time, group: 0 }));
+            0
         })
     }
 
@@ -477,8 +524,8 @@ pub(crate) mod sys {
         state.store.get(key).cloned()
     }
 
-    pub fn store_get(key: &[u8], to: &mut [u8]) -> i32 {
-        with(|state| give(live(state, key).as_ref().map(|(value, _)| value.as_slice()), to))
+    pub fn store_get(key: &[u8], to: *mut u8, room: usize) -> i32 {
+        with(|state| give(live(state, key).as_ref().map(|(value, _)| value.as_slice()), to, room))
     }
 
     pub fn store_set(key: &[u8], value: &[u8], ttl_ms: i64) -> i32 {
@@ -501,16 +548,18 @@ pub(crate) mod sys {
         with(|state| live(state, key).and_then(|_| state.store.remove(key)).map_or(0, |_| 1))
     }
 
-    pub fn store_add(key: &[u8], n: i64, ttl_ms: i64, result: &mut i64) -> i32 {
+    pub fn store_add(key: &[u8], n: i64, ttl_ms: i64, result: *mut i64) -> i32 {
         let before = with(|state| live(state, key)).map(|(value, _)| value);
         let ttl_ms = if before.is_some() { -1 } else { ttl_ms };
         let before = before.unwrap_or_else(|| vec![0; 8]);
         let before = before.try_into().expect("a trap: the key has a value that is not a counter");
-        *result = i64::from_le_bytes(before).wrapping_add(n);
-        store_set(key, &result.to_le_bytes(), ttl_ms)
+        let sum = i64::from_le_bytes(before).wrapping_add(n);
+        unsafe { *result = sum };
+        store_set(key, &sum.to_le_bytes(), ttl_ms)
     }
 
-    pub fn store_cas(key: &[u8], old: Option<&[u8]>, value: &[u8], ttl_ms: i64) -> i32 {
+    pub fn store_cas(key: &[u8], old: *const u8, len: i32, value: &[u8], ttl_ms: i64) -> i32 {
+        let old = usize::try_from(len).ok().map(|len| unsafe { core::slice::from_raw_parts(old, len) });
         let before = with(|state| live(state, key)).map(|(value, _)| value);
         if before.as_deref() != old {
             return 0;

@@ -20,6 +20,8 @@ pub enum Kind {
     Ext,
 }
 
+/// What the header of a value says; of one without number its first byte says all.
+#[derive(Clone, Copy)]
 pub(crate) struct Head {
     pub kind: Kind,
     /// Bytes of the header.
@@ -30,69 +32,51 @@ pub(crate) struct Head {
     pub count: usize,
 }
 
-/// What the first byte of a value says.
-#[derive(Clone, Copy)]
-pub(crate) struct Lead {
-    kind: Kind,
-    /// Bytes of the number that follows: of bytes, or of values inside.
-    pub n: u8,
-    /// Bytes after these.
-    pub data: u8,
-    /// Elements or members inside.
-    pub inside: u8,
-}
-
-const fn lead(lead: u8) -> Lead {
-    let (kind, n, data, inside) = match lead {
-        0x80..=0x8f => (Kind::Map, 0, 0, lead & 15),
-        0x90..=0x9f => (Kind::Array, 0, 0, lead & 15),
-        0xa0..=0xbf => (Kind::Str, 0, lead & 31, 0),
-        0xc0 | 0xc1 => (Kind::Nil, 0, 0, 0),
-        0xc2 | 0xc3 => (Kind::Bool, 0, 0, 0),
-        0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0, 0),
-        0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1, 0),
-        0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca), 0),
-        0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3), 0),
-        0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4)), 0),
-        0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0, 0),
-        0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0, 0),
-        0xde | 0xdf => (Kind::Map, 2 << (lead - 0xde), 0, 0),
-        _ => (Kind::Int, 0, 0, 0),
-    };
-    Lead { kind, n, data, inside }
-}
-
-pub(crate) static LEADS: [Lead; 256] = {
-    let (mut leads, mut i) = ([lead(0); 256], 0);
-    while i < 256 {
-        leads[i] = lead(i as u8);
-        i += 1;
+pub(crate) static LEADS: [Head; 256] = {
+    let mut leads = [Head { kind: Kind::Int, len: 1, data: 0, count: 0 }; 256];
+    let mut lead = 0x80;
+    while lead < 0xe0 {
+        let (kind, number, data, count) = match lead {
+            0x80..=0x8f => (Kind::Map, 0, 0, lead & 15),
+            0x90..=0x9f => (Kind::Array, 0, 0, lead & 15),
+            0xa0..=0xbf => (Kind::Str, 0, lead & 31, 0),
+            0xc0 | 0xc1 => (Kind::Nil, 0, 0, 0),
+            0xc2 | 0xc3 => (Kind::Bool, 0, 0, 0),
+            0xc4..=0xc6 => (Kind::Bin, 1 << (lead - 0xc4), 0, 0),
+            0xc7..=0xc9 => (Kind::Ext, 1 << (lead - 0xc7), 1, 0),
+            0xca | 0xcb => (Kind::Float, 0, 4 << (lead - 0xca), 0),
+            0xcc..=0xd3 => (Kind::Int, 0, 1 << (lead & 3), 0),
+            0xd4..=0xd8 => (Kind::Ext, 0, 1 + (1 << (lead - 0xd4)), 0),
+            0xd9..=0xdb => (Kind::Str, 1 << (lead - 0xd9), 0, 0),
+            0xdc | 0xdd => (Kind::Array, 2 << (lead - 0xdc), 0, 0),
+            _ => (Kind::Map, 2 << (lead - 0xde), 0, 0),
+        };
+        leads[lead] = Head { kind, len: 1 + number, data, count };
+        lead += 1;
     }
     leads
 };
 
 #[inline]
 pub(crate) fn head(p: &[u8]) -> Head {
-    let Lead { kind, n, data, inside } = LEADS[usize::from(p[0])];
-    let (len, data, count) = (1 + usize::from(n), usize::from(data), usize::from(inside));
-    let number = if n == 0 { 0 } else { number(p, n) };
-    match kind {
-        Kind::Map | Kind::Array => Head { kind, len, data, count: count + number },
-        _ => Head { kind, len, data: data + number, count },
+    let h = LEADS[usize::from(p[0])];
+    let number = if h.len == 1 { 0 } else { number(p, h.len) };
+    match h.kind {
+        Kind::Map | Kind::Array => Head { count: h.count + number, ..h },
+        _ => Head { data: h.data + number, ..h },
     }
 }
 
-/// Returns the number of n bytes behind the first one.
 #[inline(never)]
-fn number(p: &[u8], n: u8) -> usize {
-    p[1..=usize::from(n)].iter().fold(0, |number, b| number << 8 | usize::from(*b))
+fn number(p: &[u8], len: usize) -> usize {
+    p[1..len].iter().fold(0, |number, b| number << 8 | usize::from(*b))
 }
 
 /// Returns how many bytes the value at the beginning of `p` has.
 #[inline]
 pub(crate) fn size(p: &[u8]) -> usize {
     match LEADS[usize::from(p[0])] {
-        Lead { n: 0, inside: 0, data, .. } => 1 + usize::from(data),
+        Head { len: 1, count: 0, data, .. } => 1 + data,
         _ => long_size(p),
     }
 }
@@ -103,7 +87,7 @@ fn long_size(p: &[u8]) -> usize {
     while left > 0 {
         left -= 1;
         at += match LEADS[usize::from(p[at])] {
-            Lead { n: 0, inside: 0, data, .. } => 1 + usize::from(data),
+            Head { len: 1, count: 0, data, .. } => 1 + data,
             _ => {
                 let h = head(&p[at..]);
                 left += if h.kind == Kind::Map { 2 * h.count } else { h.count };
@@ -395,15 +379,8 @@ impl Map {
     /// Copies a value that is a map.
     pub fn copy(value: Value) -> Option<Self> {
         let mut map = Map::new();
-        map.begin(value.len());
-        append(&mut map.bytes, &value.as_msgpack()[head(value.bytes).len..]);
+        map.append(value.len() as u32, &value.as_msgpack()[head(value.bytes).len..]);
         (value.kind() == Kind::Map).then_some(map)
-    }
-
-    /// Begins anew, with a header for so many members.
-    pub(crate) fn begin(&mut self, count: usize) {
-        self.bytes.clear();
-        write_number(&mut self.bytes, 0xdd, 2, count as u64); // of 5 bytes
     }
 
     /// Adds a member, as [`add`](Map::add) does.

@@ -443,6 +443,112 @@ impl Filter for Groups {
 
 /// Buffers are used again for the next batch, and nothing in them.
 #[test]
+fn events_go_under_other_tags() {
+    let record = Record::json(r#"{"a":1,"user":"bob"}"#).metadata(r#"{"m":1}"#);
+    let out = run_on(record.clone(), |event| {
+        event.emit(Map::new().with("n", 1));
+        event.emit_to("audit.x", Map::new().with("n", 2));
+        let own = Emit {
+            metadata: Some(Map::new().with("own", true)),
+            time: Some(Time { sec: 5, nsec: 6 }),
+            in_group: false,
+            ..Map::new().with("n", 3).into()
+        };
+        event.emit_to("other", own);
+        event.metadata.set("m", 2);
+        event.set_time(Time { sec: 7, nsec: 8 }).unwrap();
+    });
+    assert_eq!(out.bodies(), [r#"{"a":1,"user":"bob"}"#, r#"{"n":1}"#]);
+    assert_eq!(out.bodies_under("audit.x"), [r#"{"n":2}"#]);
+    assert_eq!(out.routed.len(), 2);
+    let (audit, other) = (&out.routed[0].1, &out.routed[1].1);
+    assert_eq!(audit.time.sec, 7);
+    assert_eq!(json(audit.metadata.as_ref().unwrap()), r#"{"m":2}"#);
+    assert_eq!((json(other.metadata.as_ref().unwrap()), other.time.nsec), (r#"{"own":true}"#.to_string(), 6));
+
+    // The body goes as it stands in the batch, or as it has been edited.
+    let out = run_on(record.clone(), |event| {
+        event.metadata.set("m", 3);
+        event.route("audit");
+    });
+    assert!(out.events.is_empty());
+    assert_eq!(out.bodies_under("audit"), [r#"{"a":1,"user":"bob"}"#]);
+    assert_eq!(json(out.routed[0].1.metadata.as_ref().unwrap()), r#"{"m":3}"#);
+    let out = run_on(record.clone(), |event| {
+        event.body.set("user", "***");
+        event.route("audit");
+        event.route("copy");
+        event.body.set("a", 2); // too late
+    });
+    assert!(out.events.is_empty());
+    for tag in ["audit", "copy"] {
+        assert_eq!(out.bodies_under(tag), [r#"{"a":1,"user":"***"}"#]);
+    }
+
+    // What has failed has gone nowhere.
+    let out = Host::new().run(
+        |event| {
+            event.route("audit");
+            Err("no".into())
+        },
+        &[record],
+    );
+    assert_eq!((out.events.len(), out.routed.len(), out.errors.len()), (0, 0, 1));
+}
+
+#[test]
+#[should_panic(expected = "is not a tag")]
+fn a_tag_that_there_is_not() {
+    run(r#"{"a":1}"#, |event| event.route("two\nlines"));
+}
+
+struct Fold(bool);
+
+impl Filter for Fold {
+    fn configure() -> Result<Self, Error> {
+        Ok(Fold(config::get("fails").is_some()))
+    }
+
+    fn filter(&mut self, event: &mut Event) -> Result<(), Error> {
+        store::add("n", 1, Ttl::FOREVER)?;
+        event.drop();
+        // Only a tick emits so.
+        assert!(flb_filter::emit_to("folded", Map::new()).is_err());
+        Ok(())
+    }
+
+    fn tick(&mut self, last: bool) -> Result<(), Error> {
+        let n = store::add("n", 0, Ttl::FOREVER)?;
+        store::delete("n");
+        flb_filter::emit_to("folded", Map::new().with("n", n).with("last", last))?;
+        let timed = Emit { time: Some(Time { sec: 3, nsec: 4 }), ..Map::new().with("n", n).into() };
+        flb_filter::emit_to("timed", Emit { metadata: Some(Map::new().with("m", 1)), ..timed })?;
+        match self.0 {
+            true => Err("it fails".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+flb_filter::export!(Fold, stateful, tick);
+
+#[test]
+fn ticks() {
+    let host = Host::new();
+    let mut fold = host.start::<Fold>().unwrap();
+    assert!(fold.run(&[Record::json("{}"), Record::json("{}")]).errors.is_empty());
+    host.advance(Duration::from_secs(60));
+    let out = fold.tick(false).unwrap();
+    assert_eq!(out.iter().map(|(tag, _)| &**tag).collect::<Vec<_>>(), ["folded", "timed"]);
+    assert_eq!(json(&out[0].1.body), r#"{"n":2,"last":false}"#);
+    assert_eq!((out[0].1.time.sec, json(out[0].1.metadata.as_ref().unwrap())), (1_700_000_060, "{}".into()));
+    assert_eq!((out[1].1.time.sec, json(out[1].1.metadata.as_ref().unwrap())), (3, r#"{"m":1}"#.into()));
+    assert_eq!(json(&fold.tick(true).unwrap()[0].1.body), r#"{"n":0,"last":true}"#);
+    let why = Host::new().config("fails", "1").start::<Fold>().unwrap().tick(false).unwrap_err();
+    assert_eq!(why.text, "it fails");
+}
+
+#[test]
 fn batches_follow_each_other() {
     let host = Host::new().group(r#"{"bad":1}"#);
     let mut filter = host.start::<Groups>().unwrap();

@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
-bool border_readable(const void *p, size_t n)
+bool engine_readable(const void *p, size_t n)
 {
     int ends[2];
 

@@ -8,6 +8,7 @@ import "unsafe"
 var (
 	Log           func(level uint32, text string)
 	LogEnabled    func(level uint32) int32
+	EmitInTick    func(tag, body, metadata string, sec int64, nsec uint32) int32
 	ConfigGet     func(key string, to unsafe.Pointer, room uint32) int32
 	ConfigKey     func(i uint32, to unsafe.Pointer, room uint32) int32
 	TableOpen     func(name string) int32

@@ -9,6 +9,10 @@ func Log(level uint32, text string)
 //go:wasmimport flb_v1 log_enabled
 func LogEnabled(level uint32) int32
 
+//go:wasmimport flb_v1 emit_to
+//go:noescape
+func EmitInTick(tag, body, metadata string, sec int64, nsec uint32) int32
+
 //go:wasmimport flb_v1 config_get
 //go:noescape
 func ConfigGet(key string, to unsafe.Pointer, room uint32) int32
