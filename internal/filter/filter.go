@@ -343,7 +343,7 @@ func (f *Filter) Close() {
 
 func logStats(log *hostlog.Limiter, s Stats) {
 	level := hostlog.Info
-	if s.Failed+s.Corrupt+s.FailedTicks+s.Emission.Dropped+s.Emission.Looped > 0 {
+	if s.failedPayloads()+s.Failed+s.Corrupt+s.FailedTicks+s.Emission.Dropped+s.Emission.Looped > 0 {
 		level = hostlog.Warn
 	}
 	log.Always(level, s.String())

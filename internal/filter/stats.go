@@ -76,11 +76,11 @@ type Stats struct {
 	TimedOut uint64            // of these, after a timeout
 	NoMemory uint64            // of these, for want of memory for a record or batch
 
-	Payloads [guest.NumSignals][NumVerdicts]uint64 // of metrics and traces, by what became of them
-	Routed      uint64         // events that were emitted under other tags, failed records of on_error route among them
-	Emission    guest.Emission // what has become of them, if somebody delivers them
-	Ticks       uint64         // calls of flb_tick that went well
-	FailedTicks uint64         // and that did not
+	Payloads    [guest.NumSignals][NumVerdicts]uint64 // of metrics and traces, by what became of them
+	Routed      uint64                                // events that were emitted under other tags, failed records of on_error route among them
+	Emission    guest.Emission                        // what has become of them, if somebody delivers them
+	Ticks       uint64                                // calls of flb_tick that went well
+	FailedTicks uint64                                // and that did not
 
 	Errors      [maxErrorCodes]errorCount // records that the guest reported an error of
 	OtherErrors uint64                    // of codes that have found no room there
@@ -224,6 +224,13 @@ func (s Stats) String() string {
 	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
 		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)
 	return b.String()
+}
+
+func (s *Stats) failedPayloads() (n uint64) {
+	for _, counts := range s.Payloads {
+		n += counts[Failed]
+	}
+	return n
 }
 
 // payloadsText says what became of payloads; "" if there were none.
