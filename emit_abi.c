@@ -796,13 +796,50 @@ static uint64_t chunks_of(struct emission *e)
 }
 
 // tick_finally has the guest hand over what it holds, unless it has since the last chunk.
-static void tick_finally(struct emission *e)
+// False: it holds nothing, or is busy.
+static bool tick_finally(struct emission *e)
 {
     uint64_t chunks = chunks_of(e);
 
-    if (e->inst->emits.tick_ns > 0 && (!e->ended || e->ended_at != chunks) && tick(e, true)) {
-        e->ended = true;
-        e->ended_at = chunks;
+    if (e->inst->emits.tick_ns == 0 || (e->ended && e->ended_at == chunks) || !tick(e, true)) {
+        return false;
+    }
+    e->ended = true;
+    e->ended_at = chunks;
+    return true;
+}
+
+// round_off has all filters of the pipeline hand over what they hold, again and again as long as some get
+// what others have handed over: the host ends with the next full second of its clock, which may be at once.
+static void round_off(const struct emission *e)
+{
+    enum { ROUNDS = 8, FILTERS = 256 };
+    struct emission *here[FILTERS];
+    size_t n = 0;
+    bool more = true;
+
+    pthread_mutex_lock(&all.lock);
+    for (struct emission *p = all.first; p != NULL && n < FILTERS; p = p->next) {
+        if (p->timer != NULL && p->inst->config == e->inst->config) {
+            here[n++] = p; // on this thread, which ends them, too
+        }
+    }
+    pthread_mutex_unlock(&all.lock);
+    for (int round = 0; more && round < ROUNDS; round++) {
+        more = false;
+        for (size_t i = n; i-- > 0;) { // the first to start comes first
+            more |= tick_finally(here[i]);
+            drain(here[i], now_ns());
+        }
+    }
+    bool appended = false;
+    for (size_t i = 0; i < n; i++) {
+        appended |= here[i]->appended;
+        here[i]->appended = false;
+    }
+    if (appended) {
+        // The host flushes when it is told to stop, which is over, and may end before it would again.
+        host.engine_flush(e->inst->config, NULL);
     }
 }
 
@@ -834,13 +871,7 @@ static void come_round(void *arg)
     int64_t now = now_ns();
 
     if (is_ending(e)) {
-        tick_finally(e);
-        drain(e, now);
-        if (e->appended) {
-            // The host flushes when it is told to stop, which is over, and may end before it would again.
-            e->appended = false;
-            host.engine_flush(e->inst->config, NULL);
-        }
+        round_off(e);
         return;
     }
     if (drain(e, now)) {

@@ -540,26 +540,32 @@ func TestEnds(t *testing.T) {
 				}
 			})
 		}
-		t.Run("in a row", func(t *testing.T) {
-			f := newFar(t, false)
-			run := fb.start(t, pipeline{
-				inputs: []plugin{tailInput(linesFile(t, numbered(n)...), "json")},
-				filters: []plugin{folding(t, "app", "tick_interval", "1h", "config.to", "fold.again"),
-					folding(t, "fold.again", "tick_interval", "1h", "config.to", "fold.done")},
-				outputs: f.output(),
+		for _, order := range []string{"in a row", "in a row backwards"} {
+			t.Run(order, func(t *testing.T) {
+				f := newFar(t, false)
+				filters := []plugin{folding(t, "app", "alias", "first", "tick_interval", "1h", "config.to", "fold.again"),
+					folding(t, "fold.again", "alias", "last", "tick_interval", "1h", "config.to", "fold.done")}
+				if order == "in a row backwards" {
+					slices.Reverse(filters)
+				}
+				run := fb.start(t, pipeline{
+					inputs:  []plugin{tailInput(linesFile(t, numbered(n)...), "json")},
+					filters: filters,
+					outputs: f.output(),
+				})
+				if code := run.wait(); code != 0 {
+					t.Fatal(code)
+				}
+				poll(t, "the sum", func() bool { return f.sum() >= 1 })
+				if f.finals == 0 || f.sum() < 1 {
+					t.Errorf("%v", f.counts)
+				}
+				// The last one counts what the first has handed over, be that once or more often.
+				if line := run.logLine(":last]", " records: "); !strings.Contains(line, fmt.Sprintf("] %d records: ", f.sum())) {
+					t.Errorf("%v: %s", f.counts, line)
+				}
 			})
-			if code := run.wait(); code != 0 {
-				t.Fatal(code)
-			}
-			poll(t, "the sum", func() bool { return f.sum() >= 1 })
-			if f.finals == 0 || f.sum() < 1 {
-				t.Errorf("%v", f.counts)
-			}
-			// The second one counts what the first has handed over, be that once or more often.
-			if line := run.logLine("wasmtime.1]", " records: "); !strings.Contains(line, fmt.Sprintf("] %d records: ", f.sum())) {
-				t.Errorf("%v: %s", f.counts, line)
-			}
-		})
+		}
 		t.Run("hot reload", func(t *testing.T) {
 			if !strings.Contains(fb.help, "enable-hot-reload") {
 				t.Skip("no hot reload")
