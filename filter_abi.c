@@ -190,7 +190,7 @@ void border_log(struct instance *inst, int level, const char *text, size_t len)
     }
 }
 
-static void print_line(const struct instance *inst, int level, const char *text)
+void border_print(const struct instance *inst, int level, const char *text)
 {
     if (level <= inst->log_level) {
         host.log_print(level, NULL, 0, "[filter:%s:%s] %s", inst->plugin,
@@ -198,13 +198,12 @@ static void print_line(const struct instance *inst, int level, const char *text)
     }
 }
 
-// call has the job done and prints what was logged meanwhile.
-static void call(struct instance *inst, struct job *job)
+void border_call(struct instance *inst, struct job *job)
 {
     run_job(inst, job);
     for (struct log_line *line = job->lines, *next; line != NULL; line = next) {
         next = line->next;
-        print_line(inst, line->level, line->text);
+        border_print(inst, line->level, line->text);
         free(line);
     }
 }
@@ -312,7 +311,7 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
     const char *lack = border_start_go();
 
     if (lack != NULL) {
-        print_line(inst, FLB_LOG_ERROR, lack);
+        border_print(inst, FLB_LOG_ERROR, lack);
         free(inst);
         return NULL;
     }
@@ -321,7 +320,7 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
         char text[128];
 
         snprintf(text, sizeof(text), "can't start a thread: %s", strerror(error));
-        print_line(inst, FLB_LOG_ERROR, text);
+        border_print(inst, FLB_LOG_ERROR, text);
         free(inst);
         return NULL;
     }
@@ -333,7 +332,8 @@ static void end(struct instance *inst)
     struct job job = {.kind = JOB_STOP};
 
     leave_running(inst);
-    call(inst, &job);
+    border_call(inst, &job);
+    free(inst->emits.name);
     free(inst);
 }
 
@@ -345,13 +345,14 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     if (inst == NULL) {
         return -1;
     }
-    call(inst, &job);
-    if (job.result != 0) {
+    border_call(inst, &job);
+    host.filter_set_context(ins, inst);
+    if (job.result != 0 || !emission_start(inst)) {
+        host.filter_set_context(ins, NULL);
         end(inst);
         return -1;
     }
     enter_running(inst);
-    host.filter_set_context(ins, inst);
     metrics_start(inst);
     if (inst->no_metrics != NULL) {
         char text[256];
@@ -360,7 +361,7 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
                  "metrics are not in the endpoint of this Fluent Bit: %s; stats_interval has them "
                  "in the log",
                  inst->no_metrics);
-        print_line(inst, FLB_LOG_INFO, text);
+        border_print(inst, FLB_LOG_INFO, text);
     }
     border_give_back_pages();
     return 0;
@@ -379,7 +380,10 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
         return -1;
     }
     inst->reloads = other_pipeline_runs(config);
-    call(inst, &job);
+    border_call(inst, &job);
+    if (job.result == 0 && !emission_check(inst)) {
+        job.result = -1;
+    }
     end(inst);
     return job.result;
 }
@@ -416,12 +420,13 @@ static int filter(const void *data, size_t size, const char *tag, int tag_len, v
         .kind = JOB_FILTER, .data = data, .size = size, .tag = tag, .tag_len = tag_len};
 
     (void) ins;
-    (void) input;
     (void) config;
     if (context == NULL) {
         return FLB_FILTER_NOTOUCH;
     }
-    call(context, &job);
+    emission_begin(context, input, &job);
+    border_call(context, &job);
+    emission_deliver(context, input, &job);
     if (job.result == FLB_FILTER_MODIFIED) {
         *out = job.out;
         *out_size = job.out_size;
@@ -433,6 +438,7 @@ static int stop(void *context, struct flb_config *config)
 {
     (void) config;
     if (context != NULL) {
+        emission_stop(context);
         metrics_stop(context);
         end(context);
     }

@@ -18,6 +18,7 @@ import (
 	"runtime/cgo"
 	"unsafe"
 
+	_ "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/delivery" // whose C the border calls
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
@@ -60,6 +61,18 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	defer hostlog.Recover(func(line string) { h.logError(line) }, "filter", nil)
 	h = cgo.Handle(handle).Value().(*filterInstance)
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
+}
+
+// flbwtTick has the guest ticked, for the last time if it is final.
+//
+//export flbwtTick
+func flbwtTick(handle C.uintptr_t, final C.bool) {
+	var h *filterInstance
+	defer hostlog.Recover(func(line string) { h.logError(line) }, "tick", nil)
+	h = cgo.Handle(handle).Value().(*filterInstance)
+	if h.filter.Ticks() {
+		h.filter.Tick(bool(final))
+	}
 }
 
 // flbwtMetrics writes the metrics of an instance to the host, on the engine's thread.

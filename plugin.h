@@ -5,6 +5,8 @@
 // stack.c       where Go and the guest run: on the thread that calls; if that is a coroutine
 //               with a stack of 24 KiB, the guest has another stack, and Go the instance's
 //               thread
+// engine.c      the host's engine: its thread, timers on it, memory that may be looked at
+// emit_abi.c    who takes events under other tags, and when; ticks
 // metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 // load.c        what happens while the library is loaded, and when Go starts
@@ -35,6 +37,20 @@ _Static_assert((int) FLB_FILTER_NOTOUCH == (int) FLBWT_FILTER_NOTOUCH, "notouch"
 
 struct job;
 
+// What becomes of events that the emitter does not take (emit_on_busy).
+enum on_busy { ON_BUSY_KEEP, ON_BUSY_DROP, ON_BUSY_BLOCK };
+
+// emission_options are what the options say of events under other tags, and of ticks.
+struct emission_options {
+    bool wanted; // there may be such events
+    enum on_busy on_busy;
+    int64_t block_ns; // of ON_BUSY_BLOCK: how long they wait
+    char *name; // of the emitter; freed with the instance
+    bool filesystem; // its storage; else memory
+    int64_t limit; // bytes that it, and what waits, may have
+    int64_t tick_ns; // between two ticks; 0: there are none
+};
+
 // instance is one filter instance. Its address is the host's context.
 struct instance {
     struct flb_filter_instance *ins;
@@ -51,7 +67,11 @@ struct instance {
     struct metrics *metrics; // NULL: the host's endpoint does not have them
     const char *no_metrics;  // why not
 
+    struct emission_options emits;
+    struct emission *emission; // NULL: there are neither events under other tags nor ticks
+
     pthread_mutex_t lock;      // guards all that follows, and finished of jobs
+    flbwt_buffer spare;        // memory for the next journal
     struct job *current;       // what runs; NULL: the instance is free
     pthread_cond_t freed;      // it has become so
     pthread_t thread;
@@ -71,7 +91,7 @@ struct log_line {
     char text[];
 };
 
-enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_STOP };
+enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_TICK, JOB_STOP };
 
 // job is a call of the host, on its way to the guest. It lives on the caller's
 // stack; what it points at is borrowed for as long as the caller waits.
@@ -85,6 +105,11 @@ struct job {
     size_t out_size;
     int result;
 
+    bool count_hops;     // JOB_FILTER: the chunk comes of an emitter
+    bool final;          // JOB_TICK: it is the last one
+    bool busy;           // set by a JOB_TICK that found another job running, and did nothing
+    flbwt_buffer routed; // set: events under other tags, as a journal
+
     bool finished;
     struct log_line *lines, **lines_end;
 };
@@ -93,12 +118,45 @@ struct job {
 int start_instance_thread(struct instance *inst);
 
 // run_job has the job done. Any thread may call, several at once too. A JOB_STOP
-// ends the instance's thread.
+// ends the instance's thread, a JOB_TICK does not wait for another job.
 void run_job(struct instance *inst, struct job *job);
 
 // run_go_here has a function run on this thread that calls Go; false: its stack is too small.
 bool run_go_here(void (*run)(void *arg), void *arg);
 bool has_stack_for_go(void);
+
+// engine_readable says whether memory of the host may be read: the kernel takes it, or says that it can't.
+// engine_word is the pointer that stands there.
+bool engine_readable(const void *p, size_t n);
+void *engine_word(const void *p, size_t at);
+
+// is_engine_thread says whether this is the engine's thread (src/flb_lib.c, 1.8 to 5.1).
+bool is_engine_thread(void);
+
+// engine_timer calls a function on the engine's thread, every so many milliseconds until it is ended.
+// engine_timer_start has to be called there; NULL: *why it can't be. The timer is not used again after
+// engine_timer_end, which waits for a call that is under way on another thread.
+struct engine_timer;
+struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *arg,
+                                        const char **why);
+void engine_timer_end(struct engine_timer *t);
+
+// emission_check says whether the host may take events under other tags, if there are any. emission_start
+// has it do so, and has the guest ticked, for an instance that has started and is the host's context. False:
+// the log says why not.
+bool emission_check(struct instance *inst);
+bool emission_start(struct instance *inst);
+void emission_stop(struct instance *inst);
+
+// emission_begin goes before a chunk of an input, emission_deliver after it: what can't be delivered may
+// be added to what comes out of the chunk.
+void emission_begin(struct instance *inst, struct flb_input_instance *input, struct job *job);
+void emission_deliver(struct instance *inst, struct flb_input_instance *input, struct job *job);
+
+// border_call has a job done and prints what was logged meanwhile; border_print prints a line. Both on a
+// thread of the host.
+void border_call(struct instance *inst, struct job *job);
+void border_print(const struct instance *inst, int level, const char *text);
 
 // metrics_start has the metrics of an instance, which is the host's context, be written each second, by
 // the engine's thread. Where that can't be, inst->no_metrics says why. metrics_stop ends it.

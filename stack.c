@@ -72,6 +72,9 @@ static void run_in_go(struct instance *inst, struct job *job)
         job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len, (void *) job->data,
                                   job->size, &job->out, &job->out_size);
         break;
+    case JOB_TICK:
+        flbwtTick(inst->handle, job->final);
+        break;
     case JOB_STOP:
         if (inst->handle != 0) {
             flbwtStop(inst->handle);
@@ -81,19 +84,36 @@ static void run_in_go(struct instance *inst, struct job *job)
 }
 
 // take waits until no other job runs, and makes this one the current one. give_up has
-// to follow.
-static void take(struct instance *inst, struct job *job)
+// to follow. False: another job runs, and this one does not wait.
+static bool take(struct instance *inst, struct job *job)
 {
     pthread_mutex_lock(&inst->lock);
-    while (inst->current != NULL) {
+    while (inst->current != NULL && job->kind != JOB_TICK) {
         pthread_cond_wait(&inst->freed, &inst->lock);
     }
-    inst->current = job;
+    job->busy = inst->current != NULL;
+    if (!job->busy) {
+        inst->current = job;
+    }
     pthread_mutex_unlock(&inst->lock);
+    if (!job->busy && inst->lane != NULL) {
+        inst->lane->count_hops = job->count_hops;
+    }
+    return !job->busy;
 }
 
-static void give_up(struct instance *inst)
+// give_up takes with it what the job has made for other tags.
+static void give_up(struct instance *inst, struct job *job)
 {
+    flbwt_lane *lane = job->kind == JOB_STOP ? NULL : inst->lane;
+
+    if (lane != NULL && lane->routed.len + lane->ticked.len > 0) {
+        pthread_mutex_lock(&inst->lock);
+        job->routed = inst->spare;
+        inst->spare = (flbwt_buffer) {0};
+        pthread_mutex_unlock(&inst->lock);
+        flbwt_lane_take_routed(lane, &job->routed);
+    }
     pthread_mutex_lock(&inst->lock);
     inst->current = NULL;
     pthread_cond_signal(&inst->freed);
@@ -183,11 +203,12 @@ static void call_here(struct instance *inst, struct job *job)
     sigset_t before;
 
     block_signals(&before);
-    take(inst, job);
-    if (!filter_directly(inst, job)) {
-        run_in_go(inst, job);
+    if (take(inst, job)) {
+        if (job->kind != JOB_FILTER || !filter_directly(inst, job)) {
+            run_in_go(inst, job);
+        }
+        give_up(inst, job);
     }
-    give_up(inst);
     restore_signals(&before);
 }
 
@@ -298,7 +319,7 @@ static void call_from_coroutine(struct instance *inst, struct job *job)
     if (!run_on_stack(inst)) {
         hand_over(inst, job);
     }
-    give_up(inst);
+    give_up(inst, job);
     restore_signals(&before);
 }
 
@@ -329,21 +350,23 @@ void run_job(struct instance *inst, struct job *job)
     job->lines = NULL;
     job->lines_end = &job->lines;
 
-    if (job->kind != JOB_FILTER) {
-        take(inst, job);
-        hand_over(inst, job);
-        give_up(inst);
-    }
-    else if (stack_left() >= inst->stack_bytes + STACK_ROOM_BYTES) {
+    bool runs_guest = job->kind == JOB_FILTER || job->kind == JOB_TICK;
+
+    if (runs_guest && stack_left() >= inst->stack_bytes + STACK_ROOM_BYTES) {
         call_here(inst, job);
     }
-    else {
+    else if (job->kind == JOB_FILTER) {
         call_from_coroutine(inst, job);
+    }
+    else if (take(inst, job)) {
+        hand_over(inst, job);
+        give_up(inst, job);
     }
 
     if (job->kind == JOB_STOP) {
         pthread_join(inst->thread, NULL);
         free_stack(inst->stack);
+        free(inst->spare.data);
         pthread_cond_destroy(&inst->finishing);
         pthread_cond_destroy(&inst->handing);
         pthread_cond_destroy(&inst->freed);

@@ -4,6 +4,7 @@ package main
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"unsafe"
@@ -57,6 +58,7 @@ func check(inst *C.struct_instance) error {
 	if err != nil {
 		return err
 	}
+	setEmission(inst, o)
 	guest.WrapHostSignals()
 	err = filter.Check(o)
 	if filter.IsStartError(err) && o.OnStartError == options.StartWithout && !bool(inst.reloads) {
@@ -77,9 +79,36 @@ func newFilterInstance(inst *C.struct_instance) (*filterInstance, error) {
 	if err != nil {
 		return nil, err
 	}
+	setEmission(inst, o)
+	// A module that takes the place of this one may be the one that wants to be ticked.
+	if f.Ticks() || o.ReloadModule || o.OnStartError == options.StartWithout {
+		inst.emits.tick_ns = C.int64_t(o.TickInterval)
+	}
 	inst.lane = (*C.flbwt_lane)(f.Lane())
 	inst.stack_bytes = C.size_t(guest.StackBytes(o.WasmStackBytes))
 	return &filterInstance{filter: f, exporter: exporter{instance: C.GoString(C.border_name(inst))}, errorLog: errorLog(inst)}, nil
+}
+
+var onBusy = [...]C.enum_on_busy{
+	options.KeepBusy:  C.ON_BUSY_KEEP,
+	options.DropBusy:  C.ON_BUSY_DROP,
+	options.BlockBusy: C.ON_BUSY_BLOCK,
+}
+
+// setEmission tells the border what the options say of events under other tags.
+func setEmission(inst *C.struct_instance, o options.Options) {
+	if !o.Emits() {
+		return
+	}
+	name := cmp.Or(o.EmitterName, "emitter_for_"+C.GoString(C.border_name(inst)))
+	inst.emits = C.struct_emission_options{
+		wanted:     true,
+		on_busy:    onBusy[o.EmitOnBusy],
+		block_ns:   C.int64_t(o.EmitBlockTime),
+		name:       C.CString(name), // which the border frees
+		filesystem: C.bool(o.EmitterFilesystem),
+		limit:      C.int64_t(o.EmitterMemLimitBytes),
+	}
 }
 
 // firstValuesOnly is what the user should know if properties does not return all.

@@ -121,17 +121,21 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	for _, note := range c.Notes {
 		say(stderr, "%s", note)
 	}
+	for _, warning := range outputWarnings(c) {
+		say(stderr, "%s", warning)
+	}
 	for _, f := range c.Faults {
 		complain(f.Err)
 	}
 	checked := len(c.Faults)
-	check := func(name string, o options.Options) error {
+	check := func(name string, o options.Options, warnings []string) error {
 		checked++
 		report, err := inspect(stderr, o)
 		if err != nil {
 			complain(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
 			return nil
 		}
+		report.Warnings = append(report.Warnings, warnings...)
 		failed = failed || len(report.Problems) > 0
 		if err := write(stdout, []byte(hostlog.Line(name)+"\n")); err != nil {
 			return err
@@ -139,7 +143,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 		return writeReport(stdout, report)
 	}
 	for _, sp := range c.Specs {
-		if err := check("filter "+sp.Name, sp.Options); err != nil {
+		if err := check("filter "+sp.Name, sp.Options, routeWarnings(c, &sp)); err != nil {
 			return err
 		}
 	}
@@ -157,7 +161,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 			complain(trial.Locate(&s, fmt.Errorf("%s: %w", name, err)))
 			continue
 		}
-		if err := check(name, o.Options); err != nil {
+		if err := check(name, o.Options, nil); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
@@ -22,8 +23,12 @@ const readBytes = 64 << 10
 
 // readNDJSON adds the records of an input of one JSON object a line.
 func (p *pipeline) readNDJSON(in input) error {
-	lines := lineReader{reader: bufio.NewReaderSize(in.reader, readBytes), max: maxLineBytes}
 	waits := !in.isRegular()
+	reader := in.reader
+	if waits && p.tickInterval > 0 {
+		reader = &tickingReader{reader: reader, p: p}
+	}
+	lines := lineReader{reader: bufio.NewReaderSize(reader, readBytes), max: maxLineBytes}
 	for number := 1; ; number++ {
 		line, err := lines.next()
 		switch {
@@ -51,6 +56,48 @@ func (p *pipeline) readNDJSON(in input) error {
 			if err := p.flush(); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// tickingReader reads an input that is waited for, and has filters tick meanwhile.
+type tickingReader struct {
+	reader io.Reader
+	p      *pipeline
+	buffer []byte
+	done   chan readResult // nil: nothing is being read
+}
+
+type readResult struct {
+	n   int
+	err error
+}
+
+// Read reads on a goroutine of its own: guests run on the caller's thread alone. One that an error of a tick leaves
+// behind ends with its input.
+func (t *tickingReader) Read(b []byte) (int, error) {
+	if t.done == nil {
+		t.done = make(chan readResult, 1)
+		if len(t.buffer) < len(b) {
+			t.buffer = make([]byte, len(b))
+		}
+		go func(buffer []byte, done chan<- readResult) {
+			n, err := t.reader.Read(buffer)
+			done <- readResult{n, err}
+		}(t.buffer[:len(b)], t.done)
+	}
+	timer := time.NewTimer(time.Until(t.p.nextTick))
+	defer timer.Stop()
+	for {
+		select {
+		case r := <-t.done:
+			t.done = nil
+			return copy(b, t.buffer[:r.n]), r.err
+		case <-timer.C:
+			if err := t.p.tick(false); err != nil {
+				return 0, err
+			}
+			timer.Reset(time.Until(t.p.nextTick))
 		}
 	}
 }

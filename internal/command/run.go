@@ -30,6 +30,7 @@ type runFlags struct {
 	tag          string
 	input        string
 	output       string
+	onlyTag      string
 	chunkRecords int
 	time         string
 	logLevel     string
@@ -67,6 +68,13 @@ is something else is passed through as it is, which is a failure. As msgpack it
 is events one after the other, such as a chunk holds them, read to the end
 before anything is run. Written as ndjson, records lose their time and metadata.
 
+What a filter emits under another tag is written with it: as ndjson, a list of the
+tag, the body, and the metadata if there is some. --only-tag writes the records of one
+tag, without it; msgpack, which has no tags, needs that. With --config they go through
+the filters that match their tag first, as in Fluent Bit; what would go in a circle
+stays in its chunk. A module that exports flb_tick is called every tick_interval, also
+while nothing comes, and once at the end.
+
 Records go through the filter in chunks. Unless the input is a regular file, a
 chunk is not waited for: it ends where the input has nothing more at hand.
 
@@ -93,6 +101,7 @@ be run.`,
 	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+trial.DefaultTag+")")
 	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")
 	flags.StringVar(&f.output, "output-format", formatNDJSON, "Format of the output: ndjson or msgpack")
+	flags.StringVar(&f.onlyTag, "only-tag", "", "Write only records with such a tag (* stands for anything), those that filters emit under it too, and each as if it had none")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Most records in a chunk")
 	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
 	flags.StringVar(&f.logLevel, "log-level", "", "Level of the filters' log: "+strings.Join(trial.LevelNames, ", ")+" (default: the configuration's, or info)")
@@ -121,7 +130,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if f.chunkRecords < 1 {
 		return fmt.Errorf("--chunk-records: invalid value %d: allowed are numbers from 1", f.chunkRecords)
 	}
-	for _, flag := range []string{"output-format", "chunk-records"} {
+	for _, flag := range []string{"output-format", "chunk-records", "only-tag"} {
 		if f.diff && cmd.Flags().Changed(flag) {
 			return fmt.Errorf("--diff: it writes text, of records one by one: leave --%s out", flag)
 		}
@@ -159,6 +168,8 @@ func (f *runFlags) runOnce(cmd *cobra.Command, conf *trial.Configuration, args [
 		stdout:       stdout,
 		stderr:       stderr,
 		msgpack:      f.output == formatMsgpack,
+		onlyTag:      f.onlyTag,
+		follow:       f.config != "",
 		diff:         f.diff,
 		palette:      paletteOf(cmd.OutOrStdout()),
 	}
@@ -166,6 +177,9 @@ func (f *runFlags) runOnce(cmd *cobra.Command, conf *trial.Configuration, args [
 		return err
 	}
 	err = p.readAll(inputs, f.input == formatMsgpack)
+	if err == nil && p.tickInterval > 0 {
+		err = p.tick(true)
+	}
 	if err == nil && f.metrics != "" {
 		err = p.writeMetrics(f.metrics, stderr)
 	}

@@ -45,7 +45,8 @@ directory, cases if none is given, all .yaml and .yml files in it and below are 
 
 A line of input and output is an event: its body, an object, or time, metadata and
 body; time null in the output is any. ["tag", "app.db"] begins a chunk with that tag,
-[["group", METADATA], BODY] and ["end"] stand around the events of a group.
+[["group", METADATA], BODY] and ["end"] stand around the events of a group, and after
+["tick"] the filters have been called to tick, as they are at the end too.
 
 Further keys:
 
@@ -58,6 +59,7 @@ Further keys:
   chunk_records  most events in a chunk
   input_file     a file of such lines (.ndjson, .jsonl, .json), or a raw chunk
   output_file    a file of such lines
+  emitted        what comes out under other tags: lines by tag (nothing)
   log            what modules log, and warnings and errors of the filters: level and a
                  part of the text, such as "warn guest: no user"
   metrics        of the modules, as Prometheus has them
@@ -75,8 +77,8 @@ BASE64}, {"$str": BASE64} (not UTF-8), {"$ext": [TYPE, BASE64]}, {"$float": "NaN
 Options of the filter that are given as flags take the place of those of the cases:
 --wasm-path FILE tries them with another module.
 
-With --update the files are made to say what came out: output, failed and errors, and
-log and metrics where they are there.
+With --update the files are made to say what came out: output, emitted, failed and
+errors, and log and metrics where they are there.
 
 The exit code is 0 if all cases passed, 1 if some failed, and 2 if some could not be
 run.`,

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"encoding/xml"
 	"os"
 	"path/filepath"
@@ -210,10 +211,142 @@ metrics: |
 		{"no output", "\nfilter: {wasm_path: \"@identity@\"}\ninput: '{}'\n", 1, "  output\n    + the case says nothing of it: write it, or have it written with --update\n"},
 		{"broken: start", "\nfilter: {wasm_path: \"@configured@\"}\ninput: '{}'\n", 2, "  @: filter wasmtime.0: module @: it refuses its configuration: \"greeting: it must be set\"\n"},
 		{"broken: no module", "\nfilter: {wasm_path: no.wasm}\n", 2, "  @: filter wasmtime.0: option wasm_path: can't read the module: open @: no such file or directory\n"},
-		{"broken: key", "\nfiter: {}\n", 2, "  @:2: unknown key \"fiter\" (did you mean filter?): known are filter, config, skip, tag, time, log_level, chunk_records, input, input_file, output, output_file, log, metrics, failed, errors, start_error\n"},
+		{"emitted", `
+filter: {wasm_path: "@routes@", emit_tags: "x.*", on_error: "route:dead.$TAG"}
+input: |
+  {"a": 1}
+  [["2026-01-02T15:04:05Z", {"m": 1}], {"to": "x.y", "n": 2}]
+  {"to": "x.z", "n": 1}
+  {"to": "x.y", "n": 3}
+  {"bad": "!"}
+output: |
+  {"a": 1}
+  {"to": "x.z", "n": 1}
+emitted:
+  x.z: '{"to": "x.z", "n": 1}'
+  x.y: |
+    [["2026-01-02T15:04:05Z", {"m": 1}], {"to": "x.y", "n": 2}]
+    {"to": "x.y", "n": 3}
+  none: ""
+  dead.app.log: |
+    [[null, null], {"bad": "!"}]
+failed: 1
+`, 0, ""},
+		{"emitted, in groups", `
+filter: {wasm_path: "@routes@", emit_tags: x}
+input: |
+  [["group", {"g": 1}], {"r": 1}]
+  {"to": "x", "n": 2}
+  {"to": "x", "n": 3}
+  ["end"]
+output: |
+  [["group", {"g": 1}], {"r": 1}]
+  ["end"]
+emitted:
+  x: |
+    [["group", {"g": 1}], {"r": 1}]
+    {"to": "x", "n": 2}
+    {"to": "x", "n": 3}
+    ["end"]
+`, 0, ""},
+		{"emitted, and not expected", `
+filter: {wasm_path: "@routes@", emit_tags: "x.*"}
+input: '{"to": "x.y", "n": 2}'
+output: ""
+`, 1, `  emitted
+    + the case says nothing of it: write it, tag by tag, or have it written with --update
+  emitted under x.y, further (1 of what came out)
+    + {"to":"x.y","n":2}
+`},
+		{"emitted otherwise", `
+filter: {wasm_path: "@routes@", emit_tags: "x.*"}
+input: |
+  {"to": "x.y", "n": 2}
+  {"to": "x.z", "n": 3}
+output: ""
+emitted:
+  x.y: '{"to": "x.y", "n": 3}'
+  x.w: '{"n": 3}'
+`, 1, `  emitted under x.y, event 1
+    $n
+      - 3
+      + 2
+  emitted under x.w, event 1
+    - {"n":3}
+  emitted under x.z, further (1 of what came out)
+    + {"to":"x.z","n":3}
+`},
+		{"nothing emitted as expected", `
+filter: {wasm_path: "@identity@"}
+input: '{}'
+output: '{}'
+emitted: {}
+`, 0, ""},
+		{"ticks", `
+filter: {wasm_path: "@folds@", emit_tags: counts}
+input: |
+  {"n": 1}
+  ["tick"]
+  ["tick"]
+  {"n": 2}
+  {"n": 3}
+output: ""
+emitted:
+  counts: |
+    [[null, null], {"n": 1, "last": 0}]
+    [[null, null], {"n": 2, "last": 1}]
+`, 0, ""},
+		{"a tick at the end alone, of the time of day", `
+filter: {wasm_path: "@folds@", emit_tags: counts}
+input: '{"n": 1}'
+output: ""
+emitted:
+  counts: '{"n":1, "last":1}'
+`, 1, "  emitted under counts, event 1\n    time\n      - \"2026-01-01T00:00:00Z\"\n      + …"},
+		{"a tick that fails", `
+filter: {wasm_path: "@folds@", emit_tags: counts}
+input: |
+  {"n":1}
+  {"n":2}
+  {"n":3}
+  {"n":4}
+  {"n":5}
+  {"n":6}
+  {"n":7}
+  {"n":8}
+  {"n":9}
+  {"n":10}
+output: ""
+`, 1, "  ticks\n    + 1 have failed: if that is right, expect the error in log\n  log\n    + error flb_tick: …"},
+		{"a tick that fails, as expected", `
+filter: {wasm_path: "@folds@", emit_tags: counts}
+input: |
+  {"n":1}
+  {"n":2}
+  {"n":3}
+  {"n":4}
+  {"n":5}
+  {"n":6}
+  {"n":7}
+  {"n":8}
+  {"n":9}
+  {"n":10}
+  ["tick"]
+  {"n":1}
+output: ""
+emitted:
+  counts: '[[null, null], {"n":1, "last":1}]'
+log: error flb_tick
+`, 0, ""},
+		{"broken: a tick of none", "\nfilter: {wasm_path: \"@identity@\"}\ninput: '[\"tick\"]'\noutput: ''\n", 2,
+			"  @: the input has [\"tick\"], and no filter ticks: the module exports no flb_tick, or tick_interval is 0\n"},
+		{"broken: a tick in a group", "\nfilter: {wasm_path: \"@folds@\", emit_tags: c}\ninput: |\n  [[\"group\", {}], {}]\n  [\"tick\"]\n  [\"end\"]\n", 2,
+			"  @: input: [\"tick\"] stands inside of a group, which is in one chunk: put it before the group or after its [\"end\"]\n"},
+		{"broken: emitted", "\nfilter: {wasm_path: \"@identity@\"}\nemitted: {x: {}}\n", 2, "  @:3: emitted: x: lines of events are expected\n"},
+		{"broken: key", "\nfiter: {}\n", 2, "  @:2: unknown key \"fiter\" (did you mean filter?): known are filter, config, skip, tag, time, log_level, chunk_records, input, input_file, output, output_file, emitted, log, metrics, failed, errors, start_error\n"},
 		{"broken: option", "\nfilter:\n  wasm_path: \"@identity@\"\n  wasm_pat: x\n", 2, ""},
 		{"broken: value", "\nfilter: {wasm_path: \"@identity@\", event_format: xml}\n", 2, "  @: filter: option event_format: invalid value \"xml\": allowed are json and msgpack\n"},
-		{"broken: line", "\nfilter: {wasm_path: \"@identity@\"}\ninput: |\n  {}\n  plain\n", 2, "  @: input: line 2: a line is an object, [[TIME, METADATA], BODY], [[\"group\", METADATA], BODY], [\"end\"] or [\"tag\", TAG]\n"},
+		{"broken: line", "\nfilter: {wasm_path: \"@identity@\"}\ninput: |\n  {}\n  plain\n", 2, "  @: input: line 2: a line is an object, [[TIME, METADATA], BODY], [[\"group\", METADATA], BODY], [\"end\"], [\"tag\", TAG] or [\"tick\"]\n"},
 		{"broken: nothing to run", "\ninput: '{}'\n", 2, "  @: it has neither filter, with the options of one, nor config, with the path of a Fluent Bit configuration\n"},
 		{"broken: YAML", "filter: [", 2, ""},
 		{"broken: both", "\nfilter: {wasm_path: \"@identity@\"}\nconfig: x\n", 2, "  @: it has filter and config: one of them says what is run\n"},
@@ -270,6 +403,65 @@ func TestCasesOfConfigurations(t *testing.T) {
 	}
 	got = runMain("", "test", filepath.Join(dir, "more"))
 	if got.code != 2 || !strings.Contains(got.stdout, "filter grep.0 of "+dir+"/fluent-bit.conf matches tag app.web and can't be run here: if the case is right without it, add it to skip") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What a filter of a configuration emits goes through the filters that match its tag, and round in no circle.
+func TestCasesFollowTags(t *testing.T) {
+	const classic = "[INPUT]\n  Name tail\n  Tag app.web\n" +
+		"[FILTER]\n  Name wasmtime\n  Match app.*\n  Alias sends\n  wasm_path @routes@\n  function_name filter\n  emit_tags db.*,app.*\n" +
+		"[FILTER]\n  Name wasmtime\n  Match db.*\n  Alias wraps\n  wasm_path @wrap@\n  function_name filter\n" +
+		"[FILTER]\n  Name wasmtime\n  Match db.*\n  Alias folds\n  wasm_path @folds@\n  function_name filter\n  emit_tags counts\n" +
+		"[FILTER]\n  Name wasmtime\n  Match counts\n  Alias again\n  wasm_path @wrap@\n  function_name filter\n"
+	dir := casesIn(t, map[string]string{
+		"fluent-bit.conf": classic,
+		"wraps.conf":      classic[:strings.Index(classic, "[FILTER]\n  Name wasmtime\n  Match db.*\n  Alias folds")],
+		"chain.yaml": "config: wraps.conf\ninput: |\n  {\"to\":\"db.x\",\"n\":2}\n  {\"to\":\"db.x\",\"n\":1}\noutput: '{\"to\":\"db.x\",\"n\":1}'\n" +
+			"emitted:\n  db.x: |\n    {\"tag\":\"db.x\",\"sec\":1767225600,\"record\":{\"to\":\"db.x\",\"n\":2}}\n    {\"tag\":\"db.x\",\"sec\":1767225600,\"record\":{\"to\":\"db.x\",\"n\":1}}\n",
+		// The guest sends what comes back on again: that stays, once more if there is a copy of it.
+		"loop.yaml": "config: wraps.conf\ninput: |\n  {\"to\":\"app.x\",\"n\":2}\n  {\"to\":\"app.y\",\"n\":1}\noutput: '{\"to\":\"app.y\",\"n\":1}'\n" +
+			"emitted:\n  app.x: '{\"to\":\"app.x\",\"n\":2}'\n  app.y: |\n    {\"to\":\"app.y\",\"n\":1}\n    {\"to\":\"app.y\",\"n\":1}\n" +
+			"log: 'warn sends: a loop is cut: records under tag \"app.x\" have come from this filter, which would emit them again, under \"app.x\": they stay under \"app.x\"'\n",
+		// What a filter holds back of another one's records comes at the end, and goes on.
+		"fold.yaml": "config: fluent-bit.conf\ninput: |\n  {\"to\":\"db.x\",\"n\":2}\n  [\"tick\"]\n  {\"to\":\"db.y\",\"n\":1}\noutput: '{\"to\":\"db.y\",\"n\":1}'\nskip: []\n" +
+			"emitted:\n  counts: |\n    [[null, {}], {\"tag\":\"counts\",\"sec\":SEC,\"record\":{\"n\":1,\"last\":0}}]\n    [[null, {}], {\"tag\":\"counts\",\"sec\":SEC,\"record\":{\"n\":1,\"last\":1}}]\n",
+	})
+	got := runMain("", "test", filepath.Join(dir, "chain.yaml"), filepath.Join(dir, "loop.yaml"))
+	if got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	// What wraps them writes the time of day, which differs.
+	fold := filepath.Join(dir, "fold.yaml")
+	got = runMain("", "test", fold)
+	if lines := strings.Count(got.stdout, "\n"); got.code != 2 || lines != 3 || !strings.Contains(got.stdout, "emitted: counts: line 1") {
+		t.Errorf("%+v", got)
+	}
+	text, err := os.ReadFile(fold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(fold, bytes.ReplaceAll(text, []byte("SEC"), []byte("0")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got = runMain("", "test", fold)
+	seconds := regexp.MustCompile(`\+ \d{10}\n`)
+	if want := "  emitted under counts, event 1\n    $sec\n      - 0\n      @  emitted under counts, event 2\n    $sec\n      - 0\n      @0 passed"; got.code != 1 ||
+		!strings.Contains(seconds.ReplaceAllString(got.stdout, "@"), want) {
+		t.Errorf("%+v", got)
+	}
+
+	// A loop is not passed over.
+	loop := filepath.Join(dir, "loop.yaml")
+	text, err = os.ReadFile(loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(loop, text[:bytes.Index(text, []byte("log:"))], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got = runMain("", "test", loop)
+	if got.code != 1 || !strings.Contains(got.stdout, "  loop\n    + 2 records would go round in a circle, which is cut: if that is right, expect the warning in log\n  log\n    + warn sends: a loop is cut") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -400,6 +592,41 @@ log: |
 	}
 	got = runMain("", "test", "--update", dir)
 	if got.code != 0 || strings.Contains(got.stdout, "wrote") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// --update writes what is emitted under other tags: what holds stays as it is, and a time of day may be any.
+func TestCasesUpdateEmitted(t *testing.T) {
+	const routed = "filter: {wasm_path: '@routes@', emit_tags: '*'}\ninput: |\n  {\"to\": \"a.b\", \"n\": 2}\n  {\"to\":\"c d\",\"n\":3}\n  {\"to\":\"a.b\",\"n\":4}\noutput: \"\"\n"
+	dir := casesIn(t, map[string]string{
+		"new.yaml":  routed,
+		"old.yaml":  routed + "# Where to.\nemitted:\n  gone: '{}'\n  none: ''\n  a.b: |\n    {\"to\": \"a.b\",   \"n\": 2}\n    {\"n\":0}\n# The end.\n",
+		"fold.yaml": "filter: {wasm_path: '@folds@', emit_tags: counts}\ninput: '{}'\noutput: ''\n",
+		"less.yaml": "filter: {wasm_path: '@identity@'}\nemitted: {a: '{}'}\ninput: '{}'\noutput: '{}'\n",
+	})
+	got := runMain("", "test", "--update", dir)
+	if got.code != 0 || strings.Count(got.stdout, "wrote ") != 4 {
+		t.Errorf("%+v", got)
+	}
+	for name, want := range map[string]string{
+		"new.yaml":  "\noutput: \"\"\nemitted:\n  a.b: |\n    {\"to\":\"a.b\",\"n\":2}\n    {\"to\":\"a.b\",\"n\":4}\n  \"c d\": |\n    {\"to\":\"c d\",\"n\":3}\n",
+		"old.yaml":  "\n# Where to.\nemitted:\n  none: \"\"\n  a.b: |\n    {\"to\": \"a.b\",   \"n\": 2}\n    {\"to\":\"a.b\",\"n\":4}\n  \"c d\": |\n    {\"to\":\"c d\",\"n\":3}\n# The end.\n",
+		"fold.yaml": "\noutput: ''\nemitted:\n  counts: |\n    [[null,{}],{\"n\":1,\"last\":1}]\n",
+		"less.yaml": ".wat'}\ninput: '{}'\noutput: '{}'\n",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(string(text), want) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	if got := runMain("", "test", dir); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := runMain("", "test", "--update", dir); got.code != 0 || strings.Contains(got.stdout, "wrote") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -82,7 +82,9 @@ func outputDiff(palette trial.Palette, before, now string) string {
 	items := func(lines []string) (list []trial.Item) {
 		for _, line := range lines {
 			item, err := trial.ParseItem([]byte(line))
-			if err != nil {
+			if value, valueErr := trial.ParseValue([]byte(line)); err != nil && valueErr == nil {
+				item = trial.Item{Body: value} // it has a tag
+			} else if err != nil {
 				item = trial.Item{Body: strings.TrimSuffix(line, "\n")} // it was passed through
 			}
 			list = append(list, item)

@@ -3,6 +3,7 @@ package fbconf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,44 @@ func MatchTag(pattern, tag string) bool {
 		}
 	}
 	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// Overlaps reports whether there is a tag that the rules and a pattern of * match both. known is false where an
+// expression would have to tell.
+func (m Matcher) Overlaps(pattern string) (overlaps, known bool) {
+	if m.hasGlob && Overlap(m.pattern, pattern) {
+		return true, true
+	}
+	if m.regex == nil {
+		return false, true
+	}
+	if strings.Contains(pattern, "*") {
+		return false, false
+	}
+	matches, err := m.Match(pattern)
+	return matches, err == nil
+}
+
+// Overlap reports whether there is a text that two patterns, in which * stands for any run of characters, match both.
+func Overlap(a, b string) bool {
+	// can[j]: what is left of a, from where the loop is, and b[j:] match a text both.
+	can := make([]bool, len(b)+1)
+	for i := len(a); i >= 0; i-- {
+		below := slices.Clone(can)
+		for j := len(b); j >= 0; j-- {
+			switch {
+			case i == len(a) && j == len(b):
+				can[j] = true
+			case i < len(a) && a[i] == '*':
+				can[j] = below[j] || j < len(b) && can[j+1]
+			case j < len(b) && b[j] == '*':
+				can[j] = can[j+1] || i < len(a) && below[j]
+			default:
+				can[j] = i < len(a) && j < len(b) && a[i] == b[j] && below[j+1]
+			}
+		}
+	}
+	return can[0]
 }
 
 // compileMatchRegex reads an expression as Fluent Bit does: plain, or between

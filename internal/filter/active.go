@@ -88,7 +88,8 @@ func shortHash(m *guest.Module) string { return m.Hash()[:16] }
 // use has the filter go on with another one. It must be between two chunks, or two records of a chunk that
 // are called for alike.
 func (f *Filter) use(a active) {
-	f.active = a
+	f.active, f.handedOver = a, false
+	f.ticks.Store(a.module != nil && a.module.HasTick() && a.config.NoTicks == "")
 	f.lane.Attach(a.instance)
 	limits := guest.BatchLimits{}
 	if a.batch {

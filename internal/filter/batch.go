@@ -15,7 +15,7 @@ import (
 
 // batchLimits are those of a filter with these options.
 func batchLimits(o options.Options) guest.BatchLimits {
-	return guest.BatchLimits{Records: uint32(max(1, o.BatchRecords)), Bytes: uint64(o.BatchBytes), Drop: o.OnError == options.Drop}
+	return guest.BatchLimits{Records: uint32(max(1, o.BatchRecords)), Bytes: uint64(o.BatchBytes), Drop: o.OnError == options.Drop || o.OnError == options.Route}
 }
 
 // entry says what the lane has to know of an event at that place of the chunk.
@@ -108,6 +108,7 @@ func (f *Filter) giveUpBatch(data []byte, outcome guest.Outcome, err error, coun
 		f.count.TimedOut++
 	case guest.NoMemory:
 		f.count.NoMemory++
+		f.handOver()
 	}
 	f.discard()
 }
@@ -133,8 +134,11 @@ func (f *Filter) reportBatch(data []byte, why string) string {
 		rest = after
 	}
 	fate := "pass through unchanged"
-	if f.onError == options.Drop {
+	switch f.onError {
+	case options.Drop:
 		fate = "dropped (on_error drop)"
+	case options.Route:
+		fate = "dropped (on_error route)"
 	}
 	return fmt.Sprintf("groups without records, %d of a chunk (tag %s), %s: %s", f.lane.BatchGroups(), hostlog.Name(string(f.tag)), fate, why)
 }

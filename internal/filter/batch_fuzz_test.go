@@ -19,6 +19,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
@@ -85,7 +86,7 @@ type batchMode struct {
 
 func batchModeOf(bits uint16) batchMode {
 	m := batchMode{
-		onError: options.OnError(bits % 3), guest: int(bits / 3 % numBatchGuests),
+		onError: options.OnError(bits % 4), guest: int(bits / 4 % numBatchGuests),
 		retry: bits>>8&1 > 0, stateful: bits>>9&1 > 0,
 		records: 1 + int(bits>>10)%5, bytes: 1 << 20,
 	}
@@ -116,6 +117,7 @@ type batchModel struct {
 	tag     []byte
 	reply   []byte // the guest's memory from scriptReply on: the tag, but for what a call writes to it
 	out     []segment
+	routed  []routedModel
 	errors  map[int]bool // groups that the guest says have failed, from the first that begins in the batch; -1: the one before
 	open    *group       // what is emitted is in that one, as long as all groups come out
 	want    Stats
@@ -133,6 +135,39 @@ type segment struct {
 	start   *group // the marker of that one, as it is in the end
 	end     *group // bytes are the marker that ends it
 	copied  bool   // of a start: it is none of the chunk
+}
+
+// routedModel is an event under another tag.
+type routedModel struct {
+	tag           string
+	marker, event []segment
+}
+
+// emitTags are those of all filters here.
+var emitTags = []string{"other.*", "x", "*end"}
+
+// granted says whether emitTags grant the tag.
+func granted(tag []byte) bool {
+	return len(tag) > 0 && len(tag) <= 1024 && !bytes.ContainsFunc(tag, func(r rune) bool { return r < ' ' || r == 0x7f }) &&
+		slices.ContainsFunc(emitTags, func(p string) bool { return fbconf.MatchTag(p, string(tag)) })
+}
+
+// failedTag is that of on_error route.
+const failedTag = "failed"
+
+// drops says whether records that fail don't come out of the chunk.
+func (m *batchModel) drops() bool {
+	return m.mode.onError == options.Drop || m.mode.onError == options.Route
+}
+
+// route emits an event under another tag, in a group.
+func (m *batchModel) route(tag string, in *group, event []segment) {
+	r := routedModel{tag: tag, event: event}
+	if in != nil {
+		r.marker = slices.Clone(in.marker)
+	}
+	m.routed = append(m.routed, r)
+	m.want.Routed++
 }
 
 // group is that of a marker.
@@ -286,7 +321,7 @@ func allowed(ops []modelOp, group bool) bool {
 	count := map[int]int{} // by operation; -1: those on the body
 	for _, o := range ops {
 		edit := o.kind >= opReplace && o.kind <= opPut
-		if !o.inside || o.kind == 0 || o.kind > opEmit || edit && o.part > 1 ||
+		if !o.inside || o.kind == 0 || o.kind > opEmitTo || edit && o.part > 1 ||
 			o.kind == opTime && (o.a >= 1<<32-2 || o.b >= 1e9) {
 			return false
 		}
@@ -304,9 +339,17 @@ func allowed(ops []modelOp, group bool) bool {
 
 // emitted is what an operation emits, and in which group of the table (0: none). left is the event as
 // operations leave it, as of edited.
-func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp, groups int) (list []segment, in int, ok bool) {
-	if len(o.bytes) < 32 {
-		return nil, 0, false
+func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp, groups int) (list []segment, in int, tag string, ok bool) {
+	none := func() ([]segment, int, string, bool) { return nil, 0, "", false }
+	if len(o.bytes) < describing(o.kind) {
+		return none()
+	}
+	if o.kind == opEmitTo {
+		given, inside := m.memory(little(o.bytes[32:]), little(o.bytes[36:]))
+		if !inside || !granted(given) {
+			return none()
+		}
+		tag = string(given)
 	}
 	sec, nsec := int64(binary.LittleEndian.Uint64(o.bytes)), little(o.bytes[8:])
 	begin := []byte{0x92, 0x92}
@@ -317,7 +360,7 @@ func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp,
 	metadata := left[1]
 	if sec != -1 {
 		if sec < 0 || sec >= 1<<32-2 || nsec >= 1e9 {
-			return nil, 0, false
+			return none()
 		}
 		time.bytes = binary.BigEndian.AppendUint32(join(begin, []byte{0xd7, 0}), uint32(sec))
 		time.bytes = binary.BigEndian.AppendUint32(time.bytes, nsec)
@@ -325,7 +368,7 @@ func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp,
 	in = own
 	if g := little(o.bytes[12:]); g != math.MaxUint32 {
 		if uint64(g) > uint64(groups) {
-			return nil, 0, false
+			return none()
 		}
 		in = int(g)
 	}
@@ -336,19 +379,27 @@ func (m *batchModel) emitted(ev chunk.Event, left []segment, own int, o modelOp,
 	if n := little(o.bytes[20:]); n > 0 {
 		given, inside := m.memory(little(o.bytes[16:]), n)
 		if !inside || !oneMap(given, 30) || ev.Legacy && !bytes.Equal(given, []byte{0x80}) {
-			return nil, 0, false
+			return none()
 		}
 		metadata = segment{bytes: given}
 	}
 	body, inside := m.memory(little(o.bytes[24:]), little(o.bytes[28:]))
 	if !inside || !oneMap(body, 31) {
-		return nil, 0, false
+		return none()
 	}
 	m.size += len(metadata.bytes) + len(body)
 	if ev.Legacy {
 		metadata = segment{}
 	}
-	return []segment{time, metadata, {bytes: body}}, in, true
+	return []segment{time, metadata, {bytes: body}}, in, tag, true
+}
+
+// describing is how many bytes describe an event that an operation emits.
+func describing(kind byte) int {
+	if kind == opEmitTo {
+		return 40
+	}
+	return 32
 }
 
 // timeOf is the time of an event as operations leave it: its first segment has what stands before it, too.
@@ -377,7 +428,10 @@ func (m *batchModel) fail(ev chunk.Event, in *group, c cause) {
 	m.want.Failed++
 	m.causes[c]++
 	switch m.mode.onError {
-	case options.Drop:
+	case options.Route, options.Drop:
+		if m.mode.onError == options.Route {
+			m.route(failedTag, in, []segment{{marked: &ev}})
+		}
 		if in != nil {
 			in.failed = true
 		}
@@ -507,7 +561,7 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 		if ev.Kind == chunk.GroupStart {
 			g := &group{came: ev, marker: []segment{{bytes: ev.Raw}}, errored: why == none && m.errors[starts]}
 			g.answered = why == none && !g.errored
-			g.refused = !g.answered && m.mode.onError == options.Drop
+			g.refused = !g.answered && m.drops()
 			if list, ok := markers[starts]; ok {
 				g.marker = list
 				m.called = true
@@ -516,7 +570,7 @@ func (m *batchModel) emit(batch []chunk.Event, ops []modelOp, markers map[int][]
 			table = append(table, g)
 		}
 	}
-	if now != nil && why != none && m.mode.onError == options.Drop {
+	if now != nil && why != none && m.drops() {
 		now.refused = true
 	}
 	next, record := len(table)-starts, -1
@@ -580,12 +634,13 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	type further struct {
 		list []segment
 		in   int
+		tag  string
 	}
 	var emitted []further
 	for _, o := range ops {
-		if ok && o.kind == opEmit {
+		if ok && (o.kind == opEmit || o.kind == opEmitTo) {
 			f := further{}
-			f.list, f.in, ok = m.emitted(ev, body, own, o, len(table))
+			f.list, f.in, f.tag, ok = m.emitted(ev, body, own, o, len(table))
 			ok = ok && (f.in == 0 || !table[f.in-1].errored)
 			emitted = append(emitted, f)
 		}
@@ -603,15 +658,20 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	if !drop {
 		m.out = append(m.out, body...)
 	}
+	came := 0
 	for _, f := range emitted {
 		var g *group
 		if f.in > 0 {
 			g = table[f.in-1]
 		}
+		if f.tag != "" {
+			m.route(f.tag, g, f.list)
+			continue
+		}
 		m.turnTo(g)
 		m.out = append(m.out, f.list...)
+		came++
 	}
-	came := len(emitted)
 	if !drop {
 		came++
 	}
@@ -623,8 +683,8 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	m.want.Added += uint64(came - 1)
 }
 
-// check compares what came out.
-func (m *batchModel) check(out []byte) {
+// check compares what came out, and what was emitted under other tags.
+func (m *batchModel) check(out []byte, routed []guest.Routed) {
 	m.t.Helper()
 	// Markers of groups that are lost are left out, but for an end that has something to end.
 	var pieces []segment
@@ -640,6 +700,22 @@ func (m *batchModel) check(out []byte) {
 			inside = inside && s.end == nil
 		}
 	}
+	m.match(pieces, out)
+	if len(routed) != len(m.routed) {
+		m.t.Fatalf("%d events under other tags, want %d", len(routed), len(m.routed))
+	}
+	for i, r := range m.routed {
+		if got := string(routed[i].Tag); got != r.tag {
+			m.t.Fatalf("event %d has the tag %q, want %q", i, got, r.tag)
+		}
+		m.match(r.marker, routed[i].Marker)
+		m.match(r.event, routed[i].Event)
+	}
+}
+
+// match compares bytes with the pieces that they are to be.
+func (m *batchModel) match(pieces []segment, out []byte) {
+	m.t.Helper()
 	for i, s := range pieces {
 		switch {
 		case s.marked != nil:
@@ -693,6 +769,8 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 			}
 		}
 	}
+	tags := [][]byte{[]byte("other.a"), []byte("x"), []byte("other.b"), []byte("the end"), join([]byte("other."), bytes.Repeat([]byte("t"), 1018)),
+		join([]byte("other."), bytes.Repeat([]byte("t"), 1019)), nil, []byte("other"), []byte("other.\x1f"), []byte("other.\x7f"), []byte("\x00end"), []byte("other.\xff\x80"), []byte("xx")}
 	pick := func(list [][]byte, i byte) []byte {
 		if len(list) == 0 {
 			return nil
@@ -708,7 +786,7 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 				break
 			}
 			k := take()
-			o := batchOp{kind: k % 10, part: k / 10 % 2}
+			o := batchOp{kind: k % 11, part: k / 11 % 2}
 			if i == 1 && k%5 == 0 { // drop is none for a group
 				o.kind = opError
 			}
@@ -760,17 +838,24 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 				if how > 128 {
 					o.bytes = pick(maps, how)
 				}
-			case opEmit:
+			case opEmit, opEmitTo:
 				body, metadata := pick(maps, what), pick(maps, what/8)
 				if how&1 > 0 {
 					metadata = nil
 				}
+				at := uint32(describing(o.kind)) // where they stand behind what says so
 				sec := []uint64{math.MaxUint64, 0, 7, 1<<32 - 3, 1<<32 - 2, 1 << 40}[int(how/2)%6]
 				o.bytes = binary.LittleEndian.AppendUint64(nil, sec)
-				for _, v := range []uint32{uint32(how), []uint32{math.MaxUint32, 0, 1, 2, 3, math.MaxUint32}[int(what/16)%6], emittedAt + uint32(len(body)), uint32(len(metadata)), emittedAt, uint32(len(body))} {
+				for _, v := range []uint32{uint32(how), []uint32{math.MaxUint32, 0, 1, 2, 3, math.MaxUint32}[int(what/16)%6], at + uint32(len(body)), uint32(len(metadata)), at, uint32(len(body))} {
 					o.bytes = binary.LittleEndian.AppendUint32(o.bytes, v)
 				}
-				o.bytes = join(o.bytes, body, metadata)
+				var tag []byte
+				if o.kind == opEmitTo {
+					tag = pick(tags, how/4)
+					o.bytes = binary.LittleEndian.AppendUint32(o.bytes, at+uint32(len(body)+len(metadata)))
+					o.bytes = binary.LittleEndian.AppendUint32(o.bytes, uint32(len(tag)))
+				}
+				o.bytes = join(o.bytes, body, metadata, tag)
 			case opDrop, opError:
 				o.a, o.bytes = uint32(how), pick(pool, what)
 			}
@@ -781,9 +866,9 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 	at := uint32(scriptReply + 16 + 24*(len(lists[0])+len(lists[1])))
 	for _, list := range lists {
 		for i, o := range list {
-			if o.kind == opEmit && len(o.bytes) >= 32 {
+			if n := describing(o.kind); (o.kind == opEmit || o.kind == opEmitTo) && len(o.bytes) >= n {
 				list[i].bytes = bytes.Clone(o.bytes)
-				for _, word := range [][]byte{list[i].bytes[16:], list[i].bytes[24:]} {
+				for word := list[i].bytes[16:n]; len(word) > 0; word = word[8:] {
 					binary.LittleEndian.PutUint32(word, little(word)+at)
 				}
 			}
@@ -792,9 +877,6 @@ func replyOf(input []byte, events []chunk.Event) []byte {
 	}
 	return script(lists[0], lists[1])
 }
-
-// emittedAt is where the parts of an emitted event stand behind what says so.
-const emittedAt = 32
 
 func metadataOf(ev chunk.Event) []byte {
 	_, metadata := ev.Parts()
@@ -830,14 +912,14 @@ func FuzzBatch(f *testing.F) {
 		{records: 1000, bytes: 1 << 20}, {records: 2, bytes: 1 << 20, onError: options.Mark}, {records: 3, bytes: 40, onError: options.Drop},
 		{records: 5, bytes: 1 << 20, guest: badTraps, retry: true}, {records: 4, bytes: 1 << 20, guest: badTraps},
 		{records: 5, bytes: 1 << 20, guest: badHasNoMemory, retry: true, stateful: true}, {records: 5, bytes: 1 << 20, guest: badHasNoMemory},
-		{records: 2, bytes: 1 << 20, guest: polite},
+		{records: 2, bytes: 1 << 20, guest: polite}, {records: 2, bytes: 1 << 20, guest: polite, onError: options.Route}, {records: 5, bytes: 1 << 20, guest: badTraps, onError: options.Route},
 		{records: 5, bytes: 1 << 20, guest: noBuffer}, {records: 1000, bytes: 1 << 20, guest: oddBuffer, onError: options.Mark, retry: true},
 	}
 	var replies [][]byte
-	for kind := range byte(10) {
+	for kind := range byte(11) {
 		for part := range byte(2) {
 			for _, how := range []byte{0, 2, 9, 130, 255} {
-				k := kind + part*10
+				k := kind + part*11
 				replies = append(replies,
 					[]byte{0, 5, k, 0, how, 1, k, 1, how, 3, k, 2, how, 34, k, 2, how, 17, k, 3, how, 70, 0},
 					[]byte{0, 2, k, 2, how, how, k, 2, how, 3, 3, k, 0, how, 1, k, 2, how, 1, k, 2, how, 2})
@@ -935,7 +1017,8 @@ func batchTrial(tb testing.TB) func(t *testing.T, data, input []byte, bits uint1
 		}
 		total := filter.Stats()
 		out, modified := filter.Run(reply, data)
-		checkBatch(t, mode, data, reply, events, readable, out, modified, since(filter.Stats(), total))
+		routed := slices.Collect(filter.lane.TakeRouted())
+		checkBatch(t, mode, data, reply, events, readable, out, modified, routed, since(filter.Stats(), total))
 		if !bytes.Equal(data, before) {
 			t.Error("the chunk was written to")
 		}
@@ -944,7 +1027,7 @@ func batchTrial(tb testing.TB) func(t *testing.T, data, input []byte, bits uint1
 
 func newBatchFilter(tb testing.TB, path string, m batchMode) *Filter {
 	filter, err := New(options.Options{
-		WasmPath: path, FunctionName: "filter", OnError: m.onError, Timeout: time.Minute,
+		WasmPath: path, FunctionName: "filter", OnError: m.onError, RouteTag: failedTag, EmitTags: emitTags, Timeout: time.Minute,
 		BatchRecords: m.records, BatchBytes: int64(m.bytes), RetryBatch: m.retry,
 	}, func(hostlog.Level, string) {})
 	if err != nil {
@@ -953,12 +1036,12 @@ func newBatchFilter(tb testing.TB, path string, m batchMode) *Filter {
 	return filter
 }
 
-func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk.Event, readable bool, out []byte, modified bool, got Stats) {
+func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk.Event, readable bool, out []byte, modified bool, routed []guest.Routed, got Stats) {
 	t.Helper()
 	got.GivenUp, got.Recycled, got.TimedOut, got.NoMemory, got.Errors, got.OtherErrors = 0, 0, 0, 0, Stats{}.Errors, 0
 	if !readable {
-		if diff := gocmp.Diff(Stats{Chunks: 1, Corrupt: 1}, got); diff != "" || modified {
-			t.Error(modified, diff)
+		if diff := gocmp.Diff(Stats{Chunks: 1, Corrupt: 1}, got); diff != "" || modified || len(routed) > 0 {
+			t.Error(modified, routed, diff)
 		}
 		return
 	}
@@ -977,7 +1060,7 @@ func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk
 	if m.unknown || m.size > 16<<20 {
 		return
 	}
-	m.check(out)
+	m.check(out, routed)
 	for c, n := range m.causes {
 		m.want.Causes[c] = n
 	}

@@ -26,6 +26,7 @@ const (
 	opRemove
 	opPut
 	opEmit
+	opEmitTo
 )
 
 // batchOp is one of a reply. Its bytes are put where the guest can say their address.

@@ -18,7 +18,15 @@ type given struct {
 	time, metadata, header            []byte // of the record, as they have been set
 	otherTime, otherMetadata, emitted []byte // the same of an emitted record; emitted is its header
 	group                             []byte
+	routed                            []byte // events for other tags
+	elsewhere                         []elsewhere
 	metadataParts, groupParts         transcode.Originals
+}
+
+// elsewhere is an event that is emitted under another tag. Its tag is the guest's, until that goes on.
+type elsewhere struct {
+	tag []byte
+	end int // of the event in given.routed, where the next one begins
 }
 
 // maxMetadataDepth is less than guest.MaxReplyDepth by the header's array, which metadata stands in.
@@ -33,6 +41,7 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 	}
 	g := &f.given
 	g.trim()
+	g.routed, g.elsewhere = g.routed[:0], g.elsewhere[:0]
 	time, metadata := event.Parts()
 	came := metadata
 	if !f.msgpack && (c.Metadata != nil || c.Emits()) {
@@ -71,7 +80,10 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 		f.originals.Find(lossy)
 	}
 	for e, ok := c.Next(); ok; e, ok = c.Next() {
-		header := g.header
+		header, to := g.header, &f.event
+		if len(e.Tag) > 0 {
+			to = &g.routed
+		}
 		if e.HasTime || len(e.Metadata) > 0 {
 			t, m := time, metadata
 			if e.HasTime {
@@ -80,19 +92,23 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 			}
 			if len(e.Metadata) > 0 {
 				if g.otherMetadata, err = f.appendGiven(g.otherMetadata[:0], e.Metadata, came, maxMetadataDepth, &g.metadataParts); err != nil {
-					return 0, 0, givenInvalid, fmt.Errorf("emit, metadata of record %d: %w", emitted+1, err)
+					return 0, 0, givenInvalid, fmt.Errorf("emit, metadata of record %d: %w", emitted+len(g.elsewhere)+1, err)
 				}
 				m = g.otherMetadata
 			}
 			g.emitted = chunk.AppendHeader(g.emitted[:0], t, m)
 			header = g.emitted
 		}
-		f.event = chunk.AppendEvent(f.event, header, nil)
-		if f.event, err = f.appendGiven(f.event, e.Body, event.Body, guest.MaxReplyDepth, &f.originals); err != nil {
-			return 0, 0, givenInvalid, fmt.Errorf("emit, record %d: %w", emitted+1, err)
+		*to = chunk.AppendEvent(*to, header, nil)
+		if *to, err = f.appendGiven(*to, e.Body, event.Body, guest.MaxReplyDepth, &f.originals); err != nil {
+			return 0, 0, givenInvalid, fmt.Errorf("emit, record %d: %w", emitted+len(g.elsewhere)+1, err)
 		}
-		emitted++
-		if len(f.event) > maxSplitBytes {
+		if len(e.Tag) > 0 {
+			g.elsewhere = append(g.elsewhere, elsewhere{e.Tag, len(g.routed)})
+		} else {
+			emitted++
+		}
+		if len(f.event)+len(g.routed) > maxSplitBytes {
 			return 0, 0, causeOf(guest.ReplyTooLarge), errSplitTooLarge
 		}
 	}
@@ -113,10 +129,11 @@ func (f *Filter) setGroup(data, value []byte) (why cause, err error) {
 	if g.group, err = f.appendGiven(g.group[:0], value, came, guest.MaxReplyDepth, &g.groupParts); err != nil {
 		return givenInvalid, fmt.Errorf("group_set: %w", err)
 	}
+	need := len(f.event) + len(g.group) + f.elsewhereBytes(data, len(g.group))
 	switch room := f.lane.Room(); {
 	case bytes.Equal(g.group, came):
-	case len(f.event)+len(g.group) > room:
-		return chunkTooLarge, fmt.Errorf("this one makes %d bytes of events and its group, and %d are left", len(f.event)+len(g.group), room)
+	case need > room:
+		return chunkTooLarge, fmt.Errorf("this one makes %d bytes of events and its group, and %d are left", need, room)
 	case !f.lane.SetGroupBody(g.group):
 		return causeOf(guest.HostNoMemory), nil
 	}
@@ -136,7 +153,7 @@ func (f *Filter) appendGiven(dst, value, came []byte, depth int, parts *transcod
 }
 
 func (f *Filter) appendMap(dst, value []byte, depth int, parts *transcode.Originals) ([]byte, error) {
-	if f.msgpack {
+	if f.msgpack || f.batch {
 		if mp.KindOf(value[0]) != mp.Map {
 			return dst, errNotMap
 		}
@@ -159,7 +176,7 @@ func (f *Filter) appendMap(dst, value []byte, depth int, parts *transcode.Origin
 
 // trim gives back what a large record has left.
 func (g *given) trim() {
-	for _, b := range []*[]byte{&g.metadata, &g.header, &g.otherMetadata, &g.emitted, &g.group} {
+	for _, b := range []*[]byte{&g.metadata, &g.header, &g.otherMetadata, &g.emitted, &g.group, &g.routed} {
 		if cap(*b) > keepBytes {
 			*b = nil
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
@@ -22,6 +24,7 @@ import (
 // An step is one of the interpreter.
 type step struct {
 	letter         byte
+	tag            string
 	body, metadata string // what is set is the body
 	sec            int64
 	nsec           uint32
@@ -45,14 +48,18 @@ func stepsOf(in []byte) (list []step) {
 	secs := []int64{-1, 0, 1<<32 - 3, 1<<32 - 2, 1 << 32, -2, math.MinInt64, 1700000000}
 	nsecs := []uint32{0, 999999999, 1000000000, math.MaxUint32}
 	for len(in) > 0 && len(list) < 20 {
-		o := step{letter: "tmgeMGTrdx"[number()%10]}
+		o := step{letter: "tmgeMGTrdxE"[number()%11]}
 		switch o.letter {
 		case 't':
 			at := number()
 			o.sec, o.nsec = secs[at%8], nsecs[at/8%4]
-		case 'e':
+		case 'e', 'E':
 			at := number()
 			o.sec, o.nsec = secs[at%8], nsecs[at/8%4]
+			if o.letter == 'E' {
+				tags := []string{"x", "other.1", "other.1", "other.", "the end", "", "other", "other.\n", "xx"}
+				o.tag = tags[number()%len(tags)]
+			}
 			o.body = string(take(number()))
 			o.metadata = string(take(number()))
 		case 'm', 'g', 'T':
@@ -71,6 +78,8 @@ func (o step) String() string {
 		return timeSet(o.sec, o.nsec)
 	case 'e':
 		return emit(o.body, o.metadata, o.sec, o.nsec)
+	case 'E':
+		return emitTo(o.tag, o.body, o.metadata, o.sec, o.nsec)
 	case 'm', 'g', 'T':
 		return op(o.letter, o.body)
 	}
@@ -180,6 +189,7 @@ func (v value) check(t *testing.T, format options.EventFormat, got []byte, what 
 
 // madeEvent is an event that has to come out.
 type madeEvent struct {
+	tag            string // that it is emitted under; "": that of the chunk
 	raw            []byte // if it is not nil, all of it
 	legacy         bool
 	time           []byte
@@ -221,6 +231,7 @@ func play(format options.EventFormat, ev chunk.Event, group *value, steps []step
 	now := [2]uint64{uint64(uint32(ev.Sec)), uint64(ev.Nsec)}
 	ok := func(sec int64, nsec uint32) bool { return sec >= 0 && sec < 1<<32-2 && nsec < 1e9 }
 	type further struct {
+		tag      string
 		body     value
 		metadata *value
 		time     []byte
@@ -245,11 +256,14 @@ func play(format options.EventFormat, ev chunk.Event, group *value, steps []step
 			if group != nil && body != "" {
 				group, setGroup, touched = &value{given: &body}, true, true
 			}
-		case 'e':
+		case 'e', 'E':
+			if o.letter == 'E' && !granted([]byte(o.tag)) {
+				break
+			}
 			if body == "" || o.sec != -1 && !ok(o.sec, o.nsec) || o.metadata != "" && ev.Legacy {
 				break
 			}
-			f := further{body: value{given: &body}}
+			f := further{tag: o.tag, body: value{given: &body}}
 			if other := o.metadata; other != "" {
 				f.metadata = &value{given: &other}
 			}
@@ -307,7 +321,10 @@ func play(format options.EventFormat, ev chunk.Event, group *value, steps []step
 		m.events = append(m.events, e)
 	}
 	for _, f := range list {
-		e := madeEvent{legacy: ev.Legacy, time: time, metadata: metadata, body: f.body}
+		e := madeEvent{tag: f.tag, legacy: ev.Legacy, time: time, metadata: metadata, body: f.body}
+		if f.tag == "" {
+			m.emitted++
+		}
 		check(f.body, 31, value{came: ev.Body})
 		if f.metadata != nil {
 			e.metadata = *f.metadata
@@ -318,7 +335,7 @@ func play(format options.EventFormat, ev chunk.Event, group *value, steps []step
 		}
 		m.events = append(m.events, e)
 	}
-	m.dropped, m.emitted = dropped, len(list)
+	m.dropped = dropped
 	if m.failed {
 		m = made{failed: true}
 	}
@@ -334,9 +351,12 @@ func FuzzChanges(f *testing.F) {
 		f.Add(join(group, legacy), []byte("\x00\x0f\x01\x07{\"a\":1}\x02\x07{\"b\":2}\x03\x07\x07{\"c\":3}\x02{}\x04\x05\x06\x02{}"), bits)
 		f.Add(join(legacy, group, group), []byte("\x01\x03\x81\xa1a\x01\x02\x01\x80\x03\x00\x01\x80\x00\x08"), bits)
 		f.Add(join(group[:len(group)-20], group), []byte("\x02\x0b{\"g\":[1.5]}\x05\x09"), bits)
+		// emit_to, group_set, emit_to, and the record dropped, or not
+		f.Add(join(legacy, group, group), []byte("\x0a\x00\x01\x07{\"a\":1}\x00\x02\x09{\"g\":[1]}\x0a\x02\x02\x07{\"a\":2}\x00\x08"), bits)
+		f.Add(join(group, legacy, group), []byte("\x0a\x00\x00\x04\x81\xa1a\x01\x00\x02\x04\x81\xa1g\xc0\x0a\x02\x04\x04\x81\xa1b\x01\x00"), bits)
 		f.Add(join(group, group), []byte("\x05\x04\x02\x03\x81\xa1g\xc0\x05"), bits)
 	}
-	path := writeGuest(f, interpreter)
+	path := writeGuest(f, routingInterpreter)
 	newFuzzFilter(f, path, 0)
 	f.Fuzz(func(t *testing.T, data, program []byte, bits uint8) {
 		if len(data) > 4096 || len(program) > 4000 {
@@ -353,13 +373,15 @@ func FuzzChanges(f *testing.F) {
 		}
 		filter := newFuzzFilter(t, path, m)
 		var first []byte
+		var elsewhere []guest.Routed
 		for i := range 2 {
 			total := filter.Stats()
 			out, modified := filter.Run(text, data)
 			if !modified {
 				out = data
 			}
-			checkChanges(t, m, data, steps, out, since(filter.Stats(), total))
+			elsewhere = slices.Collect(filter.lane.TakeRouted())
+			checkChanges(t, m, data, steps, out, elsewhere, since(filter.Stats(), total))
 			if i == 0 {
 				first = bytes.Clone(out)
 			}
@@ -369,7 +391,7 @@ func FuzzChanges(f *testing.F) {
 		}
 		// Shared between instances it becomes the same.
 		shared, err := New(options.Options{
-			WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Timeout: time.Minute, Workers: 3,
+			WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Timeout: time.Minute, Workers: 3, EmitTags: emitTags,
 		}, func(hostlog.Level, string) {})
 		if err != nil {
 			t.Fatal(err)
@@ -382,16 +404,22 @@ func FuzzChanges(f *testing.F) {
 		if !bytes.Equal(first, out) {
 			t.Fatalf("by one % x, by three % x", first, out)
 		}
+		if diff := cmp.Diff(elsewhere, slices.Collect(shared.lane.TakeRouted())); diff != "" {
+			t.Fatal(diff)
+		}
 	})
 }
 
 // checkChanges decides about one chunk.
-func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, got Stats) {
+func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, elsewhere []guest.Routed, got Stats) {
 	t.Helper()
 	events, readable := readChunk(t, data)
 	if !readable {
 		if !bytes.Equal(data, out) {
 			t.Fatalf("a chunk that can't be read was modified: % x", out)
+		}
+		if len(elsewhere) > 0 {
+			t.Fatalf("events of a chunk that can't be read: %v", elsewhere)
 		}
 		return
 	}
@@ -410,6 +438,35 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, g
 	want := Stats{Chunks: 1}
 	var group *value
 	var marker chunk.Event // that came out
+	nextElsewhere := func(tag string) chunk.Event {
+		if len(elsewhere) == 0 {
+			t.Fatalf("an event under the tag %q is missing", tag)
+		}
+		r := elsewhere[0]
+		elsewhere = elsewhere[1:]
+		want.Routed++
+		if string(r.Tag) != tag {
+			t.Fatalf("tag %q, want %q", r.Tag, tag)
+		}
+		one := func(b []byte) chunk.Event {
+			ev, rest, err := chunk.Next(b)
+			if err != nil || len(rest) > 0 {
+				t.Fatalf("% x: %v", b, err)
+			}
+			return ev
+		}
+		if group == nil && len(r.Marker) > 0 {
+			t.Fatalf("a marker outside of groups: % x", r.Marker)
+		}
+		if group != nil {
+			m1 := one(r.Marker)
+			if !bytes.Equal(m1.Header, marker.Header) {
+				t.Fatalf("header of a marker: % x, was % x", m1.Header, marker.Header)
+			}
+			group.check(t, m.format(), m1.Body, "body of a marker under another tag")
+		}
+		return one(r.Event)
+	}
 	checkGroup := func() {
 		if group != nil {
 			group.check(t, m.format(), marker.Body, "body of a marker")
@@ -478,7 +535,12 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, g
 		}
 		want.Added += uint64(r.emitted)
 		for _, e := range r.events {
-			was := next()
+			var was chunk.Event
+			if e.tag == "" {
+				was = next()
+			} else {
+				was = nextElsewhere(e.tag)
+			}
 			if e.raw != nil {
 				if !bytes.Equal(e.raw, was.Raw) {
 					t.Fatalf("% x, was % x", was.Raw, e.raw)
@@ -501,6 +563,9 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, g
 	checkGroup()
 	if len(results) > 0 {
 		t.Fatalf("% x is left over", results[0].Raw)
+	}
+	if len(elsewhere) > 0 {
+		t.Fatalf("%v are left over", elsewhere)
 	}
 	got.Causes, got.GivenUp, got.Recycled, got.TimedOut, got.NoMemory = want.Causes, 0, 0, 0, 0
 	if diff := cmp.Diff(want, got); diff != "" {

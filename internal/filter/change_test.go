@@ -92,6 +92,36 @@ const interpreter = `(module
       unreachable)
     unreachable))`
 
+// routingInterpreter knows one op more, E: emit_to.
+var routingInterpreter = strings.Replace(strings.Replace(interpreter, `  (memory`, `  (import "flb_v1" "emit_to" (func $emit_to (param i32 i32 i32 i32 i32 i32 i64 i32) (result i32)))
+  (memory`, 1), `      unreachable)`, `      (if (i32.eq (local.get $op) (i32.const 0x45)) (then
+        (local.set $tag (i32.add (global.get $p) (i32.const 18)))
+        (local.set $record (i32.add (local.get $tag) (i32.load16_u (global.get $p))))
+        (local.set $n (i32.add (local.get $record) (i32.load16_u offset=2 (global.get $p))))
+        (call $note (call $emit_to
+          (local.get $tag) (i32.load16_u (global.get $p)) (local.get $record) (i32.load16_u offset=2 (global.get $p))
+          (local.get $n) (i32.load16_u offset=4 (global.get $p)) (i64.load offset=6 (global.get $p)) (i32.load offset=14 (global.get $p))))
+        (local.set $record (local.get $first))
+        (global.set $p (i32.add (local.get $n) (i32.load16_u offset=4 (global.get $p))))
+        (br $next)))
+      unreachable)`, 1)
+
+func init() {
+	routingInterpreter = strings.Replace(routingInterpreter, `(local $n i32)
+    (global.set $codes`, `(local $n i32) (local $first i32)
+    (local.set $first (local.get $record))
+    (global.set $codes`, 1)
+}
+
+// emitTo makes an op of the routing interpreter.
+func emitTo(tag, body, metadata string, sec int64, nsec uint32) string {
+	out := []byte{'E'}
+	for _, s := range []string{tag, body, metadata} {
+		out = binary.LittleEndian.AppendUint16(out, uint16(len(s)))
+	}
+	return string(out) + op(0, sec, nsec)[1:] + tag + body + metadata
+}
+
 // op makes an op of the interpreter of its letter and what follows: strings have their length before
 // them.
 func op(letter byte, args ...any) string {

@@ -136,17 +136,23 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 		f.event = nil
 	}
 	why, detail, records := causeOf(outcome), error(nil), 0
-	emitted := 0
+	emitted, need := 0, 0
 	changes, changed := f.lane.Changes()
 	if changed {
 		records, emitted, why, detail = f.change(data, event, outcome, changes)
+		need = f.elsewhereBytes(data, len(f.lane.GroupBody(data)))
 	} else if outcome == guest.Reply {
 		records, why, detail = f.reply(event, f.lane.Reply())
 	}
-	if room := f.lane.Room(); why == none && len(f.event) > room && records+emitted > 0 {
-		why, detail = chunkTooLarge, fmt.Errorf("this one makes %d bytes of events, and %d are left", len(f.event), room)
+	if records+emitted > 0 {
+		need += len(f.event)
 	}
+	if room := f.lane.Room(); why == none && need > room {
+		why, detail = chunkTooLarge, fmt.Errorf("this one makes %d bytes of events, and %d are left", need, room)
+	}
+	routed := true
 	if why == none {
+		routed = !changed || f.routeGiven(data, event) // before the guest goes on, or away
 		f.count.Added += uint64(emitted)
 		if records == 0 {
 			f.lane.CountDropped()
@@ -163,6 +169,9 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 		f.breaker.bad()
 	}
 	f.giveUp(err)
+	if !routed {
+		return f.emitted(false)
+	}
 	if why != none {
 		return f.fail(data, event, why, detail)
 	}
@@ -194,6 +203,13 @@ func (f *Filter) failBy(data []byte, event *chunk.Event, c cause, kind string, e
 		if err != nil && len(f.event) > f.lane.Room() {
 			f.mark(event, c.String())
 		}
+	case options.Route:
+		if !f.routeFailed(data, event, c, err) {
+			f.lane.PassRecord()
+			return f.keep(data, event)
+		}
+		f.lane.FailRecord()
+		f.event = f.event[:0]
 	default:
 		return f.keep(data, event)
 	}
@@ -268,6 +284,8 @@ func (f *Filter) fate() string {
 		return "dropped (on_error drop)"
 	case options.Mark:
 		return "passed through, marked"
+	case options.Route:
+		return "taken out of the chunk, to go under the tag of on_error route"
 	default:
 		return "passed through unchanged"
 	}

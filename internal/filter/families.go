@@ -38,6 +38,23 @@ var Families = []Family{
 	{Name: "added_records_total", Kind: state.Counter,
 		Help:   "Records that came out beyond one for each that came",
 		values: one(func(r *Report) uint64 { return r.Added })},
+	{Name: "emitted_records_total", Kind: state.Counter, Labels: []string{"result"},
+		Help: "Records that were emitted under other tags, by what became of them: delivered, kept (they came out of the filter under the chunk's tag), dropped, or looped (kept, for they would have come back)",
+		values: func(r *Report, add func(float64, ...string)) {
+			add(float64(r.Emission.Delivered), "delivered")
+			add(float64(r.Emission.Kept), "kept")
+			add(float64(r.Emission.Dropped), "dropped")
+			add(float64(r.Emission.Looped), "looped")
+		}},
+	{Name: "emit_held_bytes", Kind: state.Gauge,
+		Help:   "Memory of records that wait to be emitted under other tags",
+		values: one(func(r *Report) uint64 { return r.Emission.HeldBytes })},
+	{Name: "ticks_total", Kind: state.Counter, Labels: []string{"result"},
+		Help: "Calls of flb_tick, by how they ended: ok, or failed (nothing of them came out)",
+		values: func(r *Report, add func(float64, ...string)) {
+			add(float64(r.Ticks), "ok")
+			add(float64(r.FailedTicks), "failed")
+		}},
 	{Name: "failed_records_total", Kind: state.Counter, Labels: []string{"cause"},
 		Help: "Records that failed, by the cause",
 		values: func(r *Report, add func(float64, ...string)) {

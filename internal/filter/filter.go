@@ -16,6 +16,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tagtemplate"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/transcode"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 )
@@ -25,7 +26,8 @@ import (
 type Filter struct {
 	msgpack     bool
 	onError     options.OnError
-	markKey     string // of the body; "": in the metadata
+	routeTag    tagtemplate.Template // of on_error route
+	markKey     string               // of the body; "": in the metadata
 	logFailed   bool
 	split       bool
 	batchLimits guest.BatchLimits // if the guest has the batch ABI
@@ -46,6 +48,9 @@ type Filter struct {
 	reloads  reloads
 	periodic *periodic // nil: no line is wanted
 
+	ticks      atomic.Bool // what runs is to be called by Tick
+	handedOver bool        // there is no instance, and no record has come since a final Tick
+
 	mu    sync.Mutex
 	total Stats // guarded by mu: of all finished chunks, but for what the lane counts
 	shown shown // guarded by mu
@@ -58,6 +63,7 @@ type Filter struct {
 	event      []byte              // an event that takes another's place
 	originals  transcode.Originals // of the record, what its JSON does not hold
 	given      given               // what the guest has set of the record
+	routeName  []byte              // the tag of a failed record that is routed
 	count      Stats               // of the current chunk, but for what the lane counts
 	ends       []int               // of the parts of a chunk
 	shared     []byte              // what takes the place of a chunk that was split
@@ -196,6 +202,7 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 		log:         log,
 		lane:        guest.NewLane(),
 	}
+	f.routeTag, _ = tagtemplate.Parse(o.RouteTag) // which has been checked
 	f.breaker = newBreaker(o.BreakerFailures, o.BreakerBackoff, f.log.Always)
 	f.use(a)
 	if absent != nil {
@@ -247,6 +254,8 @@ func Config(o options.Options, shared *state.State) guest.Config {
 		Env:                o.Env,
 		LogLevel:           hostlog.Level(o.LogLevel),
 		HeapBytes:          o.WasmHeapBytes,
+		EmitTags:           o.EmitTags,
+		NoTicks:            noTicks(o),
 		Timeout:            o.Timeout,
 		MemoryLimitBytes:   o.MemoryLimitBytes,
 		RecycleMemoryBytes: o.RecycleMemoryBytes,
@@ -327,7 +336,7 @@ func (f *Filter) Close() {
 
 func logStats(log *hostlog.Limiter, s Stats) {
 	level := hostlog.Info
-	if s.Failed+s.Corrupt > 0 {
+	if s.Failed+s.Corrupt+s.FailedTicks+s.Emission.Dropped+s.Emission.Looped > 0 {
 		level = hostlog.Warn
 	}
 	log.Always(level, s.String())
@@ -356,6 +365,7 @@ func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
 		defer f.logReport()
 	}
 	if len(f.workers) > 0 {
+		defer f.joinRouted()
 		return f.runShared(tag, data)
 	}
 	return f.runAlone(tag, data)
@@ -379,16 +389,23 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.lane.Finish(forget)
 	f.tag, f.earlier = nil, nil
 	if forget {
-		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled, TimedOut: f.count.TimedOut, NoMemory: f.count.NoMemory}
+		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled, TimedOut: f.count.TimedOut, NoMemory: f.count.NoMemory,
+			Routed: f.count.Routed, Ticks: f.count.Ticks, FailedTicks: f.count.FailedTicks}
 	}
-	f.mu.Lock()
-	f.total.Add(f.count)
-	f.mu.Unlock()
+	f.addCount()
 	f.setReady()
 	if forget || !f.lane.Changed() {
 		return nil, false
 	}
 	return f.lane.Out(), true
+}
+
+// addCount adds what has been counted to the totals.
+func (f *Filter) addCount() {
+	f.mu.Lock()
+	f.total.Add(f.count)
+	f.mu.Unlock()
+	f.count = Stats{}
 }
 
 func (f *Filter) setReady() {

@@ -135,7 +135,7 @@ func FuzzFilter(f *testing.F) {
 
 func newFuzzFilter(tb testing.TB, path string, m mode) *Filter {
 	filter, err := New(options.Options{
-		WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Split: m.split(), Timeout: time.Minute,
+		WasmPath: path, FunctionName: "filter", EventFormat: m.format(), OnError: m.onError(), Split: m.split(), Timeout: time.Minute, EmitTags: emitTags,
 	}, func(hostlog.Level, string) {})
 	if err != nil {
 		tb.Fatal(err)
@@ -153,6 +153,7 @@ func since(s, before Stats) Stats {
 	s.Dropped -= before.Dropped
 	s.Added -= before.Added
 	s.Failed -= before.Failed
+	s.Routed -= before.Routed
 	for i := range s.Causes {
 		s.Causes[i] -= before.Causes[i]
 	}

@@ -31,6 +31,7 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why s
 	case outcome == guest.NoMemory && errors.Is(err, guest.ErrRecycle):
 		f.breaker.stopped(1)
 		f.count.NoMemory++
+		f.handOver()
 	case outcome == guest.NoMemory:
 		f.giveUp(err)
 		return
@@ -85,6 +86,7 @@ func (f *Filter) recycle() {
 			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", age))
 	}
 	f.count.Recycled++
+	f.handOver()
 	f.discard()
 }
 
@@ -94,6 +96,14 @@ func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Coun
 // discard gives the instance up; the next record gets another one.
 func (f *Filter) discard() {
 	f.count.GivenUp++
+	f.closeInstance()
+}
+
+// closeInstance frees the instance, if there is one.
+func (f *Filter) closeInstance() {
+	if f.instance == nil { // a tick has given it up
+		return
+	}
 	f.lane.Attach(nil)
 	f.instance.Close()
 	f.instance = nil
@@ -118,7 +128,7 @@ func (f *Filter) replace() bool {
 		})
 		return false
 	}
-	f.instance = instance
+	f.instance, f.handedOver = instance, false
 	f.lane.Attach(instance)
 	f.born = f.records()
 	return true

@@ -430,6 +430,7 @@ func (f *Filter) beforeChunk(tag, data []byte) {
 	r, wanted := f.reload, f.lane.TakeWant()
 	if r != nil && r.onTrial && f.anyOpen() {
 		f.rollBack()
+		f.addCounts()
 	}
 	if r == nil || !wanted {
 		return
@@ -437,6 +438,7 @@ func (f *Filter) beforeChunk(tag, data []byte) {
 	next := f.takeLines()
 	if next != nil {
 		f.takeOver(next)
+		f.addCounts()
 	}
 	r.mu.Lock()
 	if r.sample {
@@ -460,9 +462,13 @@ func (f *Filter) takeLines() (next *edition) {
 	return next
 }
 
-// swap has the filter and its workers go on with other parts, and returns those that ran.
+// swap has the filter and its workers go on with other parts, and returns those that ran. Instances that hold
+// something hand it over, and have ended then.
 func (f *Filter) swap(parts []active) (old []active) {
 	for i, g := range f.all() {
+		if g.handOver() {
+			g.closeInstance()
+		}
 		old = append(old, g.active)
 		g.use(parts[i])
 		g.absent = nil
@@ -501,6 +507,13 @@ func (f *Filter) takeOver(next *edition) {
 		r.options.WasmPath, next.content.module, what, f.module.Summary(f.config)))
 	for _, w := range f.module.Warnings(f.config) {
 		f.log.Always(hostlog.Warn, w)
+	}
+}
+
+// addCounts adds what has been counted outside of a chunk.
+func (f *Filter) addCounts() {
+	for _, g := range f.all() {
+		g.addCount()
 	}
 }
 

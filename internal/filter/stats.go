@@ -76,6 +76,11 @@ type Stats struct {
 	TimedOut uint64            // of these, after a timeout
 	NoMemory uint64            // of these, for want of memory for a record or batch
 
+	Routed      uint64         // events that were emitted under other tags, failed records of on_error route among them
+	Emission    guest.Emission // what has become of them, if somebody delivers them
+	Ticks       uint64         // calls of flb_tick that went well
+	FailedTicks uint64         // and that did not
+
 	Errors      [maxErrorCodes]errorCount // records that the guest reported an error of
 	OtherErrors uint64                    // of codes that have found no room there
 }
@@ -115,6 +120,10 @@ func (s *Stats) Add(o Stats) {
 	s.Recycled += o.Recycled
 	s.TimedOut += o.TimedOut
 	s.NoMemory += o.NoMemory
+	s.Routed += o.Routed
+	s.addEmission(o.Emission)
+	s.Ticks += o.Ticks
+	s.FailedTicks += o.FailedTicks
 	for _, e := range o.Errors {
 		if e.N > 0 {
 			s.addErrors(e.Code, e.N)
@@ -123,12 +132,22 @@ func (s *Stats) Add(o Stats) {
 	s.OtherErrors += o.OtherErrors
 }
 
+func (s *Stats) addEmission(e guest.Emission) {
+	s.Emission.Delivered += e.Delivered
+	s.Emission.Kept += e.Kept
+	s.Emission.Dropped += e.Dropped
+	s.Emission.Looped += e.Looped
+	s.Emission.HeldBytes += e.HeldBytes
+}
+
 func (s *Stats) addLane(c guest.Counts) {
 	s.Chunks += c.Chunks
 	s.Records += c.Records
 	s.Returned += c.Returned
 	s.Dropped += c.Dropped
 	s.Added += c.Added
+	s.Routed += c.Routed
+	s.addEmission(c.Emission)
 }
 
 // ErrorCodes yields the codes of errors, which ascend, and how many records had each.
@@ -182,6 +201,15 @@ func (s Stats) String() string {
 	}
 	if s.Added > 0 {
 		fmt.Fprintf(&b, "; %d added", s.Added)
+	}
+	if s.Routed > 0 {
+		fmt.Fprintf(&b, "; %d emitted under other tags", s.Routed)
+	}
+	if e := s.Emission; e != (guest.Emission{}) {
+		fmt.Fprintf(&b, " (%d delivered, %d kept in their chunks, %d dropped, %d looped)", e.Delivered, e.Kept, e.Dropped, e.Looped)
+	}
+	if n := s.Ticks + s.FailedTicks; n > 0 {
+		fmt.Fprintf(&b, "; %d ticks, %d of them failed", n, s.FailedTicks)
 	}
 	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
 		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)

@@ -48,6 +48,7 @@ type Case struct {
 
 	// What is expected.
 	output     []string // lines; nil: it is not said
+	emitted    []tagged // under other tags; nil: it is not said
 	log        []string // nil: the log is not looked at
 	metrics    []string // nil: they are not looked at
 	failed     uint64
@@ -58,9 +59,15 @@ type Case struct {
 	entries []fbconf.Entry
 }
 
+// tagged are lines of events that are emitted under a tag.
+type tagged struct {
+	tag   string
+	lines []string
+}
+
 // keys are those of a case, in the order in which they are documented; of common.yaml the first of them.
 var keys = []string{"filter", "config", "skip", "tag", "time", "log_level", "chunk_records", "input", "input_file",
-	"output", "output_file", "log", "metrics", "failed", "errors", "start_error"}
+	"output", "output_file", "emitted", "log", "metrics", "failed", "errors", "start_error"}
 
 const commonKeys = 7
 
@@ -139,7 +146,7 @@ func (c *Case) set(path string, e fbconf.Entry, allowed []string) (err error) {
 		return fmt.Errorf("unknown key %q%s: known are %s", e.Key, closest.Hint(e.Key, allowed, func(w string) string { return w }),
 			strings.Join(allowed, ", "))
 	}
-	want := map[string]fbconf.EntryKind{"filter": fbconf.Mapping, "skip": fbconf.List, "errors": fbconf.Mapping}[e.Key]
+	want := map[string]fbconf.EntryKind{"filter": fbconf.Mapping, "skip": fbconf.List, "emitted": fbconf.Mapping, "errors": fbconf.Mapping}[e.Key]
 	if e.Kind != want && (want == fbconf.Scalar || e.Kind != fbconf.Scalar || e.Value != "") {
 		return fmt.Errorf("%s: %s is expected", e.Key, [...]string{"a single value", "a list", "a mapping"}[want])
 	}
@@ -178,6 +185,14 @@ func (c *Case) set(path string, e fbconf.Entry, allowed []string) (err error) {
 		c.output = lines(e.Value)
 	case "output_file":
 		c.outputFile = beside()
+	case "emitted":
+		c.emitted = []tagged{}
+		for _, x := range e.Entries {
+			if x.Kind != fbconf.Scalar {
+				return fmt.Errorf("emitted: %s: lines of events are expected", x.Key)
+			}
+			c.emitted = append(c.emitted, tagged{x.Key, lines(x.Value)})
+		}
 	case "log":
 		c.log = lines(e.Value)
 	case "metrics":
@@ -258,8 +273,9 @@ func (c *Case) check() error {
 	return nil
 }
 
-// part is events of one tag.
+// part is events of one tag, or a tick.
 type part struct {
+	tick  bool
 	tag   string
 	items []trial.Item // nil: data is all that is known
 	data  []byte
@@ -290,6 +306,13 @@ func (c *Case) parts(tag string) ([]part, bool, error) {
 			list = append(list, part{tag: item.Tag})
 			continue
 		}
+		if item.Kind == trial.Tick {
+			if inGroup(last.items) {
+				return nil, false, fmt.Errorf(`%s: ["tick"] stands inside of a group, which is in one chunk: put it before the group or after its ["end"]`, name)
+			}
+			list = append(list, part{tick: true}, part{tag: last.tag})
+			continue
+		}
 		if c.chunkRecords > 0 && len(last.items) >= c.chunkRecords && !inGroup(last.items) {
 			list = append(list, part{tag: last.tag})
 			last = &list[len(list)-1]
@@ -301,7 +324,7 @@ func (c *Case) parts(tag string) ([]part, bool, error) {
 			list[i].data = item.Append(list[i].data, c.time)
 		}
 	}
-	return slices.DeleteFunc(list, func(p part) bool { return len(p.data) == 0 }), tagged, nil
+	return slices.DeleteFunc(list, func(p part) bool { return len(p.data) == 0 && !p.tick }), tagged, nil
 }
 
 func isLines(path string) bool {

@@ -36,14 +36,25 @@ func (c *Case) compare(o *outcome) (problems []Problem, err error) {
 		if err != nil {
 			return nil, err
 		}
-		problems = c.compareEvents(want, o.items)
+		problems = c.compareEvents("output", " ", want, o.items)
 	}
+	emitted, err := c.compareEmitted(o)
+	if err != nil {
+		return nil, err
+	}
+	problems = append(problems, emitted...)
 	if o.failed != c.failed {
 		problems = append(problems, Problem{What: "failed", Was: fmt.Sprint(c.failed), Is: fmt.Sprint(o.failed)})
-		if c.log == nil {
-			for _, line := range o.log[:min(len(o.log), maxLogShown)] {
-				problems = append(problems, Problem{What: "log", Is: line})
-			}
+	}
+	if o.looped > 0 && c.log == nil {
+		problems = append(problems, Problem{What: "loop", Is: fmt.Sprintf("%d records would go round in a circle, which is cut: if that is right, expect the warning in log", o.looped)})
+	}
+	if o.badTicks > 0 && c.log == nil {
+		problems = append(problems, Problem{What: "ticks", Is: fmt.Sprintf("%d have failed: if that is right, expect the error in log", o.badTicks)})
+	}
+	if c.log == nil && (o.failed != c.failed || o.looped+o.badTicks > 0) {
+		for _, line := range o.log[:min(len(o.log), maxLogShown)] {
+			problems = append(problems, Problem{What: "log", Is: line})
 		}
 	}
 	problems = append(problems, compareSets("errors", c.errors, o.errors)...)
@@ -60,20 +71,40 @@ func (c *Case) compare(o *outcome) (problems []Problem, err error) {
 // maxLogShown bounds the lines that go with records that have failed.
 const maxLogShown = 10
 
-// compareEvents compares the output, event by event.
-func (c *Case) compareEvents(want, got []trial.Item) (problems []Problem) {
+// compareEmitted compares what is emitted under other tags.
+func (c *Case) compareEmitted(o *outcome) (problems []Problem, err error) {
+	want, err := c.wantEmitted()
+	if err != nil {
+		return nil, err
+	}
+	if c.emitted == nil && len(o.emitted) > 0 {
+		problems = append(problems, Problem{What: "emitted", Is: "the case says nothing of it: write it, tag by tag, or have it written with --update"})
+	}
+	for _, e := range want {
+		problems = append(problems, c.compareEvents("emitted under "+e.tag, ", event ", e.items, under(o.emitted, e.tag))...)
+	}
+	for _, e := range o.emitted {
+		if !slices.ContainsFunc(want, func(w emitted) bool { return w.tag == e.tag }) {
+			problems = append(problems, c.compareEvents("emitted under "+e.tag, ", event ", nil, e.items)...)
+		}
+	}
+	return problems, nil
+}
+
+// compareEvents compares events, one by one: of what, and how the name of one goes on before its number.
+func (c *Case) compareEvents(what, one string, want, got []trial.Item) (problems []Problem) {
 	_, others := trial.Align(len(want), len(got), func(i, j int) bool { return len(c.changes(want[i], got[j])) == 0 })
 	for _, p := range others {
 		switch {
 		case p.Is < 0:
-			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.Was+1), Was: string(want[p.Was].AppendLine(nil, c.time))})
+			problems = append(problems, Problem{What: fmt.Sprintf("%s%s%d", what, one, p.Was+1), Was: string(want[p.Was].AppendLine(nil, c.time))})
 		case p.Was < 0:
-			problems = append(problems, Problem{What: fmt.Sprintf("output, further (%d of what came out)", p.Is+1), Is: string(got[p.Is].AppendLine(nil, c.time))})
+			problems = append(problems, Problem{What: fmt.Sprintf("%s, further (%d of what came out)", what, p.Is+1), Is: string(got[p.Is].AppendLine(nil, c.time))})
 		case want[p.Was].Kind != got[p.Is].Kind || want[p.Was].Kind == trial.Tag:
-			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.Was+1),
+			problems = append(problems, Problem{What: fmt.Sprintf("%s%s%d", what, one, p.Was+1),
 				Was: string(want[p.Was].AppendLine(nil, c.time)), Is: string(got[p.Is].AppendLine(nil, c.time))})
 		default:
-			problems = append(problems, Problem{What: fmt.Sprintf("output %d", p.Was+1), Changes: c.changes(want[p.Was], got[p.Is])})
+			problems = append(problems, Problem{What: fmt.Sprintf("%s%s%d", what, one, p.Was+1), Changes: c.changes(want[p.Was], got[p.Is])})
 		}
 	}
 	return problems

@@ -44,11 +44,23 @@ type Result struct {
 type outcome struct {
 	output     []string // lines
 	items      []trial.Item
+	emitted    []emitted // by tags, in the order in which each came first
+	looped     uint64
+	badTicks   uint64
 	log        []string
 	metrics    []string
 	failed     uint64
 	errors     []string
 	startError string
+
+	// Between these by the clock of this machine. An event whose time lies there has it of that clock.
+	began, ended time.Time
+}
+
+// emitted is what has come out under a tag that a filter has given it.
+type emitted struct {
+	tag   string
+	items []trial.Item
 }
 
 // Run runs the case in a file.
@@ -133,6 +145,7 @@ func (r *Runner) run(c *Case) (o outcome, err error) {
 		}
 		r.modules = append(r.modules, module)
 	}
+	o.began = time.Now()
 	several, ended := len(specs) > 1, false
 	p, err := trial.Start(specs, func(line trial.Line) {
 		if !ended && (line.Level <= hostlog.Warn || strings.HasPrefix(line.Text, "guest")) {
@@ -145,7 +158,20 @@ func (r *Runner) run(c *Case) (o outcome, err error) {
 	}
 	// What the filters log at their end is no part of it.
 	defer func() { ended = true; p.Close() }()
+	p.Follow = c.config != ""
 	for _, part := range parts {
+		if part.tick {
+			if !p.Ticks() {
+				return o, fmt.Errorf(`%s: the input has ["tick"], and no filter ticks: the module exports no flb_tick, or tick_interval is 0`, c.Path)
+			}
+			if err := p.Tick(false); err != nil {
+				return o, err
+			}
+			if err := o.take(c, p.TakeEmitted()); err != nil {
+				return o, err
+			}
+			continue
+		}
 		out, err := p.Run(part.tag, part.data)
 		if err != nil {
 			return o, err
@@ -158,22 +184,62 @@ func (r *Runner) run(c *Case) (o outcome, err error) {
 		if err != nil {
 			return o, fmt.Errorf("%s: an output of %d bytes can't be read: %w", c.Path, len(out), err)
 		}
+		if err := o.take(c, p.TakeEmitted()); err != nil {
+			return o, err
+		}
 	}
-	for _, item := range o.items {
-		o.output = append(o.output, string(item.AppendLine(nil, c.time)))
+	if err := p.Tick(true); err != nil {
+		return o, err
 	}
+	if err := o.take(c, p.TakeEmitted()); err != nil {
+		return o, err
+	}
+	o.ended = time.Now()
+	o.output = o.lines(c, o.items)
 	stats := p.Stats()
-	o.failed = stats.Failed
+	o.failed, o.badTicks = stats.Failed, stats.FailedTicks
 	for code, n := range stats.ErrorCodes() {
 		o.errors = append(o.errors, fmt.Sprintf("%d: %d", code, n))
 	}
 	for _, s := range p.Stages {
+		o.looped += s.Looped
 		for _, m := range s.Filter.Metrics() {
 			o.metrics = append(o.metrics, trial.Samples(m)...)
 		}
 	}
 	slices.Sort(o.metrics)
 	return o, nil
+}
+
+// take adds what has been emitted.
+func (o *outcome) take(c *Case, list []trial.Emitted) error {
+	for _, e := range list {
+		items, err := trial.Items(e.Events)
+		if err != nil {
+			return fmt.Errorf("%s: %d bytes that are emitted under tag %q can't be read: %w", c.Path, len(e.Events), e.Tag, err)
+		}
+		tag := strings.ToValidUTF8(e.Tag, "\ufffd") // as YAML can have it
+		at := slices.IndexFunc(o.emitted, func(t emitted) bool { return t.tag == tag })
+		if at < 0 {
+			at = len(o.emitted)
+			o.emitted = append(o.emitted, emitted{tag: tag})
+		}
+		o.emitted[at].items = append(o.emitted[at].items, items...)
+	}
+	return nil
+}
+
+// lines are events as a case expects them. One that has its time of the machine's clock may have any.
+func (o *outcome) lines(c *Case, items []trial.Item) []string {
+	list := []string{}
+	for _, item := range items {
+		if item.Kind == trial.Event && !item.Time.Before(o.began.Truncate(time.Second)) && !item.Time.After(o.ended) {
+			list = append(list, string(trial.AppendNotation(nil, trial.List{trial.List{nil, item.Metadata}, item.Body})))
+			continue
+		}
+		list = append(list, string(item.AppendLine(nil, c.time)))
+	}
+	return list
 }
 
 // logLine is a line of the log as a case writes it: level and text, and if there are several filters, which.
@@ -195,4 +261,26 @@ func (c *Case) want() ([]trial.Item, error) {
 		return readItems(c.outputFile, text)
 	}
 	return readItems(c.Path+": output", []byte(strings.Join(c.output, "\n")))
+}
+
+// wantEmitted is what is expected under other tags.
+func (c *Case) wantEmitted() (list []emitted, err error) {
+	for _, t := range c.emitted {
+		e := emitted{tag: t.tag}
+		if e.items, err = readItems(fmt.Sprintf("%s: emitted: %s", c.Path, t.tag), []byte(strings.Join(t.lines, "\n"))); err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// under are the events of a tag.
+func under(list []emitted, tag string) []trial.Item {
+	for _, e := range list {
+		if e.tag == tag {
+			return e.items
+		}
+	}
+	return nil
 }

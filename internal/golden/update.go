@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,6 +61,9 @@ func (r *Result) Update() (changed bool, err error) {
 	} else if c.output == nil || !slices.Equal(output, c.output) {
 		f.set("output", block(output))
 	}
+	if err := f.setEmitted(c, o); err != nil {
+		return false, err
+	}
 	if o.failed != c.failed {
 		failed := ""
 		if o.failed > 0 {
@@ -88,6 +92,54 @@ func (r *Result) Update() (changed bool, err error) {
 	}
 	wrote, err := f.write(c)
 	return changed || wrote, err
+}
+
+// setEmitted has the case say what is emitted under other tags: tags and lines that hold stay as they are.
+func (f *file) setEmitted(c *Case, o *outcome) error {
+	want, err := c.wantEmitted()
+	if err != nil {
+		return err
+	}
+	var list []tagged
+	for i, e := range want {
+		got := under(o.emitted, e.tag)
+		equal, _ := trial.Align(len(e.items), len(got), func(i, j int) bool { return len(c.changes(e.items[i], got[j])) == 0 })
+		if len(got) > 0 || len(e.items) == 0 {
+			list = append(list, tagged{e.tag, keep(c.emitted[i].lines, o.lines(c, got), equal)})
+		}
+	}
+	for _, e := range o.emitted {
+		if !slices.ContainsFunc(want, func(w emitted) bool { return w.tag == e.tag }) {
+			list = append(list, tagged{e.tag, o.lines(c, e.items)})
+		}
+	}
+	if slices.EqualFunc(list, c.emitted, func(a, b tagged) bool { return a.tag == b.tag && slices.Equal(a.lines, b.lines) }) {
+		return nil
+	}
+	value := ""
+	for _, t := range list {
+		if len(t.lines) == 0 {
+			value += fmt.Sprintf("\n  %s: \"\"", key(t.tag))
+			continue
+		}
+		value += fmt.Sprintf("\n  %s: |\n    %s", key(t.tag), strings.Join(t.lines, "\n    "))
+	}
+	if value != "" {
+		value += "\n"
+	}
+	f.set("emitted", value)
+	return nil
+}
+
+// plainKey is a text that is a key of YAML as it is.
+var plainKey = regexp.MustCompile(`^[A-Za-z_][\w./-]*$`)
+
+// key is a text as a key of YAML.
+func key(text string) string {
+	if plainKey.MatchString(text) {
+		return text
+	}
+	return trial.Notation(text)
 }
 
 // keep returns what there is, with expected lines in the place of those that are as expected.

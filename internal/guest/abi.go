@@ -192,6 +192,9 @@ func (m *Module) Warnings(config Config) []string {
 	if (config.Tables != nil || config.TablesFail) && !slices.ContainsFunc(m.imports, usesTables) {
 		list = append(list, "tables are set, and the module imports no function of "+hostcall.Host+" that reads them")
 	}
+	if m.HasTick() && config.NoTicks != "" {
+		list = append(list, fmt.Sprintf("the module exports %s, which is not called: %s", tickFunction, config.NoTicks))
+	}
 	return list
 }
 
@@ -268,6 +271,10 @@ func (m *Module) problems(config Config) []string {
 		add("%s has the type %s: it must be %q", configureFunction, hostlog.Quote(e.typ, maxTypeBytes), "func "+configureType)
 	}
 
+	if e := m.export(tickFunction); e != nil && e.typ != "func "+tickType {
+		add("%s has the type %s: it must be %q", tickFunction, hostlog.Quote(e.typ, maxTypeBytes), "func "+tickType)
+	}
+
 	byHint := make(map[string][]item)
 	var hints []string // in the order of the imports
 	for _, i := range m.imports {
@@ -307,6 +314,7 @@ var grants = []grant{
 	{"store_", "store_limit", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
 	{"metric_", "metrics_series", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
 	{"table_", "table.NAME", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
+	{"emit_to", "emit_tags", func(c Config) bool { return len(c.EmitTags) > 0 }, "set emit_tags to the tags that it may emit events under, such as tenant.*,alerts"},
 }
 
 // grantFor returns what an import needs, nil if that is nothing.

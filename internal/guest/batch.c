@@ -1,13 +1,21 @@
 #include "lane.h"
 
 #include "../fast/msgpack.h"
+#include "../hostcall/tags.h"
 
 #include <string.h>
 
 // The structures of docs/abi.md.
-enum { HEADER_BYTES = 64, EVENT_BYTES = 32, GROUP_BYTES = 24, OP_BYTES = 24, EMITTED_BYTES = 32 };
+enum {
+    HEADER_BYTES = 64,
+    EVENT_BYTES = 32,
+    GROUP_BYTES = 24,
+    OP_BYTES = 24,
+    EMITTED_BYTES = 32,
+    ROUTED_BYTES = 40, // of an event under another tag
+};
 
-enum op_kind { OP_DROP = 1, OP_ERROR, OP_TIME, OP_EMIT = 9 };
+enum op_kind { OP_DROP = 1, OP_ERROR, OP_TIME, OP_EMIT = 9, OP_EMIT_TO };
 
 // Of a batch: events that do not go to the guest, which nothing else bounds.
 enum { MAX_OTHERS = 1 << 16 };
@@ -333,6 +341,21 @@ static void write_input(const flbwt_lane *lane, const uint8_t *tag, uint32_t tag
     }
 }
 
+void flbwt_batch_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_t **marker,
+                        size_t *n)
+{
+    const flbwt_batch *b = &lane->batch;
+    const flbwt_marker *g = b->outer.next > 0 ? &b->outer : NULL;
+
+    if (b->called) {
+        g = b->now > 0 ? group_at(b, b->now) : NULL;
+    }
+    if (g != NULL) {
+        *marker = bytes_of(lane, data, g) + g->at;
+        *n = g->next - g->at;
+    }
+}
+
 static const uint8_t *in_guest(const flbwt_guest *g, uint32_t at, uint64_t n)
 {
     uint64_t size = g->instance.size;
@@ -490,7 +513,7 @@ typedef struct {
     uint32_t n; // operations
     bool drop, timed;
     uint32_t sec, nsec;
-    uint32_t emitted;
+    uint32_t emitted, elsewhere; // of these, under other tags
     size_t edits[PARTS], from[PARTS]; // how many, and where they begin
     size_t made; // bytes that are given
 } plan;
@@ -568,6 +591,10 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
             p->timed = true;
             p->sec = o.a;
             p->nsec = o.b;
+            break;
+        case OP_EMIT_TO:
+            p->elsewhere++;
+            p->emitted++;
             break;
         case OP_EMIT:
             p->emitted++;
@@ -650,20 +677,33 @@ static size_t most_of(const flbwt_place *e, const plan *p)
     return e->next - e->at + p->made + (size_t) PARTS * MAX_HEADER_GROWTH + MAX_TIME_BYTES;
 }
 
-// reserve makes room for n bytes more, of which the guest has given some. False: there is no memory, or it
-// would be too much; lane->outcome says which.
-static bool reserve(flbwt_lane *lane, size_t n, size_t given)
+// reserve_in makes room for n bytes more in what comes out, of which the guest has given some. False: there
+// is no memory, or it would be too much; lane->outcome says which.
+static bool reserve_in(flbwt_lane *lane, flbwt_buffer *out, size_t n, size_t given)
 {
     lane->outcome = FLBWT_TOO_MUCH;
     if (given > MAX_MADE_BYTES || n > flbwt_lane_room(lane)) {
         return refuse(&lane->batch, "they make more bytes than are left for it");
     }
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    lane->batch.scratch.len = 0;
-    if (!flbwt_reserve(&lane->out, n) || !flbwt_reserve(&lane->batch.scratch, n)) {
+    if (!flbwt_reserve(out, n)) {
         return refuse(&lane->batch, "the host has no memory");
     }
     lane->outcome = FLBWT_BREACH;
+    return true;
+}
+
+// reserve does so in the chunk, and in scratch.
+static bool reserve(flbwt_lane *lane, size_t n, size_t given)
+{
+    if (!reserve_in(lane, &lane->out, n, given)) {
+        return false;
+    }
+    lane->batch.scratch.len = 0;
+    if (!flbwt_reserve(&lane->batch.scratch, n)) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        return refuse(&lane->batch, "the host has no memory");
+    }
     return true;
 }
 
@@ -712,6 +752,7 @@ typedef struct {
     const uint8_t *time, *meta;
     size_t time_n, meta_n;
     uint8_t set[MAX_TIME_BYTES]; // time, if the plan has one
+    uint32_t hops; // under another tag
 } heritage;
 
 // inherit finds what events that are emitted behind e get of it, as the plan leaves it. False:
@@ -726,6 +767,7 @@ static bool inherit(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e,
     h->time_n = e->meta - e->time;
     h->meta = from + e->meta;
     h->meta_n = e->body - e->meta;
+    h->hops = p->elsewhere > 0 ? flbwt_lane_hops(lane, h->meta, h->meta_n) : 0;
     if (p->timed) {
         h->time = h->set;
         h->time_n = (size_t) (write_time(h->set, p->sec, p->nsec) - h->set);
@@ -751,61 +793,127 @@ static bool inherit(flbwt_lane *lane, const uint8_t *data, const flbwt_place *e,
     return true;
 }
 
-// write_emitted appends the event that an operation emits behind one.
-static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
-                          const heritage *h, const uint8_t *p, size_t *made)
-{
-    static const uint8_t none[] = {0x80};
-    flbwt_batch *b = &lane->batch;
-    bool legacy = entry->place.meta == entry->place.body;
-    int64_t sec;
-    uint32_t nsec = get32(p + 8), group = get32(p + 12);
-    const uint8_t *meta = h->meta, *body;
-    size_t meta_n = h->meta_n, body_n;
+// An event that an operation emits, once it has been checked.
+typedef struct {
+    int64_t sec; // -1: the time that it has inherited
+    uint32_t nsec, group;
+    const uint8_t *meta, *body, *tag; // tag NULL: that of the chunk
+    size_t meta_n, body_n;
+    uint32_t tag_n;
+    size_t time_n;
+} emitted;
 
-    lane->outcome = FLBWT_BREACH;
-    memcpy(&sec, p, sizeof(sec));
-    if (sec != -1 && (sec < 0 || sec >= UINT32_MAX - 1 || nsec >= 1000000000)) {
-        return refuse(b, "the time of what is emitted is none that an event can have");
+// read_tag reads the tag of an event that is emitted under another one.
+static bool read_tag(flbwt_lane *lane, const uint8_t *p, emitted *e)
+{
+    flbwt_guest *g = lane->guest;
+
+    e->tag_n = get32(p + EMITTED_BYTES + 4);
+    e->tag = in_guest(g, get32(p + EMITTED_BYTES), e->tag_n);
+    if (e->tag == NULL) {
+        return refuse(&lane->batch, "the tag of what is emitted is not inside memory");
     }
-    group = group == (uint32_t) SAME_GROUP ? entry->group : group;
-    if (group > b->groups_n) {
-        return refuse(b, "there is no group of the number that is emitted to");
-    }
-    if (group > 0 && group_at(b, group)->error != NULL) {
-        return refuse(b, "the group that is emitted to has failed");
-    }
-    // What is too much is not gone through.
-    size_t time_n = sec == -1 ? h->time_n : MAX_TIME_BYTES,
-           n = 2 + time_n + (get32(p + 20) > 0 ? get32(p + 20) : meta_n) + get32(p + 28) +
-               (b->open == group ? 0 : marker_bytes(b, group));
-    *made += n;
-    if (!charge(lane, n) || !reserve(lane, n, *made)) {
-        return false;
-    }
-    if (get32(p + 20) > 0 && !read_map(lane->guest, p + 16, FLBWT_METADATA_DEPTH, &meta, &meta_n)) {
-        return refuse(b, "the metadata of what is emitted is not one map");
-    }
-    if (!read_map(lane->guest, p + 24, FLBWT_REPLY_DEPTH, &body, &body_n)) {
-        return refuse(b, "the body of what is emitted is not one map");
-    }
-    if (legacy && meta_n > 0 && (meta_n != sizeof(none) || *meta != none[0])) {
-        return refuse(b, "an event without metadata can't emit one with");
-    }
-    if (!turn_to(lane, data, group)) {
-        lane->outcome = FLBWT_HOST_NO_MEMORY;
-        return refuse(b, "the host has no memory");
-    }
-    uint8_t *out = lane->out.data + lane->out.len;
+    return flbwt_tags_grant(&g->instance.tags, e->tag, e->tag_n) ||
+           refuse(&lane->batch, "emit_tags does not grant the tag of what is emitted");
+}
+
+// write_head writes all of an emitted event but its body, and returns where that goes.
+static uint8_t *write_head(const emitted *e, const heritage *h, bool legacy, uint8_t *out)
+{
     *out++ = 0x92;
     if (!legacy) {
         *out++ = 0x92;
     }
-    out = sec == -1 ? copy(out, h->time, h->time_n) : write_time(out, (uint32_t) sec, nsec);
-    if (!legacy) {
-        out = copy(out, meta, meta_n);
+    out =
+        e->sec == -1 ? copy(out, h->time, h->time_n) : write_time(out, (uint32_t) e->sec, e->nsec);
+    return legacy ? out : copy(out, e->meta, e->meta_n);
+}
+
+// write_elsewhere journals an event under another tag.
+static bool write_elsewhere(flbwt_lane *lane, const uint8_t *data, const emitted *e,
+                            const heritage *h, bool legacy)
+{
+    const flbwt_marker *g = e->group > 0 ? group_at(&lane->batch, e->group) : NULL;
+    flbwt_routed head = {
+        .tag_len = e->tag_n,
+        .marker_len = g != NULL ? (uint32_t) (g->next - g->at) : 0,
+        .event_len =
+            (uint32_t) (legacy ? 1 + e->time_n + e->body_n : 2 + e->time_n + e->meta_n + e->body_n),
+        .hops = h->hops,
+    };
+    size_t before = lane->routed.len;
+    uint8_t *out = flbwt_journal(&lane->routed, &head, e->tag);
+
+    if (out == NULL) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        return refuse(&lane->batch, "the host has no memory");
     }
-    lane->out.len = (size_t) (copy(out, body, body_n) - lane->out.data);
+    if (g != NULL) {
+        out = copy(out, bytes_of(lane, data, g) + g->at, head.marker_len);
+    }
+    copy(write_head(e, h, legacy, out), e->body, e->body_n);
+    lane->most -= lane->routed.len - before; // there was room for it
+    return true;
+}
+
+// write_emitted appends the event that an operation emits behind one, whose description p has bytes for, or
+// journals it, if it has a tag.
+static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
+                          const heritage *h, const uint8_t *p, bool tagged, size_t *made)
+{
+    static const uint8_t none[] = {0x80};
+    flbwt_batch *b = &lane->batch;
+    bool legacy = entry->place.meta == entry->place.body;
+    emitted e = {
+        .nsec = get32(p + 8), .group = get32(p + 12), .meta = h->meta, .meta_n = h->meta_n};
+
+    memcpy(&e.sec, p, sizeof(e.sec));
+    if (e.sec != -1 && (e.sec < 0 || e.sec >= UINT32_MAX - 1 || e.nsec >= 1000000000)) {
+        return refuse(b, "the time of what is emitted is none that an event can have");
+    }
+    e.group = e.group == (uint32_t) SAME_GROUP ? entry->group : e.group;
+    if (e.group > b->groups_n) {
+        return refuse(b, "there is no group of the number that is emitted to");
+    }
+    if (e.group > 0 && group_at(b, e.group)->error != NULL) {
+        return refuse(b, "the group that is emitted to has failed");
+    }
+    if (tagged && !read_tag(lane, p, &e)) {
+        return false;
+    }
+    // What is too much is not gone through.
+    e.time_n = e.sec == -1 ? h->time_n : MAX_TIME_BYTES;
+    size_t n = 2 + e.time_n + (get32(p + 20) > 0 ? get32(p + 20) : e.meta_n) + get32(p + 28);
+    if (tagged) {
+        n += sizeof(flbwt_routed) + e.tag_n + marker_bytes(b, e.group);
+    }
+    else if (b->open != e.group) {
+        n += marker_bytes(b, e.group);
+    }
+    *made += n;
+    if (!charge(lane, n) ||
+        !(tagged ? reserve_in(lane, &lane->routed, n, *made) : reserve(lane, n, *made))) {
+        return false;
+    }
+    if (get32(p + 20) > 0 &&
+        !read_map(lane->guest, p + 16, FLBWT_METADATA_DEPTH, &e.meta, &e.meta_n)) {
+        return refuse(b, "the metadata of what is emitted is not one map");
+    }
+    if (!read_map(lane->guest, p + 24, FLBWT_REPLY_DEPTH, &e.body, &e.body_n)) {
+        return refuse(b, "the body of what is emitted is not one map");
+    }
+    if (legacy && e.meta_n > 0 && (e.meta_n != sizeof(none) || *e.meta != none[0])) {
+        return refuse(b, "an event without metadata can't emit one with");
+    }
+    if (tagged) {
+        return write_elsewhere(lane, data, &e, h, legacy);
+    }
+    if (!turn_to(lane, data, e.group)) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        return refuse(b, "the host has no memory");
+    }
+    uint8_t *out = write_head(&e, h, legacy, lane->out.data + lane->out.len);
+    lane->out.len = (size_t) (copy(out, e.body, e.body_n) - lane->out.data);
     return true;
 }
 
@@ -847,37 +955,48 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     if (!make_plan(lane, &b->ops, &p, false) || !charge(lane, p.made)) {
         return false;
     }
-    if (!flbwt_lane_change(lane, data)) {
+    bool stays = p.elsewhere == n; // as it came, and goes on elsewhere too
+    if (!stays && !flbwt_lane_change(lane, data)) {
         lane->outcome = FLBWT_HOST_NO_MEMORY;
         return refuse(b, "the host has no memory");
     }
-    size_t len = lane->out.len, made = p.made;
+    size_t len = lane->out.len, journalled = lane->routed.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    bool ok = turn_to(lane, data, b->now) && (p.drop || write_event(lane, data, &e->place, &p)) &&
+    bool ok = turn_to(lane, data, b->now) &&
+              (p.drop || stays || write_event(lane, data, &e->place, &p)) &&
               ((!p.drop && p.emitted == 0) || inherit(lane, data, &e->place, &p, &h));
 
     for (uint32_t i = 0; ok && p.emitted > 0 && i < n; i++) {
         op o = op_at(lane->guest, &b->ops, b->ops.at + i);
+        bool tagged = o.kind == OP_EMIT_TO;
 
-        if (o.kind == OP_EMIT) {
-            ok = o.bytes != NULL && o.len >= EMITTED_BYTES
-                     ? write_emitted(lane, data, e, &h, o.bytes, &made)
+        if (o.kind == OP_EMIT || tagged) {
+            lane->outcome = FLBWT_BREACH;
+            ok = o.bytes != NULL && o.len >= (tagged ? ROUTED_BYTES : EMITTED_BYTES)
+                     ? write_emitted(lane, data, e, &h, o.bytes, tagged, &made)
                      : refuse(b, "what describes an emitted event is too short");
         }
     }
+    if (ok && stays && !flbwt_lane_keep(lane, data, b->base + e->place.next)) {
+        lane->outcome = FLBWT_HOST_NO_MEMORY;
+        ok = refuse(b, "the host has no memory");
+    }
     if (!ok) {
         lane->out.len = len;
+        lane->most += lane->routed.len - journalled;
+        lane->routed.len = journalled;
         b->open = open;
         return false;
     }
     lane->at = b->base + e->place.next;
-    if (p.drop && p.emitted == 0) {
+    lane->elsewhere += p.elsewhere;
+    if (p.drop && p.emitted == p.elsewhere) {
         lane->dropped++;
     }
     else {
         lane->returned++;
-        lane->added += p.emitted - p.drop;
+        lane->added += p.emitted - p.elsewhere - p.drop;
     }
     return true;
 }

@@ -2,6 +2,7 @@
 
 #include "../fast/fast.h"
 #include "../hostcall/heap.h"
+#include "../hostcall/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -346,6 +347,33 @@ enum flbwt_outcome flbwt_call_batch(flbwt_call *x, uint32_t len, uint32_t *resul
     if (*result == 0 && flbwt_room_refusal(&g->instance.room) != FLBWT_NOT_REFUSED) {
         return FLBWT_NO_MEMORY;
     }
+    return FLBWT_REPLY;
+}
+
+enum flbwt_outcome flbwt_call_tick(flbwt_call *x, uint32_t flags, uint32_t *result)
+{
+    flbwt_instance *in = &x->guest->instance;
+    wasmtime_val_raw_t args[1] = {{.i32 = (int32_t) flags}};
+
+    x->trap = NULL;
+    x->error = NULL;
+    flbwt_watch_enter(&in->watch);
+    flbwt_watch_call(&in->watch);
+    flbwt_room_begin(&in->room);
+    if (in->current != NULL) {
+        in->current->ticking = true;
+        in->current->changes = 0;
+        in->current->given = 0;
+    }
+    bool ok = call(x, &x->guest->tick, args, 1);
+    if (in->current != NULL) {
+        in->current->ticking = false;
+    }
+    flbwt_watch_leave(&in->watch);
+    if (!ok) {
+        return stopped(x);
+    }
+    *result = (uint32_t) args[0].i32;
     return FLBWT_REPLY;
 }
 

@@ -49,6 +49,8 @@ typedef struct {
     flbwt_instance instance;
     wasmtime_func_t function;
     wasmtime_func_t alloc, release, pin; // malloc and free, or __new, (none), __pin
+    wasmtime_func_t tick; // flb_tick
+    bool has_tick;
     int allocator;
     bool msgpack;
     uint32_t max_reply;
@@ -89,6 +91,9 @@ enum flbwt_outcome flbwt_call_take(const flbwt_call *x, uint32_t in_len, flbwt_b
 // *result. FLBWT_REPLY: it has returned.
 enum flbwt_outcome flbwt_call_room(flbwt_call *x, uint64_t need);
 enum flbwt_outcome flbwt_call_batch(flbwt_call *x, uint32_t len, uint32_t *result);
+
+// flbwt_call_tick calls flb_tick, which the guest has. FLBWT_REPLY: it has returned, and *result is set.
+enum flbwt_outcome flbwt_call_tick(flbwt_call *x, uint32_t flags, uint32_t *result);
 
 // flbwt_learn_trap calls a function that traps by "unreachable", for the watchdog. False:
 // it learnt nothing.

@@ -38,6 +38,8 @@ type Config struct {
 	Settings           []Setting     // the module's configuration
 	Tables             *tables.Set   // that it may look things up in; they outlive its instances; nil: none
 	TablesFail         bool          // there should be Tables, which can't be loaded: a module is not started without
+	EmitTags           []string      // patterns of tags that it may emit events under; * stands for any bytes
+	NoTicks            string        // why flb_tick is not called, in words; "": it is
 	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info, hostlog.Off none
 	HeapBytes          int64         // min region for a guest without allocator
 	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
@@ -171,9 +173,11 @@ func (in *Instance) configure(m *Module, config Config) {
 		c.instance.log_level = C.int(hostlog.Info)
 	}
 	if m.importsRecord() {
-		c.instance.current = C.flbwt_current_new(C.bool(config.Msgpack))
+		c.instance.current = C.flbwt_current_new(C.bool(config.Msgpack || m.IsBatch()))
 	}
 	c.instance.settings, c.instance.settings_len = newSettings(config.Settings), C.uint32_t(len(config.Settings))
+	c.instance.tags.patterns, c.instance.tags.n = newPatterns(config.EmitTags), C.uint32_t(len(config.EmitTags))
+	c.instance.ticks = C.bool(config.NoTicks == "")
 	c.instance.store = (*C.struct_flbwt_store)(config.State.StorePointer())
 	c.instance.metrics = (*C.struct_flbwt_metrics)(config.State.MetricsPointer())
 	c.instance.tables = (*C.flbwt_tables)(config.Tables.Pointer())
@@ -185,24 +189,47 @@ func (in *Instance) configure(m *Module, config Config) {
 	}
 }
 
+// textBlock makes room in C memory for head bytes, and texts behind them, which put copies there. The caller frees
+// it.
+func textBlock(head, texts int) (start unsafe.Pointer, put func(text string) (*C.char, C.uint32_t)) {
+	start = C.malloc(C.size_t(head + texts))
+	room := unsafe.Slice((*byte)(start), head+texts)
+	at := head
+	return start, func(text string) (*C.char, C.uint32_t) {
+		p := (*C.char)(unsafe.Add(start, at))
+		at += copy(room[at:], text)
+		return p, C.uint32_t(len(text))
+	}
+}
+
+// newPatterns makes patterns in one block of C memory, for the caller to free; NULL: there are none.
+func newPatterns(patterns []string) *C.flbwt_pattern {
+	if len(patterns) == 0 {
+		return nil
+	}
+	texts := 0
+	for _, p := range patterns {
+		texts += len(p)
+	}
+	start, put := textBlock(len(patterns)*C.sizeof_flbwt_pattern, texts)
+	list := unsafe.Slice((*C.flbwt_pattern)(start), len(patterns))
+	for i, p := range patterns {
+		list[i].text, list[i].len = put(p)
+	}
+	return &list[0]
+}
+
 // newSettings makes settings in one block of C memory, for the caller to free; NULL: there are none.
 func newSettings(settings []Setting) *C.flbwt_setting {
 	if len(settings) == 0 {
 		return nil
 	}
-	size := len(settings) * C.sizeof_flbwt_setting
-	at := size
+	texts := 0
 	for _, s := range settings {
-		size += len(s.Key) + len(s.Value)
+		texts += len(s.Key) + len(s.Value)
 	}
-	block := C.malloc(C.size_t(size))
-	room := unsafe.Slice((*byte)(block), size)
-	put := func(text string) (*C.char, C.uint32_t) {
-		p := (*C.char)(unsafe.Add(block, at))
-		at += copy(room[at:], text)
-		return p, C.uint32_t(len(text))
-	}
-	list := unsafe.Slice((*C.flbwt_setting)(block), len(settings))
+	start, put := textBlock(len(settings)*C.sizeof_flbwt_setting, texts)
+	list := unsafe.Slice((*C.flbwt_setting)(start), len(settings))
 	for i, s := range settings {
 		list[i].key, list[i].key_len = put(s.Key)
 		list[i].value, list[i].value_len = put(s.Value)
@@ -267,6 +294,9 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 	case allocPinned:
 		c.alloc, c.pin = function("__new"), function("__pin")
 	}
+	if m.export(tickFunction) != nil {
+		c.tick, c.has_tick = function(tickFunction), true
+	}
 	return in.offerConfiguration(instance)
 }
 
@@ -288,17 +318,26 @@ func (in *Instance) offerConfiguration(instance *wasmtime.Instance) error {
 	if at == 0 {
 		return nil
 	}
-	memory := unsafe.Slice((*byte)(C.wasmtime_memory_data(in.c.instance.context, &in.c.instance.memory)),
-		int(C.flbwt_memory_size(&in.c.instance)))
-	if uint64(uint32(at)) >= uint64(len(memory)) {
+	text, ok := in.textAt(uint32(at))
+	if !ok {
 		return fmt.Errorf("%s refuses the configuration, by a text outside its memory", configureFunction)
 	}
-	text := memory[uint32(at):]
-	text = text[:min(len(text), hostlog.MaxTextBytes)]
-	if end := bytes.IndexByte(text, 0); end >= 0 {
-		text = text[:end]
+	return fmt.Errorf("it refuses its configuration: %s", hostlog.Quote(text, hostlog.MaxTextBytes))
+}
+
+// textAt returns a text of the guest that ends with a NUL, as far as it is taken. False: it is outside memory.
+func (in *Instance) textAt(at uint32) (text string, ok bool) {
+	memory := unsafe.Slice((*byte)(C.wasmtime_memory_data(in.c.instance.context, &in.c.instance.memory)),
+		int(C.flbwt_memory_size(&in.c.instance)))
+	if uint64(at) >= uint64(len(memory)) {
+		return "", false
 	}
-	return fmt.Errorf("it refuses its configuration: %s", hostlog.Quote(string(text), hostlog.MaxTextBytes))
+	rest := memory[at:]
+	rest = rest[:min(len(rest), hostlog.MaxTextBytes)]
+	if end := bytes.IndexByte(rest, 0); end >= 0 {
+		rest = rest[:end]
+	}
+	return string(rest), true
 }
 
 // initialize runs the guest's code that goes before its first record: start
@@ -365,6 +404,8 @@ func (in *Instance) Close() {
 	C.free(unsafe.Pointer(in.c.instance.err.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.log.buffer.data))
 	C.free(unsafe.Pointer(in.c.instance.settings))
+	C.free(unsafe.Pointer(in.c.instance.tags.patterns))
+	C.free(unsafe.Pointer(in.c.instance.tags.last.data))
 	C.flbwt_current_free(in.c.instance.current)
 	C.free(unsafe.Pointer(in.c))
 	in.c = nil

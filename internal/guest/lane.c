@@ -9,33 +9,25 @@
 enum {
     // Larger records are for Go.
     MAX_BYTES = 4 * 1024 * 1024,
-    // Buffers beyond this are given back when a chunk does not need them.
-    KEEP_BYTES = 4 * 1024 * 1024,
     // What a chunk that is changed is given beyond its own size, and an eighth of it.
     SPARE_BYTES = 4096,
 };
-
-static void give_back(flbwt_buffer *b)
-{
-    if (b->cap > KEEP_BYTES) {
-        free(b->data);
-        *b = (flbwt_buffer) {0};
-    }
-}
 
 void flbwt_lane_begin(flbwt_lane *lane, size_t size)
 {
     if (lane->in_chunk) {
         return;
     }
-    give_back(&lane->out);
+    flbwt_give_back(&lane->out);
     lane->in_chunk = true;
     lane->began_ns = flbwt_times_due(&lane->chunk_times) ? flbwt_now() : 0;
     lane->held = lane->answered = lane->changed = false;
     lane->size = size;
     lane->at = 0;
     lane->out.len = 0;
-    lane->records = lane->returned = lane->dropped = lane->added = 0;
+    lane->most = size * 2 + FLBWT_CHUNK_ROOM;
+    lane->routed_before = lane->routed.len;
+    lane->records = lane->returned = lane->dropped = lane->added = lane->elsewhere = 0;
     lane->group.open = lane->group.set = lane->group.inside = false;
     lane->group.body.len = 0;
     flbwt_batch_begin(lane);
@@ -95,10 +87,11 @@ void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
     flbwt_group *g = &lane->group;
 
     g->open = true;
-    g->failed = g->refused = false;
+    g->failed = g->refused = g->passed = false;
     g->within = g->inside;
     g->inside = true;
     g->marker = lane->changed ? lane->out.len : lane->at;
+    g->begin = lane->at;
     g->at = at;
     g->end = end;
     g->emitted = g->marker + at - lane->at;
@@ -134,11 +127,29 @@ bool flbwt_lane_splice(flbwt_lane *lane, const uint8_t *data, size_t at, size_t 
     return true;
 }
 
+void flbwt_lane_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_t **start,
+                       size_t *start_len, const uint8_t **body, size_t *body_len)
+{
+    const flbwt_group *g = &lane->group;
+
+    *start = *body = NULL;
+    *start_len = *body_len = 0;
+    if (lane->batch.max_records > 0) {
+        flbwt_batch_marker(lane, data, start, start_len);
+    }
+    else if (g->open) {
+        *start = data + g->begin;
+        *start_len = g->at - g->begin;
+        *body = g->set ? g->body.data : data + g->at;
+        *body_len = g->set ? g->body.len : g->end - g->at;
+    }
+}
+
 bool flbwt_lane_is_lost(const flbwt_lane *lane)
 {
     const flbwt_group *g = &lane->group;
 
-    return g->open && (g->failed || g->refused) && answers(lane) == g->answers;
+    return g->open && (g->failed || g->refused) && !g->passed && answers(lane) == g->answers;
 }
 
 bool flbwt_lane_close_group(flbwt_lane *lane, const uint8_t *data)
@@ -177,10 +188,9 @@ bool flbwt_lane_end_group(flbwt_lane *lane, const uint8_t *data, size_t next)
 
 size_t flbwt_lane_room(const flbwt_lane *lane)
 {
-    size_t most = lane->size * 2 + FLBWT_CHUNK_ROOM,
-           used = (lane->changed ? lane->out.len : lane->at) + lane->group.body.len;
+    size_t used = (lane->changed ? lane->out.len : lane->at) + lane->group.body.len;
 
-    return used < most ? most - used : 0;
+    return used < lane->most ? lane->most - used : 0;
 }
 
 // open_event makes room for the current event with a body of up to n bytes, and
@@ -477,6 +487,18 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     return lane->stop;
 }
 
+// finish_routed does so with what the chunk has emitted under other tags.
+static void finish_routed(flbwt_lane *lane, bool forgotten)
+{
+    if (forgotten) {
+        lane->routed.len = lane->routed_before;
+    }
+    else {
+        __atomic_fetch_add(&lane->total_elsewhere, lane->elsewhere, __ATOMIC_RELAXED);
+    }
+    lane->elsewhere = 0;
+}
+
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
 {
     if (lane->in_chunk && lane->began_ns != 0) {
@@ -485,24 +507,27 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     lane->in_chunk = false;
     flbwt_lane_show(lane);
     __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
+    if (lane->elsewhere > 0) {
+        finish_routed(lane, forgotten);
+    }
     if (!forgotten) {
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_returned, lane->returned, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_dropped, lane->dropped, __ATOMIC_RELAXED);
         __atomic_fetch_add(&lane->total_added, lane->added, __ATOMIC_RELAXED);
     }
-    give_back(&lane->staged);
-    give_back(&lane->reply);
-    give_back(&lane->batch.places);
-    give_back(&lane->batch.others);
-    give_back(&lane->batch.groups);
-    give_back(&lane->batch.markers);
-    give_back(&lane->batch.edits);
-    give_back(&lane->batch.scratch);
-    give_back(&lane->batch.inherited);
-    give_back(&lane->group.body);
+    flbwt_give_back(&lane->staged);
+    flbwt_give_back(&lane->reply);
+    flbwt_give_back(&lane->batch.places);
+    flbwt_give_back(&lane->batch.others);
+    flbwt_give_back(&lane->batch.groups);
+    flbwt_give_back(&lane->batch.markers);
+    flbwt_give_back(&lane->batch.edits);
+    flbwt_give_back(&lane->batch.scratch);
+    flbwt_give_back(&lane->batch.inherited);
+    flbwt_give_back(&lane->group.body);
     if (lane->guest != NULL && lane->guest->instance.current != NULL) {
-        flbwt_current_trim(lane->guest->instance.current, KEEP_BYTES);
+        flbwt_current_trim(lane->guest->instance.current, FLBWT_KEEP_BYTES);
     }
 }
 
@@ -545,6 +570,15 @@ flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
         .returned = __atomic_load_n(&lane->total_returned, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
         .added = __atomic_load_n(&lane->total_added, __ATOMIC_RELAXED),
+        .elsewhere = __atomic_load_n(&lane->total_elsewhere, __ATOMIC_RELAXED),
+        .emission =
+            {
+                .delivered = __atomic_load_n(&lane->emission.delivered, __ATOMIC_RELAXED),
+                .kept = __atomic_load_n(&lane->emission.kept, __ATOMIC_RELAXED),
+                .dropped = __atomic_load_n(&lane->emission.dropped, __ATOMIC_RELAXED),
+                .looped = __atomic_load_n(&lane->emission.looped, __ATOMIC_RELAXED),
+                .held_bytes = __atomic_load_n(&lane->emission.held_bytes, __ATOMIC_RELAXED),
+            },
         .calls = __atomic_load_n(&lane->call_times.seen, __ATOMIC_RELAXED),
         .memory = __atomic_load_n(&lane->memory, __ATOMIC_RELAXED),
     };

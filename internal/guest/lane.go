@@ -45,6 +45,8 @@ type Lane struct {
 	c  *C.flbwt_lane // in C memory, for the host calls it without Go
 	in *Instance
 
+	taken C.flbwt_buffer // what TakeRouted has returned last
+
 	wantMu sync.Mutex // held while wanted and what C sees of it change
 	wanted atomic.Bool
 }
@@ -62,13 +64,14 @@ func (l *Lane) Close() {
 	for _, b := range l.buffers() {
 		C.free(unsafe.Pointer(b.data))
 	}
+	C.free(unsafe.Pointer(l.taken.data))
 	C.free(unsafe.Pointer(l.c))
 	l.c = nil
 }
 
 func (l *Lane) buffers() []C.flbwt_buffer {
 	b := &l.c.batch
-	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
+	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, l.c.routed, l.c.ticked, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
 }
 
 // Attach has the lane use an instance, or none. It is not ready then: C, which asks for nothing
@@ -228,15 +231,24 @@ type Counts struct {
 	Returned uint64
 	Dropped  uint64
 	Added    uint64 // events beyond one for each record, by the batch ABI
+	Routed   uint64 // events under other tags
 
 	// Only of Totals:
 	Calls       uint64 // of the guest, for a record or a batch
 	MemoryBytes uint64 // of the guest, as the last chunk left it; 0: there is none
+	Emission    Emission
+}
+
+// Emission is what has become of events that were emitted under other tags, by the word of whoever delivers
+// them.
+type Emission struct {
+	Delivered, Kept, Dropped, Looped uint64 // events
+	HeldBytes                        uint64 // of those that wait
 }
 
 // Counts returns those of the current chunk, which Finish adds to Totals.
 func (l *Lane) Counts() Counts {
-	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped), Added: uint64(l.c.added)}
+	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped), Added: uint64(l.c.added), Routed: uint64(l.c.elsewhere)}
 }
 
 // CountReturned and CountDropped count answers that were read outside the lane.
@@ -252,7 +264,9 @@ func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotte
 // goroutine.
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)
-	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added),
+	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added), Routed: uint64(t.elsewhere),
+		Emission: Emission{Delivered: uint64(t.emission.delivered), Kept: uint64(t.emission.kept), Dropped: uint64(t.emission.dropped),
+			Looped: uint64(t.emission.looped), HeldBytes: uint64(t.emission.held_bytes)},
 		Calls: uint64(t.calls), MemoryBytes: uint64(t.memory)}
 }
 

@@ -5,6 +5,8 @@
 #ifndef FLBWT_LANE_H
 #define FLBWT_LANE_H
 
+#include <stdlib.h>
+
 #include "batch.h"
 #include "times.h"
 
@@ -36,17 +38,34 @@ typedef struct {
     bool open;
     bool set; // body takes the place of the marker's, once the group is closed
     bool failed; // a record of it has, and was dropped
+    bool passed; // one has, and comes out all the same
     bool
         refused; // batches: no answer has had it, one that would have has failed, and it may not pass
     bool inside; // no end marker stands behind the last start marker that has been emitted
     bool within; // it was so before the group began
     size_t marker; // where its marker begins in what has been emitted
+    size_t begin; // where it begins in the chunk
     size_t at, end; // the marker's body, in the chunk
     size_t emitted; // where that stands in what has been emitted
     flbwt_buffer body; // empty if it is not set
     uint64_t number; // another one for each body
     uint64_t answers; // of the guest for records of the chunk, before the group began
 } flbwt_group;
+
+// flbwt_routed stands before the bytes of an event that is emitted under another tag: those of the tag, of
+// the marker that begins its group (none if marker_len is 0), and of the event. Entries stand one behind the
+// other, at any address.
+typedef struct {
+    uint32_t tag_len, marker_len, event_len;
+    uint32_t hops; // through filters that it has come, with this one; 0: they are not counted
+} flbwt_routed;
+
+// flbwt_emission is what has become of events that were emitted under another tag, for the filter's report.
+// Whoever delivers them writes it; any thread may, by atomic operations.
+typedef struct {
+    uint64_t delivered, kept, dropped, looped; // events
+    uint64_t held_bytes; // of those that wait
+} flbwt_emission;
 
 // flbwt_lane is used by one thread at a time. Go owns it, and what is in it.
 typedef struct {
@@ -61,12 +80,21 @@ typedef struct {
     size_t size;
     size_t at; // the event that is next
     bool answered; // since the last run or call: the guest has given an answer that was taken
+    size_t most; // bytes of what comes out, less those in routed
     bool changed; // out differs from the chunk up to at; else out is empty
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
     uint64_t added; // events that came out beyond one for each record
     uint64_t began_ns; // the chunk, if it is a sample; else 0
     flbwt_group group;
+
+    // Events that are emitted under another tag, as flbwt_routed: those of chunks, and of ticks. Both keep
+    // what nobody has taken.
+    flbwt_buffer routed, ticked;
+    size_t routed_before; // bytes of routed when the chunk began
+    uint64_t elsewhere; // events of the chunk that are in routed
+    bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
+    flbwt_emission emission;
 
     // The stop.
     enum flbwt_stop stop;
@@ -87,14 +115,16 @@ typedef struct {
     flbwt_times call_times, chunk_times; // of the guest's calls, and of chunks from begin to finish
 
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
-    uint64_t total_chunks, total_records, total_returned, total_dropped, total_added;
+    uint64_t total_chunks, total_records, total_returned, total_dropped, total_added,
+        total_elsewhere;
     uint64_t memory; // of the guest, as the last chunk left it; 0: there is none
 } flbwt_lane;
 
 typedef struct {
-    uint64_t chunks, records, returned, dropped, added;
+    uint64_t chunks, records, returned, dropped, added, elsewhere;
     uint64_t calls; // of the guest, for a record or a batch, those of the current chunk too
     uint64_t memory; // in bytes; 0: there is no guest
+    flbwt_emission emission;
 } flbwt_totals;
 
 flbwt_totals flbwt_lane_totals(const flbwt_lane *lane);
@@ -121,6 +151,53 @@ enum flbwt_filter_result { FLBWT_FILTER_STOPPED, FLBWT_FILTER_MODIFIED, FLBWT_FI
 enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, int tag_len,
                                            const void *data, size_t size, void **out,
                                            size_t *out_size);
+
+// flbwt_lane_take_routed swaps what has been emitted under other tags, in order, for an empty buffer: it has
+// to follow each chunk and tick. What `to` has allocated is used again by the lane; its bytes are forgotten.
+void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to);
+
+// flbwt_lane_route emits an event under another tag, from the record whose metadata that is, in the group
+// that is open. flbwt_lane_route_tick emits one of a tick. False: there is no memory.
+bool flbwt_lane_route(flbwt_lane *lane, const uint8_t *data, const uint8_t *tag, uint32_t tag_len,
+                      const uint8_t *metadata, size_t metadata_len, const uint8_t *event,
+                      uint32_t event_len);
+bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                           const uint8_t *event, uint32_t event_len);
+
+// flbwt_lane_join_routed moves what another lane has emitted under other tags behind that of this one.
+void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from);
+
+// flbwt_journal appends an entry to a journal, and returns where the bytes of its marker and its event are
+// to be written. NULL: there is no memory.
+uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag);
+
+// flbwt_lane_hops is how often an event with that metadata will have come through a filter; 0 if that is not
+// counted. The metadata has been checked.
+uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n);
+
+// flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there
+// is none. flbwt_batch_marker does so for a guest of the batch ABI, whose marker is in one part.
+void flbwt_lane_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_t **start,
+                       size_t *start_len, const uint8_t **body, size_t *body_len);
+void flbwt_batch_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_t **marker,
+                        size_t *n);
+
+// Buffers beyond this are given back when a chunk does not need them.
+enum { FLBWT_KEEP_BYTES = 4 << 20 };
+
+static inline void flbwt_give_back(flbwt_buffer *b)
+{
+    if (b->cap > FLBWT_KEEP_BYTES) {
+        free(b->data);
+        *b = (flbwt_buffer) {0};
+    }
+}
+
+// flbwt_lane_has_routed says whether there is something for flbwt_lane_take_routed.
+static inline bool flbwt_lane_has_routed(const flbwt_lane *lane)
+{
+    return (lane->routed.len | lane->ticked.len) > 0;
+}
 
 // flbwt_lane_begin begins a chunk, unless the lane is inside of one.
 void flbwt_lane_begin(flbwt_lane *lane, size_t size);

@@ -49,6 +49,7 @@ type Emitted struct {
 	HasTime        bool // else it has that of the record after which it comes
 	Sec, Nsec      uint32
 	Body, Metadata []byte // no Metadata: it has that of the record
+	Tag            []byte // that it is emitted under; none: the chunk's
 }
 
 // Next takes the next record that has been emitted off c. False: there is none.
@@ -61,8 +62,9 @@ func (c *Changes) Next() (e Emitted, ok bool) {
 	sec := int64(binary.NativeEndian.Uint64(c.emitted[unsafe.Offsetof(head.sec):]))
 	e = Emitted{HasTime: sec != -1, Sec: uint32(sec), Nsec: number(unsafe.Offsetof(head.nsec))}
 	bodyEnd := C.sizeof_flbwt_emitted + int(number(unsafe.Offsetof(head.body_len)))
-	end := bodyEnd + int(number(unsafe.Offsetof(head.metadata_len)))
-	e.Body, e.Metadata = c.emitted[C.sizeof_flbwt_emitted:bodyEnd], c.emitted[bodyEnd:end]
+	metadataEnd := bodyEnd + int(number(unsafe.Offsetof(head.metadata_len)))
+	end := metadataEnd + int(number(unsafe.Offsetof(head.tag_len)))
+	e.Body, e.Metadata, e.Tag = c.emitted[C.sizeof_flbwt_emitted:bodyEnd], c.emitted[bodyEnd:metadataEnd], c.emitted[metadataEnd:end]
 	c.emitted = c.emitted[end:]
 	return e, true
 }
@@ -101,6 +103,9 @@ func (l *Lane) CloseGroup(data []byte) bool {
 func (l *Lane) EndGroup(data []byte, next int) bool {
 	return bool(C.flbwt_lane_end_group(l.c, pointer(data), C.size_t(next)))
 }
+
+// PassRecord says that one has failed, and comes out all the same though others are dropped.
+func (l *Lane) PassRecord() { l.c.group.passed = true }
 
 // FailRecord says that a record of the open group, if there is one, has failed and is dropped.
 func (l *Lane) FailRecord() { l.c.group.failed = true }

@@ -37,13 +37,25 @@ static void do_log_enabled(call *c)
                   (int) level <= c->instance->log_level);
 }
 
-// features are what guests can ask for by feature, beside functions, which they import.
-static const struct {
-    const char *name;
-    uint32_t version;
-} features[] = {
-    {"batch", 1},
-};
+// version_of is what feature returns, beside functions, which guests import.
+static uint32_t version_of(const flbwt_instance *in, const uint8_t *name, uint32_t n)
+{
+    const struct {
+        const char *name;
+        uint32_t version;
+    } features[] = {
+        {"batch", 1},
+        {"emit_to", in->tags.n > 0},
+        {"tick", in->ticks},
+    };
+
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+        if (strlen(features[i].name) == n && memcmp(features[i].name, name, n) == 0) {
+            return features[i].version;
+        }
+    }
+    return 0;
+}
 
 static void do_feature(call *c)
 {
@@ -54,13 +66,7 @@ static void do_feature(call *c)
         flbwt_stop(c, "%s: the name is outside memory", c->name);
         return;
     }
-    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-        if (strlen(features[i].name) == n && memcmp(features[i].name, name, n) == 0) {
-            answer(c, features[i].version);
-            return;
-        }
-    }
-    answer(c, 0);
+    answer(c, version_of(c->instance, name, n));
 }
 
 // give writes text where the guest wants it, if there is room for all of it, and returns its

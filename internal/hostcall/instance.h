@@ -40,6 +40,21 @@ typedef struct {
     uint32_t key_len, value_len;
 } flbwt_setting;
 
+enum { FLBWT_TAG_BYTES = 1024 };
+
+// flbwt_pattern is a pattern of tags, in which * stands for any bytes, or none.
+typedef struct {
+    const char *text;
+    uint32_t len;
+} flbwt_pattern;
+
+// flbwt_tags are those under which the guest may emit events (tags.c).
+typedef struct {
+    const flbwt_pattern *patterns; // owned by who made the instance, as long as it lives
+    uint32_t n; // 0: none
+    flbwt_buffer last; // the one that was granted last
+} flbwt_tags;
+
 // flbwt_heap is the heap that the host keeps in the guest's memory (heap.c).
 // Everything that can be told from outside the guest's memory is here.
 enum { FLBWT_HEAP_CLASSES = 108 };
@@ -67,6 +82,8 @@ typedef struct {
     int log_level;    // lines of higher ones are not wanted
     const flbwt_setting *settings; // owned by who made the instance, as long as it lives
     uint32_t settings_len;
+    flbwt_tags tags;
+    bool ticks; // the guest is called by flb_tick now and then, if it has that
     struct flbwt_store *store; // of the filter, which ends them later; NULL: not granted
     struct flbwt_metrics *metrics;
     unsigned notices; // of enum flbwt_notice

@@ -5,6 +5,7 @@
 #include "record.h"
 
 #include "hostcall.h"
+#include "tags.h"
 
 #include "../fast/fast.h"
 
@@ -23,6 +24,7 @@ enum {
 static const int64_t MAX_SEC = UINT32_MAX - 2;
 
 static const uint32_t DONE = 0, REFUSED = UINT32_MAX; // -1
+static const uint32_t NOT_GRANTED = UINT32_MAX - 1; // -2
 static const uint32_t NOT_THERE = UINT32_MAX, NO_FORM = UINT32_MAX - 1; // -1, -2
 
 flbwt_current *flbwt_current_new(bool msgpack)
@@ -270,24 +272,27 @@ static void do_group_set(call *c)
     set(c, r, r != NULL && r->group != NULL, r != NULL ? &r->new_group : NULL, FLBWT_GROUP_SET);
 }
 
-static void do_emit(call *c)
+// emit appends a further event to what the guest has emitted. Its body and metadata are at the parameters
+// from i on, where its time follows. r is NULL if there is none to emit it from.
+static void emit(call *c, flbwt_current *r, int i, const uint8_t *tag, uint32_t tag_len)
 {
-    flbwt_current *r = record(c);
     flbwt_emitted e = {
-        .sec = c->v[4].i64,
-        .nsec = param(c, 5),
-        .body_len = param(c, 1),
-        .metadata_len = param(c, 3),
+        .sec = c->v[i + 4].i64,
+        .nsec = param(c, i + 5),
+        .body_len = param(c, i + 1),
+        .metadata_len = param(c, i + 3),
+        .tag_len = tag_len,
     };
-    const uint8_t *body = given(c, 0), *metadata = given(c, 2);
+    const uint8_t *body = given(c, i), *metadata = given(c, i + 2);
 
     if (body == NULL || metadata == NULL) {
         return;
     }
-    size_t n = sizeof(e) + (size_t) e.body_len + e.metadata_len;
+    size_t n = sizeof(e) + (size_t) e.body_len + e.metadata_len + tag_len;
     if (r == NULL || e.body_len == 0 || e.body_len > FLBWT_GIVEN_PART_BYTES ||
         e.metadata_len > FLBWT_GIVEN_PART_BYTES || n > FLBWT_GIVEN_BYTES - r->given ||
-        (e.sec != -1 && !is_time(e.sec, e.nsec)) || (e.metadata_len > 0 && !has_metadata(r))) {
+        (e.sec != -1 && !is_time(e.sec, e.nsec)) ||
+        (e.metadata_len > 0 && !r->ticking && !has_metadata(r))) {
         answer(c, REFUSED);
         return;
     }
@@ -301,11 +306,33 @@ static void do_emit(call *c)
     }
     memcpy(to->data + to->len, &e, sizeof(e));
     to->len += sizeof(e);
-    if (add(c, to, body, e.body_len) && add(c, to, metadata, e.metadata_len)) {
+    if (add(c, to, body, e.body_len) && add(c, to, metadata, e.metadata_len) &&
+        add(c, to, tag, tag_len)) {
         r->given += n;
         r->changes |= FLBWT_EMITTED;
         answer(c, DONE);
     }
+}
+
+static void do_emit(call *c) { emit(c, record(c), 0, NULL, 0); }
+
+static void do_emit_to(call *c)
+{
+    flbwt_current *r = c->instance->current;
+    uint32_t tag_len = param(c, 1);
+    const uint8_t *tag = given(c, 0);
+
+    if (tag == NULL) {
+        return;
+    }
+    if (!r->open && !r->ticking) {
+        r = NULL;
+    }
+    else if (!flbwt_tags_grant(&c->instance->tags, tag, tag_len)) {
+        answer(c, NOT_GRANTED);
+        return;
+    }
+    emit(c, r, 2, tag, tag_len);
 }
 
 HOST_FUNCTION(host_time_get, "time_get", do_time_get)
@@ -315,6 +342,7 @@ HOST_FUNCTION(host_metadata_set, "metadata_set", do_metadata_set)
 HOST_FUNCTION(host_group_get, "group_get", do_group_get)
 HOST_FUNCTION(host_group_set, "group_set", do_group_set)
 HOST_FUNCTION(host_emit, "emit", do_emit)
+HOST_FUNCTION(host_emit_to, "emit_to", do_emit_to)
 
 static const flbwt_import table[] = {
     {"flb_v1", "time_get", ":I", host_time_get},
@@ -324,6 +352,7 @@ static const flbwt_import table[] = {
     {"flb_v1", "group_get", "ii:i", host_group_get},
     {"flb_v1", "group_set", "ii:i", host_group_set},
     {"flb_v1", "emit", "iiiiIi:i", host_emit},
+    {"flb_v1", "emit_to", "iiiiiiIi:i", host_emit_to},
 };
 
 const flbwt_import *const flbwt_record_imports = table;

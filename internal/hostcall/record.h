@@ -16,11 +16,12 @@ enum {
 // What a guest gives of a record has this size at most, in all, and each part of it that.
 enum { FLBWT_GIVEN_BYTES = 64 << 20, FLBWT_GIVEN_PART_BYTES = 32 << 20 };
 
-// flbwt_emitted stands before the bytes of a further record: those of its body, and then of its
-// metadata, which are that of the record if there are none. A second of -1 is the record's time.
+// flbwt_emitted stands before the bytes of a further record: those of its body, of its metadata, which are
+// that of the record if there are none, and of the tag that it is emitted under, which is the chunk's if
+// there are none. A second of -1 is the record's time.
 typedef struct {
     int64_t sec;
-    uint32_t nsec, body_len, metadata_len;
+    uint32_t nsec, body_len, metadata_len, tag_len;
 } flbwt_emitted;
 
 // flbwt_json is JSON that was made of what a guest has asked for, for as long as that is the same.
@@ -33,6 +34,7 @@ typedef struct {
 // it is open.
 typedef struct flbwt_current {
     bool open; // there is such a record
+    bool ticking; // flb_tick is called: there is none, and events may be emitted under other tags
     bool msgpack; // what is given and taken is MessagePack, not JSON
     const uint8_t *header, *group; // group: the body of its marker; NULL: there is none
     size_t header_len, group_len;

@@ -54,6 +54,7 @@ type Option struct {
 	Type     Type
 	Default  string   // "" means none
 	Values   []string // all that a String may be, if that is a choice
+	Open     bool     // it may be more than Values
 	Required bool
 	Multiple bool   // it may be given several times, in YAML as a list
 	Prefix   string // of options, whose names go on as the user likes: how documents call the rest and the value, KEY=VALUE
@@ -100,10 +101,10 @@ var Table = []Option{
 		Help: "Max memory of all tables together; while one is refreshed, the version before stays beside it"},
 	{Name: "table_refresh", Type: Time, Default: "5s",
 		Help: "How often the files of tables are looked at, to load those that have changed; 0 for never"},
-	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"},
-		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, or mark (unchanged, with the reason in its metadata)"},
+	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"}, Open: true,
+		Help: "What becomes of a record that the module fails on: passthrough (unchanged), drop, mark (unchanged, with the reason in its metadata), or route:TAG (as marked, under another tag, in which $TAG, $TAG[0] and $key stand for the chunk's, a part of it and a value of the record)"},
 	{Name: "mark_key", Type: String,
-		Help: "Where on_error mark puts the reason: a key of the record's body, which is set; unless set, wasmtime_error in the metadata"},
+		Help: "Where on_error mark and route put the reason: a key of the record's body, which is set; unless set, wasmtime_error in the metadata"},
 	{Name: "log_failed_records", Type: Bool, Default: "off",
 		Help: "Log an excerpt of a record that the module fails on, as JSON, with the line that says so"},
 	{Name: "split", Type: Bool, Default: "off",
@@ -128,6 +129,18 @@ var Table = []Option{
 		Help: "Max memory of the filter's key-value store, which its instances share and which outlives them; 0 for none, and then modules that import store_ functions don't start"},
 	{Name: "metrics_series", Type: Int, Default: "1000",
 		Help: "Max series of the metrics that the module defines, one for each set of label values; 0 for none, and then modules that import metric_ functions don't start"},
+	{Name: "emit_tags", Type: List,
+		Help: "Patterns of tags that the module may emit records under, in which * stands for any text, such as tenant.*,alerts; none unless set, and then modules that import emit_to don't start"},
+	{Name: "emit_on_busy", Type: String, Default: "keep", Values: []string{"keep", "drop"}, Open: true,
+		Help: "What becomes of a record for another tag that Fluent Bit does not take now: keep (it comes out under the chunk's own tag), drop, or block TIME (it waits, the input is paused, and after that time it is dropped)"},
+	{Name: "emitter_name", Type: String,
+		Help: "Name of the input through which records for other tags go on; emitter_for_ and the filter's name unless set"},
+	{Name: "emitter_storage.type", Type: String, Default: "memory", Values: []string{"memory", "filesystem"}, Flag: "emitter-storage-type",
+		Help: "Where that input keeps them: memory or filesystem"},
+	{Name: "emitter_mem_buf_limit", Type: Size, Default: "10M",
+		Help: "Max memory of that input, and of records that wait for it"},
+	{Name: "tick_interval", Type: Time, Default: "1s",
+		Help: "How often a module that exports flb_tick is called by that, whether records come or not; 0 for never"},
 	{Name: "stats_interval", Type: Time, Default: "0",
 		Help: "How often the log gets a line of what was counted so far, with the next chunk; 0 for never, but for the last line at the end"},
 	{Name: "stats_format", Type: String, Default: "text", Values: []string{"text", "json"},
@@ -180,6 +193,17 @@ const (
 	Passthrough OnError = iota
 	Drop
 	Mark
+	Route
+)
+
+// OnBusy says what becomes of a record for another tag that can't be delivered now.
+type OnBusy int
+
+// What may become of it.
+const (
+	KeepBusy OnBusy = iota
+	DropBusy
+	BlockBusy
 )
 
 // OnStartError says what becomes of a start with a module that can't be started.
@@ -229,6 +253,7 @@ type Options struct {
 	TableLimitBytes int64
 	TableRefresh    time.Duration // 0: never
 	OnError         OnError
+	RouteTag        string // of Route: a template of package tagtemplate
 	MarkKey         string // "": in the metadata
 	LogFailed       bool
 	Split           bool
@@ -245,8 +270,18 @@ type Options struct {
 	StoreLimitBytes int64 // 0: no store
 	MetricsSeries   int   // 0: no metrics
 
+	EmitTags             []string // patterns, in which * stands for any text
+	EmitOnBusy           OnBusy
+	EmitBlockTime        time.Duration // of BlockBusy
+	EmitterName          string        // "": after the instance
+	EmitterFilesystem    bool          // else it keeps records in memory
+	EmitterMemLimitBytes int64
+	TickInterval         time.Duration // 0: never
+
 	StatsInterval time.Duration // 0: never
 	StatsFormat   StatsFormat
+
+	IsOutput bool // they are those of an output
 
 	Workers int // at least 1; an output has one: workers is a word of Fluent Bit there
 
@@ -270,6 +305,9 @@ type Options struct {
 	// the log.
 	Warnings []string
 }
+
+// Emits says whether records may go on under other tags.
+func (o *Options) Emits() bool { return len(o.EmitTags) > 0 || o.OnError == Route }
 
 // Once returns the options for a run that ends by itself: what can't start fails, and nothing is loaded
 // again.
@@ -336,6 +374,9 @@ func Parse(source Source) (Options, error) {
 	p := parser{source: source}
 	o := p.shared()
 	o.Workers = int(p.number("workers", 1, 64))
+	if !o.Emits() {
+		p.unused(" without emit_tags or on_error route", emitterOptions...)
+	}
 	o.Warnings = p.warnings
 	if p.err != nil {
 		return Options{}, p.err
@@ -362,7 +403,6 @@ func (p *parser) shared() Options {
 		Tables:          p.tables("table."),
 		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
 		TableRefresh:    p.time("table_refresh", 0, 24*time.Hour),
-		OnError:         OnError(p.oneOf("on_error")),
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),
 		Split:           p.bool("split"),
@@ -379,6 +419,12 @@ func (p *parser) shared() Options {
 		StoreLimitBytes: p.size("store_limit", 0, 4<<30),
 		MetricsSeries:   int(p.number("metrics_series", 0, 100_000)),
 
+		EmitTags:             p.patterns("emit_tags"),
+		EmitterName:          p.value("emitter_name"),
+		EmitterFilesystem:    p.oneOf("emitter_storage.type") == 1,
+		EmitterMemLimitBytes: p.size("emitter_mem_buf_limit", 64<<10, 1<<40),
+		TickInterval:         p.time("tick_interval", 0, 24*time.Hour),
+
 		StatsInterval: p.time("stats_interval", 0, 24*time.Hour),
 		StatsFormat:   StatsFormat(p.oneOf("stats_format")),
 
@@ -392,9 +438,11 @@ func (p *parser) shared() Options {
 		ReloadInterval: p.time("reload_interval", 10*time.Millisecond, 24*time.Hour),
 		ReloadProbe:    int(p.number("reload_probe", 0, 10_000)),
 	}
+	o.OnError, o.RouteTag = p.onError("on_error")
+	o.EmitOnBusy, o.EmitBlockTime = p.onBusy("emit_on_busy")
 	p.failBy(o.readConfig())
-	if o.MarkKey != "" && o.OnError != Mark {
-		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark")
+	if o.MarkKey != "" && o.OnError != Mark && o.OnError != Route {
+		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark or route")
 	}
 	return o
 }

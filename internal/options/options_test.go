@@ -104,6 +104,7 @@ func TestParse(t *testing.T) {
 		"recycle_memory": "0", "workers": "4", "breaker_failures": "3", "breaker_backoff": "2",
 		"store_limit": "16M", "metrics_series": "0",
 		"init_function": "_start", "allocator": " get , put", "cache_dir": "/var/cache/x", "table_limit": "1M", "table_refresh": "0", "allow_precompiled": "On",
+		"emit_tags": "tenant.*, alerts", "emit_on_busy": "Block 30s", "emitter_name": "em", "emitter_storage.type": "Filesystem", "emitter_mem_buf_limit": "1M", "tick_interval": "250ms",
 		"on_start_error": "passthrough", "reload_module": "yes", "reload_interval": "100ms", "reload_probe": "0",
 	}))
 	if err != nil {
@@ -115,6 +116,8 @@ func TestParse(t *testing.T) {
 		Env: []string{"A=1", "B=x=y", "C="}, TableLimitBytes: 1_000_000, OnError: Mark, Timeout: 250 * time.Millisecond,
 		MemoryLimitBytes: 1_000_000_000, BreakerFailures: 3, BreakerBackoff: 2 * time.Second,
 		BatchRecords: 1000, BatchBytes: 1_000_000, Workers: 4, InitFunction: "_start", Allocator: "get,put", CacheDir: "/var/cache/x", AllowPrecompiled: true,
+		EmitTags: []string{"tenant.*", "alerts"}, EmitOnBusy: BlockBusy, EmitBlockTime: 30 * time.Second, EmitterName: "em", EmitterFilesystem: true,
+		EmitterMemLimitBytes: 1_000_000, TickInterval: 250 * time.Millisecond,
 		StoreLimitBytes: 16_000_000, OnStartError: StartWithout, ReloadModule: true, ReloadInterval: 100 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -133,7 +136,7 @@ func TestParseDefaults(t *testing.T) {
 		TableLimitBytes: 256_000_000, TableRefresh: 5 * time.Second,
 		OnError: Passthrough, Timeout: time.Second, MemoryLimitBytes: 256_000_000, RecycleMemoryBytes: 64_000_000,
 		BreakerFailures: 100, BreakerBackoff: time.Second, Workers: 1, BatchRecords: 1000, BatchBytes: 1_000_000, InitFunction: "auto", Allocator: "auto",
-		MetricsSeries: 1000, ReloadInterval: time.Second, ReloadProbe: 100,
+		EmitterMemLimitBytes: 10_000_000, TickInterval: time.Second, MetricsSeries: 1000, ReloadInterval: time.Second, ReloadProbe: 100,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -168,6 +171,22 @@ func TestParseErrors(t *testing.T) {
 		{"accessible_paths", `"/`},
 		{"accessible_paths", `"/" x`},
 		{"on_error", "ignore"},
+		{"on_error", "route"},
+		{"on_error", "route:"},
+		{"on_error", "route:a\tb"},
+		{"on_error", "route:$"},
+		{"on_error", "route:" + strings.Repeat("t", 1025)},
+		{"emit_tags", strings.Repeat("t", 1025)},
+		{"emit_tags", "ok,a\x01b"},
+		{"emit_on_busy", "wait"},
+		{"emit_on_busy", "block"},
+		{"emit_on_busy", "block soon"},
+		{"emit_on_busy", "block 0"},
+		{"emit_on_busy", "block 2h"},
+		{"emit_on_busy", "keep 1s"},
+		{"emitter_storage.type", "disk"},
+		{"emitter_mem_buf_limit", "1"},
+		{"tick_interval", "-1s"},
 		{"timeout", "-1s"},
 		{"timeout", "soon"},
 		{"timeout", "11m"},

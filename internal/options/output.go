@@ -145,6 +145,9 @@ func ParseOutput(name string, source Source) (Output, error) {
 		EngineTimeout:   p.time("engine_timeout", 0, 10*time.Second),
 		RetryCacheBytes: p.size("retry_cache", 1_000_000, 1<<40),
 	}
+	o.IsOutput = true
+	p.unused(" in an output, which delivers records of other tags by itself", emitterOptions...)
+	p.unused(" in an output, which has no ticks", "tick_interval")
 	o.Warnings = p.warnings
 	p.place(&o)
 	p.tls(&o)

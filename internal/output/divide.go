@@ -31,6 +31,9 @@ type group struct {
 	within []byte // the marker of the group of records that is open, as it came
 }
 
+// sameTag leaves the tag of events that the module has given one as it is.
+var sameTag, _ = tagtemplate.Parse("$TAG")
+
 // divide sorts the events of a chunk by their tags, and brings them into the form
 // that they travel in. Nothing of data is kept.
 func divide(data []byte, tag string, template tagtemplate.Template, metadata options.Metadata) ([]*group, error) {

@@ -58,6 +58,7 @@ const (
 // transformer is the guest: filter.Filter, but for tests.
 type transformer interface {
 	Run(tag, data []byte) (out []byte, modified bool)
+	TakeRouted() []filter.Routed
 	Close()
 }
 
@@ -230,6 +231,14 @@ func (o *Output) transform(t transformer, p *parcel) {
 		data = out
 	}
 	groups, err := divide(data, p.tag, o.options.Tag, o.options.Metadata)
+	for _, r := range t.TakeRouted() {
+		if err != nil {
+			break
+		}
+		var more []*group
+		more, err = divide(r.Events, r.Tag, sameTag, o.options.Metadata)
+		groups = append(groups, more...)
+	}
 	if err != nil {
 		p.err = errPermanent{err}
 		return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/forwardserver"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
@@ -25,6 +26,8 @@ type guest struct {
 	runs  int
 	run   func(n int, data []byte) ([]byte, bool)
 	ended bool
+
+	routed []filter.Routed // that come out of each run
 }
 
 func (g *guest) Run(_, data []byte) ([]byte, bool) {
@@ -36,6 +39,8 @@ func (g *guest) Run(_, data []byte) ([]byte, bool) {
 	}
 	return g.run(g.runs, data)
 }
+
+func (g *guest) TakeRouted() []filter.Routed { return g.routed }
 
 func (g *guest) Close() { g.mu.Lock(); g.ended = true; g.mu.Unlock() }
 

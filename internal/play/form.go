@@ -42,8 +42,12 @@ type row struct {
 // form is all options of the filter.
 func form() (rows []row) {
 	for _, o := range options.Table {
+		values := o.Values
+		if o.Open { // a list would leave the others out
+			values = nil
+		}
 		rows = append(rows, row{
-			Name: o.Name, Type: o.Type.String(), Default: o.Default, Values: o.Values, Help: o.Help,
+			Name: o.Name, Type: o.Type.String(), Default: o.Default, Values: values, Help: o.Help,
 			Multiple: o.Multiple, Prefix: o.Prefix != "", Fixed: isFixed(o.Name),
 		})
 	}

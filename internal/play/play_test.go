@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,58 @@ func TestRun(t *testing.T) {
 	// A run begins anew: what another has done is not seen.
 	if r := s.run(t, "[{\"a\":1}]"); r.Counts.Records != 1 {
 		t.Errorf("the counts are %+v", r.Counts)
+	}
+}
+
+// What is emitted under other tags goes with the record of which it was, and what is held back comes at a tick or at
+// the end.
+func TestEmitted(t *testing.T) {
+	s := start(t, Config{Module: module(t, "routes")})
+	r := s.run(t, `{"a":1}`+"\n"+`[[5,{"m":1}],{"to":"x.y","n":2}]`+"\n"+`{"to":"x.z","n":1}`+"\n"+`{"bad":"!"}`+"\n"+`["tick"]`,
+		"emit_tags", "x.*", "on_error", "route:dead")
+	if got, want := statuses(r), []string{"1 unchanged", "2 routed", "3 changed", "4 failed", "5 unreadable"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if want := (counts{Records: 4, Unchanged: 1, Routed: 1, Changed: 1, Failed: 1, Emitted: 3}); r.Counts != want {
+		t.Errorf("%+v, want %+v", r.Counts, want)
+	}
+	for i, want := range map[int][]emitted{
+		1: {{"x.y", `[["1970-01-01T00:00:05Z",{"m":1}],{"to":"x.y","n":2}]`}},
+		2: {{"x.z", `{"to":"x.z","n":1}`}},
+		3: {{"dead", ""}},
+	} {
+		got := r.Records[i].Others
+		if i == 3 && len(got) == 1 {
+			if !strings.Contains(got[0].Line, `"wasmtime_error"`) {
+				t.Errorf("%+v", got)
+			}
+			got[0].Line = ""
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("record %d: %+v, want %+v", i, got, want)
+		}
+	}
+	moved := r.Records[1].Blocks
+	if len(moved) != 2 || moved[0].Title != "emitted under x.y, metadata" || moved[1].Title != "emitted under x.y" || moved[1].Lines[0].Sign != "" {
+		t.Errorf("%+v", moved)
+	}
+
+	s = start(t, Config{Module: module(t, "folds")})
+	r = s.run(t, "{}\n[\"tick\"]\n{}\n{}", "emit_tags", "counts")
+	if got, want := statuses(r), []string{"1 dropped", "2 tick", "3 dropped", "4 dropped", "0 tick"}; !slices.Equal(got, want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	for i, want := range map[int]string{1: `{"n":1,"last":0}`, 4: `{"n":2,"last":1}`} {
+		if got := r.Records[i].Others; len(got) != 1 || got[0].Tag != "counts" || !strings.Contains(got[0].Line, want) {
+			t.Errorf("%d: %+v", i, got)
+		}
+	}
+	if want := (counts{Records: 3, Dropped: 3, Emitted: 2}); r.Counts != want {
+		t.Errorf("%+v, want %+v", r.Counts, want)
+	}
+	r = s.run(t, strings.Repeat("{}\n", 10), "emit_tags", "counts")
+	if last := r.Records[len(r.Records)-1]; last.Status != "tick" || !strings.Contains(last.Reason, "flb_tick") {
+		t.Errorf("%+v", last)
 	}
 }
 

@@ -81,12 +81,14 @@ const (
 	statusUnchanged = "unchanged"
 	statusChanged   = "changed"
 	statusDropped   = "dropped"
+	statusRouted    = "routed" // it came out under another tag alone
 	statusFailed    = "failed"
 	statusUnread    = "unreadable" // the line is no record
+	statusTick      = "tick"       // it is none, but a tick
 )
 
 type record struct {
-	Line   int      `json:"line"` // of the input
+	Line   int      `json:"line"` // of the input; 0: behind it
 	Status string   `json:"status"`
 	Added  int      `json:"added,omitempty"`  // events that came out in addition
 	Differ int      `json:"differ,omitempty"` // places that differ
@@ -94,6 +96,16 @@ type record struct {
 	Micros float64  `json:"micros"`
 	Blocks []block  `json:"blocks,omitempty"`
 	Output []string `json:"output,omitempty"` // lines of events
+	Tag    string   `json:"tag,omitempty"`    // of these
+
+	Emitted int       `json:"emitted,omitempty"` // events that came out under other tags
+	Others  []emitted `json:"others,omitempty"`  // these
+}
+
+// emitted is an event that came out under another tag.
+type emitted struct {
+	Tag  string `json:"tag"`
+	Line string `json:"line"`
 }
 
 type counts struct {
@@ -102,6 +114,8 @@ type counts struct {
 	Changed   int `json:"changed"`
 	Dropped   int `json:"dropped"`
 	Added     int `json:"added"`
+	Routed    int `json:"routed"`
+	Emitted   int `json:"emitted"` // events
 	Failed    int `json:"failed"`
 }
 
@@ -194,6 +208,7 @@ func (r *runner) run(ctx context.Context, q request) (out *result) {
 		t.take(e)
 	}
 	at = 0
+	t.tick(0, true)
 	if logged > maxLogLines {
 		out.note("the log has %d further lines, which are left out", logged-maxLogLines)
 	}
@@ -270,9 +285,12 @@ func (t *trier) take(e entry) {
 	case e.item.Kind == trial.GroupEnd:
 		t.group = nil
 		return
+	case e.item.Kind == trial.Tick:
+		t.tick(e.line, false)
+		return
 	}
 	t.out.Counts.Records++
-	r := record{Line: e.line}
+	r := record{Line: e.line, Tag: t.tag}
 	event, _, err := chunk.Next(e.item.Append(nil, t.now))
 	if err != nil {
 		r.Status, r.Reason = statusUnread, hostlog.Line(err.Error())
@@ -283,7 +301,7 @@ func (t *trier) take(e entry) {
 	before := t.pipeline.Stats()
 	o, err := t.pipeline.Try(t.tag, t.group, event)
 	t.elapsed = append(t.elapsed, o.Elapsed)
-	r.Micros = math.Round(float64(o.Elapsed.Nanoseconds())/100) / 10
+	r.Micros = tenths(o.Elapsed)
 	if err != nil {
 		r.Status, r.Reason = statusFailed, hostlog.Line(err.Error())
 		t.out.Counts.Failed++
@@ -296,10 +314,13 @@ func (t *trier) take(e entry) {
 		r.Status = statusFailed
 		r.Reason = reason(before, t.pipeline.Stats(), o.Log)
 		t.out.Counts.Failed++
+	case len(o.After) == 0 && r.Emitted > 0:
+		r.Status = statusRouted
+		t.out.Counts.Routed++
 	case len(o.After) == 0:
 		r.Status = statusDropped
 		t.out.Counts.Dropped++
-	case r.Differ > 0 || r.Added > 0:
+	case r.Differ > 0 || r.Added > 0 || r.Emitted > 0:
 		r.Status = statusChanged
 		t.out.Counts.Changed++
 	default:
@@ -307,11 +328,50 @@ func (t *trier) take(e entry) {
 		t.out.Counts.Unchanged++
 	}
 	t.out.Counts.Added += r.Added
+	t.out.Counts.Emitted += r.Emitted
 	t.show(r)
 }
 
+// tick has the filter tick, and shows what it emits.
+func (t *trier) tick(line int, final bool) {
+	if !t.pipeline.Ticks() {
+		if !final {
+			t.show(record{Line: line, Status: statusUnread, Reason: "the module exports no flb_tick, or tick_interval is 0"})
+		}
+		return
+	}
+	r := record{Line: line, Status: statusTick}
+	before, start := t.out.Log, time.Now()
+	err := t.pipeline.Tick(final)
+	r.Micros = tenths(time.Since(start))
+	var list []trial.EmittedItem
+	if err == nil {
+		list, err = trial.EmittedItems(t.pipeline.TakeEmitted())
+	}
+	if err != nil {
+		r.Reason = hostlog.Line(err.Error())
+	}
+	for _, l := range t.out.Log[len(before):] {
+		if l.Level == trial.LevelNames[hostlog.Error] {
+			r.Reason = l.Text
+		}
+	}
+	t.fillEmitted(&r, list, nil, t.now)
+	t.out.Counts.Emitted += r.Emitted
+	if r.Emitted > 0 || r.Reason != "" || !final {
+		t.show(r)
+	}
+}
+
+func tenths(d time.Duration) float64 { return math.Round(float64(d.Nanoseconds())/100) / 10 }
+
 // fill says how the event, and what came out of it, differ.
 func (t *trier) fill(r *record, o *trial.Outcome) {
+	var moved trial.Value // what has left the chunk for another tag
+	if len(o.After) == 0 {
+		moved = o.Before.Body
+	}
+	defer t.fillEmitted(r, o.Emitted, moved, *o.Before.Time)
 	if t.room <= 0 {
 		return
 	}
@@ -325,7 +385,9 @@ func (t *trier) fill(r *record, o *trial.Outcome) {
 	}
 	r.Differ = len(o.Changes())
 	if len(o.After) == 0 {
-		r.Blocks = append(r.Blocks, whole("", "-", o.Before.Body))
+		if len(o.Emitted) == 0 {
+			r.Blocks = append(r.Blocks, whole("", "-", o.Before.Body))
+		}
 		t.room -= sizeOf(r.Blocks)
 		return
 	}
@@ -343,16 +405,45 @@ func (t *trier) fill(r *record, o *trial.Outcome) {
 			}
 			r.Blocks = append(r.Blocks, changed("", was.Body, is.Body))
 		}
-		text := string(is.AppendLine(nil, *was.Time))
-		if len(text) > maxOutputBytes {
-			text = fmt.Sprintf("%s … %d bytes", text[:strings.LastIndexAny(text[:maxOutputBytes], " ,:\"")+1], len(text))
-		}
+		text := lineOf(is, *was.Time)
 		r.Output = append(r.Output, text)
 		if t.room -= len(text) + sizeOf(r.Blocks[len(r.Blocks)-1:]); t.room <= 0 {
 			r.Added = len(o.After) - 1
 			return
 		}
 	}
+}
+
+// fillEmitted shows events that came out under other tags: the first one by how it differs from the one that has moved
+// there, if there is one.
+func (t *trier) fillEmitted(r *record, list []trial.EmittedItem, moved trial.Value, now time.Time) {
+	r.Emitted = len(list)
+	for i, e := range list {
+		if t.room <= 0 {
+			return
+		}
+		title := "emitted under " + hostlog.Line(e.Tag)
+		if m, _ := e.Metadata.(trial.Map); len(m) > 0 {
+			r.Blocks = append(r.Blocks, whole(title+", metadata", "+", e.Metadata))
+		}
+		if i == 0 && moved != nil {
+			r.Blocks = append(r.Blocks, changed(title, moved, e.Body))
+		} else {
+			r.Blocks = append(r.Blocks, whole(title, "+", e.Body))
+		}
+		text := lineOf(e.Item, now)
+		r.Others = append(r.Others, emitted{e.Tag, text})
+		t.room -= len(text) + len(e.Tag) + sizeOf(r.Blocks[max(0, len(r.Blocks)-2):])
+	}
+}
+
+// lineOf is an event as a line, cut if it is long.
+func lineOf(item trial.Item, now time.Time) string {
+	text := string(item.AppendLine(nil, now))
+	if len(text) > maxOutputBytes {
+		text = fmt.Sprintf("%s … %d bytes", text[:strings.LastIndexAny(text[:maxOutputBytes], " ,:\"")+1], len(text))
+	}
+	return text
 }
 
 func sizeOf(blocks []block) (n int) {

@@ -64,6 +64,19 @@ func Parse(s string) (Template, error) {
 	return t, nil
 }
 
+// Pattern is the pattern of the tags that the template makes: * stands for what differs.
+func (t Template) Pattern() string {
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.kind == text {
+			b.WriteString(p.text)
+		} else {
+			b.WriteByte('*')
+		}
+	}
+	return b.String()
+}
+
 func placeholder(s string) (p part, rest string, err error) {
 	n := 0
 	for n < len(s) && (s[n] == '_' || s[n] >= '0' && s[n] <= '9' || s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z') {

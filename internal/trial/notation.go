@@ -20,6 +20,7 @@ import (
 //	[["group", METADATA], BODY]     the marker before events of a group
 //	["end"]                         the marker behind them
 //	["tag", "app.db"]               a chunk begins, with that tag
+//	["tick"]                        a chunk ends, and filters tick
 //
 // BODY and METADATA are as AppendNotation writes them.
 type Item struct {
@@ -40,9 +41,10 @@ const (
 	Group
 	GroupEnd
 	Tag
+	Tick
 )
 
-var errLine = errors.New(`a line is an object, [[TIME, METADATA], BODY], [["group", METADATA], BODY], ["end"] or ["tag", TAG]`)
+var errLine = errors.New(`a line is an object, [[TIME, METADATA], BODY], [["group", METADATA], BODY], ["end"], ["tag", TAG] or ["tick"]`)
 
 // ParseItem reads a line.
 func ParseItem(line []byte) (Item, error) {
@@ -60,6 +62,8 @@ func ParseItem(line []byte) (Item, error) {
 		switch {
 		case word == "end" && len(parts) == 1:
 			return Item{Kind: GroupEnd}, nil
+		case word == "tick" && len(parts) == 1:
+			return Item{Kind: Tick}, nil
 		case word == "tag" && len(parts) == 2 && json.Unmarshal(parts[1], &tag) == nil && tag != "":
 			return Item{Kind: Tag, Tag: tag}, nil
 		}
@@ -124,7 +128,7 @@ func parseTime(raw json.RawMessage) (*time.Time, error) {
 // inRange reports whether a time can be that of an event: two of 32 bits stand for markers.
 func inRange(t time.Time) bool { return t.Unix() >= 0 && t.Unix() < math.MaxUint32-1 }
 
-// Append appends what the item stands for to a chunk, which is nothing for a Tag. now is the time of an event
+// Append appends what the item stands for to a chunk, which is nothing for a Tag or a Tick. now is the time of an event
 // that has none.
 func (i Item) Append(dst []byte, now time.Time) []byte {
 	metadata := i.Metadata
@@ -182,6 +186,8 @@ func (i Item) AppendLine(dst []byte, now time.Time) []byte {
 	switch i.Kind {
 	case GroupEnd:
 		return append(dst, `["end"]`...)
+	case Tick:
+		return append(dst, `["tick"]`...)
 	case Tag:
 		return AppendNotation(dst, List{"tag", i.Tag})
 	case Group:

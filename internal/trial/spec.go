@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -24,7 +25,8 @@ type Spec struct {
 	Options  options.Options
 	LogLevel hostlog.Level
 	Match    func(tag string) (bool, error)
-	Quick    bool // Load compiles quickly, to code that is not optimised
+	Overlaps func(pattern string) (overlaps, known bool) // whether it may match a tag of a pattern; nil: it has no rules of its own
+	Quick    bool                                        // Load compiles quickly, to code that is not optimised
 
 	// Properties are the options as the configuration has them.
 	Properties []options.Property
@@ -45,6 +47,7 @@ type Configuration struct {
 type Other struct {
 	Plugin, Name string
 	Match        func(tag string) (bool, error)
+	Overlaps     func(pattern string) (overlaps, known bool) // as that of a Spec
 }
 
 // Fault says what keeps a filter or output of a configuration from starting.
@@ -161,6 +164,9 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 		name = alias
 	}
 	sp, err := r.read(s, name, match)
+	if err == nil && s.Kind == "processor" && sp.Options.Emits() {
+		err = errProcessor
+	}
 	if err != nil {
 		c.Faults = append(c.Faults, Fault{name, Locate(s, fmt.Errorf("filter %s: %w", name, err))})
 		return
@@ -168,18 +174,21 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 	c.Specs = append(c.Specs, sp)
 }
 
+var errProcessor = errors.New("options emit_tags and on_error route:TAG: a processor of an input can't emit under other tags: make it a filter")
+
 // other is a filter of another plugin. What can't be told of its tags is taken for a match.
 func other(s *fbconf.Section, name string, match func(string) (bool, error)) Other {
 	if alias, ok := s.Get("alias"); ok {
 		name = alias
 	}
+	o := Other{Plugin: strings.ToLower(s.Name), Name: name, Match: match}
 	if match == nil {
-		match = everyTag
+		o.Match = everyTag
 		if m, err := fbconf.NewMatcher(s); err == nil {
-			match = m.Match
+			o.Match, o.Overlaps = m.Match, m.Overlaps
 		}
 	}
-	return Other{Plugin: strings.ToLower(s.Name), Name: name, Match: match}
+	return o
 }
 
 // ReadSection makes a filter of its properties alone. It sees all tags.
@@ -209,7 +218,7 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		if err != nil {
 			return sp, err
 		}
-		sp.Match = m.Match
+		sp.Match, sp.Overlaps = m.Match, m.Overlaps
 	}
 	if text, ok := s.Get("log_level"); ok {
 		var err error

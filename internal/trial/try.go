@@ -12,12 +12,19 @@ import (
 type Outcome struct {
 	Before  Item
 	After   []Item        // none: it was dropped
+	Emitted []EmittedItem // under other tags
 	Group   *Item         // the marker of its group as it came; nil: it is in none
 	Marker  *Item         // the marker as it is now
 	Changed bool          // the bytes are not the same
 	Failed  bool          // it failed, or was refused
 	Elapsed time.Duration // in all filters
 	Log     []Line        // what the filters logged meanwhile
+}
+
+// EmittedItem is an event that has come out under a tag that a filter has given it.
+type EmittedItem struct {
+	Tag string
+	Item
 }
 
 // maxTriedBytes bounds an output of Try: as values of Go it takes many times as much memory.
@@ -55,8 +62,16 @@ func (p *Pipeline) Try(tag string, group []byte, event chunk.Event) (o Outcome, 
 			o.Group = &items[0]
 		}
 	}
-	if len(out) > max(maxTriedBytes, len(data)) {
-		return o, &TooLargeError{len(out)}
+	emitted := p.TakeEmitted()
+	size := len(out)
+	for _, e := range emitted {
+		size += len(e.Events)
+	}
+	if size > max(maxTriedBytes, 2*len(data)) {
+		return o, &TooLargeError{size}
+	}
+	if o.Emitted, err = EmittedItems(emitted); err != nil {
+		return o, err
 	}
 	items, err := Items(out)
 	if err != nil {
@@ -73,6 +88,22 @@ func (p *Pipeline) Try(tag string, group []byte, event chunk.Event) (o Outcome, 
 		}
 	}
 	return o, nil
+}
+
+// EmittedItems are the events of a list, without the markers of their groups.
+func EmittedItems(list []Emitted) (events []EmittedItem, err error) {
+	for _, e := range list {
+		items, err := Items(e.Events)
+		if err != nil {
+			return nil, fmt.Errorf("what is emitted under tag %q, %d bytes, can't be read: %w", e.Tag, len(e.Events), err)
+		}
+		for _, i := range items {
+			if i.Kind == Event {
+				events = append(events, EmittedItem{e.Tag, i})
+			}
+		}
+	}
+	return events, nil
 }
 
 // Changes are where the event, and the marker of its group, differ from what they were: the first event that came

@@ -129,6 +129,38 @@ func TestEditAndReload(t *testing.T) {
 	p.wait(`document.getElementById("connection").textContent.includes("does not answer")`)
 }
 
+// What goes under another tag is shown with it, and in the output as lines that a case takes.
+func TestEmitted(t *testing.T) {
+	s := serve(t, "../guests/routes.wat", "--emit-tags", "x.*", "--tag", "app")
+	p := open(t, s.url, 1280, 800)
+	p.status("8 records")
+	p.paste(`{"a":1}` + "\n" + `{"to":"x.y","n":2}` + "\n" + `{"to":"x.z","n":1}`)
+	p.status("3 records: 1 changed, 1 unchanged, 1 routed, 2 emitted")
+	if got := eval[string](p, cards); got != "unchanged,routed,changed" {
+		t.Errorf("the records are %s", got)
+	}
+	if got := eval[string](p, `document.querySelector(".record.routed .about").textContent + ": " + document.querySelector(".record.routed h3").textContent`); got != "under x.y: emitted under x.y" {
+		t.Errorf("it says %q", got)
+	}
+	p.do(chromedp.Click(chromedp.CSS(".chip.emitted")))
+	if got := eval[string](p, cards); got != "routed,changed" {
+		t.Errorf("the records are %s", got)
+	}
+	want := `{"a":1}` + "\n" + `["tag","x.y"]` + "\n" + `{"to":"x.y","n":2}` + "\n" + `["tag","app"]` + "\n" + `{"to":"x.z","n":1}` + "\n" + `["tag","x.z"]` + "\n" + `{"to":"x.z","n":1}` + "\n"
+	if got := eval[string](p, `document.querySelector("#panel-output pre").textContent`); got != want {
+		t.Errorf("the output is %q, want %q", got, want)
+	}
+
+	s = serve(t, "../guests/folds.wat", "--emit-tags", "counts")
+	p = open(t, s.url, 1280, 800)
+	p.status("8 records")
+	p.paste(`{"a":1}` + "\n" + `["tick"]` + "\n" + `{"a":2}`)
+	p.status("2 records: 2 dropped, 2 emitted")
+	if got := eval[string](p, `[...document.querySelectorAll(".record.tick .head")].map(e => e.textContent.replace(/[\d.]+ .s/, "")).join()`); got != "◷tick under countsline 2,◷tick under countsat the end" {
+		t.Errorf("the ticks are %s", got)
+	}
+}
+
 // A link leads another browser to the same state, and says when the module is another one.
 func TestShare(t *testing.T) {
 	s := serve(t, "../guests/identity.wat")

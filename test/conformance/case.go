@@ -405,6 +405,9 @@ func join(events []Event) []byte {
 	return all
 }
 
+// NeedsTags says whether the case can only be run where events may go on under other tags.
+func (c *Case) NeedsTags() bool { return c.Options["emit_tags"] != "" }
+
 // FitsLegacy says whether the case can be judged where events have no metadata.
 func (c *Case) FitsLegacy() bool {
 	fits := func(e Event) bool { return e.Time != nil && (e.Metadata == nil || isEmptyMap(e.Metadata)) }

@@ -128,7 +128,10 @@ func TestWIT(t *testing.T) {
 			}
 		}
 	}
-	want = map[string]signature{"flb_configure": {nil, "func () -> i32"}} // which stands in no table
+	want = map[string]signature{ // which stand in no table
+		"flb_configure": {nil, "func () -> i32"},
+		"flb_tick":      {[]string{"flags"}, "func (i32) -> i32"},
+	}
 	for name, s := range abi {
 		if strings.HasPrefix(name, "flb_") {
 			want[name] = s

@@ -20,9 +20,10 @@ type plugin struct {
 	processors []plugin // of an input, for logs; YAML only
 }
 
-// A pipeline is a configuration. It ends in one file output.
+// A pipeline is a configuration. It ends in one file output, or in the outputs that it has.
 type pipeline struct {
 	service []string // options in pairs
+	outputs []plugin
 	inputs  []plugin
 	filters []plugin
 	yaml    bool
@@ -44,13 +45,17 @@ func (p pipeline) write(t *testing.T, dir string) string {
 	p.service = append([]string{"flush", "0.2", "grace", "2", "parsers_file", parsers}, p.service...)
 	output := plugin{name: "file", options: []string{
 		"match", "*", "path", dir, "file", filepath.Base(outPath(dir)), "format", "msgpack"}}
+	outputs := p.outputs
+	if outputs == nil {
+		outputs = []plugin{output}
+	}
 	if p.yaml {
 		path := filepath.Join(dir, "fluent-bit.yaml")
-		writeFile(t, path, p.asYAML(output))
+		writeFile(t, path, p.asYAML(outputs))
 		return path
 	}
 	path := filepath.Join(dir, "fluent-bit.conf")
-	writeFile(t, path, p.asClassic(output))
+	writeFile(t, path, p.asClassic(outputs))
 	return path
 }
 
@@ -69,7 +74,7 @@ const parsersConf = `[PARSER]
 
 func outPath(dir string) string { return filepath.Join(dir, "out.msgpack") }
 
-func (p pipeline) asClassic(output plugin) string {
+func (p pipeline) asClassic(outputs []plugin) string {
 	var b strings.Builder
 	section := func(title string, options []string) {
 		fmt.Fprintf(&b, "[%s]\n", title)
@@ -85,11 +90,11 @@ func (p pipeline) asClassic(output plugin) string {
 	}
 	list("INPUT", p.inputs)
 	list("FILTER", p.filters)
-	list("OUTPUT", []plugin{output})
+	list("OUTPUT", outputs)
 	return b.String()
 }
 
-func (p pipeline) asYAML(output plugin) string {
+func (p pipeline) asYAML(outputs []plugin) string {
 	var b strings.Builder
 	options := func(indent string, options []string) {
 		for i := 0; i < len(options); {
@@ -130,7 +135,7 @@ func (p pipeline) asYAML(output plugin) string {
 	b.WriteString("pipeline:\n")
 	list("inputs", "  ", p.inputs)
 	list("filters", "  ", p.filters)
-	list("outputs", "  ", []plugin{output})
+	list("outputs", "  ", outputs)
 	return b.String()
 }
 

@@ -37,7 +37,7 @@ func (l *Ledger) Take(events []byte) {
 		}
 		event := events[:len(events)-len(rest)]
 		events = rest
-		n, err := number(event)
+		n, err := Number(event)
 		if err != nil || n < 0 || n >= int64(len(l.sums)) {
 			l.err = fmt.Errorf("record %d: %v", n, err)
 			return
@@ -55,7 +55,8 @@ func (l *Ledger) Take(events []byte) {
 	}
 }
 
-func number(event []byte) (int64, error) {
+// Number returns the number of an event whose body is {"n":NUMBER,...}.
+func Number(event []byte) (int64, error) {
 	_, b, err := msgp.ReadArrayHeaderBytes(event)
 	if err != nil {
 		return 0, err

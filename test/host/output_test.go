@@ -393,6 +393,7 @@ func TestOutputOptions(t *testing.T) {
 // A far side that does not answer holds the engine's thread for no longer than it
 // takes to find that out, and the workers of another output not at all.
 func TestOutputDoesNotBlock(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := startProxy(t, 48)
 	hung := inbox{verdict: forwardserver.Ignore}
 	var good inbox
@@ -436,24 +437,27 @@ func TestOutputFlushesDoNotWaitInTurn(t *testing.T) {
 		{"emit_timeout": "500ms", "flush_timeout": "1s"},
 		{"emit_timeout": "1h", "flush_timeout": "500ms"},
 	} {
-		p := startProxy(t, 32) // of which nothing can be learned about its engine
-		hung := inbox{verdict: forwardserver.Ignore}
-		s := settings{"wasm_path": guest(t, "identity"), "function_name": function,
-			"emit_to": "forward://" + hung.listen(t, "").Address()}
-		for k, v := range timeouts {
-			s[k] = v
-		}
-		id, _ := p.output(s)
-		end := time.Now().Add(replyTimeout)
-		for n := range 100 {
-			if got := p.wait(p.begin(id, true, "app", chunkOf(1+n))); got != flushRetry {
-				t.Fatalf("flush: %d", got)
+		t.Run(timeouts["emit_timeout"], func(t *testing.T) {
+			t.Parallel()           // it waits most of the time
+			p := startProxy(t, 32) // of which nothing can be learned about its engine
+			hung := inbox{verdict: forwardserver.Ignore}
+			s := settings{"wasm_path": guest(t, "identity"), "function_name": function,
+				"emit_to": "forward://" + hung.listen(t, "").Address()}
+			for k, v := range timeouts {
+				s[k] = v
 			}
-			if time.Now().After(end) {
-				t.Fatalf("%v: %d flushes took %v", timeouts, n+1, replyTimeout)
+			id, _ := p.output(s)
+			end := time.Now().Add(replyTimeout)
+			for n := range 100 {
+				if got := p.wait(p.begin(id, true, "app", chunkOf(1+n))); got != flushRetry {
+					t.Fatalf("flush: %d", got)
+				}
+				if time.Now().After(end) {
+					t.Fatalf("%v: %d flushes took %v", timeouts, n+1, replyTimeout)
+				}
 			}
-		}
-		p.do("exit", id)
+			p.do("exit", id)
+		})
 	}
 }
 
@@ -461,36 +465,39 @@ func TestOutputFlushesDoNotWaitInTurn(t *testing.T) {
 // far side has acknowledged what came before.
 func TestOutputEngineEnds(t *testing.T) {
 	for _, definition := range []int{40, 48} {
-		p := startProxy(t, definition)
-		acknowledge := make(chan bool, 1)
-		acknowledge <- true
-		s, err := forwardserver.Listen(forwardserver.Config{Received: func(forwardserver.Message) forwardserver.Verdict {
-			if <-acknowledge {
-				return forwardserver.Acknowledge
+		t.Run(strconv.Itoa(definition), func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, definition)
+			acknowledge := make(chan bool, 1)
+			acknowledge <- true
+			s, err := forwardserver.Listen(forwardserver.Config{Received: func(forwardserver.Message) forwardserver.Verdict {
+				if <-acknowledge {
+					return forwardserver.Acknowledge
+				}
+				return forwardserver.Ignore
+			}})
+			if err != nil {
+				t.Fatal(err)
 			}
-			return forwardserver.Ignore
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Kill)
-		t.Cleanup(func() { close(acknowledge) })
-		id, _ := p.output(settings{"wasm_path": guest(t, "identity"), "function_name": function,
-			"emit_to": "forward://" + s.Address(), "emit_timeout": "1h", "flush_timeout": "1h"})
-		if got := p.flushed(id, "app", chunkOf(1)); got != flushOK {
-			t.Fatalf("flush: %d", got)
-		}
-		waiting := p.begin(id, true, "app", chunkOf(2))
-		p.do("end-engine")
-		if got := p.wait(waiting); got != flushRetry {
-			t.Errorf("flush: %d", got)
-		}
-		for n := range 20 {
-			if got := p.flushed(id, "app", chunkOf(3+n)); got != flushRetry {
+			t.Cleanup(s.Kill)
+			t.Cleanup(func() { close(acknowledge) })
+			id, _ := p.output(settings{"wasm_path": guest(t, "identity"), "function_name": function,
+				"emit_to": "forward://" + s.Address(), "emit_timeout": "1h", "flush_timeout": "1h"})
+			if got := p.flushed(id, "app", chunkOf(1)); got != flushOK {
+				t.Fatalf("flush: %d", got)
+			}
+			waiting := p.begin(id, true, "app", chunkOf(2))
+			p.do("end-engine")
+			if got := p.wait(waiting); got != flushRetry {
 				t.Errorf("flush: %d", got)
 			}
-		}
-		p.do("exit", id)
+			for n := range 20 {
+				if got := p.flushed(id, "app", chunkOf(3+n)); got != flushRetry {
+					t.Errorf("flush: %d", got)
+				}
+			}
+			p.do("exit", id)
+		})
 	}
 }
 

@@ -7,6 +7,7 @@
 //	FLUENT_BIT=path[:path...]  the Fluent Bits; else fluent-bit of PATH
 //	SOAK=10s                   how long TestSoak feeds each of them
 //	SOAK_RELOADS=5             how often TestReload reloads each of them
+//	SOAK_ROUTES=60000          how many records TestRoutes sends, for each way
 //	SOAK_SWAPS=20              how often TestSwaps has another module take over
 //	SOAK_RECORDS=300000        how many records TestLeakingGuest sends
 //	SOAK_SEED=1                of the random numbers
@@ -41,6 +42,7 @@ var (
 	soakReloads = 5
 	soakSwaps   = 20
 	soakRecords = 300_000
+	soakRoutes  = 60_000
 	soakSeed    = uint64(1)
 )
 
@@ -84,6 +86,7 @@ func readEnv() (err error) {
 	read("SOAK", func(v string) (e error) { soakTime, e = time.ParseDuration(v); return e })
 	read("SOAK_RELOADS", func(v string) (e error) { soakReloads, e = strconv.Atoi(v); return e })
 	read("SOAK_SWAPS", func(v string) (e error) { soakSwaps, e = strconv.Atoi(v); return e })
+	read("SOAK_ROUTES", func(v string) (e error) { soakRoutes, e = strconv.Atoi(v); return e })
 	read("SOAK_RECORDS", func(v string) (e error) { soakRecords, e = strconv.Atoi(v); return e })
 	read("SOAK_SEED", func(v string) (e error) { soakSeed, e = strconv.ParseUint(v, 10, 64); return e })
 	return err

@@ -8,6 +8,8 @@ const words = {
   changed: { mark: "±", name: "changed" },
   unchanged: { mark: "=", name: "unchanged" },
   dropped: { mark: "−", name: "dropped" },
+  routed: { mark: "→", name: "routed" },
+  tick: { mark: "◷", name: "tick" },
   failed: { mark: "!", name: "failed" },
   unreadable: { mark: "?", name: "unreadable" },
 };
@@ -76,8 +78,8 @@ function showRecords(result) {
     panel.replaceChildren(el("p", { className: "empty", textContent: "There are no records: paste some, or drop a file." }));
     return;
   }
-  const groups = [["all", "All", c.records], ["changed", "Changed", c.changed], ["dropped", "Dropped", c.dropped],
-    ["failed", "Failed", c.failed], ["added", "Added", c.added], ["unchanged", "Unchanged", c.unchanged]].filter((g) => g[2] || g[0] === "all");
+  const groups = [["all", "All", c.records], ["changed", "Changed", c.changed], ["dropped", "Dropped", c.dropped], ["routed", "Routed", c.routed],
+    ["failed", "Failed", c.failed], ["added", "Added", c.added], ["emitted", "Emitted", c.emitted], ["unchanged", "Unchanged", c.unchanged]].filter((g) => g[2] || g[0] === "all");
   if (!groups.some((g) => g[0] === wanted)) wanted = "all";
   const list = el("ol", { className: "records", "aria-label": "What became of the records" });
   const chips = el("div", { className: "chips", role: "group", "aria-label": "Which records are shown" });
@@ -92,7 +94,7 @@ function showRecords(result) {
   more.onclick = page;
   const fill = () => {
     for (const chip of chips.children) chip.setAttribute("aria-pressed", chip.value === wanted);
-    shown = result.records.filter((r) => wanted === "all" || r.status === wanted || wanted === "added" && r.added || wanted === "failed" && r.status === "unreadable");
+    shown = result.records.filter((r) => wanted === "all" || r.status === wanted || wanted === "added" && r.added || wanted === "emitted" && r.emitted || wanted === "failed" && r.status === "unreadable");
     list.replaceChildren();
     next = 0;
     page();
@@ -111,7 +113,8 @@ function card(r) {
   const fill = () => { if (!body.firstChild) body.append(...details(r)); };
   if (open) fill();
   let about = "";
-  if (r.status === "changed") about = [r.differ && plural(r.differ, "difference"), r.added && `${r.added} added`].filter(Boolean).join(", ");
+  if (r.status === "changed") about = [r.differ && plural(r.differ, "difference"), r.added && `${r.added} added`, r.emitted && `${r.emitted} emitted`].filter(Boolean).join(", ");
+  else if (r.emitted) about = r.others?.length ? `under ${[...new Set(r.others.map((e) => e.tag))].join(", ")}`.slice(0, 300) : "";
   else if (r.output?.length) about = r.output[0].slice(0, 300);
   const toggle = el("button", {
     type: "button", className: "toggle", "aria-expanded": String(open), "aria-controls": body.id,
@@ -124,7 +127,8 @@ function card(r) {
   }, el("span", { className: "mark", "aria-hidden": "true", textContent: w.mark }), el("span", { className: "name", textContent: w.name }), " ",
   el("span", { className: "about", textContent: about }));
   return el("li", { className: `record ${r.status}` },
-    el("div", { className: "head" }, toggle, el("span", { className: "micros", textContent: r.micros ? `${micros(r.micros)}` : "" }), lineButton(r.line)), body);
+    el("div", { className: "head" }, toggle, el("span", { className: "micros", textContent: r.micros ? `${micros(r.micros)}` : "" }),
+      r.line ? lineButton(r.line) : el("span", { className: "hint", textContent: "at the end" })), body);
 }
 
 function details(r) {
@@ -150,8 +154,19 @@ function diff(b) {
 }
 
 function showOutput(result) {
-  const lines = result.records.flatMap((r) => r.output ?? []);
-  count("output", lines.length ? lines.length.toLocaleString("en") : "");
+  const lines = [];
+  let events = 0, tag; // that of the lines that are next to come, if one has been said
+  const add = (of, line) => {
+    if (tag !== of) lines.push(JSON.stringify(["tag", tag = of]));
+    lines.push(line);
+    events++;
+  };
+  for (const r of result.records) {
+    tag ??= r.tag;
+    for (const l of r.output ?? []) add(r.tag, l);
+    for (const e of r.others ?? []) add(e.tag, e.line);
+  }
+  count("output", events ? events.toLocaleString("en") : "");
   const pre = el("pre", { className: "plain" });
   for (const l of lines.slice(0, maxOutputLines)) pre.append(...(l.length < 2000 ? ink(l) : [l]), "\n");
   const copy = el("button", { type: "button", textContent: "Copy", onclick: async () => { await navigator.clipboard.writeText(lines.join("\n") + "\n"); copy.textContent = "Copied"; } });
@@ -222,6 +237,6 @@ const edge = (n) => (n >= 1e6 ? `${n / 1e6} s` : n >= 1000 ? `${n / 1000} ms` : 
 export function summary(result) {
   if (result.problem) return `The filter does not start: ${result.problem.text}`;
   const c = result.counts;
-  const parts = [["changed", c.changed], ["unchanged", c.unchanged], ["dropped", c.dropped], ["added", c.added], ["failed", c.failed]].filter((p) => p[1]).map((p) => `${p[1].toLocaleString("en")} ${p[0]}`);
+  const parts = [["changed", c.changed], ["unchanged", c.unchanged], ["dropped", c.dropped], ["routed", c.routed], ["added", c.added], ["emitted", c.emitted], ["failed", c.failed]].filter((p) => p[1]).map((p) => `${p[1].toLocaleString("en")} ${p[0]}`);
   return `${plural(c.records, "record")}${parts.length ? ": " + parts.join(", ") : ""}${result.time ? `; median ${micros(result.time.median)}` : ""}`;
 }

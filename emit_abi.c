@@ -1,0 +1,939 @@
+// Events under other tags, and ticks. An input of the host, an emitter, takes them for each filter that
+// makes some; a timer of the engine has the guest ticked, delivers what waits, and sees the end come.
+#define _GNU_SOURCE
+#include "plugin.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "internal/delivery/delivery.h"
+
+// What Fluent Bit exports and is called here: flb_input.h, flb_storage.h and flb_engine.h of all releases from
+// 1.8 to 5.1, flb_input_log.h of those from 2.1 on.
+static struct {
+    int (*log_append)(struct flb_input_instance *in, const char *tag, size_t tag_len,
+                      const void *data, size_t size);
+    int (*name_exists)(const char *name, struct flb_config *config);
+    struct flb_input_instance *(*input_new)(struct flb_config *config, const char *plugin,
+                                            void *data, int public_only);
+    int (*set_property)(struct flb_input_instance *in, const char *key, const char *value);
+    int (*instance_init)(struct flb_input_instance *in, struct flb_config *config);
+    void (*instance_exit)(struct flb_input_instance *in, struct flb_config *config);
+    void (*instance_destroy)(struct flb_input_instance *in);
+    int (*storage_create)(void *cio, struct flb_input_instance *in);
+    int (*input_pause)(struct flb_input_instance *in);
+    int (*input_resume)(struct flb_input_instance *in);
+    int (*engine_flush)(struct flb_config *config, void *only);
+    const char *missing; // NULL: all are there
+} host;
+
+static const struct {
+    void **to;
+    const char *name;
+} wanted[] = {
+    {(void **) &host.log_append, "flb_input_log_append"},
+    {(void **) &host.name_exists, "flb_input_name_exists"},
+    {(void **) &host.input_new, "flb_input_new"},
+    {(void **) &host.set_property, "flb_input_set_property"},
+    {(void **) &host.instance_init, "flb_input_instance_init"},
+    {(void **) &host.instance_exit, "flb_input_instance_exit"},
+    {(void **) &host.instance_destroy, "flb_input_instance_destroy"},
+    {(void **) &host.storage_create, "flb_storage_input_create"},
+    {(void **) &host.input_pause, "flb_input_pause"},
+    {(void **) &host.input_resume, "flb_input_resume"},
+    {(void **) &host.engine_flush, "flb_engine_flush"},
+};
+
+static void look_up(void)
+{
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
+        if (*wanted[i].to == NULL && host.missing == NULL) {
+            host.missing = wanted[i].name;
+        }
+    }
+}
+
+enum {
+    TIMER_MS = 100,
+    STOP_INTS =
+        512 / sizeof(int), // of flb_config, in which those that tell of the end are looked for
+    CONFIG_BYTES = 8192, // in which the storage is
+    LOG_EVERY_NS = 10 * 1000 * 1000 * 1000LL,
+    MAX_PAUSED = 16,
+};
+
+// held are events that wait, as a journal.
+struct held {
+    struct held *next;
+    int64_t until_ns; // they are dropped then; INT64_MAX: never
+    flbwt_buffer journal;
+};
+
+// What a line of the log, of which there is one in 10 seconds, tells of.
+enum about { KEPT, DROPPED_BUSY, DROPPED_LATE, DROPPED_FULL, LOOPED, ABOUTS };
+
+static const struct {
+    int level;
+    const char *text;
+} abouts[ABOUTS] = {
+    [KEPT] = {FLB_LOG_WARN, "events stay under the tag that they came with: the emitter is busy"},
+    [DROPPED_BUSY] = {FLB_LOG_ERROR, "events for other tags are dropped: the emitter is busy "
+                                     "(emit_on_busy drop)"},
+    [DROPPED_LATE] = {FLB_LOG_ERROR, "events for other tags are dropped: the emitter has been busy "
+                                     "for longer than emit_on_busy lets them wait"},
+    [DROPPED_FULL] = {FLB_LOG_ERROR, "events for other tags are dropped: what waits has reached "
+                                     "emitter_mem_buf_limit"},
+    [LOOPED] = {FLB_LOG_WARN,
+                "events stay under the tag that they came with: they have been through "
+                "this filter before (Match has a tag that it emits)"},
+};
+
+struct emission {
+    struct instance *inst;
+    struct flb_input_instance *emitter; // NULL: there are ticks alone
+    struct flb_input_instance
+        *last; // takes what the emitter does not at the end; NULL: not needed yet
+    void *cio;
+    pthread_t engine;
+    struct engine_timer *timer;
+    bool stops[STOP_INTS]; // where the ints stand that may tell of the end
+
+    // Of the engine's thread.
+    flbwt_delivery delivery;
+    flbwt_buffer tag; // the one that is delivered, with a NUL behind it
+    bool delivering;
+    bool stopping;
+    bool appended; // since the engine was last told to flush
+    bool ended; // there has been a final tick,
+    uint64_t ended_at; // after so many chunks
+    int64_t next_tick_ns;
+    struct flb_input_instance *paused[MAX_PAUSED];
+    int paused_count;
+
+    uint64_t chunks; // atomic: that have come
+
+    pthread_mutex_t lock; // guards all that follows
+    struct held *first, **end;
+    size_t held_bytes;
+    bool busy; // the emitter has not taken what was last delivered
+    uint64_t untold[ABOUTS]; // events, since the last line
+    int64_t told_ns[ABOUTS];
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void count(uint64_t *counter, uint64_t n)
+{
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+static flbwt_emission *counters(struct emission *e) { return &e->inst->lane->emission; }
+
+static void set_held(struct emission *e, size_t bytes)
+{
+    e->held_bytes = bytes;
+    __atomic_store_n(&counters(e)->held_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+// tell counts events for the log, and says so unless that has been done just before.
+static void tell(struct emission *e, enum about about, uint64_t events, bool now)
+{
+    char text[512];
+    int64_t t = now_ns();
+
+    pthread_mutex_lock(&e->lock);
+    events = e->untold[about] += events;
+    if (events == 0 || (!now && t < e->told_ns[about])) {
+        pthread_mutex_unlock(&e->lock);
+        return;
+    }
+    e->untold[about] = 0;
+    e->told_ns[about] = t + LOG_EVERY_NS;
+    pthread_mutex_unlock(&e->lock);
+    snprintf(text, sizeof(text), "%" PRIu64 " %s", events, abouts[about].text);
+    border_print(e->inst, abouts[about].level, text);
+}
+
+static void drop(struct emission *e, enum about why, uint64_t events)
+{
+    if (events > 0) {
+        count(&counters(e)->dropped, events);
+        tell(e, why, events, false);
+    }
+}
+
+// find_cio returns the storage of a pipeline, which the emitter needs: a struct cio_ctx (chunkio.h), that has
+// a list of streams (cio_stream.h), of which each points back to it. At the start all inputs have theirs. NULL:
+// it can't be told.
+static bool is_cio(const char *p)
+{
+    enum {
+        CIO_BYTES = 192, // the list stands behind the options, 112 to 144 bytes
+        LINK = 16, // of a stream: its type and name come first,
+        PARENT = 80, // and behind it three more lists
+        MAX_STREAMS = 1000,
+    };
+
+    if (!engine_readable(p, CIO_BYTES)) {
+        return false;
+    }
+    for (size_t at = 0; at + 2 * sizeof(void *) <= CIO_BYTES; at += sizeof(void *)) {
+        const char *list = p + at, *before = list, *link = engine_word(list, sizeof(void *));
+        int n = 0;
+
+        while (link != list && n < MAX_STREAMS && engine_readable(link - LINK, PARENT + 8) &&
+               engine_word(link, 0) == before &&
+               engine_word(link - LINK, PARENT) == (const void *) p) {
+            n++;
+            before = link;
+            link = engine_word(link, sizeof(void *));
+        }
+        if (n > 0 && link == list && engine_word(list, 0) == before) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void *find_cio(const struct flb_config *config)
+{
+    size_t readable = 0;
+
+    while (readable < CONFIG_BYTES && engine_readable((const char *) config + readable, 256)) {
+        readable += 256;
+    }
+    for (size_t at = 0; at < readable; at += sizeof(void *)) {
+        void *p = engine_word(config, at);
+
+        if (p != NULL && is_cio(p)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+// is_in_pipeline says whether an instance, which is the host's context, is one of the pipeline's filters, whose
+// list begins in flb_config, and in no processor, which has a list of its own. In struct flb_filter_instance
+// (flb_filter.h, 1.8 to 5.1) _head stands six words behind context.
+static bool is_in_pipeline(const struct instance *inst)
+{
+    enum { FIRST = 48, LAST = 96, HEAD = 48, MAX_FILTERS = 10000 };
+    const char *ins = (const char *) inst->ins, *config = (const char *) inst->config;
+    size_t at = FIRST;
+
+    while (at <= LAST && engine_word(ins, at) != inst) {
+        at += sizeof(void *);
+    }
+    if (at > LAST || !engine_readable(ins + at + HEAD, 2 * sizeof(void *))) {
+        return false;
+    }
+    const char *head = ins + at + HEAD, *link = engine_word(head, sizeof(void *));
+
+    for (int n = 0; n < MAX_FILTERS && link != head; n++) {
+        if (link >= config && link < config + CONFIG_BYTES) {
+            return true;
+        }
+        if (!engine_readable(link, 2 * sizeof(void *))) {
+            return false;
+        }
+        link = engine_word(link, sizeof(void *));
+    }
+    return false;
+}
+
+// is_ending says whether the pipeline has been told to stop. In flb_config.h, 2.0 to 5.1, stand in a row the
+// ints is_ingestion_active, is_shutting_down and is_running, of which the engine then changes the first two
+// at once; it goes on for a second and more. see_ends notes where they may be; false: nowhere.
+static bool at_stop(const struct emission *e, size_t i, int ingests, int shuts)
+{
+    int ints[3];
+
+    memcpy(ints, (const char *) e->inst->config + i * sizeof(int), sizeof(ints));
+    return ints[0] == ingests && ints[1] == shuts && ints[2] == 1;
+}
+
+static bool see_ends(struct emission *e)
+{
+    bool any = false;
+
+    if (!engine_readable(e->inst->config, (STOP_INTS + 2) * sizeof(int))) {
+        return false;
+    }
+    for (size_t i = 0; i < STOP_INTS; i++) {
+        e->stops[i] = at_stop(e, i, 1, 0);
+        any |= e->stops[i];
+    }
+    return any;
+}
+
+static bool is_ending(struct emission *e)
+{
+    for (size_t i = 0; i < STOP_INTS && !e->stopping; i++) {
+        e->stopping = e->stops[i] && at_stop(e, i, 0, 1);
+    }
+    return e->stopping;
+}
+
+__attribute__((format(printf, 2, 3))) static bool refuse(struct instance *inst, const char *format,
+                                                         ...)
+{
+    char text[1024];
+    int n = snprintf(text, sizeof(text),
+                     "events can't go under other tags (emit_tags, on_error "
+                     "route): ");
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text + n, sizeof(text) - (size_t) n, format, args);
+    va_end(args);
+    border_print(inst, FLB_LOG_ERROR, text);
+    return false;
+}
+
+bool emission_check(struct instance *inst)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const struct emission_options *o = &inst->emits;
+
+    if (!o->wanted) {
+        return true;
+    }
+    pthread_once(&once, look_up);
+    if (host.missing != NULL) {
+        return refuse(inst, "this Fluent Bit does not export %s; 2.2 and later do", host.missing);
+    }
+    if (host.name_exists(o->name, inst->config)) {
+        return refuse(inst, "there is an input %s already: set emitter_name to another name",
+                      o->name);
+    }
+    return true;
+}
+
+// make_emitter makes an input that takes events, of the given name, with a limit unless that is 0; NULL:
+// the host can't, and has said why.
+static struct flb_input_instance *make_emitter(struct emission *e, const char *name, int64_t limit)
+{
+    struct flb_config *config = e->inst->config;
+    struct flb_input_instance *in = host.input_new(config, "emitter", NULL, 0);
+    char number[32];
+
+    if (in == NULL) {
+        return NULL;
+    }
+    snprintf(number, sizeof(number), "%" PRId64, limit);
+    if (host.set_property(in, "alias", name) == 0 &&
+        host.set_property(in, "mem_buf_limit", number) == 0 &&
+        host.set_property(in, "storage.type",
+                          e->inst->emits.filesystem ? "filesystem" : "memory") == 0 &&
+        (limit > 0 || host.set_property(in, "storage.pause_on_chunks_overlimit", "off") == 0) &&
+        host.instance_init(in, config) == 0 && host.storage_create(e->cio, in) == 0) {
+        return in;
+    }
+    host.instance_exit(in, config);
+    host.instance_destroy(in);
+    return NULL;
+}
+
+// input_is_emitter says whether an input is one, of this filter or of another one: rewrite_tag has some, too.
+// Its name, emitter.N, stands near the beginning of struct flb_input_instance (flb_input.h, 2.2 to 5.1).
+static bool input_is_emitter(const struct flb_input_instance *in)
+{
+    enum { NAMED = 192 };
+
+    return in != NULL && memmem(in, NAMED, "emitter.", 8) != NULL;
+}
+
+// append has the emitter take events. False: it is busy, and nothing was taken.
+static bool append(struct emission *e, struct flb_input_instance *in, const flbwt_destination *to,
+                   const uint8_t *events, size_t n)
+{
+    e->tag.len = 0;
+    if (!flbwt_reserve(&e->tag, (size_t) to->tag_len + 1)) {
+        return false;
+    }
+    memcpy(e->tag.data, to->tag, to->tag_len);
+    e->tag.data[to->tag_len] = '\0'; // for matches of older hosts
+    e->delivering = true;
+    bool ok = host.log_append(in, (const char *) e->tag.data, to->tag_len, events, n) == 0;
+    e->delivering = false;
+    return ok;
+}
+
+static struct flb_input_instance *last_emitter(struct emission *e)
+{
+    if (e->last == NULL && e->stopping) {
+        char name[512];
+
+        // The emitter stays paused once the pipeline stops, if it was.
+        snprintf(name, sizeof(name), "%s_end", e->inst->emits.name);
+        e->last = make_emitter(e, name, 0);
+    }
+    return e->last;
+}
+
+// deliver has the emitter take what it can of a delivery that has been sorted, on the engine's thread.
+static void deliver(struct emission *e)
+{
+    flbwt_delivery *d = &e->delivery;
+    bool busy = false;
+
+    for (uint32_t i = 0; i < d->destinations; i++) {
+        flbwt_destination *to = flbwt_delivery_at(d, i);
+        size_t n;
+
+        if (to->cut) {
+            continue;
+        }
+        const uint8_t *events = flbwt_delivery_events(d, to, &n);
+        to->taken = events != NULL &&
+                    (append(e, e->emitter, to, events, n) ||
+                     (e->stopping && last_emitter(e) != NULL && append(e, e->last, to, events, n)));
+        if (to->taken) {
+            e->appended = true;
+            count(&counters(e)->delivered, to->events);
+        }
+        busy |= !to->taken;
+    }
+    pthread_mutex_lock(&e->lock);
+    e->busy = busy;
+    pthread_mutex_unlock(&e->lock);
+}
+
+static size_t bytes_of(const flbwt_buffer *journal) { return journal->len + sizeof(struct held); }
+
+// hold has a journal wait, which it then owns. False: there is no room, and the caller keeps it.
+static bool hold(struct emission *e, flbwt_buffer *journal, int64_t until_ns)
+{
+    struct held *h = malloc(sizeof(*h));
+
+    if (h == NULL) {
+        return false;
+    }
+    // What a journal has beyond its length does not count.
+    uint8_t *exact = realloc(journal->data, journal->len);
+    if (exact != NULL) {
+        journal->data = exact;
+        journal->cap = journal->len;
+    }
+    *h = (struct held) {.until_ns = until_ns, .journal = *journal};
+    pthread_mutex_lock(&e->lock);
+    if (e->held_bytes + bytes_of(journal) > (size_t) e->inst->emits.limit) {
+        pthread_mutex_unlock(&e->lock);
+        free(h);
+        return false;
+    }
+    set_held(e, e->held_bytes + bytes_of(journal));
+    *e->end = h;
+    e->end = &h->next;
+    pthread_mutex_unlock(&e->lock);
+    *journal = (flbwt_buffer) {0};
+    return true;
+}
+
+// take_held returns what waits for longest; NULL: nothing does. put_back has it do so again.
+static struct held *take_held(struct emission *e)
+{
+    pthread_mutex_lock(&e->lock);
+    struct held *h = e->first;
+    if (h != NULL) {
+        e->first = h->next;
+        if (e->first == NULL) {
+            e->end = &e->first;
+        }
+        set_held(e, e->held_bytes - bytes_of(&h->journal));
+    }
+    pthread_mutex_unlock(&e->lock);
+    return h;
+}
+
+static void put_back(struct emission *e, struct held *h)
+{
+    pthread_mutex_lock(&e->lock);
+    h->next = e->first;
+    e->first = h;
+    if (h->next == NULL) {
+        e->end = &h->next;
+    }
+    set_held(e, e->held_bytes + bytes_of(&h->journal));
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void free_held(struct held *h)
+{
+    free(h->journal.data);
+    free(h);
+}
+
+// events_left is how many of a delivery are not taken: those in a loop, or the others.
+static uint64_t events_left(const flbwt_delivery *d, bool cut)
+{
+    uint64_t events = 0;
+
+    for (uint32_t i = 0; i < d->destinations; i++) {
+        const flbwt_destination *to = flbwt_delivery_at(d, i);
+
+        events += !to->taken && to->cut == cut ? to->events : 0;
+    }
+    return events;
+}
+
+// take_others has all be taken but what is in a loop.
+static void take_others(flbwt_delivery *d)
+{
+    for (uint32_t i = 0; i < d->destinations; i++) {
+        flbwt_destination *to = flbwt_delivery_at(d, i);
+
+        to->taken |= !to->cut;
+    }
+}
+
+static uint64_t events_of(const flbwt_buffer *journal)
+{
+    uint64_t events = 0;
+    flbwt_routed head;
+
+    for (size_t at = 0; at + sizeof(head) <= journal->len; events++) {
+        memcpy(&head, journal->data + at, sizeof(head));
+        at += sizeof(head) + (size_t) head.tag_len + head.marker_len + head.event_len;
+    }
+    return events;
+}
+
+// drain delivers what waits, in order, until the emitter is busy. True: nothing waits. On the engine's thread.
+static bool drain(struct emission *e, int64_t now)
+{
+    flbwt_delivery *d = &e->delivery;
+    struct held *h;
+
+    while ((h = take_held(e)) != NULL) {
+        if (h->until_ns <= now) {
+            drop(e, DROPPED_LATE, events_of(&h->journal));
+            free_held(h);
+            continue;
+        }
+        flbwt_buffer left = {0};
+        bool sorted = flbwt_delivery_sort(d, h->journal.data, h->journal.len);
+
+        if (sorted) {
+            deliver(e);
+        }
+        if (sorted && events_left(d, false) == 0) {
+            free_held(h);
+            continue;
+        }
+        if (e->inst->emits.on_busy == ON_BUSY_DROP) {
+            drop(e, DROPPED_BUSY, sorted ? events_left(d, false) : events_of(&h->journal));
+            free_held(h);
+            continue;
+        }
+        if (sorted && flbwt_delivery_journal(d, &left)) {
+            free(h->journal.data);
+            h->journal = left;
+        }
+        else {
+            free(left.data);
+        }
+        put_back(e, h);
+        return false;
+    }
+    return true;
+}
+
+// pause_input has the host read no more of an input while events of it wait: they would have to be dropped.
+static void pause_input(struct emission *e, struct flb_input_instance *in)
+{
+    if (in == NULL || e->stopping || is_ending(e) || host.input_pause(in) != 0) {
+        return; // the host has paused it, and lets it go on when it will
+    }
+    for (int i = 0; i < e->paused_count; i++) {
+        if (e->paused[i] == in) {
+            return;
+        }
+    }
+    if (e->paused_count < MAX_PAUSED) {
+        e->paused[e->paused_count++] = in;
+    }
+    else {
+        host.input_resume(in);
+    }
+}
+
+static void resume_inputs(struct emission *e)
+{
+    for (int i = 0; i < e->paused_count; i++) {
+        // An input that the host has paused meanwhile says so if it is to be paused again.
+        if (host.input_pause(e->paused[i]) == 0) {
+            host.input_resume(e->paused[i]);
+        }
+    }
+    e->paused_count = 0;
+}
+
+// keep appends events to what comes out of the chunk.
+static bool keep(struct job *job, const uint8_t *events, size_t n)
+{
+    bool modified = job->result == FLB_FILTER_MODIFIED;
+    size_t size = modified ? job->out_size : job->size;
+    uint8_t *out = realloc(modified ? job->out : NULL, size + n);
+
+    if (out == NULL) {
+        return false;
+    }
+    if (!modified) {
+        memcpy(out, job->data, size);
+    }
+    memcpy(out + size, events, n);
+    job->out = out;
+    job->out_size = size + n;
+    job->result = FLB_FILTER_MODIFIED;
+    return true;
+}
+
+// have_wait has what is left of a delivery wait. False: there is no room.
+static bool have_wait(struct emission *e, const flbwt_delivery *d)
+{
+    const struct emission_options *o = &e->inst->emits;
+    int64_t until = o->on_busy == ON_BUSY_BLOCK ? now_ns() + o->block_ns : INT64_MAX;
+    flbwt_buffer journal = {0};
+    bool held = flbwt_delivery_journal(d, &journal) && hold(e, &journal, until);
+
+    free(journal.data);
+    return held;
+}
+
+// settle decides about what is left of a delivery: job is that of the chunk that it came of, or of a tick.
+static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool may_wait,
+                   struct flb_input_instance *input)
+{
+    const struct emission_options *o = &e->inst->emits;
+    bool chunk = job->kind == JOB_FILTER;
+    uint64_t busy = events_left(d, false), cut = events_left(d, true);
+
+    may_wait |= o->on_busy == ON_BUSY_BLOCK || (!chunk && o->on_busy == ON_BUSY_KEEP);
+    if (busy > 0 && may_wait && have_wait(e, d)) {
+        take_others(d);
+        busy = 0;
+        if (o->on_busy == ON_BUSY_BLOCK && pthread_equal(pthread_self(), e->engine)) {
+            pause_input(e, input);
+        }
+    }
+    else if (busy > 0 && (!chunk || o->on_busy == ON_BUSY_DROP)) {
+        drop(e, may_wait ? DROPPED_FULL : DROPPED_BUSY, busy);
+        take_others(d);
+        busy = 0;
+    }
+    if (busy + cut == 0) {
+        return;
+    }
+    uint32_t events;
+    size_t n;
+    const uint8_t *bytes = flbwt_delivery_left(d, &n, &events);
+
+    if (!chunk || bytes == NULL || !keep(job, bytes, n)) {
+        drop(e, DROPPED_FULL, busy + cut);
+        return;
+    }
+    count(&counters(e)->kept, busy);
+    tell(e, KEPT, busy, false);
+    count(&counters(e)->looped, cut);
+    tell(e, LOOPED, cut, false);
+}
+
+void emission_begin(struct instance *inst, struct flb_input_instance *input, struct job *job)
+{
+    if (inst->emission != NULL) {
+        count(&inst->emission->chunks, 1);
+        job->count_hops = inst->emission->emitter != NULL && input_is_emitter(input);
+    }
+}
+
+// give_back returns what a journal has allocated to the instance, for the next one.
+static void give_back(struct instance *inst, flbwt_buffer *journal)
+{
+    pthread_mutex_lock(&inst->lock);
+    if (inst->spare.data == NULL) {
+        inst->spare = *journal;
+        *journal = (flbwt_buffer) {0};
+    }
+    pthread_mutex_unlock(&inst->lock);
+    free(journal->data);
+    *journal = (flbwt_buffer) {0};
+}
+
+// deliver_here does so on the engine's thread, where the emitter can be called.
+static void deliver_here(struct emission *e, struct job *job, struct flb_input_instance *input)
+{
+    flbwt_delivery *d = &e->delivery;
+
+    is_ending(e);
+    bool free = drain(e, now_ns()); // what has waited comes first
+
+    if (!flbwt_delivery_sort(d, job->routed.data, job->routed.len)) {
+        drop(e, DROPPED_FULL, events_of(&job->routed));
+        return;
+    }
+    if (free) {
+        deliver(e);
+    }
+    settle(e, d, job, false, input);
+    flbwt_delivery_give_back(d);
+}
+
+// deliver_later does so where the emitter can't be called. In a loop, all stays.
+static void deliver_later(struct emission *e, struct job *job, bool loop)
+{
+    flbwt_delivery d = {.seed = e->delivery.seed};
+
+    if (!flbwt_delivery_sort(&d, job->routed.data, job->routed.len)) {
+        drop(e, DROPPED_FULL, events_of(&job->routed));
+        flbwt_delivery_end(&d);
+        return;
+    }
+    for (uint32_t i = 0; loop && i < d.destinations; i++) {
+        flbwt_delivery_at(&d, i)->cut = true;
+    }
+    pthread_mutex_lock(&e->lock);
+    bool busy = e->busy;
+    pthread_mutex_unlock(&e->lock);
+    settle(e, &d, job, !busy, NULL);
+    flbwt_delivery_end(&d);
+}
+
+void emission_deliver(struct instance *inst, struct flb_input_instance *input, struct job *job)
+{
+    struct emission *e = inst->emission;
+
+    if (job->routed.len > 0 && e != NULL && e->emitter != NULL) {
+        bool engine = pthread_equal(pthread_self(), e->engine);
+        // Filters run inside of a delivery, and this one may be among them.
+        bool loop = (engine && e->delivering) ||
+                    (input != NULL && (input == e->emitter || input == e->last));
+
+        if (engine && !loop && has_stack_for_go()) {
+            deliver_here(e, job, input);
+        }
+        else {
+            deliver_later(e, job, loop);
+        }
+    }
+    if (job->routed.data != NULL) {
+        give_back(inst, &job->routed);
+    }
+}
+
+// tick has the guest ticked, and delivers what it makes. False: the instance is busy with a chunk.
+static bool tick(struct emission *e, bool final)
+{
+    struct job job = {.kind = JOB_TICK, .final = final};
+
+    border_call(e->inst, &job);
+    if (job.busy) {
+        return false;
+    }
+    emission_deliver(e->inst, NULL, &job);
+    return true;
+}
+
+static uint64_t chunks_of(struct emission *e)
+{
+    return __atomic_load_n(&e->chunks, __ATOMIC_RELAXED);
+}
+
+// tick_finally has the guest hand over what it holds, unless it has since the last chunk.
+static void tick_finally(struct emission *e)
+{
+    uint64_t chunks = chunks_of(e);
+
+    if (e->inst->emits.tick_ns > 0 && (!e->ended || e->ended_at != chunks) && tick(e, true)) {
+        e->ended = true;
+        e->ended_at = chunks;
+    }
+}
+
+static void tick_in_time(struct emission *e, int64_t now)
+{
+    int64_t every = e->inst->emits.tick_ns;
+
+    if (every > 0 && now >= e->next_tick_ns && tick(e, false)) {
+        e->next_tick_ns += every;
+        if (e->next_tick_ns <= now) {
+            e->next_tick_ns = now + every;
+        }
+    }
+}
+
+static void tell_all(struct emission *e, bool now)
+{
+    for (int i = 0; i < ABOUTS; i++) {
+        if (__atomic_load_n(&e->untold[i], __ATOMIC_RELAXED) > 0) {
+            tell(e, i, 0, now);
+        }
+    }
+}
+
+// come_round is called by the timer.
+static void come_round(void *arg)
+{
+    struct emission *e = arg;
+    int64_t now = now_ns();
+
+    if (is_ending(e)) {
+        tick_finally(e);
+        drain(e, now);
+        if (e->appended) {
+            // The host flushes when it is told to stop, which is over, and may end before it would again.
+            e->appended = false;
+            host.engine_flush(e->inst->config, NULL);
+        }
+        return;
+    }
+    if (drain(e, now) && e->paused_count > 0) {
+        resume_inputs(e);
+    }
+    tick_in_time(e, now);
+    tell_all(e, false);
+}
+
+// has_emitter makes what takes events. False: the log says why it can't be.
+static bool has_emitter(struct emission *e)
+{
+    struct instance *inst = e->inst;
+
+    if (!emission_check(inst)) {
+        return false;
+    }
+    if (!is_in_pipeline(inst)) {
+        return refuse(inst,
+                      "a filter in processors of an input or output can't do that; one in the "
+                      "pipeline's filters can, from Fluent Bit 2.2 on");
+    }
+    e->cio = find_cio(inst->config);
+    if (e->cio == NULL) {
+        return refuse(inst, "where this Fluent Bit has its storage is not known");
+    }
+    if (!see_ends(e)) {
+        return refuse(inst, "where this Fluent Bit says that it ends is not known");
+    }
+    e->emitter = make_emitter(e, inst->emits.name, inst->emits.limit);
+    if (e->emitter == NULL) {
+        return refuse(inst, "Fluent Bit can't make the emitter %s%s", inst->emits.name,
+                      inst->emits.filesystem
+                          ? ": emitter_storage.type filesystem needs storage.path "
+                            "of the service to be set"
+                          : "");
+    }
+    return true;
+}
+
+static void free_emission(struct emission *e)
+{
+    flbwt_delivery_end(&e->delivery);
+    free(e->tag.data);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+}
+
+static bool begin(struct emission *e)
+{
+    struct instance *inst = e->inst;
+    const char *why = NULL;
+
+    if (inst->emits.wanted && !has_emitter(e)) {
+        return false;
+    }
+    e->timer = engine_timer_start(TIMER_MS, come_round, e, &why);
+    if (e->timer != NULL) {
+        return true;
+    }
+    if (e->emitter != NULL) {
+        host.instance_exit(e->emitter, inst->config);
+        host.instance_destroy(e->emitter);
+        return refuse(inst, "%s", why);
+    }
+    char text[256];
+
+    snprintf(text, sizeof(text), "flb_tick is called at the end alone: %s", why);
+    border_print(inst, FLB_LOG_WARN, text);
+    return true;
+}
+
+bool emission_start(struct instance *inst)
+{
+    if (!inst->emits.wanted && inst->emits.tick_ns == 0) {
+        return true;
+    }
+    struct emission *e = calloc(1, sizeof(*e));
+
+    if (e == NULL) {
+        return refuse(inst, "there is no memory");
+    }
+    e->inst = inst;
+    e->engine = pthread_self();
+    e->end = &e->first;
+    e->next_tick_ns = now_ns() + inst->emits.tick_ns;
+    pthread_mutex_init(&e->lock, NULL);
+    if (getrandom(&e->delivery.seed, sizeof(e->delivery.seed), 0) < 0) {
+        e->delivery.seed.k0 = (uintptr_t) e ^ (uint64_t) now_ns();
+    }
+    if (!inst->emits.wanted) {
+        see_ends(e);
+    }
+    if (!begin(e)) {
+        free_emission(e);
+        return false;
+    }
+    inst->emission = e;
+    return true;
+}
+
+void emission_stop(struct instance *inst)
+{
+    struct emission *e = inst->emission;
+    struct held *h;
+    uint64_t lost = 0;
+
+    if (e == NULL) {
+        return;
+    }
+    // Nothing can be delivered here: what runs inside of a delivery has begun to end (flb_engine_shutdown).
+    if (inst->emits.tick_ns > 0 && (!e->ended || e->ended_at != chunks_of(e))) {
+        struct job job = {.kind = JOB_TICK, .final = true};
+
+        border_call(inst, &job);
+        lost += events_of(&job.routed);
+        give_back(inst, &job.routed);
+    }
+    if (e->timer != NULL) {
+        engine_timer_end(e->timer);
+    }
+    while ((h = take_held(e)) != NULL) {
+        lost += events_of(&h->journal);
+        free_held(h);
+    }
+    tell_all(e, true);
+    if (lost > 0) {
+        char text[256];
+
+        count(&counters(e)->dropped, lost);
+        snprintf(text, sizeof(text),
+                 "%" PRIu64 " events for other tags are lost: Fluent Bit ends before it has taken "
+                 "them",
+                 lost);
+        border_print(inst, FLB_LOG_ERROR, text);
+    }
+    inst->emission = NULL;
+    free_emission(e);
+}

@@ -1,0 +1,333 @@
+#include "delivery.h"
+
+#include "../fast/skip.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NONE = UINT32_MAX,
+    KEEP_BYTES = 4 * 1024 * 1024, // of all buffers; more is given back
+    DEPTH = 128, // of values in a header, as elsewhere
+    HOPS_BYTES = 4 + 14 + 5, // by which the metadata grows: its head, the key, a number
+};
+
+// The marker that ends a group, as Fluent Bit writes it (src/flb_log_event_encoder.c, 3.2 to 5.1): an event
+// of the time -2.
+static const uint8_t group_end[] = {0x92, 0x92, 0xd7, 0x00, 0xff, 0xff, 0xff,
+                                    0xfe, 0x00, 0x00, 0x00, 0x00, 0x80, 0x80};
+
+static const uint8_t hops_key[] = "\xadwasmtime_hops";
+enum { HOPS_KEY_BYTES = sizeof(hops_key) - 1 };
+
+// entry is an event of the journal.
+typedef struct {
+    size_t at;
+    uint32_t destination, next; // next of the same destination, or NONE
+} entry;
+
+static flbwt_routed head_at(const uint8_t *p)
+{
+    flbwt_routed head;
+
+    memcpy(&head, p, sizeof(head));
+    return head;
+}
+
+static size_t size_of(const flbwt_routed *head)
+{
+    return sizeof(*head) + (size_t) head->tag_len + head->marker_len + head->event_len;
+}
+
+// count_entries returns how many entries the journal has, NONE if it is none.
+static uint32_t count_entries(const uint8_t *journal, size_t n)
+{
+    size_t at = 0;
+    uint32_t count = 0;
+
+    while (at < n) {
+        if (n - at < sizeof(flbwt_routed)) {
+            return NONE;
+        }
+        flbwt_routed head = head_at(journal + at);
+        if (n - at < size_of(&head) || ++count == NONE) {
+            return NONE;
+        }
+        at += size_of(&head);
+    }
+    return count;
+}
+
+// room makes a buffer have n elements. False: there is no memory.
+static bool room(flbwt_buffer *b, size_t n, size_t size)
+{
+    b->len = 0;
+    if (!flbwt_reserve(b, n * size + 1)) {
+        return false;
+    }
+    b->len = n * size;
+    return true;
+}
+
+static bool is_for(const flbwt_destination *to, const uint8_t *tag, uint32_t n, bool cut)
+{
+    return to->tag_len == n && to->cut == cut && memcmp(to->tag, tag, n) == 0;
+}
+
+// find returns the number of the destination, which is made unless it is there.
+static uint32_t find(flbwt_delivery *d, const uint8_t *tag, uint32_t n, bool cut, uint32_t mask)
+{
+    uint32_t *table = (uint32_t *) d->table.data;
+    uint64_t hash = flbwt_siphash(d->seed, tag, n) + cut;
+
+    for (uint32_t i = (uint32_t) hash & mask;; i = (i + 1) & mask) {
+        if (table[i] == NONE) {
+            table[i] = d->destinations++;
+            *flbwt_delivery_at(d, table[i]) = (flbwt_destination) {
+                .tag = tag, .tag_len = n, .cut = cut, .first = NONE, .last = NONE};
+            return table[i];
+        }
+        if (is_for(flbwt_delivery_at(d, table[i]), tag, n, cut)) {
+            return table[i];
+        }
+    }
+}
+
+bool flbwt_delivery_sort(flbwt_delivery *d, const uint8_t *journal, size_t n)
+{
+    uint32_t count = count_entries(journal, n), slots = 16, last = 0;
+
+    d->journal = journal;
+    d->events = d->destinations = 0;
+    while (count != NONE && slots / 2 < count && slots < 1U << 31) {
+        slots *= 2;
+    }
+    if (count == NONE || count > slots / 2 || !room(&d->entries, count, sizeof(entry)) ||
+        !room(&d->found, count, sizeof(flbwt_destination)) ||
+        !room(&d->table, slots, sizeof(uint32_t))) {
+        return false;
+    }
+    memset(d->table.data, 0xff, d->table.len);
+    entry *entries = (entry *) d->entries.data;
+    for (size_t at = 0; at < n;) {
+        flbwt_routed head = head_at(journal + at);
+        const uint8_t *tag = journal + at + sizeof(head);
+        bool cut = head.hops >= FLBWT_MAX_HOPS;
+
+        if (d->events == 0 || !is_for(flbwt_delivery_at(d, last), tag, head.tag_len, cut)) {
+            last = find(d, tag, head.tag_len, cut, slots - 1);
+        }
+        flbwt_destination *to = flbwt_delivery_at(d, last);
+        entries[d->events] = (entry) {.at = at, .destination = last, .next = NONE};
+        if (to->events == 0) {
+            to->first = d->events;
+        }
+        else {
+            entries[to->last].next = d->events;
+        }
+        to->last = d->events++;
+        to->events++;
+        to->room += (size_t) head.marker_len + head.event_len + sizeof(group_end) + HOPS_BYTES;
+        at += size_of(&head);
+    }
+    return true;
+}
+
+// array_of_two returns what follows the head of an array of two elements; NULL: there is none.
+static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
+{
+    size_t left = (size_t) (end - p);
+
+    if (left >= 1 && *p == 0x92) {
+        return p + 1;
+    }
+    if (left >= 3 && *p == 0xdc && load16(p + 1) == 2) {
+        return p + 3;
+    }
+    return left >= 5 && *p == 0xdd && load32(p + 1) == 2 ? p + 5 : NULL;
+}
+
+static const uint8_t *skip(const uint8_t *p, const uint8_t *end)
+{
+    unsigned containers = 0;
+
+    return skip_all(p, end, 1, DEPTH, &containers);
+}
+
+// hops_value returns where the value of the member wasmtime_hops begins, of the pairs at p; NULL: there is
+// no such member. *after is where the pairs end, NULL if they are malformed.
+static const uint8_t *hops_value(const uint8_t *p, const uint8_t *end, uint64_t pairs,
+                                 const uint8_t **after)
+{
+    const uint8_t *found = NULL;
+
+    for (; p != NULL && pairs > 0; pairs--) {
+        const uint8_t *value = skip(p, end);
+
+        if (value != NULL && (size_t) (value - p) == HOPS_KEY_BYTES &&
+            memcmp(p, hops_key, HOPS_KEY_BYTES) == 0) {
+            found = value;
+        }
+        p = value != NULL ? skip(value, end) : NULL;
+    }
+    *after = p;
+    return found;
+}
+
+static uint8_t *put_map_header(uint8_t *out, uint64_t pairs)
+{
+    if (pairs < 16) {
+        *out = (uint8_t) (0x80 | pairs);
+        return out + 1;
+    }
+    if (pairs <= UINT16_MAX) {
+        *out = 0xde;
+        return store16(out + 1, pairs);
+    }
+    *out = 0xdf;
+    return store32(out + 1, pairs);
+}
+
+static uint8_t *put_number(uint8_t *out, uint32_t n)
+{
+    if (n < 0x80) {
+        *out = (uint8_t) n;
+        return out + 1;
+    }
+    *out = 0xce;
+    return store32(out + 1, n);
+}
+
+// put_event writes an event, in whose metadata the hops are set unless they are 0: if it has no metadata, it
+// stays as it is.
+static uint8_t *put_event(uint8_t *out, const uint8_t *event, size_t n, uint32_t hops)
+{
+    const uint8_t *end = event + n, *p, *members, *value, *after;
+    uint64_t pairs;
+
+    if (hops == 0 || (p = array_of_two(event, end)) == NULL || (p = array_of_two(p, end)) == NULL ||
+        (p = skip(p, end)) == NULL || (members = map_header(p, end, &pairs)) == NULL) {
+        return copy(out, event, n);
+    }
+    value = hops_value(members, end, pairs, &after);
+    if (after == NULL || (value == NULL && pairs == UINT32_MAX)) {
+        return copy(out, event, n);
+    }
+    if (value != NULL) {
+        const uint8_t *rest = skip(value, end);
+
+        out = copy(out, event, (size_t) (value - event));
+        out = put_number(out, hops);
+        return copy(out, rest, (size_t) (end - rest));
+    }
+    out = copy(out, event, (size_t) (p - event));
+    out = put_map_header(out, pairs + 1);
+    out = copy(out, members, (size_t) (after - members));
+    out = put_number(copy(out, hops_key, HOPS_KEY_BYTES), hops);
+    return copy(out, after, (size_t) (end - after));
+}
+
+// put_entry writes an event, and before it what ends the group of those before and begins its own. open is
+// the marker of the group that is open, of which n bytes.
+static uint8_t *put_entry(uint8_t *out, const uint8_t *at, bool with_hops, const uint8_t **open,
+                          uint32_t *n)
+{
+    flbwt_routed head = head_at(at);
+    const uint8_t *marker = at + sizeof(head) + head.tag_len;
+
+    if (head.marker_len != *n || memcmp(marker, *open, *n) != 0) {
+        out = *n > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+        out = copy(out, marker, head.marker_len);
+        *open = marker;
+        *n = head.marker_len;
+    }
+    return put_event(out, marker + head.marker_len, head.event_len, with_hops ? head.hops : 0);
+}
+
+const uint8_t *flbwt_delivery_events(flbwt_delivery *d, const flbwt_destination *to, size_t *n)
+{
+    const entry *entries = (const entry *) d->entries.data;
+    const uint8_t *open = d->journal;
+    uint32_t open_len = 0;
+
+    d->bytes.len = 0;
+    if (!flbwt_reserve(&d->bytes, to->room)) {
+        return NULL;
+    }
+    uint8_t *out = d->bytes.data;
+    for (uint32_t i = to->first; i != NONE; i = entries[i].next) {
+        out = put_entry(out, d->journal + entries[i].at, true, &open, &open_len);
+    }
+    out = open_len > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+    *n = (size_t) (out - d->bytes.data);
+    return d->bytes.data;
+}
+
+const uint8_t *flbwt_delivery_left(flbwt_delivery *d, size_t *n, uint32_t *events)
+{
+    const entry *entries = (const entry *) d->entries.data;
+    const uint8_t *open = d->journal;
+    uint32_t open_len = 0;
+    size_t most = 1;
+
+    *events = 0;
+    for (uint32_t i = 0; i < d->destinations; i++) {
+        const flbwt_destination *to = flbwt_delivery_at(d, i);
+
+        most += to->taken ? 0 : to->room;
+        *events += to->taken ? 0 : to->events;
+    }
+    d->bytes.len = 0;
+    if (!flbwt_reserve(&d->bytes, most)) {
+        return NULL;
+    }
+    uint8_t *out = d->bytes.data;
+    for (uint32_t i = 0; i < d->events; i++) {
+        if (!flbwt_delivery_at(d, entries[i].destination)->taken) {
+            out = put_entry(out, d->journal + entries[i].at, false, &open, &open_len);
+        }
+    }
+    out = open_len > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+    *n = (size_t) (out - d->bytes.data);
+    return d->bytes.data;
+}
+
+bool flbwt_delivery_journal(const flbwt_delivery *d, flbwt_buffer *to)
+{
+    const entry *entries = (const entry *) d->entries.data;
+
+    to->len = 0;
+    for (uint32_t i = 0; i < d->events; i++) {
+        const flbwt_destination *of = flbwt_delivery_at(d, entries[i].destination);
+
+        if (of->taken || of->cut) {
+            continue;
+        }
+        flbwt_routed head = head_at(d->journal + entries[i].at);
+        size_t n = size_of(&head);
+
+        if (!flbwt_reserve(to, n)) {
+            return false;
+        }
+        memcpy(to->data + to->len, d->journal + entries[i].at, n);
+        to->len += n;
+    }
+    return true;
+}
+
+void flbwt_delivery_end(flbwt_delivery *d)
+{
+    flbwt_buffer *const buffers[] = {&d->entries, &d->table, &d->bytes, &d->found};
+
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
+        free(buffers[i]->data);
+        *buffers[i] = (flbwt_buffer) {0};
+    }
+}
+
+void flbwt_delivery_give_back(flbwt_delivery *d)
+{
+    if (d->entries.cap + d->table.cap + d->bytes.cap + d->found.cap > KEEP_BYTES) {
+        flbwt_delivery_end(d);
+    }
+}

@@ -1,0 +1,172 @@
+// Events under other tags: the journal of a lane.
+
+#include "lane.h"
+
+#include "../fast/msgpack.h"
+
+#include <string.h>
+
+// hops_key is the member of an event's metadata that says through how many filters it has come.
+static const char hops_key[] = "wasmtime_hops";
+
+// number_at reads the number at p, which is valid: 0 if it is negative, or none.
+static uint32_t number_at(const uint8_t *p)
+{
+    uint64_t v = 0;
+
+    switch (*p) {
+    case 0xcc:
+        return p[1];
+    case 0xcd:
+        return load16(p + 1);
+    case 0xce:
+        return load32(p + 1);
+    case 0xd0:
+        return p[1] < 0x80 ? p[1] : 0;
+    case 0xd1:
+        return p[1] < 0x80 ? load16(p + 1) : 0;
+    case 0xd2:
+        return p[1] < 0x80 ? load32(p + 1) : 0;
+    case 0xcf:
+        v = load64(p + 1);
+        break;
+    case 0xd3:
+        v = p[1] < 0x80 ? load64(p + 1) : 0;
+        break;
+    default:
+        v = *p <= 0x7f ? *p : 0;
+    }
+    return v < UINT32_MAX ? (uint32_t) v : UINT32_MAX;
+}
+
+// is_hops says whether the value at p, which is valid, is the key of hops.
+static bool is_hops(const uint8_t *p, const uint8_t *end)
+{
+    const size_t n = sizeof(hops_key) - 1;
+    const uint8_t *text = is_fixstr(*p) && (*p & 0x1f) == n         ? p + 1
+                          : *p == 0xd9 && end - p >= 2 && p[1] == n ? p + 2
+                                                                    : NULL;
+
+    return text != NULL && (size_t) (end - text) >= n && memcmp(text, hops_key, n) == 0;
+}
+
+uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n)
+{
+    const uint8_t *p = metadata, *end = metadata + n;
+    uint64_t pairs = 0;
+    uint32_t hops = 0;
+    unsigned containers;
+
+    if (!lane->count_hops) {
+        return 0;
+    }
+    p = n > 0 ? map_header(p, end, &pairs) : NULL;
+    for (; p != NULL && pairs > 0; pairs--) {
+        const uint8_t *value = flbwt_skip(p, end, FLBWT_EVENT_DEPTH, &containers);
+
+        const uint8_t *next =
+            value != NULL ? flbwt_skip(value, end, FLBWT_EVENT_DEPTH, &containers) : NULL;
+
+        if (next != NULL && is_hops(p, value)) {
+            hops = number_at(value);
+        }
+        p = next;
+    }
+    return hops < UINT32_MAX ? hops + 1 : hops;
+}
+
+uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag)
+{
+    size_t n = sizeof(*head) + (size_t) head->tag_len + head->marker_len + head->event_len;
+
+    if (!flbwt_reserve(journal, n)) {
+        return NULL;
+    }
+    uint8_t *to = journal->data + journal->len;
+
+    journal->len += n;
+    to = copy(to, (const uint8_t *) head, sizeof(*head));
+    return copy(to, tag, head->tag_len);
+}
+
+// charge_room has what the chunk may still have be less by what a journal has grown since it had so many
+// bytes.
+static void charge_room(flbwt_lane *lane, size_t before)
+{
+    size_t n = lane->routed.len - before;
+
+    lane->most = n < lane->most ? lane->most - n : 0;
+}
+
+bool flbwt_lane_route(flbwt_lane *lane, const uint8_t *data, const uint8_t *tag, uint32_t tag_len,
+                      const uint8_t *metadata, size_t metadata_len, const uint8_t *event,
+                      uint32_t event_len)
+{
+    const uint8_t *start, *body;
+    size_t start_len, body_len, before = lane->routed.len;
+
+    flbwt_lane_marker(lane, data, &start, &start_len, &body, &body_len);
+    flbwt_routed head = {
+        .tag_len = tag_len,
+        .marker_len = (uint32_t) (start_len + body_len),
+        .event_len = event_len,
+        .hops = flbwt_lane_hops(lane, metadata, metadata_len),
+    };
+    uint8_t *to = flbwt_journal(&lane->routed, &head, tag);
+
+    if (to == NULL) {
+        return false;
+    }
+    to = copy(to, start, start_len);
+    to = copy(to, body, body_len);
+    copy(to, event, event_len);
+    lane->elsewhere++;
+    charge_room(lane, before);
+    return true;
+}
+
+bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
+                           const uint8_t *event, uint32_t event_len)
+{
+    flbwt_routed head = {.tag_len = tag_len, .event_len = event_len, .hops = lane->count_hops};
+    uint8_t *to = flbwt_journal(&lane->ticked, &head, tag);
+
+    if (to != NULL) {
+        copy(to, event, event_len);
+    }
+    return to != NULL;
+}
+
+// move appends what is in a journal to another. False: there is no memory, and it stays where it is.
+static bool move(flbwt_buffer *to, flbwt_buffer *from)
+{
+    if (from->len > 0 && !flbwt_reserve(to, from->len)) {
+        return false;
+    }
+    copy(to->data + to->len, from->data, from->len);
+    to->len += from->len;
+    from->len = 0;
+    return true;
+}
+
+void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from)
+{
+    move(&lane->routed, &from->routed);
+    move(&lane->ticked, &from->ticked);
+    from->routed_before = 0;
+    flbwt_give_back(&from->routed);
+    flbwt_give_back(&from->ticked);
+}
+
+void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
+{
+    flbwt_buffer empty = *to;
+
+    move(&lane->routed, &lane->ticked);
+    flbwt_give_back(&empty);
+    flbwt_give_back(&lane->ticked);
+    empty.len = 0;
+    *to = lane->routed;
+    lane->routed = empty;
+    lane->routed_before = 0;
+}

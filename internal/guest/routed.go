@@ -1,0 +1,71 @@
+package guest
+
+// #include "lane.h"
+import "C"
+
+import (
+	"encoding/binary"
+	"iter"
+	"unsafe"
+)
+
+// Routed is an event that is emitted under another tag than the chunk's. Bytes are valid until the next call of
+// TakeRouted.
+type Routed struct {
+	Tag    []byte
+	Marker []byte // that begins its group; none: it is in none
+	Event  []byte
+	Hops   uint32 // filters that it has come through; 0: they are not counted
+}
+
+// TakeRouted takes what has been emitted under other tags by chunks, and then by ticks.
+func (l *Lane) TakeRouted() iter.Seq[Routed] {
+	C.flbwt_lane_take_routed(l.c, &l.taken)
+	return func(yield func(Routed) bool) {
+		for rest := unsafe.Slice((*byte)(unsafe.Pointer(l.taken.data)), int(l.taken.len)); len(rest) > 0; {
+			var head C.flbwt_routed // which may stand at any address
+			cut := func(n int) []byte {
+				part := rest[:n:n]
+				rest = rest[n:]
+				return part
+			}
+			header := cut(C.sizeof_flbwt_routed)
+			number := func(offset uintptr) int { return int(binary.NativeEndian.Uint32(header[offset:])) }
+			r := Routed{Tag: cut(number(unsafe.Offsetof(head.tag_len))), Hops: uint32(number(unsafe.Offsetof(head.hops)))}
+			r.Marker = cut(number(unsafe.Offsetof(head.marker_len)))
+			r.Event = cut(number(unsafe.Offsetof(head.event_len)))
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// JoinRouted moves what another lane has emitted under other tags behind that of this one.
+func (l *Lane) JoinRouted(from *Lane) { C.flbwt_lane_join_routed(l.c, from.c) }
+
+// Route emits an event under another tag, from the record with that metadata, in the group that is open. False:
+// there is no memory.
+func (l *Lane) Route(data, tag, metadata, event []byte) bool {
+	return bool(C.flbwt_lane_route(l.c, pointer(data), pointer(tag), C.uint32_t(len(tag)),
+		pointer(metadata), C.size_t(len(metadata)), pointer(event), C.uint32_t(len(event))))
+}
+
+// RouteTick emits one of a tick.
+func (l *Lane) RouteTick(tag, event []byte) bool {
+	return bool(C.flbwt_lane_route_tick(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(event), C.uint32_t(len(event))))
+}
+
+// RoutedBytes is what Route needs of Room, besides the tag, MarkerBytes and the event.
+const RoutedBytes = C.sizeof_flbwt_routed
+
+// MarkerBytes is how long the marker of the group is that is open; 0: there is none.
+func (l *Lane) MarkerBytes(data []byte) int {
+	var start, body *C.uint8_t
+	var startLen, bodyLen C.size_t
+	C.flbwt_lane_marker(l.c, pointer(data), &start, &startLen, &body, &bodyLen)
+	return int(startLen) + int(bodyLen)
+}
+
+// CountHops has events that are emitted under other tags say how many filters they have come through.
+func (l *Lane) CountHops(on bool) { l.c.count_hops = C.bool(on) }

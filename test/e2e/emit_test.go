@@ -1,0 +1,636 @@
+package e2e
+
+import (
+	"debug/elf"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
+)
+
+// takesEvents says whether this Fluent Bit has what takes events under other tags.
+func (fb fluentBit) takesEvents(t *testing.T) bool {
+	t.Helper()
+	f, err := elf.Open(fb.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "flb_input_log_append" })
+}
+
+func eachThatTakesEvents(t *testing.T, test func(t *testing.T, fb fluentBit)) {
+	t.Helper()
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !fb.takesEvents(t) {
+			t.Skip("this Fluent Bit does not take events under other tags")
+		}
+		test(t, fb)
+	})
+}
+
+// A far is a far side, which notes by tags the numbered records that come.
+type far struct {
+	t       *testing.T
+	address string
+	stall   chan struct{} // nothing is read until it is closed; nil: all is
+
+	mu     sync.Mutex
+	byTag  map[string][]int
+	counts []int // of folded records
+	finals int
+}
+
+// newFar starts one, which stalls if it is told to.
+func newFar(t *testing.T, stalls bool) *far {
+	t.Helper()
+	f := &far{t: t, byTag: map[string][]int{}}
+	if stalls {
+		f.stall = make(chan struct{})
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.address = l.Addr().String()
+	t.Cleanup(func() {
+		f.release()
+		l.Close()
+	})
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go f.read(conn)
+		}
+	}()
+	return f
+}
+
+// read reads messages of the Forward protocol as Fluent Bit writes them: a tag and a list of events.
+func (f *far) read(conn net.Conn) {
+	defer conn.Close()
+	if f.stall != nil {
+		<-f.stall
+	}
+	r := msgp.NewReader(conn)
+	for {
+		parts, err := r.ReadArrayHeader()
+		if err != nil {
+			return
+		}
+		tag, err := r.ReadString()
+		if err != nil {
+			return
+		}
+		n, err := r.ReadArrayHeader()
+		for i := 0; i < int(n) && err == nil; i++ {
+			var event msgp.Raw
+			if err = event.DecodeMsg(r); err == nil {
+				f.take(tag, event)
+			}
+		}
+		for ; parts > 2 && err == nil; parts-- {
+			err = r.Skip()
+		}
+		if err != nil {
+			f.t.Errorf("%s: %v", tag, err)
+			return
+		}
+	}
+}
+
+func (f *far) take(tag string, event []byte) {
+	events, err := oracle.Unpack(event)
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	body := events[0].Body.(map[string]any)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, ok := body["count"]; ok {
+		f.counts = append(f.counts, number(f.t, n))
+		f.finals += number(f.t, body["final"])
+		return
+	}
+	f.byTag[tag] = append(f.byTag[tag], number(f.t, body["n"]))
+}
+
+// release ends a stall.
+func (f *far) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stall != nil {
+		select {
+		case <-f.stall:
+		default:
+			close(f.stall)
+		}
+	}
+}
+
+func number(t *testing.T, v any) int {
+	t.Helper()
+	n, err := strconv.Atoi(fmt.Sprint(v))
+	if err != nil {
+		t.Errorf("%v is no number", v)
+	}
+	return n
+}
+
+func (f *far) output() []plugin {
+	host, port, _ := net.SplitHostPort(f.address)
+	return []plugin{{name: "forward", options: []string{"match", "*", "host", host, "port", port, "retry_limit", "no_limits"}}}
+}
+
+// received returns how many records have come.
+func (f *far) received() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, list := range f.byTag {
+		n += len(list)
+	}
+	return n
+}
+
+// sum returns what folded records add up to.
+func (f *far) sum() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, count := range f.counts {
+		n += count
+	}
+	return n
+}
+
+// check says that of n numbered records each has come once, but for some that are missing: those under out.D
+// end in D, and all others have another tag, home.
+func (f *far) check(n, missing int, home string) {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	seen := make([]bool, n)
+	came := 0
+	for tag, list := range f.byTag {
+		for _, i := range list {
+			if i < 0 || i >= n || seen[i] {
+				f.t.Fatalf("%s: record %d has come twice, or never was", tag, i)
+			}
+			seen[i] = true
+			came++
+			if want := fmt.Sprint("out.", i%10); tag != want && tag != home {
+				f.t.Fatalf("record %d has come as %s, want %s", i, tag, want)
+			}
+		}
+	}
+	if came != n-missing {
+		f.t.Errorf("%d records have come, want %d", came, n-missing)
+	}
+}
+
+// emitted are the counts of the log's last line.
+type emitted struct{ emitted, delivered, kept, dropped, looped int }
+
+var emittedLine = regexp.MustCompile(`(\d+) emitted under other tags \((\d+) delivered, (\d+) kept in their chunks, (\d+) dropped, (\d+) looped\)`)
+
+func (p *process) emitted(name string) (e emitted) {
+	p.t.Helper()
+	line := p.logLine(name+"]", " emitted under other tags (")
+	m := emittedLine.FindStringSubmatch(line)
+	if m == nil {
+		p.t.Fatalf("no counts in the log: %q", line)
+	}
+	for i, to := range []*int{&e.emitted, &e.delivered, &e.kept, &e.dropped, &e.looped} {
+		*to = number(p.t, m[i+1])
+	}
+	return e
+}
+
+// routing is a filter that routes records of a tag.
+func routing(t *testing.T, match string, more ...string) plugin {
+	return plugin{name: "wasmtime", options: append([]string{
+		"match", match, "wasm_path", guest(t, "route"), "function_name", "filter", "emit_tags", "*"}, more...)}
+}
+
+// filesystem are options of the service, and of a filter, for emitters with files.
+func filesystem(t *testing.T) (service, filter []string) {
+	return []string{"storage.path", t.TempDir()}, []string{"emitter_storage.type", "filesystem"}
+}
+
+// Each record of a chunk goes under the tag that the guest says, whatever the emitter's storage.
+func TestRouteToTenTags(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
+		for _, storage := range []string{"memory", "filesystem"} {
+			t.Run(storage, func(t *testing.T) {
+				var service, options []string
+				if storage == "filesystem" {
+					service, options = filesystem(t)
+				}
+				f := newFar(t, false)
+				n := acceptCount
+				run := fb.start(t, pipeline{
+					service: service,
+					inputs:  []plugin{tailInput(linesFile(t, numbered(n)...), "json")},
+					filters: []plugin{routing(t, "app", options...)},
+					outputs: f.output(),
+				})
+				if code := run.wait(); code != 0 {
+					t.Fatal(code)
+				}
+				poll(t, "all records", func() bool { return f.received() >= n })
+				if got, want := run.emitted("wasmtime.0"), (emitted{emitted: n, delivered: n}); got != want {
+					t.Errorf("%+v", got)
+				}
+				f.check(n, 0, "none")
+				if run.logLine("emitter_for_wasmtime.0") == "" {
+					t.Error("the emitter has another name")
+				}
+			})
+		}
+	})
+}
+
+// While the far side reads nothing and the emitter is full, each record is kept, dropped or waits, as
+// emit_on_busy says; none is lost without being counted.
+func TestStalledFarSide(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
+		for _, c := range []struct {
+			onBusy, limit string
+			busy          []string // parts of a line of the log that says so
+			dropped, kept bool
+		}{
+			{"keep", "64K", []string{"[warn]", "events stay under the tag that they came with: the emitter is busy"}, false, true},
+			{"drop", "64K", []string{"[error]", "events for other tags are dropped: the emitter is busy (emit_on_busy drop)"}, true, false},
+			{"block 10m", "1M", []string{"pausing tail.0"}, false, false},
+			{"block 1s", "1M", []string{"[error]", "events for other tags are dropped: the emitter has been busy for longer"}, true, false},
+		} {
+			t.Run(c.onBusy, func(t *testing.T) {
+				f := newFar(t, true)
+				w := newNumberer(t)
+				run := fb.start(t, pipeline{
+					inputs:  []plugin{w.input()},
+					filters: []plugin{routing(t, "app", "emit_on_busy", c.onBusy, "emitter_mem_buf_limit", c.limit)},
+					outputs: f.output(),
+				})
+				run.until("a line that says that the emitter is busy", func() bool {
+					if w.n < 200_000 {
+						w.write(2000)
+					}
+					return run.logLine(c.busy...) != ""
+				})
+				f.release()
+				w.write(1000)
+				if c.onBusy == "block 10m" {
+					run.until("all records", func() bool { return f.received() >= w.n })
+				}
+				run.until("records after the stall", func() bool {
+					n := f.received()
+					return n > 0 && run.quiet(f)
+				})
+				run.stop()
+				got := run.emitted("wasmtime.0")
+				poll(t, "what was under way", func() bool { return f.received() >= got.delivered+got.kept })
+				if got.emitted != w.n || got.delivered+got.kept+got.dropped != w.n || got.looped != 0 ||
+					got.dropped > 0 != c.dropped || got.kept > 0 != c.kept || got.delivered == 0 {
+					t.Errorf("of %d records: %+v", w.n, got)
+				}
+				f.check(w.n, got.dropped, "app")
+				if home := len(f.byTag["app"]); home != got.kept {
+					t.Errorf("%d records have come under their own tag, want %d", home, got.kept)
+				}
+			})
+		}
+	})
+}
+
+// quiet says whether nothing comes any more.
+func (p *process) quiet(f *far) bool {
+	for before := -1; ; {
+		n := f.received()
+		if n == before {
+			return true
+		}
+		before = n
+		poll(p.t, "a while", after(25))
+	}
+}
+
+// after is a condition that holds after it has been looked at so often.
+func after(times int) func() bool {
+	return func() bool {
+		times--
+		return times <= 0
+	}
+}
+
+// A filter that matches what it emits does so once: then the record stays. Filters in a row each do it, and
+// where another plugin brings records back, they go round a few times.
+func TestLoops(t *testing.T) {
+	const n = 500
+	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
+		pipe := func(t *testing.T, f *far, filters ...plugin) *process {
+			t.Helper()
+			run := fb.start(t, pipeline{
+				inputs:  []plugin{tailInput(linesFile(t, withText(n)...), "json")},
+				filters: filters,
+				outputs: f.output(),
+			})
+			if code := run.wait(); code != 0 {
+				t.Fatal(code)
+			}
+			poll(t, "all records", func() bool { return f.received() >= n })
+			return run
+		}
+		t.Run("itself", func(t *testing.T) {
+			f := newFar(t, false)
+			run := pipe(t, f, routing(t, "*"))
+			if got, want := run.emitted("wasmtime.0"), (emitted{emitted: 2 * n, delivered: n, looped: n}); got != want {
+				t.Errorf("%+v", got)
+			}
+			f.check(n, 0, "none")
+			if run.logLine("[warn]", "events stay under the tag that they came with: they have been through this filter before") == "" {
+				t.Error("the log does not say so")
+			}
+		})
+		t.Run("in a row", func(t *testing.T) {
+			f := newFar(t, false)
+			run := pipe(t, f, routing(t, "app", "config.to", "mid"), routing(t, "mid"))
+			for _, name := range []string{"wasmtime.0", "wasmtime.1"} {
+				if got, want := run.emitted(name), (emitted{emitted: n, delivered: n}); got != want {
+					t.Errorf("%s: %+v", name, got)
+				}
+			}
+			f.check(n, 0, "none")
+		})
+		t.Run("each other", func(t *testing.T) {
+			f := newFar(t, false)
+			run := pipe(t, f, routing(t, "app", "config.to", "mid"), routing(t, "mid", "config.to", "app"))
+			first, second := run.emitted("wasmtime.0"), run.emitted("wasmtime.1")
+			if first.delivered != n || first.looped != n || second.delivered != n {
+				t.Errorf("%+v, %+v", first, second)
+			}
+			f.check(n, 0, "app")
+		})
+		t.Run("rewrite_tag", func(t *testing.T) {
+			if !fb.has("Filters", "rewrite_tag") {
+				t.Skip("no rewrite_tag")
+			}
+			f := newFar(t, false)
+			run := pipe(t, f, routing(t, "app", "config.to", "back"),
+				plugin{name: "rewrite_tag", options: []string{"match", "back", "rule", "$s ^x$ app false"}})
+			got := run.emitted("wasmtime.0")
+			if got.looped != n || got.dropped+got.kept > 0 || got.delivered < n || got.delivered > 8*n {
+				t.Errorf("%+v", got)
+			}
+			f.check(n, 0, "app")
+		})
+	})
+}
+
+// withText are numbered lines with a member that is text.
+func withText(n int) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf(`{"n":%d,"s":"x"}`, i))
+	}
+	return lines
+}
+
+// Where records can't go under other tags the start is refused, with the reason; a filter that emits none starts.
+func TestEmitRefused(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		refused := func(t *testing.T, p pipeline, parts ...string) {
+			t.Helper()
+			run := fb.start(t, p)
+			if code := run.wait(); code == 0 {
+				t.Errorf("exit code %d", code)
+			}
+			if run.logLine(append(parts, "wasmtime.0", "events can't go under other tags (emit_tags, on_error route): ")...) == "" {
+				t.Errorf("no line with %q", parts)
+			}
+		}
+		dummy := []plugin{{name: "dummy", options: []string{"tag", "app"}}}
+		if !fb.takesEvents(t) {
+			refused(t, pipeline{inputs: dummy, filters: []plugin{routing(t, "app")}}, "does not export flb_input_log_append; 2.2 and later do")
+			return
+		}
+		t.Run("name", func(t *testing.T) {
+			refused(t, pipeline{inputs: dummy, filters: []plugin{routing(t, "app", "emitter_name", "dummy.0")}}, "there is an input dummy.0 already", "emitter_name")
+		})
+		t.Run("names of two", func(t *testing.T) {
+			run := fb.start(t, pipeline{inputs: dummy, filters: []plugin{
+				routing(t, "app", "emitter_name", "e"), routing(t, "mid", "emitter_name", "e")}})
+			if code := run.wait(); code == 0 || run.logLine("wasmtime.1", "there is an input e already") == "" {
+				t.Error(code)
+			}
+		})
+		t.Run("storage", func(t *testing.T) {
+			refused(t, pipeline{inputs: dummy, filters: []plugin{routing(t, "app", "emitter_storage.type", "filesystem")}}, "storage.path")
+		})
+		t.Run("processor", func(t *testing.T) {
+			in := dummy[0]
+			in.processors = []plugin{routing(t, "app")}
+			in.processors[0].options = in.processors[0].options[2:] // without match
+			refused(t, pipeline{inputs: []plugin{in}, yaml: true}, "processors")
+		})
+		t.Run("on_error route in a processor", func(t *testing.T) {
+			in := dummy[0]
+			in.processors = []plugin{{name: "wasmtime", options: []string{"wasm_path", guest(t, "identity"), "function_name", "filter", "on_error", "route:failed"}}}
+			refused(t, pipeline{inputs: []plugin{in}, yaml: true}, "processors")
+		})
+	})
+}
+
+// folding is a filter that counts records of a tag.
+func folding(t *testing.T, match string, more ...string) plugin {
+	return plugin{name: "wasmtime", options: append([]string{
+		"match", match, "wasm_path", guest(t, "fold"), "function_name", "filter", "emit_tags", "fold*"}, more...)}
+}
+
+// Guests are ticked when no records come.
+func TestTicks(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
+		f := newFar(t, false)
+		run := fb.start(t, pipeline{
+			inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "dummy", `{"n":1}`, "samples", "5", "rate", "50"}}},
+			filters: []plugin{folding(t, "app", "tick_interval", "1s")},
+			outputs: f.output(),
+		})
+		run.until("all records, folded", func() bool { return f.sum() >= 5 })
+		run.stop()
+		if f.sum() != 5 || f.finals != 0 {
+			t.Errorf("%v, %d of them at the end", f.counts, f.finals)
+		}
+	})
+}
+
+// However a pipeline ends, what guests hold is handed over, exactly, through filters in a row and with an emitter
+// that is paused.
+func TestEnds(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
+		n := acceptCount
+		for _, storage := range []string{"memory", "filesystem"} {
+			var service, options []string
+			if storage == "filesystem" {
+				service, options = filesystem(t)
+			}
+			never := append([]string{"tick_interval", "1h"}, options...)
+			t.Run("by itself, "+storage, func(t *testing.T) {
+				f := newFar(t, false)
+				run := fb.start(t, pipeline{
+					service: service,
+					inputs:  []plugin{tailInput(linesFile(t, numbered(n)...), "json")},
+					filters: []plugin{folding(t, "app", never...)},
+					outputs: f.output(),
+				})
+				if code := run.wait(); code != 0 {
+					t.Fatal(code)
+				}
+				poll(t, "the sum", func() bool { return f.sum() >= n })
+				if f.sum() != n || f.finals == 0 {
+					t.Errorf("%v, want a sum of %d", f.counts, n)
+				}
+			})
+			t.Run("SIGTERM, "+storage, func(t *testing.T) {
+				f := newFar(t, false)
+				w := newNumberer(t)
+				w.write(n)
+				run := fb.start(t, pipeline{
+					service: service,
+					inputs:  []plugin{w.input()},
+					filters: []plugin{folding(t, "app", never...), routing(t, "copy", options...)},
+					outputs: f.output(),
+				})
+				run.until("all records to be read", func() bool { return run.read(w) })
+				run.stop()
+				poll(t, "the sum", func() bool { return f.sum() >= n })
+				if f.sum() != n {
+					t.Errorf("%v, want a sum of %d", f.counts, n)
+				}
+			})
+		}
+		t.Run("in a row", func(t *testing.T) {
+			f := newFar(t, false)
+			run := fb.start(t, pipeline{
+				inputs: []plugin{tailInput(linesFile(t, numbered(n)...), "json")},
+				filters: []plugin{folding(t, "app", "tick_interval", "1h", "config.to", "fold.again"),
+					folding(t, "fold.again", "tick_interval", "1h", "config.to", "fold.done")},
+				outputs: f.output(),
+			})
+			if code := run.wait(); code != 0 {
+				t.Fatal(code)
+			}
+			poll(t, "the sum", func() bool { return f.sum() >= 1 })
+			if f.finals == 0 || f.sum() < 1 {
+				t.Errorf("%v", f.counts)
+			}
+			// The second one counts what the first has handed over, be that once or more often.
+			if line := run.logLine("wasmtime.1]", " records: "); !strings.Contains(line, fmt.Sprintf("] %d records: ", f.sum())) {
+				t.Errorf("%v: %s", f.counts, line)
+			}
+		})
+		t.Run("hot reload", func(t *testing.T) {
+			if !strings.Contains(fb.help, "enable-hot-reload") {
+				t.Skip("no hot reload")
+			}
+			f := newFar(t, false)
+			w := newNumberer(t)
+			w.write(n)
+			run := fb.start(t, pipeline{
+				service: []string{"hot_reload", "on"},
+				inputs:  []plugin{w.input()},
+				filters: []plugin{folding(t, "app", "tick_interval", "1h")},
+				outputs: f.output(),
+			})
+			for i := range 3 {
+				run.until("all records to be read", func() bool { return run.read(w) })
+				if err := run.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+					t.Fatal(err)
+				}
+				run.until("the sum so far", func() bool { return f.sum() >= n*(i+1) })
+				w.write(n)
+			}
+			run.until("all records to be read", func() bool { return run.read(w) })
+			run.stop()
+			poll(t, "the sum", func() bool { return f.sum() >= w.n })
+			if f.sum() != w.n {
+				t.Errorf("%v, want a sum of %d", f.counts, w.n)
+			}
+		})
+		t.Run("while the emitter is busy", func(t *testing.T) {
+			// What it holds is more than its limit, and the rest waits: all comes out before the end.
+			f := newFar(t, true)
+			w := newNumberer(t)
+			run := fb.start(t, pipeline{
+				service: []string{"grace", "20"},
+				inputs:  []plugin{w.input()},
+				filters: []plugin{routing(t, "app", "emit_on_busy", "block 10m", "emitter_mem_buf_limit", "1M")},
+				outputs: f.output(),
+			})
+			run.until("the emitter to be busy", func() bool {
+				if w.n < 200_000 {
+					w.write(2000)
+				}
+				return run.logLine("pausing tail.0") != ""
+			})
+			if err := run.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			run.until("the last emitter", func() bool { return run.logLine("emitter_for_wasmtime.0_end") != "" })
+			f.release()
+			if code := run.wait(); code != 0 {
+				t.Error(code)
+			}
+			got := run.emitted("wasmtime.0")
+			if got.dropped+got.kept > 0 || got.delivered != got.emitted {
+				t.Errorf("%+v", got)
+			}
+			poll(t, "all records", func() bool { return f.received() >= got.emitted })
+			f.check(got.emitted, 0, "none")
+		})
+	})
+}
+
+// read says whether the tail input has read all that has been written: its database has the position.
+func (p *process) read(w *numberer) bool {
+	info, err := w.file.Stat()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.position(w) == info.Size()
+}
+
+// position is how far the process has read the file, by the kernel.
+func (p *process) position(w *numberer) (most int64) {
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
+	for _, link := range links {
+		if target, err := filepath.EvalSymlinks(link); err != nil || target != w.file.Name() {
+			continue
+		}
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", p.cmd.Process.Pid, filepath.Base(link)))
+		if err != nil {
+			continue
+		}
+		var pos int64
+		fmt.Sscanf(string(info), "pos: %d", &pos)
+		most = max(most, pos)
+	}
+	return most
+}
