@@ -1,4 +1,4 @@
-module github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go/otlp/prototest
+module github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/sdkotlp
 
 go 1.26.0
 
@@ -8,4 +8,4 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-replace github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go => ../..
+replace github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/sdk/go => ../../sdk/go
