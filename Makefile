@@ -190,7 +190,7 @@ race: build ## runs the tests with the race detector
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
 UBSAN = CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS="$(CGO_LDFLAGS) -fsanitize=undefined"
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
-	$(UBSAN) $(GO) test -vet=off -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/state ./internal/tables ./internal/guest ./internal/filter ./internal/output
+	$(UBSAN) $(GO) test -vet=off -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/state ./internal/tables ./internal/guest ./internal/delivery ./internal/filter ./internal/output
 	$(UBSAN) $(GO) test -vet=off -run "NoExecutableMemory|HostHasNoMemory" ./internal/guest
 	@mkdir -p $(BUILD)/ubsan
 	$(UBSAN) $(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .

@@ -97,6 +97,7 @@ static const struct {
 
 struct emission {
     struct instance *inst;
+    struct emission *next; // of all
     struct flb_input_instance *emitter; // NULL: there are ticks alone
     struct flb_input_instance
         *last; // takes what the emitter does not at the end; NULL: not needed yet
@@ -345,6 +346,44 @@ static struct flb_input_instance *make_emitter(struct emission *e, const char *n
     host.instance_exit(in, config);
     host.instance_destroy(in);
     return NULL;
+}
+
+// The emissions that there are: their emitters are told from those of other plugins.
+static struct {
+    pthread_mutex_t lock;
+    struct emission *first;
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void enter_all(struct emission *e)
+{
+    pthread_mutex_lock(&all.lock);
+    e->next = all.first;
+    all.first = e;
+    pthread_mutex_unlock(&all.lock);
+}
+
+static void leave_all(struct emission *e)
+{
+    pthread_mutex_lock(&all.lock);
+    for (struct emission **p = &all.first; *p != NULL; p = &(*p)->next) {
+        if (*p == e) {
+            *p = e->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&all.lock);
+}
+
+static bool is_of_this_plugin(const struct flb_input_instance *in)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&all.lock);
+    for (const struct emission *e = all.first; e != NULL; e = e->next) {
+        found |= in == e->emitter || in == e->last;
+    }
+    pthread_mutex_unlock(&all.lock);
+    return found;
 }
 
 // input_is_emitter says whether an input is one, of this filter or of another one: rewrite_tag has some, too.
@@ -722,7 +761,10 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
         bool loop = (engine && e->delivering) ||
                     (input != NULL && (input == e->emitter || input == e->last));
 
-        if (engine && !loop && has_stack_for_go()) {
+        // An emitter of rewrite_tag, from 3.0 on, frees what is added to it while it delivers.
+        bool nested = input_is_emitter(input) && !is_of_this_plugin(input);
+
+        if (engine && !loop && !nested && has_stack_for_go()) {
             deliver_here(e, job, input);
         }
         else {
@@ -800,7 +842,10 @@ static void come_round(void *arg)
         }
         return;
     }
-    if (drain(e, now) && e->paused_count > 0) {
+    if (drain(e, now)) {
+        pthread_mutex_lock(&e->lock);
+        e->busy = false; // as far as is known: the next one finds out
+        pthread_mutex_unlock(&e->lock);
         resume_inputs(e);
     }
     tick_in_time(e, now);
@@ -895,6 +940,7 @@ bool emission_start(struct instance *inst)
         free_emission(e);
         return false;
     }
+    enter_all(e);
     inst->emission = e;
     return true;
 }
@@ -935,5 +981,6 @@ void emission_stop(struct instance *inst)
         border_print(inst, FLB_LOG_ERROR, text);
     }
     inst->emission = NULL;
+    leave_all(e);
     free_emission(e);
 }

@@ -42,7 +42,7 @@ func TestRunDiff(t *testing.T) {
 			"record 1: changed\n  $n\n    - 1\n  $tag\n    + \"app.log\"\n  $sec\n    + 1767366245\n  $record\n    + {\"n\":1}\n", "records in 1, out 1"},
 		{"dropped", "drop_every_other", nil, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n", 0, "record 2: dropped\n  - {\"n\":2}\n", "records in 3, out 2, dropped 1"},
 		{"failed", "trap_when_told", nil, "{\"n\":1}\n{\"trap\":true}\n", 1, "record 2: failed\n", "passed through by error 1"},
-		{"failed and dropped", "trap_when_told", []string{"--on-error", "drop"}, "{\"trap\":true}\n", 1, "record 1: failed, and dropped\n  - {\"trap\":true}\n", "by error 1"},
+		{"failed and dropped", "trap_when_told", []string{"--on-error", "drop"}, "{\"trap\":true}\n", 1, "record 1: failed, and dropped\n  - {\"trap\":true}\n", "dropped 0, failed 1"},
 		{"time, metadata, groups, further ones", "record_functions", []string{"--input-format", "msgpack"}, string(events), 0,
 			`record 1: changed
   time

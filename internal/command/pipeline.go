@@ -303,6 +303,8 @@ func (p *pipeline) summary() string {
 		leaves := s.Options.OnError == options.Drop || s.Options.OnError == options.Route
 		total.leaves = total.leaves || leaves
 		matches, _ := s.Match(p.tag)
+		stats := s.Filter.Stats()
+		matches = matches || stats.Records > 0 // by a tag that another one emits
 		if len(p.trial.Stages) == 1 && matches {
 			continue
 		}
@@ -310,7 +312,6 @@ func (p *pipeline) summary() string {
 			fmt.Fprintf(&text, "filter %s: does not match tag %s\n", s.Name, p.tag)
 			continue
 		}
-		stats := s.Filter.Stats()
 		fmt.Fprintf(&text, "filter %s: %s\n", s.Name, counts{
 			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed, leaves: leaves,
 		})
@@ -382,23 +383,31 @@ func (p *pipeline) appendOutcome(dst []byte, o *trial.Outcome) []byte {
 	changes := o.Changes()
 	word := "changed"
 	switch {
+	case o.Failed && o.Routed():
+		word = "failed, and routed"
 	case o.Failed && len(o.After) == 0:
 		word = "failed, and dropped"
 	case o.Failed:
 		word = "failed"
+	case o.Routed():
+		word = "routed"
 	case len(o.After) == 0:
 		word = "dropped"
 	case len(o.After) == 1 && len(changes) == 0 && len(o.Emitted) == 0:
 		return dst
 	case len(o.After) == 1 && len(changes) == 0:
-		word = "unchanged"
-	}
-	if len(o.Emitted) > 0 {
-		word += ", and emitted"
+		word = "unchanged, and emitted"
+	case len(o.Emitted) > 0:
+		word = "changed, and emitted"
 	}
 	dst = fmt.Appendf(dst, "record %d: %s\n", p.in, word)
+	if o.Routed() {
+		p.count(o.Emitted[0].Tag)
+		dst = fmt.Appendf(dst, "  under %q\n%s", o.Emitted[0].Tag, p.palette.Changes("    ", changes))
+		return p.appendEmitted(dst, o.Emitted[1:], *o.Before.Time)
+	}
 	line := func(item trial.Item) string { return string(item.AppendLine(nil, *o.Before.Time)) }
-	if len(o.After) == 0 && len(o.Emitted) == 0 {
+	if len(o.After) == 0 {
 		dst = fmt.Appendf(dst, "  %s\n", p.palette.Was(line(o.Before)))
 	}
 	dst = append(dst, p.palette.Changes("  ", changes)...)

@@ -80,7 +80,8 @@ chunk is not waited for: it ends where the input has nothing more at hand.
 
 With --diff each record runs in a chunk of its own, and what is written is where it
 differs, as a record accessor names the place: what was there after -, what is there
-after +. Records that stay as they are are left out.
+after +. Records that stay as they are are left out. One that goes under another tag
+alone is routed.
 
 With --watch everything is run again when the module, a table, the configuration or an
 input changes, until the command is ended. After the first time it says how the output

@@ -420,9 +420,9 @@ func TestCasesFollowTags(t *testing.T) {
 		"chain.yaml": "config: wraps.conf\ninput: |\n  {\"to\":\"db.x\",\"n\":2}\n  {\"to\":\"db.x\",\"n\":1}\noutput: '{\"to\":\"db.x\",\"n\":1}'\n" +
 			"emitted:\n  db.x: |\n    {\"tag\":\"db.x\",\"sec\":1767225600,\"record\":{\"to\":\"db.x\",\"n\":2}}\n    {\"tag\":\"db.x\",\"sec\":1767225600,\"record\":{\"to\":\"db.x\",\"n\":1}}\n",
 		// The guest sends what comes back on again: that stays, once more if there is a copy of it.
-		"loop.yaml": "config: wraps.conf\ninput: |\n  {\"to\":\"app.x\",\"n\":2}\n  {\"to\":\"app.y\",\"n\":1}\noutput: '{\"to\":\"app.y\",\"n\":1}'\n" +
-			"emitted:\n  app.x: '{\"to\":\"app.x\",\"n\":2}'\n  app.y: |\n    {\"to\":\"app.y\",\"n\":1}\n    {\"to\":\"app.y\",\"n\":1}\n" +
-			"log: 'warn sends: a loop is cut: records under tag \"app.x\" have come from this filter, which would emit them again, under \"app.x\": they stay under \"app.x\"'\n",
+		"loop.yaml": "config: wraps.conf\ninput: |\n  {\"a\":1}\n  {\"to\":\"app.x\",\"n\":2}\n  {\"to\":\"app.y\",\"n\":3}\n  {\"to\":\"app.y\",\"n\":1}\noutput: |\n  {\"a\":1}\n  {\"to\":\"app.y\",\"n\":1}\n" +
+			"emitted:\n  app.x: '{\"to\":\"app.x\",\"n\":2}'\n  app.y: |\n    {\"to\":\"app.y\",\"n\":1}\n    {\"to\":\"app.y\",\"n\":3}\n    {\"to\":\"app.y\",\"n\":1}\n" +
+			"log: 'warn sends: records stay under the tag \"app.x\" that they came with, and do not go on under \"app.x\": they have been through this filter before'\n",
 		// What a filter holds back of another one's records comes at the end, and goes on.
 		"fold.yaml": "config: fluent-bit.conf\ninput: |\n  {\"to\":\"db.x\",\"n\":2}\n  [\"tick\"]\n  {\"to\":\"db.y\",\"n\":1}\noutput: '{\"to\":\"db.y\",\"n\":1}'\nskip: []\n" +
 			"emitted:\n  counts: |\n    [[null, {}], {\"tag\":\"counts\",\"sec\":SEC,\"record\":{\"n\":1,\"last\":0}}]\n    [[null, {}], {\"tag\":\"counts\",\"sec\":SEC,\"record\":{\"n\":1,\"last\":1}}]\n",
@@ -461,7 +461,30 @@ func TestCasesFollowTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = runMain("", "test", loop)
-	if got.code != 1 || !strings.Contains(got.stdout, "  loop\n    + 2 records would go round in a circle, which is cut: if that is right, expect the warning in log\n  log\n    + warn sends: a loop is cut") {
+	if got.code != 1 || !strings.Contains(got.stdout, "  loop\n    + 3 records would go round in a circle, which is cut: if that is right, expect the warning in log\n  log\n    + warn sends: records stay under the tag") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A filter that another one hands something over to at the end hands it on, and one that goes round in a circle ends.
+func TestCasesEnd(t *testing.T) {
+	filter := func(match, guest, tags string) string {
+		return "[FILTER]\n  Name wasmtime\n  Match " + match + "\n  wasm_path " + guest + "\n  function_name filter\n  emit_tags " + tags + "\n"
+	}
+	dir := casesIn(t, map[string]string{"x": "@folds@"})
+	folds, totals := filepath.Join(dir, "folds.wat"), filepath.Join(dir, "totals.wat")
+	for path, text := range map[string]string{
+		totals:                            strings.Replace(guests.WAT("folds"), `"counts"`, `"totals"`, 1),
+		filepath.Join(dir, "end.conf"):    filter("counts", totals, "totals") + filter("app.*", folds, "counts"),
+		filepath.Join(dir, "circle.conf"): filter("*", folds, "counts"),
+		filepath.Join(dir, "end.yaml"):    "config: end.conf\ninput: |\n  {}\n  {}\noutput: ''\nemitted:\n  totals: '[[null, {}], {\"n\":1,\"last\":1}]'\n",
+		filepath.Join(dir, "circle.yaml"): "config: circle.conf\ninput: |\n  {}\n  {}\noutput: ''\nlog: error after 8 final ticks filters still hand records over\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := runMain("", "test", filepath.Join(dir, "end.yaml"), filepath.Join(dir, "circle.yaml")); got.code != 0 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -33,6 +33,7 @@ type row struct {
 	Type     string   `json:"type"`
 	Default  string   `json:"default"`
 	Values   []string `json:"values,omitempty"`
+	Open     bool     `json:"open,omitempty"` // it may be more than these
 	Help     string   `json:"help"`
 	Multiple bool     `json:"multiple,omitempty"`
 	Prefix   bool     `json:"prefix,omitempty"` // the name goes on as the user likes
@@ -42,12 +43,8 @@ type row struct {
 // form is all options of the filter.
 func form() (rows []row) {
 	for _, o := range options.Table {
-		values := o.Values
-		if o.Open { // a list would leave the others out
-			values = nil
-		}
 		rows = append(rows, row{
-			Name: o.Name, Type: o.Type.String(), Default: o.Default, Values: values, Help: o.Help,
+			Name: o.Name, Type: o.Type.String(), Default: o.Default, Values: o.Values, Open: o.Open, Help: o.Help,
 			Multiple: o.Multiple, Prefix: o.Prefix != "", Fixed: isFixed(o.Name),
 		})
 	}

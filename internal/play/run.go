@@ -314,7 +314,7 @@ func (t *trier) take(e entry) {
 		r.Status = statusFailed
 		r.Reason = reason(before, t.pipeline.Stats(), o.Log)
 		t.out.Counts.Failed++
-	case len(o.After) == 0 && r.Emitted > 0:
+	case o.Routed():
 		r.Status = statusRouted
 		t.out.Counts.Routed++
 	case len(o.After) == 0:

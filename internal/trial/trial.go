@@ -114,8 +114,8 @@ func (p *Pipeline) run(tag string, chunk []byte, from []*Stage) ([]byte, error) 
 func (s *Stage) keep(tag string, chunk []byte, routed []filter.Routed) []byte {
 	for _, r := range routed {
 		if s.Looped == 0 {
-			s.log(hostlog.Warn, fmt.Sprintf("a loop is cut: records under tag %q have come from this filter, which would emit them again, under %q: they stay under %q",
-				tag, r.Tag, tag))
+			s.log(hostlog.Warn, fmt.Sprintf("records stay under the tag %q that they came with, and do not go on under %q: they have been through this filter before (Match has a tag that it emits)",
+				tag, r.Tag))
 		}
 		s.Looped += uint64(recordsOf(r.Events))
 		chunk = append(chunk, r.Events...)

@@ -106,8 +106,11 @@ func EmittedItems(list []Emitted) (events []EmittedItem, err error) {
 	return events, nil
 }
 
+// Routed reports whether the event has left its chunk for another tag.
+func (o *Outcome) Routed() bool { return len(o.After) == 0 && len(o.Emitted) > 0 }
+
 // Changes are where the event, and the marker of its group, differ from what they were: the first event that came
-// out stands in its place. What was dropped, or came in addition, is not among them.
+// out stands in its place, under another tag if it was routed. What was dropped, or came in addition, is not among them.
 func (o *Outcome) Changes() (list []Change) {
 	prefixed := func(prefix string, was, is Value) {
 		for _, c := range Diff(was, is) {
@@ -119,10 +122,15 @@ func (o *Outcome) Changes() (list []Change) {
 		prefixed("group metadata ", o.Group.metadata(), o.Marker.metadata())
 		prefixed("group ", o.Group.Body, o.Marker.Body)
 	}
-	if len(o.After) == 0 {
+	var is Item
+	switch {
+	case o.Routed():
+		is = o.Emitted[0].Item
+	case len(o.After) > 0:
+		is = o.After[0]
+	default:
 		return list
 	}
-	is := o.After[0]
 	if !o.Before.Time.Equal(*is.Time) {
 		list = append(list, Change{Path: "time", Was: TimeText(*o.Before.Time), Is: TimeText(*is.Time)})
 	}

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,14 +30,11 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// The case that testing.md shows passes.
-func TestCase(t *testing.T) {
-	_, after, ok := strings.Cut(read(t).text["docs/testing.md"], "<!-- case -->\n")
-	if !ok {
-		t.Fatal("there is no case")
-	}
+// The cases that testing.md shows pass.
+func TestCases(t *testing.T) {
 	dir := t.TempDir()
-	for name, from := range map[string]string{"showcase.wasm": "examples/showcase-rust/showcase.wasm", "geo.csv": "examples/showcase/geo.csv"} {
+	for name, from := range map[string]string{"showcase.wasm": "examples/showcase-rust/showcase.wasm", "geo.csv": "examples/showcase/geo.csv",
+		"route.wat": "test/guests/routes.wat", "window.wat": "test/guests/folds.wat"} {
 		content, err := os.ReadFile(filepath.Join(root, from))
 		if err != nil {
 			t.Fatal(err)
@@ -48,8 +46,14 @@ func TestCase(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "cases"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "cases", "mask.yaml"), []byte(blocks(after)[0].text), 0o644); err != nil {
-		t.Fatal(err)
+	_, after, _ := strings.Cut(read(t).text["docs/testing.md"], "<!-- case -->\n")
+	n := 0
+	for more := true; more; n++ {
+		text := strings.NewReplacer("route.wasm", "route.wat", "window.wasm", "window.wat").Replace(blocks(after)[0].text)
+		if err := os.WriteFile(filepath.Join(dir, "cases", fmt.Sprintf("%d.yaml", n)), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, after, more = strings.Cut(after, "<!-- case -->\n")
 	}
 	command, err := filepath.Abs(filepath.Join(root, "build", "flb-wasmtime"))
 	if err != nil {
@@ -57,7 +61,7 @@ func TestCase(t *testing.T) {
 	}
 	cmd := exec.Command(command, "test")
 	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "1 passed, 0 failed") {
-		t.Errorf("%v\n%s", err, out)
+	if out, err := cmd.CombinedOutput(); err != nil || n < 3 || !strings.Contains(string(out), fmt.Sprintf("%d passed, 0 failed", n)) {
+		t.Errorf("%d cases: %v\n%s", n, err, out)
 	}
 }

@@ -87,6 +87,7 @@ func newFar(t *testing.T, stalls bool) *far {
 // read reads messages of the Forward protocol as Fluent Bit writes them: a tag and a list of events.
 func (f *far) read(conn net.Conn) {
 	defer conn.Close()
+	conn.(*net.TCPConn).SetReadBuffer(4096)
 	if f.stall != nil {
 		<-f.stall
 	}
@@ -277,10 +278,10 @@ func TestStalledFarSide(t *testing.T) {
 			busy          []string // parts of a line of the log that says so
 			dropped, kept bool
 		}{
-			{"keep", "64K", []string{"[warn]", "events stay under the tag that they came with: the emitter is busy"}, false, true},
-			{"drop", "64K", []string{"[error]", "events for other tags are dropped: the emitter is busy (emit_on_busy drop)"}, true, false},
-			{"block 10m", "1M", []string{"pausing tail.0"}, false, false},
-			{"block 1s", "1M", []string{"[error]", "events for other tags are dropped: the emitter has been busy for longer"}, true, false},
+			{"keep", "100K", []string{"[ warn]", "events stay under the tag that they came with: the emitter is busy"}, false, true},
+			{"drop", "100K", []string{"[error]", "events for other tags are dropped: the emitter is busy (emit_on_busy drop)"}, true, false},
+			{"block 10m", "4M", []string{"pausing tail.0"}, false, false},
+			{"block 1s", "4M", []string{"[error]", "events for other tags are dropped: the emitter has been busy for longer"}, true, false},
 		} {
 			t.Run(c.onBusy, func(t *testing.T) {
 				f := newFar(t, true)
@@ -291,9 +292,7 @@ func TestStalledFarSide(t *testing.T) {
 					outputs: f.output(),
 				})
 				run.until("a line that says that the emitter is busy", func() bool {
-					if w.n < 200_000 {
-						w.write(2000)
-					}
+					w.writeLarge(run)
 					return run.logLine(c.busy...) != ""
 				})
 				f.release()
@@ -301,10 +300,8 @@ func TestStalledFarSide(t *testing.T) {
 				if c.onBusy == "block 10m" {
 					run.until("all records", func() bool { return f.received() >= w.n })
 				}
-				run.until("records after the stall", func() bool {
-					n := f.received()
-					return n > 0 && run.quiet(f)
-				})
+				run.until("all to be read", func() bool { return run.read(w) })
+				run.until("nothing more to come", func() bool { return f.received() > 0 && run.quiet(f) })
 				run.stop()
 				got := run.emitted("wasmtime.0")
 				poll(t, "what was under way", func() bool { return f.received() >= got.delivered+got.kept })
@@ -348,15 +345,11 @@ func TestLoops(t *testing.T) {
 	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
 		pipe := func(t *testing.T, f *far, filters ...plugin) *process {
 			t.Helper()
-			run := fb.start(t, pipeline{
-				inputs:  []plugin{tailInput(linesFile(t, withText(n)...), "json")},
-				filters: filters,
-				outputs: f.output(),
-			})
-			if code := run.wait(); code != 0 {
-				t.Fatal(code)
-			}
-			poll(t, "all records", func() bool { return f.received() >= n })
+			in := tailInput(linesFile(t, withText(n)...), "json")
+			in.options = in.options[:len(in.options)-2] // at an end rewrite_tag loses what it has not passed on
+			run := fb.start(t, pipeline{inputs: []plugin{in}, filters: filters, outputs: f.output()})
+			run.until("all records", func() bool { return f.received() >= n })
+			run.stop()
 			return run
 		}
 		t.Run("itself", func(t *testing.T) {
@@ -366,7 +359,7 @@ func TestLoops(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			f.check(n, 0, "none")
-			if run.logLine("[warn]", "events stay under the tag that they came with: they have been through this filter before") == "" {
+			if run.logLine("[ warn]", "events stay under the tag that they came with: they have been through this filter before") == "" {
 				t.Error("the log does not say so")
 			}
 		})
@@ -492,7 +485,7 @@ func TestEnds(t *testing.T) {
 				service, options = filesystem(t)
 			}
 			never := append([]string{"tick_interval", "1h"}, options...)
-			t.Run("by itself, "+storage, func(t *testing.T) {
+			t.Run("by itself in "+storage, func(t *testing.T) {
 				f := newFar(t, false)
 				run := fb.start(t, pipeline{
 					service: service,
@@ -508,7 +501,7 @@ func TestEnds(t *testing.T) {
 					t.Errorf("%v, want a sum of %d", f.counts, n)
 				}
 			})
-			t.Run("SIGTERM, "+storage, func(t *testing.T) {
+			t.Run("SIGTERM in "+storage, func(t *testing.T) {
 				f := newFar(t, false)
 				w := newNumberer(t)
 				w.write(n)
@@ -581,13 +574,11 @@ func TestEnds(t *testing.T) {
 			run := fb.start(t, pipeline{
 				service: []string{"grace", "20"},
 				inputs:  []plugin{w.input()},
-				filters: []plugin{routing(t, "app", "emit_on_busy", "block 10m", "emitter_mem_buf_limit", "1M")},
+				filters: []plugin{routing(t, "app", "emit_on_busy", "block 10m", "emitter_mem_buf_limit", "4M")},
 				outputs: f.output(),
 			})
 			run.until("the emitter to be busy", func() bool {
-				if w.n < 200_000 {
-					w.write(2000)
-				}
+				w.writeLarge(run)
 				return run.logLine("pausing tail.0") != ""
 			})
 			if err := run.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -606,6 +597,22 @@ func TestEnds(t *testing.T) {
 			f.check(got.emitted, 0, "none")
 		})
 	})
+}
+
+// writeLarge writes some more records that fill the buffers of a connection soon, if those before have been read.
+func (w *numberer) writeLarge(p *process) {
+	w.t.Helper()
+	if w.n > 0 && !p.read(w) || w.n > 100_000 {
+		return
+	}
+	var b strings.Builder
+	for range 2000 {
+		fmt.Fprintf(&b, "{\"n\":%d,\"pad\":%q}\n", w.n, strings.Repeat("x", 500))
+		w.n++
+	}
+	if _, err := w.file.WriteString(b.String()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // read says whether the tail input has read all that has been written: its database has the position.

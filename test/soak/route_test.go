@@ -145,8 +145,8 @@ func route(t *testing.T, fb fluentBit, storage, busy string) {
 			"db", filepath.Join(dir, "in.db"), "read_from_head", "true", "refresh_interval", "1",
 			"buffer_chunk_size", "512K", "buffer_max_size", "2M", "storage.type", storage)+
 		section("FILTER", "name", "wasmtime", "match", "told", "wasm_path", guest(t, dir, "route"), "function_name", "filter",
-			"emit_tags", routedTag+"*", "emit_on_busy", busy, "emitter_storage.type", storage, "emitter_mem_buf_limit", "1M")+
-		section("OUTPUT", "name", "forward", "match", "*", "host", host, "port", port, "require_ack_response", "true", "retry_limit", "false"),
+			"emit_tags", routedTag+"*", "emit_on_busy", busy, "emitter_storage.type", storage, "emitter_mem_buf_limit", fmt.Sprint(5*soakRoutes))+
+		section("OUTPUT", "name", "forward", "match", "*", "host", host, "port", port, "require_ack_response", "true", "compress", "gzip", "retry_limit", "false"),
 		"-e", pluginPath, "-Y")
 
 	a, sent, reloads := newAuthor(1, nil), 0, 0

@@ -48,7 +48,7 @@ function field(r) {
   const id = `option-${r.name.replace(".", "")}`;
   let input;
   const choices = r.type === "on or off" ? ["on", "off"] : r.values;
-  if (choices) {
+  if (choices && !r.open) {
     input = el("select", { id }, el("option", { value: "", textContent: r.default ? `${r.default} (default)` : "not set" }),
       ...choices.map((v) => el("option", { value: v, textContent: v })));
   } else if (r.multiple || r.prefix) {
@@ -56,6 +56,7 @@ function field(r) {
   } else {
     input = el("input", { id, placeholder: r.default, spellcheck: false });
   }
+  if (r.open) input.setAttribute("list", `choices-${id}`); // these, and others
   if (r.name === "function_name") {
     input.setAttribute("list", "functions");
     input.placeholder = "the only one";
@@ -65,6 +66,7 @@ function field(r) {
   const help = r.fixed ? `${r.help}. It is given when flb-wasmtime play is started.` : r.help;
   const label = labelled(r.name.replace(/\.$/, ".NAME"), input, help, `help-${id}`);
   label.append(el("p", { className: "error", id: `error-${id}` }));
+  if (r.open) label.append(el("datalist", { id: `choices-${id}` }, ...choices.map((v) => el("option", { value: v }))));
   return label;
 }
 

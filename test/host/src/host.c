@@ -15,6 +15,7 @@
 #include "memory.h"
 #endif
 #include "metrics.h"
+#include "emitter.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -48,10 +49,9 @@
 #define MAP_STR_PREFIX 1
 #define MAP_MULT       1
 
-/* struct flb_config is opaque to plugins. */
-static char config[64];
+static struct config config;
 #if FAMILY >= FAMILY_2_2
-static char next_config[64]; /* that of a reload */
+static struct config next_config; /* that of a reload */
 #endif
 
 static void *library;
@@ -408,6 +408,7 @@ static void new_instance(char *line)
     ins->id = instance_count;
     ins->log_level = -1;
     snprintf(ins->name, sizeof(ins->name), "%s.%i", plugin.name, ins->id);
+    list_add(&config.filters, &ins->link);
     instances[instance_count] = ins;
     ok("instance=%i", instance_count++);
 }
@@ -497,11 +498,11 @@ static void init(char *line)
     }
 #if FAMILY >= FAMILY_2_2
     if (plugin.cb_pre_run) {
-        result = plugin.cb_pre_run(ins, config, NULL);
+        result = plugin.cb_pre_run(ins, &config, NULL);
     }
 #endif
     if (result == 0 && plugin.cb_init) {
-        result = plugin.cb_init(ins, config, NULL);
+        result = plugin.cb_init(ins, &config, NULL);
     }
     ins->initialized = result == 0;
     ok("ret=%i by=plugin context=%i", result, ins->context != NULL);
@@ -518,7 +519,7 @@ static void pre_run(char *line)
     }
 #if FAMILY >= FAMILY_2_2
     if (plugin.cb_pre_run) {
-        result = plugin.cb_pre_run(ins, next_config, NULL);
+        result = plugin.cb_pre_run(ins, &next_config, NULL);
     }
 #endif
     ok("ret=%i context=%i", result, ins->context != NULL);
@@ -542,7 +543,7 @@ static void exit_instance(char *line)
     int result = 0;
 
     if (plugin.cb_exit && ins->context) {
-        result = plugin.cb_exit(ins->context, config);
+        result = plugin.cb_exit(ins->context, &config);
     }
     if (!is_poison(ins->poison, sizeof(ins->poison)) ||
         !is_poison(ins->poison_behind_context, sizeof(ins->poison_behind_context)) ||
@@ -563,6 +564,7 @@ static void exit_instance(char *line)
         destroy_cmt(ins->cmt_made);
     }
     instances[ins->id] = NULL;
+    list_del(&ins->link);
     free(ins->alias);
     free(ins);
     ok("ret=%i", result);
@@ -587,6 +589,7 @@ struct call {
     struct filter_instance *ins;
     struct bytes chunk;
     struct bytes tag;
+    struct input *input;            /* NULL: of none */
     int rounds;
     int verdict;
     void *out;
@@ -600,8 +603,9 @@ static void call_filter(struct call *c)
 {
     c->out = NULL;
     c->out_bytes = 0;
-    c->verdict = plugin.cb_filter(c->chunk.data, c->chunk.size, c->tag.data, (int) c->tag.size,
-                                  &c->out, &c->out_bytes, c->ins, NULL, c->ins->context, config);
+    c->verdict =
+        plugin.cb_filter(c->chunk.data, c->chunk.size, c->tag.data, (int) c->tag.size, &c->out,
+                         &c->out_bytes, c->ins, c->input, c->ins->context, &config);
 }
 
 static void put_call(const char *word, struct call *c)
@@ -858,7 +862,7 @@ static void tick(char *line)
     for (i = 0; i < timer_count; i++) {
         if (timers[i].active) {
             active++;
-            timers[i].cb(config, timers[i].data);
+            timers[i].cb(&config, timers[i].data);
         }
     }
     ok("timers=%i writes=%i", active, metric_writes);
@@ -891,6 +895,173 @@ static void show_metrics(char *line)
     puts("ok");
     fflush(stdout);
     pthread_mutex_unlock(&out_lock);
+}
+
+static struct input *next_input(char **line)
+{
+    int i = next_int(line);
+
+    return i >= 0 && i < input_count ? inputs[i] : NULL;
+}
+
+/* input TYPE: an input of the pipeline. */
+static void new_input(char *line)
+{
+    struct input *in = make_input(&config, next_word(&line));
+
+    in->initialized = 1;
+    make_stream(in);
+    ok("input=%i", input_count - 1);
+}
+
+/* inputs: all of them. */
+static void show_inputs(char *line)
+{
+    int i;
+
+    (void) line;
+    pthread_mutex_lock(&out_lock);
+    for (i = 0; i < input_count; i++) {
+        if (inputs[i]) {
+            printf("input %i %s %s %zu %i %i\n", i, inputs[i]->name,
+                   inputs[i]->alias ? inputs[i]->alias : "-", inputs[i]->limit, inputs[i]->files,
+                   inputs[i]->pauses);
+        }
+    }
+    puts("ok");
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+/* busy INPUT 0|1: it takes nothing more; busy INPUT 2: it has given on what it had. */
+static void set_busy(char *line)
+{
+    struct input *in = next_input(&line);
+    int how = next_int(&line);
+
+    in->busy = how == 1;
+    in->bytes = how == 2 ? 0 : in->bytes;
+    ok("set");
+}
+
+/* from INPUT INSTANCE TAG CHUNK: cb_filter for a chunk of an input. */
+static void filter_from(char *line)
+{
+    struct input *in = next_input(&line);
+    struct call c;
+
+    if (next_call(&line, &c) == 0) {
+        c.input = in;
+        call_filter(&c);
+        put_call("ok", &c);
+    }
+}
+
+/* within INSTANCE: it filters what emitters take; -1: no filter does. */
+static struct filter_instance *within_instance;
+
+static void filter_within(struct input *in, const char *tag, size_t tag_len, const void *data,
+                          size_t size)
+{
+    struct call c = {.ins = within_instance, .input = in};
+
+    c.chunk = (struct bytes) {borrowed(data, size), size};
+    c.tag = (struct bytes) {borrowed(tag, tag_len), tag_len};
+    call_filter(&c);
+    log_text(LOG_INFO, c.verdict == FILTER_MODIFIED ? "[host] within: modified"
+                                                    : "[host] within: not touched");
+    if (c.verdict == FILTER_MODIFIED) {
+        free(c.out);
+    }
+}
+
+static void set_within(char *line)
+{
+    within_instance = *line == '-' ? NULL : next_instance(&line);
+    filters_of = within_instance ? filter_within : NULL;
+    ok("set");
+}
+
+/* appended: what inputs have taken since the last one. */
+static void show_appended(char *line)
+{
+    int i;
+
+    (void) line;
+    pthread_mutex_lock(&out_lock);
+    for (i = 0; i < appended_count; i++) {
+        fputs("appended ", stdout);
+        put_text(appended[i].name);
+        putchar(' ');
+        put_text(appended[i].tag);
+        putchar(' ');
+        put_hex(appended[i].data, appended[i].size);
+        putchar('\n');
+        free(appended[i].name);
+        free(appended[i].tag);
+        free(appended[i].data);
+    }
+    appended_count = 0;
+    printf("ok flushes=%i\n", flushes);
+    fflush(stdout);
+    pthread_mutex_unlock(&out_lock);
+}
+
+/* ending: as the engine does when it is told to stop. shutdown: as it does before filters end. */
+static void begin_end(char *line)
+{
+    (void) line;
+    config.is_ingestion_active = 0;
+    config.is_shutting_down = 1;
+    ok("ending");
+}
+
+static void shut_down(char *line)
+{
+    (void) line;
+    config.is_running = 0;
+    ok("shut");
+}
+
+/* processor INSTANCE: it is no filter of the pipeline. */
+static void to_processor(char *line)
+{
+    static struct list unused;
+    struct filter_instance *ins = next_instance(&line);
+
+    list_del(&ins->link);
+    list_init(&unused);
+    list_add(&unused, &ins->link);
+    ok("moved");
+}
+
+/* host WHAT: what a host of another layout might have. */
+static void spoil_host(char *line)
+{
+    char *what = next_word(&line);
+
+    if (strcmp(what, "storage") == 0) {
+        config.storage = NULL;
+    }
+    else if (strcmp(what, "number") == 0) {
+        config.storage = (struct storage *) (uintptr_t) 0x7008;
+    }
+    else if (strcmp(what, "streams") == 0) {
+        list_init(&config.storage->streams);
+    }
+    else if (strcmp(what, "parent") == 0) {
+        struct stream *s = (struct stream *) ((char *) config.storage->streams.next -
+                                              offsetof(struct stream, link));
+        s->parent = s;
+    }
+    else if (strcmp(what, "ints") == 0) {
+        config.is_ingestion_active = 2;
+        config.before[3] = 0;
+    }
+    else if (strcmp(what, "input") == 0) {
+        spoilt_input = 1;
+    }
+    ok("spoilt");
 }
 
 static void take_signals(void);
@@ -1138,6 +1309,16 @@ static const struct {
     {"cmt", spoil_cmt},
     {"tick", tick},
     {"metrics", show_metrics},
+    {"input", new_input},
+    {"inputs", show_inputs},
+    {"busy", set_busy},
+    {"from", filter_from},
+    {"within", set_within},
+    {"appended", show_appended},
+    {"ending", begin_end},
+    {"shutdown", shut_down},
+    {"processor", to_processor},
+    {"host", spoil_host},
 #ifndef PLAIN_MALLOC
     {"memory", memory},
 #else
@@ -1155,6 +1336,10 @@ int main(void)
     size_t i;
     ssize_t n;
 
+    make_config(&config);
+#if FAMILY >= FAMILY_2_2
+    make_config(&next_config);
+#endif
     while ((n = getline(&line, &room, stdin)) > 0) {
         line[n - 1] = '\0';
         rest = line;

@@ -141,7 +141,8 @@ struct filter_instance {
     void *context;
     unsigned char poison_behind_context[2 * sizeof(void *)]; /* data, p */
     struct list properties;
-    unsigned char poison_behind_properties[3 * sizeof(void *)]; /* config_map, _head */
+    unsigned char poison_behind_properties[sizeof(void *)]; /* config_map */
+    struct list link;               /* _head */
     struct cmt *cmt;
     struct metric *first_counter;   /* cmt_add_records, since v2.1 cmt_records */
     unsigned char poison_at_end[256];

@@ -50,8 +50,10 @@
   ;; Returns where the tag of a record stands.
   (func $tag (param $at i32) (result i32)
     (local $n i32) (local $kind i32)
-    (local.set $at (i32.add (local.get $at) ;; a map of up to 15 members, or of more
-      (select (i32.const 1) (i32.const 3) (i32.eq (i32.and (i32.load8_u (local.get $at)) (i32.const 0xf0)) (i32.const 0x80)))))
+    (local.set $at (i32.add (local.get $at) ;; behind the header of the map, in any width
+      (select (i32.const 1)
+        (select (i32.const 3) (i32.const 5) (i32.eq (i32.load8_u (local.get $at)) (i32.const 0xde)))
+        (i32.eq (i32.and (i32.load8_u (local.get $at)) (i32.const 0xf0)) (i32.const 0x80)))))
     (if (i32.ne (i32.load16_u (local.get $at)) (i32.const 0x6ea1)) (then (unreachable))) ;; "n"
     (local.set $kind (i32.load8_u offset=2 (local.get $at)))
     (local.set $at (i32.add (local.get $at) (i32.const 3)))
