@@ -281,6 +281,9 @@ func (v Value) Kind() Kind { return Kind(v.field().number) }
 // Exists says whether there is a value.
 func (v Value) Exists() bool { return v.Kind() != KindMissing }
 
+// Raw returns the bytes of the value as they stand: of a text its text, of others as protobuf has them.
+func (v Value) Raw() string { return string(v.field().value) }
+
 // AsStr returns a text, and whether the value is one.
 func (v Value) AsStr() (string, bool) { return string(v.field().value), v.Kind() == KindStr }
 

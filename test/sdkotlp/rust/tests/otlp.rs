@@ -101,7 +101,7 @@ impl Random {
     }
 }
 
-fn compare<M: Message + Default + PartialEq>(
+fn compare<M: Message + Default + PartialEq + std::fmt::Debug>(
     seed: u64, before: &M, want: &M, is_empty: bool, output: Output,
 ) {
     match output {
@@ -151,7 +151,7 @@ fn traces() {
                     for (mut span, want) in scope.spans().zip(&mut want.spans) {
                         assert_eq!(span.is_error(), want.status.as_ref().unwrap().code == 2);
                         assert_eq!(span.duration(), want.end_time_unix_nano - want.start_time_unix_nano);
-                        assert_eq!((span.trace_id(), span.kind()), (&b"0123456789abcdef"[..], 2));
+                        assert_eq!(span.trace_id(), b"0123456789abcdef");
                         match r.below(4) {
                             0 => {
                                 span.drop();
@@ -255,7 +255,8 @@ fn metrics() {
         let had = !list.is_empty();
         let output = otlp::run(&payload, |request| {
             for (mut metric, want) in request.metrics().zip(&mut *list) {
-                assert_eq!((metric.name(), metric.unit()), (&*want.name.clone(), "s"));
+                assert_eq!(metric.name(), want.name);
+                assert_eq!(metric.unit(), "s");
                 match r.below(5) {
                     0 => {
                         metric.drop();
@@ -271,38 +272,29 @@ fn metrics() {
                 }
                 let mut gone = Vec::new();
                 for (i, mut point) in metric.points().enumerate() {
-                    let numbers = match want.data.as_mut().unwrap() {
-                        metric::Data::Gauge(gauge) => Some(&mut gauge.data_points[i]),
-                        metric::Data::Sum(sum) => Some(&mut sum.data_points[i]),
-                        _ => None,
+                    let (attributes, number) = match want.data.as_mut().unwrap() {
+                        metric::Data::Gauge(gauge) => split(&mut gauge.data_points[i]),
+                        metric::Data::Sum(sum) => split(&mut sum.data_points[i]),
+                        metric::Data::Histogram(histogram) => {
+                            (&mut histogram.data_points[i].attributes, None)
+                        }
+                        _ => unreachable!(),
                     };
-                    let has = point.value();
-                    assert_eq!(
-                        has,
-                        numbers.as_ref().map(|p| match p.value {
-                            Some(number_data_point::Value::AsDouble(v)) => v,
-                            Some(number_data_point::Value::AsInt(v)) => v as f64,
-                            None => 0.0,
-                        })
-                    );
+                    let has = number.as_ref().map(|value| match value {
+                        Some(number_data_point::Value::AsDouble(v)) => *v,
+                        Some(number_data_point::Value::AsInt(v)) => *v as f64,
+                        None => 0.0,
+                    });
+                    assert_eq!(point.value(), has);
                     if r.below(3) == 0 {
                         point.drop();
                         gone.push(i);
                         continue;
                     }
-                    let attributes = match (numbers, want.data.as_mut().unwrap()) {
-                        (Some(number), _) => {
-                            if r.below(3) == 0 {
-                                point.set_value(9.5);
-                                number.value = Some(number_data_point::Value::AsDouble(9.5));
-                            }
-                            &mut number.attributes
-                        }
-                        (None, metric::Data::Histogram(histogram)) => {
-                            &mut histogram.data_points[i].attributes
-                        }
-                        _ => unreachable!(),
-                    };
+                    if let Some(number) = number.filter(|_| r.below(3) == 0) {
+                        point.set_value(9.5);
+                        *number = Some(number_data_point::Value::AsDouble(9.5));
+                    }
                     r.edit(point.attributes(), attributes);
                 }
                 let left = match want.data.as_mut().unwrap() {
@@ -321,6 +313,12 @@ fn metrics() {
         let empty = had && list.is_empty();
         compare(seed, &before, &want, empty, output.unwrap());
     }
+}
+
+type Parts<'p> = (&'p mut Vec<KeyValue>, Option<&'p mut Option<number_data_point::Value>>);
+
+fn split(point: &mut NumberDataPoint) -> Parts<'_> {
+    (&mut point.attributes, Some(&mut point.value))
 }
 
 fn keep<T>(list: &mut Vec<T>, gone: &[usize]) -> usize {
