@@ -65,9 +65,10 @@ enum {
     STOP_INTS =
         512 / sizeof(int), // of flb_config, in which those that tell of the end are looked for
     CONFIG_BYTES = 8192, // in which the storage is
-    LOG_EVERY_NS = 10 * 1000 * 1000 * 1000LL,
     MAX_PAUSED = 16,
 };
+
+static const int64_t LOG_EVERY_NS = 10 * INT64_C(1000000000);
 
 // held are events that wait, as a journal.
 struct held {
@@ -862,8 +863,8 @@ static bool has_emitter(struct emission *e)
     }
     if (!is_in_pipeline(inst)) {
         return refuse(inst,
-                      "a filter in processors of an input or output can't do that; one in the "
-                      "pipeline's filters can, from Fluent Bit 2.2 on");
+                      "a filter in processors of an input or output can't do that; one of the "
+                      "pipeline's filters can");
     }
     e->cio = find_cio(inst->config);
     if (e->cio == NULL) {

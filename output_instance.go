@@ -111,11 +111,7 @@ func outputLine(job *C.struct_output_job, level hostlog.Level, line string) {
 
 // thread runs a function on a thread on whose stack guests may run.
 func thread(f func()) error {
-	err := guest.Go(func() {
-		defer hostlog.Recover(logToStderr, "thread", nil)
-		f()
-	})
-	if err != nil {
+	if err := guest.Go(f); err != nil {
 		return fmt.Errorf("can't start a thread: %w", err)
 	}
 	return nil

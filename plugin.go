@@ -68,18 +68,21 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 //export flbwtTick
 func flbwtTick(handle C.uintptr_t, final C.bool) {
 	var h *filterInstance
-	defer hostlog.Recover(func(line string) { h.logError(line) }, "tick", nil)
+	defer tickPanics.Recover(func(line string) { h.logError(line) }, "tick")
 	h = cgo.Handle(handle).Value().(*filterInstance)
 	if h.filter.Ticks() {
 		h.filter.Tick(bool(final))
 	}
 }
 
+// Of what the host calls again and again, whether there are records or not.
+var metricsPanics, tickPanics hostlog.Panics
+
 // flbwtMetrics writes the metrics of an instance to the host, on the engine's thread.
 //
 //export flbwtMetrics
 func flbwtMetrics(handle C.uintptr_t, to *C.struct_metrics) {
-	defer hostlog.Recover(logToStderr, "metrics", nil)
+	defer metricsPanics.Recover(logToStderr, "metrics")
 	cgo.Handle(handle).Value().(*filterInstance).writeMetrics(to)
 }
 

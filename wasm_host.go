@@ -32,6 +32,8 @@ func (h *filterInstance) logError(line string) {
 	h.errorLog(line)
 }
 
+func init() { hostlog.Stray = logToStderr }
+
 // logToStderr is for errors of no instance whose name a line could have.
 func logToStderr(line string) {
 	if bool(C.border_is_standard(2)) {

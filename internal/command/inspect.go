@@ -14,7 +14,6 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/registry"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
 
@@ -52,23 +51,19 @@ run: check does that, with the options that it is to have.
 				}
 				r.Module = args[0]
 			} else {
-				reference, err := registry.ParseReference(args[0])
+				from, err := f.open(cmd, args[0])
 				if err != nil {
 					return err
 				}
-				client, ctx, done, err := f.open(cmd, reference)
-				if err != nil {
-					return err
-				}
-				defer done()
-				artifact, err := client.Resolve(ctx, guest.MaxModuleBytes)
+				defer from.close()
+				artifact, err := from.resolve()
 				if err == nil {
-					content, err = fetch(ctx, client, artifact)
+					content, err = from.fetch(artifact)
 				}
 				if err != nil {
 					return failed(cmd, err)
 				}
-				r.Module, r.Digest, r.Annotations = reference.At(artifact).String(), artifact.Digest, artifact.Annotations
+				r.Module, r.Digest, r.Annotations = from.reference.At(artifact).String(), artifact.Digest, artifact.Annotations
 			}
 			var err error
 			if r.Description, err = guest.Describe(r.Module, content); err != nil {

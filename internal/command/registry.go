@@ -54,40 +54,54 @@ func (f *registryFlags) add(cmd *cobra.Command) {
 	completeFiles(cmd, "ca-file")
 }
 
-// open makes a client for a reference, and a context that ends with the time that there is, or with a
-// signal to end.
-func (f *registryFlags) open(cmd *cobra.Command, reference registry.Reference) (*registry.Client, context.Context, func(), error) {
+// remote is a module in a registry, or the place of one.
+type remote struct {
+	reference registry.Reference
+	client    *registry.Client
+	ctx       context.Context // ends with the time that there is, or with a signal to end
+	close     func()
+}
+
+// open reads a reference, and connects to nothing yet.
+func (f *registryFlags) open(cmd *cobra.Command, text string) (*remote, error) {
+	reference, err := registry.ParseReference(text)
+	if err != nil {
+		return nil, err
+	}
 	config := registry.Config{PlainHTTP: f.plainHTTP, Insecure: f.insecure, Username: f.username, UserAgent: "flb-wasmtime/" + version.Version}
-	fail := func(err error) (*registry.Client, context.Context, func(), error) { return nil, nil, nil, err }
 	switch {
 	case f.passwordStdin != (f.username != ""):
-		return fail(errors.New("--username and --password-stdin are given together, or none of them"))
+		return nil, errors.New("--username and --password-stdin are given together, or none of them")
 	case f.maxTime <= 0:
-		return fail(fmt.Errorf("--max-time %v: it must be more than 0", f.maxTime))
+		return nil, fmt.Errorf("--max-time %v: it must be more than 0", f.maxTime)
 	}
 	if f.passwordStdin {
 		password, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxPasswordBytes))
 		if err != nil {
-			return fail(fmt.Errorf("--password-stdin: %w", err))
+			return nil, fmt.Errorf("--password-stdin: %w", err)
 		}
 		config.Password = strings.TrimRight(string(password), "\r\n")
 		if config.Password == "" {
-			return fail(errors.New("--password-stdin: standard input is empty"))
+			return nil, errors.New("--password-stdin: standard input is empty")
 		}
 	}
 	if f.caFile != "" {
-		var err error
 		if config.CA, err = regular.Read(f.caFile, maxPEMBytes); err != nil {
-			return fail(fmt.Errorf("--ca-file: %w", err))
+			return nil, fmt.Errorf("--ca-file: %w", err)
 		}
 	}
 	client, err := registry.New(reference, config)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, f.maxTime)
-	return client, ctx, func() { cancel(); stop() }, nil
+	return &remote{reference, client, ctx, func() { cancel(); stop() }}, nil
+}
+
+// resolve asks the registry what stands at the reference.
+func (r *remote) resolve() (registry.Artifact, error) {
+	return r.client.Resolve(r.ctx, guest.MaxModuleBytes)
 }
 
 // failed says what a registry has not done, or what is wrong with what has come from it.
@@ -119,12 +133,13 @@ time that it was made 1970 is written, or that of the variable SOURCE_DATE_EPOCH
 			if len(args) != 2 {
 				return errors.New("push takes a module and where it goes: flb-wasmtime push redact.wasm registry.example/redact:1.0.0")
 			}
-			reference, err := registry.ParseReference(args[1])
+			r, err := f.open(cmd, args[1])
 			if err != nil {
 				return err
 			}
-			if reference.IsDigest() {
-				return fmt.Errorf("%s has a digest: give a tag; what the digest is comes out", reference)
+			defer r.close()
+			if r.reference.IsDigest() {
+				return fmt.Errorf("%s has a digest: give a tag; what the digest is comes out", r.reference)
 			}
 			module, err := readModule(args[0])
 			if err != nil {
@@ -141,16 +156,11 @@ time that it was made 1970 is written, or that of the variable SOURCE_DATE_EPOCH
 			if err != nil {
 				return err
 			}
-			client, ctx, done, err := f.open(cmd, reference)
-			if err != nil {
-				return err
-			}
-			defer done()
-			artifact, err := client.Push(ctx, module, all, created)
+			artifact, err := r.client.Push(r.ctx, module, all, created)
 			if err != nil {
 				return failed(cmd, err)
 			}
-			return write(cmd.OutOrStdout(), fmt.Appendln(nil, reference.At(artifact)))
+			return write(cmd.OutOrStdout(), fmt.Appendln(nil, r.reference.At(artifact)))
 		},
 	}
 	flags := cmd.Flags()
@@ -246,23 +256,19 @@ written only if it is signed by that key, or one of them.
 			if len(args) != 1 {
 				return errors.New("pull takes a reference: flb-wasmtime pull registry.example/redact@sha256:DIGEST -o redact.wasm")
 			}
-			reference, err := registry.ParseReference(args[0])
+			r, err := f.open(cmd, args[0])
 			if err != nil {
 				return err
 			}
+			defer r.close()
 			keys, err := readPublicKeys("--verify-key", keyFiles)
 			if err != nil {
 				return err
 			}
 			if out == "" {
-				out = reference.Name() + ".wasm"
+				out = r.reference.Name() + ".wasm"
 			}
-			client, ctx, done, err := f.open(cmd, reference)
-			if err != nil {
-				return err
-			}
-			defer done()
-			artifact, written, err := pull(ctx, client, reference, out, keys)
+			artifact, written, err := r.pull(out, keys)
 			if err != nil {
 				return failed(cmd, err)
 			}
@@ -272,7 +278,7 @@ written only if it is signed by that key, or one of them.
 				}
 				return nil
 			}
-			return write(cmd.OutOrStdout(), fmt.Appendf(nil, "%s: sha256:%s from %s\n", out, artifact.SHA256, reference.At(artifact)))
+			return write(cmd.OutOrStdout(), fmt.Appendf(nil, "%s: sha256:%s from %s\n", out, artifact.SHA256, r.reference.At(artifact)))
 		},
 	}
 	flags := cmd.Flags()
@@ -287,12 +293,12 @@ written only if it is signed by that key, or one of them.
 }
 
 // pull writes a module to a file, unless it is there.
-func pull(ctx context.Context, client *registry.Client, reference registry.Reference, out string, keys []*ecdsa.PublicKey) (a registry.Artifact, written bool, err error) {
-	if a, err = client.Resolve(ctx, guest.MaxModuleBytes); err != nil {
+func (r *remote) pull(out string, keys []*ecdsa.PublicKey) (a registry.Artifact, written bool, err error) {
+	if a, err = r.resolve(); err != nil {
 		return a, false, err
 	}
 	if len(keys) > 0 {
-		if err := checkSignatures(ctx, client, reference, a, keys); err != nil {
+		if err := r.checkSignatures(a, keys); err != nil {
 			return a, false, err
 		}
 	}
@@ -304,11 +310,11 @@ func pull(ctx context.Context, client *registry.Client, reference registry.Refer
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, regular.ErrTooLarge):
 		return a, false, fmt.Errorf("-o: %w", err)
 	}
-	module, err := fetch(ctx, client, a)
+	module, err := r.fetch(a)
 	if err != nil {
 		return a, false, err
 	}
-	if err := guest.CheckModule(reference.String(), module); err != nil {
+	if err := guest.CheckModule(r.reference.String(), module); err != nil {
 		return a, false, err
 	}
 	if err := regular.Replace(out, module); err != nil {
@@ -318,9 +324,9 @@ func pull(ctx context.Context, client *registry.Client, reference registry.Refer
 }
 
 // fetch reads the module of an artifact.
-func fetch(ctx context.Context, client *registry.Client, a registry.Artifact) ([]byte, error) {
+func (r *remote) fetch(a registry.Artifact) ([]byte, error) {
 	var module bytes.Buffer
-	if err := client.Fetch(ctx, a, &module); err != nil {
+	if err := r.client.Fetch(r.ctx, a, &module); err != nil {
 		return nil, err
 	}
 	return module.Bytes(), nil

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/cosign"
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/registry"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/regular"
 )
@@ -57,36 +55,32 @@ begins with one or a dot, or ends in .wasm, .cwasm or .wat; oci:// before it mak
 			if out != "" {
 				return errors.New("--output is for the signature of a file: that of a module in a registry is kept there")
 			}
-			reference, err := registry.ParseReference(args[0])
-			if err != nil {
-				return err
-			}
 			key, err := readPrivateKey(cmd, keyFile)
 			if err != nil {
 				return err
 			}
-			client, ctx, done, err := f.open(cmd, reference)
+			r, err := f.open(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			defer done()
-			artifact, err := client.Resolve(ctx, guest.MaxModuleBytes)
+			defer r.close()
+			artifact, err := r.resolve()
 			if err != nil {
 				return failed(cmd, err)
 			}
-			err = checkSignatures(ctx, client, reference, artifact, []*ecdsa.PublicKey{&key.PublicKey})
+			err = r.checkSignatures(artifact, []*ecdsa.PublicKey{&key.PublicKey})
 			if _, not := err.(*unsignedError); not {
-				payload := cosign.Payload(reference.Repository(), artifact.Digest)
+				payload := cosign.Payload(r.reference.Repository(), artifact.Digest)
 				var text string
 				if text, err = cosign.Sign(key, payload); err != nil {
 					return err
 				}
-				err = client.AddSignature(ctx, artifact, registry.Signature{Payload: payload, Text: text})
+				err = r.client.AddSignature(r.ctx, artifact, registry.Signature{Payload: payload, Text: text})
 			}
 			if err != nil {
 				return failed(cmd, err)
 			}
-			return write(cmd.OutOrStdout(), fmt.Appendln(nil, reference.At(artifact)))
+			return write(cmd.OutOrStdout(), fmt.Appendln(nil, r.reference.At(artifact)))
 		},
 	}
 	flags := cmd.Flags()
@@ -133,23 +127,19 @@ transparency log are looked at: what is known is that who has the private key ha
 			if signature != "" {
 				return errors.New("--signature is for a file: signatures of a module in a registry are kept there")
 			}
-			reference, err := registry.ParseReference(args[0])
+			r, err := f.open(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			client, ctx, done, err := f.open(cmd, reference)
-			if err != nil {
-				return err
-			}
-			defer done()
-			artifact, err := client.Resolve(ctx, guest.MaxModuleBytes)
+			defer r.close()
+			artifact, err := r.resolve()
 			if err == nil {
-				err = checkSignatures(ctx, client, reference, artifact, keys)
+				err = r.checkSignatures(artifact, keys)
 			}
 			if err != nil {
 				return failed(cmd, err)
 			}
-			return write(cmd.OutOrStdout(), fmt.Appendln(nil, reference.At(artifact)))
+			return write(cmd.OutOrStdout(), fmt.Appendln(nil, r.reference.At(artifact)))
 		},
 	}
 	flags := cmd.Flags()
@@ -182,8 +172,8 @@ type unsignedError struct{ text string }
 func (e *unsignedError) Error() string { return e.text }
 
 // checkSignatures returns an *unsignedError unless one of the keys has signed an artifact.
-func checkSignatures(ctx context.Context, client *registry.Client, reference registry.Reference, a registry.Artifact, keys []*ecdsa.PublicKey) error {
-	signatures, err := client.Signatures(ctx, a)
+func (r *remote) checkSignatures(a registry.Artifact, keys []*ecdsa.PublicKey) error {
+	signatures, err := r.client.Signatures(r.ctx, a)
 	if err != nil {
 		return err
 	}
@@ -196,7 +186,7 @@ func checkSignatures(ctx context.Context, client *registry.Client, reference reg
 	if n := len(signatures); n > 0 {
 		what = fmt.Sprintf("of its %d signatures none is by the key that is given", n)
 	}
-	return &unsignedError{fmt.Sprintf("%s is not signed as asked for: %s", reference.At(a), what)}
+	return &unsignedError{fmt.Sprintf("%s is not signed as asked for: %s", r.reference.At(a), what)}
 }
 
 func sumOf(content []byte) string {

@@ -126,8 +126,8 @@ func Check(o options.Options) error {
 	if err != nil {
 		return err
 	}
-	time.AfterFunc(checkedLife, f.module.Share().Close)
-	time.AfterFunc(checkedLife, f.tables.Share().Close)
+	time.AfterFunc(checkedLife, hostlog.Guard("module", f.module.Share().Close))
+	time.AfterFunc(checkedLife, hostlog.Guard("tables", f.tables.Share().Close))
 	f.stop()
 	return nil
 }

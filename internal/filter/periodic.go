@@ -33,7 +33,7 @@ func newPeriodic(o options.Options, lane *guest.Lane) *periodic {
 		return nil
 	}
 	p := &periodic{interval: o.StatsInterval, format: o.StatsFormat, lane: lane}
-	p.timer = time.AfterFunc(p.interval, p.ask)
+	p.timer = time.AfterFunc(p.interval, hostlog.Guard("stats", p.ask))
 	return p
 }
 

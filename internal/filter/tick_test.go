@@ -147,10 +147,15 @@ func TestTickOfWorkers(t *testing.T) {
 	}
 }
 
-// sum is how many records the windows have in all.
-func sum(t *testing.T, f *Filter) (n int) {
+// sum is how many records the windows have in all that have come out.
+func sum(t *testing.T, f *Filter) int {
 	t.Helper()
-	for _, w := range windows(t, f) {
+	return added(t, windows(t, f))
+}
+
+func added(t *testing.T, list []string) (n int) {
+	t.Helper()
+	for _, w := range list {
 		var k, flags int
 		if _, err := fmt.Sscanf(w, "%d of %d", &k, &flags); err != nil {
 			t.Fatal(err)
@@ -169,10 +174,11 @@ func TestRecycledHandsOver(t *testing.T) {
 		f.Run(tag, data)
 		f.Run(tag, append(bytes.Clone(data), 0xc1))
 		f.Tick(true)
-		if n := sum(t, f.Filter); n != 20_000 {
+		list := windows(t, f.Filter)
+		if n := added(t, list); n != 20_000 {
 			t.Errorf("%d workers: %d", workers, n)
 		}
-		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Routed != s.Ticks {
+		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Routed != uint64(len(list)) || s.Routed != s.Ticks {
 			t.Errorf("%d workers: %+v", workers, s)
 		}
 	}
@@ -232,6 +238,20 @@ func TestTicksTellTheBreaker(t *testing.T) {
 	if s := f.Stats(); s.FailedTicks != 3 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// While the breaker is open an instance that there is has no ticks, but for the last one: what it holds would be
+// lost else.
+func TestTickWhileTheBreakerIsOpen(t *testing.T) {
+	f := startWith(t, counting(options.Options{BreakerFailures: 2, BreakerBackoff: time.Hour}), counter)
+	f.Run(tag, letters("...bb"))
+	if f.breaker.state() != open || f.instance == nil {
+		t.Fatal(f.logs)
+	}
+	f.Tick(false)
+	wantWindows(t, "open", f.Filter)
+	f.Tick(true)
+	wantWindows(t, "last", f.Filter, "3 of 1")
 }
 
 // After a trap nobody has an instance, and what the guest has in the store is ticked all the same.

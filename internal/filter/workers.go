@@ -29,6 +29,8 @@ type line struct {
 	text  string
 }
 
+var goThread = guest.Go // tests have it fail
+
 // newWorker starts a worker, without a module if it is known why there is none.
 func newWorker(o options.Options, shared *state.State, absent error) (*worker, error) {
 	w := &worker{}
@@ -44,7 +46,8 @@ func newWorker(o options.Options, shared *state.State, absent error) (*worker, e
 	w.filter.silent = true
 	w.helper = guest.NewHelper(w.filter.lane)
 	w.filter.setReady()
-	if err := guest.Go(w.loop); err != nil {
+	if err := goThread(w.loop); err != nil {
+		w.helper.Free()
 		w.filter.stop()
 		return nil, fmt.Errorf("option workers: can't start a thread: %w", err)
 	}

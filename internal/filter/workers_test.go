@@ -2,13 +2,16 @@ package filter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
@@ -155,5 +158,20 @@ func TestSplitKeepsGroups(t *testing.T) {
 	}
 	if ends := split(nil, join(start, bytes.Repeat(record, 20), end), 4, 0.25); len(ends) != 1 {
 		t.Errorf("one group: %v", ends)
+	}
+}
+
+// A worker that gets no thread leaves nothing behind.
+func TestWorkerWithoutThread(t *testing.T) {
+	defer func(f func(func()) error) { goThread = f }(goThread)
+	goThread = func(func()) error { return syscall.EAGAIN }
+	instances, helpers := guest.Open(), guest.Helpers()
+	path := writeGuest(t, guests.WAT("identity"))
+	_, err := New(options.Options{WasmPath: path, FunctionName: "filter", Workers: 3}, func(hostlog.Level, string) {})
+	if !errors.Is(err, syscall.EAGAIN) || !strings.Contains(err.Error(), "option workers: can't start a thread") {
+		t.Errorf("%v", err)
+	}
+	if n, m := guest.Open()-instances, guest.Helpers()-helpers; n != 0 || m != 0 {
+		t.Errorf("%d instances and %d helpers are left", n, m)
 	}
 }

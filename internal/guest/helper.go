@@ -5,8 +5,14 @@ package guest
 import "C"
 
 import (
+	"sync/atomic"
 	"unsafe"
 )
+
+var helpers atomic.Int64
+
+// Helpers is how many there are, for the tests' sake.
+func Helpers() int { return int(helpers.Load()) }
 
 // Helper takes parts of chunks through a lane on a thread of its own. Next and Finish are
 // for that thread, the rest for the caller of the filter.
@@ -16,6 +22,7 @@ type Helper struct{ c *C.flbwt_helper }
 func NewHelper(lane *Lane) *Helper {
 	h := &Helper{(*C.flbwt_helper)(C.malloc(C.sizeof_flbwt_helper))}
 	C.flbwt_helper_init(h.c, lane.c)
+	helpers.Add(1)
 	return h
 }
 
@@ -40,6 +47,12 @@ func (h *Helper) Wait() { C.flbwt_helper_wait(h.c) }
 // Close has the thread end, waits for it, and frees the helper.
 func (h *Helper) Close() {
 	C.flbwt_helper_end(h.c)
+	h.Free()
+}
+
+// Free frees a helper that has got no thread.
+func (h *Helper) Free() {
 	C.flbwt_helper_destroy(h.c)
 	C.free(unsafe.Pointer(h.c))
+	helpers.Add(-1)
 }

@@ -180,6 +180,7 @@ func (in *Instance) configure(m *Module, config Config) {
 	c.instance.ticks = C.bool(config.NoTicks == "")
 	c.instance.store = (*C.struct_flbwt_store)(config.State.StorePointer())
 	c.instance.metrics = (*C.struct_flbwt_metrics)(config.State.MetricsPointer())
+	c.instance.version = C.uint64_t(m.number)
 	c.instance.tables = (*C.flbwt_tables)(config.Tables.Pointer())
 	in.tables = config.Tables
 	in.tables.AddReader(unsafe.Pointer(&c.instance.table_reader))

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -32,7 +33,8 @@ const maxModuleBytes = 256 << 20
 // and is safe for use by several goroutines.
 type Module struct {
 	key      moduleKey
-	users    int // guarded by modules
+	number   uint64 // how many were loaded before it, and it
+	users    int    // guarded by modules
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
@@ -56,6 +58,8 @@ func (m *Module) FromCache() bool { return m.origin == Cached }
 // CompileTime is how long the module took to be compiled; 0 if its code was in the cache or in
 // its file.
 func (m *Module) CompileTime() time.Duration { return m.compileTime }
+
+var loads atomic.Uint64
 
 type moduleKey struct {
 	sum    [sha256.Size]byte
@@ -195,7 +199,7 @@ func use(key moduleKey, m *Module) *Module {
 }
 
 func newModule(s Source, content []byte, key moduleKey) (*Module, error) {
-	m := &Module{key: key, engine: key.engine}
+	m := &Module{key: key, engine: key.engine, number: loads.Add(1)}
 	start := time.Now()
 	var err error
 	if isPrecompiled(content) {

@@ -26,7 +26,7 @@ func child(t *testing.T, stdin string) bool {
 	if os.Getenv(mark) == t.Name() {
 		return true
 	}
-	cmd := emulator.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=30s")
+	cmd := emulator.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), mark+"="+t.Name())
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()

@@ -137,6 +137,38 @@ func TestMetricsOfGuest(t *testing.T) {
 	}
 }
 
+// A version that comes back goes on without the metric that a later one has defined in another way; a later one is
+// refused.
+func TestMetricsOfVersions(t *testing.T) {
+	define := func(kind int) string {
+		body := fmt.Sprintf("(call $define (i32.const %d) (i32.const 1024) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))", kind)
+		return stateGuest("m", block("(call $madd "+body+" (f64.const 1) (i32.const 0) (i32.const 0))", body))
+	}
+	s := stateOf(t)
+	config := Config{Function: "filter", Msgpack: true, State: s}
+	counter, gauge := load(t, define(1)), load(t, define(2))
+	later := load(t, define(1)+" ")
+	for _, test := range []struct {
+		module *Module
+		want   uint32
+	}{{gauge, 0}, {counter, math.MaxUint32}, {gauge, 0}} {
+		in, err := test.module.NewInstance(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := number(t, in, "\x80"); got != test.want {
+			t.Errorf("%d, want %d", got, test.want)
+		}
+		in.Close()
+	}
+	if list := s.Metrics(); len(list) != 1 || list[0].Kind != state.Gauge || list[0].Series[0].Value != 2 {
+		t.Errorf("%+v", list)
+	}
+	if trap := trapOf(t, later, config, "\x80"); !strings.Contains(trap.Reason, "is defined already") {
+		t.Errorf("%v", trap)
+	}
+}
+
 // What is outside memory, or has no meaning, ends the guest with a message.
 func TestStateMistakes(t *testing.T) {
 	const outside = "outside memory"

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"runtime/cgo"
 	"syscall"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 )
 
 // lowestPriority is the nice value of a thread that runs when no other wants to.
@@ -25,8 +27,8 @@ func GoSlowly(f func()) error {
 }
 
 // Go runs f on a thread of its own, on whose stack guests may run: those of the runtime's
-// threads may be too small. The thread blocks the signals that the caller's blocks. The
-// error is an errno.
+// threads may be too small. The thread blocks the signals that the caller's blocks. A panic ends it,
+// with lines for hostlog.Stray. The error is an errno.
 func Go(f func()) error {
 	handle := cgo.NewHandle(f)
 	if errno := C.flbwt_thread_start_go(C.uintptr_t(handle)); errno != 0 {
@@ -41,5 +43,5 @@ func flbwtThread(handle C.uintptr_t) {
 	h := cgo.Handle(handle)
 	f := h.Value().(func())
 	h.Delete()
-	f()
+	hostlog.Guard("thread", f)()
 }

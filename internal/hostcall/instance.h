@@ -86,6 +86,7 @@ typedef struct {
     bool ticks; // the guest is called by flb_tick now and then, if it has that
     struct flbwt_store *store; // of the filter, which ends them later; NULL: not granted
     struct flbwt_metrics *metrics;
+    uint64_t version; // of the module: one that was loaded later has a higher one
     unsigned notices; // of enum flbwt_notice
     struct flbwt_wasi *wasi; // NULL: there is none yet
     struct flbwt_current *current; // NULL: the guest imports nothing of record.c

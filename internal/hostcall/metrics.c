@@ -26,6 +26,7 @@ static void do_define(call *c)
         .labels_len = param(c, 6),
         .buckets = within(c->instance, param(c, 7), bytes),
         .buckets_count = param(c, 8),
+        .version = c->instance->version,
     };
     char why[192];
 

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -89,17 +91,60 @@ func List[T any](items []T, text func(T) string) string {
 // returns then is what it has set its results to before; *err, unless err is nil, becomes
 // an error that says so.
 func Recover(log func(line string), doing string, err *error) {
+	if r := recover(); r != nil {
+		what := describe(doing, r)
+		if err != nil {
+			*err = errors.New(what)
+		}
+		logPanic(log, what)
+	}
+}
+
+func describe(doing string, r any) string { return fmt.Sprintf("%s: panic: %v", doing, r) }
+
+func logPanic(log func(line string), what string) {
+	log(what)
+	for line := range bytes.Lines(debug.Stack()) {
+		log(strings.ReplaceAll(strings.TrimRight(string(line), "\n"), "\t", "    "))
+	}
+}
+
+// Panics is for what is called again and again, by any goroutine, and may panic each time.
+type Panics struct {
+	mu      sync.Mutex
+	last    time.Time
+	leftOut int
+}
+
+// Recover is as the function, but logs one panic in ten seconds, with a count of those before it.
+func (p *Panics) Recover(log func(line string), doing string) {
 	r := recover()
 	if r == nil {
 		return
 	}
-	what := fmt.Sprintf("%s: panic: %v", doing, r)
-	if err != nil {
-		*err = errors.New(what)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.last) < limitInterval {
+		p.leftOut++
+		return
 	}
-	log(what)
-	for line := range bytes.Lines(debug.Stack()) {
-		log(strings.ReplaceAll(strings.TrimRight(string(line), "\n"), "\t", "    "))
+	what := describe(doing, r)
+	if p.leftOut > 0 {
+		what += fmt.Sprintf(" (%d more since the last such line)", p.leftOut)
+	}
+	p.last, p.leftOut = time.Now(), 0
+	logPanic(log, what)
+}
+
+// Stray takes lines that belong to no filter or output. They go nowhere unless the program says where, before it
+// starts any.
+var Stray = func(line string) {}
+
+// Guard returns f for a goroutine, thread or timer that has no log: a panic is logged by Stray, and ends f alone.
+func Guard(doing string, f func()) func() {
+	return func() {
+		defer Recover(func(line string) { Stray(line) }, doing, nil)
+		f()
 	}
 }
 

@@ -157,3 +157,41 @@ func TestRecover(t *testing.T) {
 		t.Errorf("no panic: %q", lines)
 	}
 }
+
+// What panics again and again is logged once in a while, with a count.
+func TestPanicsAreBounded(t *testing.T) {
+	var lines []string
+	var p Panics
+	fails := func() {
+		defer p.Recover(func(line string) { lines = append(lines, line) }, "metrics")
+		panic("again")
+	}
+	for range 100 {
+		fails()
+	}
+	if n := len(lines); n < 5 || n > 50 || lines[0] != "metrics: panic: again" {
+		t.Fatalf("%d lines of 100 panics, the first is %q", n, lines[:min(n, 1)])
+	}
+	lines = nil
+	p.last = p.last.Add(-limitInterval)
+	fails()
+	if len(lines) == 0 || lines[0] != "metrics: panic: again (99 more since the last such line)" {
+		t.Errorf("%q", lines)
+	}
+}
+
+// A panic of what has no log ends it alone, and is told.
+func TestGuard(t *testing.T) {
+	defer func(f func(string)) { Stray = f }(Stray)
+	told := make(chan string, 100)
+	Stray = func(line string) { told <- line }
+	ran := false
+	Guard("stats", func() { ran = true })()
+	if !ran || len(told) > 0 {
+		t.Errorf("ran: %t, %d lines", ran, len(told))
+	}
+	go Guard("stats", func() { panic("a mistake") })()
+	if line := <-told; line != "stats: panic: a mistake" {
+		t.Errorf("%q", line)
+	}
+}

@@ -69,3 +69,11 @@ func TestUnusedEmitOptions(t *testing.T) {
 		t.Errorf("%q, %v", o.Warnings, err)
 	}
 }
+
+// Patterns may stand in one value, or in several: that is a list in YAML.
+func TestEmitTagsInSeveralValues(t *testing.T) {
+	o, err := Parse(Of([]Property{{"wasm_path", "a"}, {"function_name", "b"}, {"emit_tags", "tenant.*, alerts"}, {"Emit_Tags", "dead"}}))
+	if want := []string{"tenant.*", "alerts", "dead"}; err != nil || !slices.Equal(o.EmitTags, want) {
+		t.Errorf("%q, %v; want %q", o.EmitTags, err, want)
+	}
+}

@@ -129,7 +129,7 @@ var Table = []Option{
 		Help: "Max memory of the filter's key-value store, which its instances share and which outlives them; 0 for none, and then modules that import store_ functions don't start"},
 	{Name: "metrics_series", Type: Int, Default: "1000",
 		Help: "Max series of the metrics that the module defines, one for each set of label values; 0 for none, and then modules that import metric_ functions don't start"},
-	{Name: "emit_tags", Type: List,
+	{Name: "emit_tags", Type: List, Multiple: true,
 		Help: "Patterns of tags that the module may emit records under, in which * stands for any text, such as tenant.*,alerts; none unless set, and then modules that import emit_to don't start"},
 	{Name: "emit_on_busy", Type: String, Default: "keep", Values: []string{"keep", "drop"}, Open: true,
 		Help: "What becomes of a record for another tag that Fluent Bit does not take now: keep (it comes out under the chunk's own tag), drop, or block TIME (it waits, the input is paused, and after that time it is dropped)"},
@@ -589,21 +589,27 @@ func (p *parser) time(name string, min, max time.Duration) time.Duration {
 // list returns the parts of a comma list that are not empty. A part in quotes may hold
 // anything.
 func (p *parser) list(name string) []string {
+	values := p.source.values(name)
+	if !find(name).Multiple {
+		values = values[:min(1, len(values))]
+	}
 	var list []string
-	for rest := trimBlanks(p.value(name)); rest != ""; {
-		var part string
-		if rest[0] == '"' {
-			var err error
-			if part, rest, err = cutQuoted(rest); err != nil {
-				p.fail(name, p.value(name), err.Error())
-				return nil
+	for _, value := range values {
+		for rest := trimBlanks(value); rest != ""; {
+			var part string
+			if rest[0] == '"' {
+				var err error
+				if part, rest, err = cutQuoted(rest); err != nil {
+					p.fail(name, value, err.Error())
+					return nil
+				}
+			} else {
+				part, rest, _ = strings.Cut(rest, ",")
 			}
-		} else {
-			part, rest, _ = strings.Cut(rest, ",")
-		}
-		rest = trimBlanks(rest)
-		if part = trimBlanks(part); part != "" {
-			list = append(list, part)
+			rest = trimBlanks(rest)
+			if part = trimBlanks(part); part != "" {
+				list = append(list, part)
+			}
 		}
 	}
 	return list

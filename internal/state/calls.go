@@ -110,6 +110,7 @@ type definition struct {
 	kind               Kind
 	name, help, labels string
 	buckets            []float64
+	version            uint64
 }
 
 var errNoRoom = errors.New("no room")
@@ -120,7 +121,7 @@ func (s *State) define(d definition) (id uint32, err error) {
 	put := func(b []byte) (*C.uint8_t, C.uint32_t) {
 		return (*C.uint8_t)(C.CBytes(append(b, 0))), C.uint32_t(len(b))
 	}
-	c.kind = C.uint32_t(d.kind)
+	c.kind, c.version = C.uint32_t(d.kind), C.uint64_t(d.version)
 	c.name, c.name_len = put([]byte(d.name))
 	c.help, c.help_len = put([]byte(d.help))
 	c.labels, c.labels_len = put([]byte(d.labels))

@@ -432,8 +432,10 @@ static bool shown_as(const flbwt_metric_definition *histogram, const flbwt_metri
     return false;
 }
 
-// find_metric returns the number of a metric that is defined alike; FLBWT_METRIC_NO_ROOM: there is
-// none of that name.
+enum { NOT_DEFINED = -3 };
+
+// find_metric returns the number of a metric that is defined alike, NOT_DEFINED if there is none of that name, or what
+// flbwt_metrics_define does.
 static int find_metric(const flbwt_metrics *m, const flbwt_metric_definition *d, char *why,
                        size_t size)
 {
@@ -450,11 +452,17 @@ static int find_metric(const flbwt_metrics *m, const flbwt_metric_definition *d,
                      d->buckets_count * sizeof(double))) {
                 return (int) i;
             }
+            if (other->version > d->version) {
+                return FLBWT_METRIC_NO_ROOM;
+            }
             refuse(why, size, "%.*s is defined already, with another kind, labels or buckets",
                    (int) d->name_len, (const char *) d->name);
             return FLBWT_METRIC_REFUSED;
         }
         if (shown_as(other, d) || shown_as(d, other)) {
+            if (other->version > d->version) {
+                return FLBWT_METRIC_NO_ROOM;
+            }
             const flbwt_metric_definition *h = shown_as(other, d) ? other : d;
 
             refuse(why, size, "%.*s has the name of a part of the histogram %.*s",
@@ -463,7 +471,7 @@ static int find_metric(const flbwt_metrics *m, const flbwt_metric_definition *d,
             return FLBWT_METRIC_REFUSED;
         }
     }
-    return FLBWT_METRIC_NO_ROOM;
+    return NOT_DEFINED;
 }
 
 // make_tables makes room for all series that there may be.
@@ -552,7 +560,7 @@ int flbwt_metrics_define(flbwt_metrics *m, const flbwt_metric_definition *d, cha
     pthread_mutex_lock(&m->lock);
     int id = find_metric(m, d, why, size);
 
-    if (id == FLBWT_METRIC_NO_ROOM) {
+    if (id == NOT_DEFINED) {
         id = add_metric(m, d, labels);
     }
     pthread_mutex_unlock(&m->lock);

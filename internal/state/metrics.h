@@ -31,6 +31,7 @@ typedef struct {
     uint32_t kind;
     const uint8_t *name, *help, *labels, *buckets;
     uint32_t name_len, help_len, labels_len, buckets_count;
+    uint64_t version; // of the module that defines it: a later one's is higher
 } flbwt_metric_definition;
 
 // flbwt_metrics_new returns metrics of up to that many series, or NULL: there is no memory.
@@ -40,7 +41,8 @@ void flbwt_metrics_free(flbwt_metrics *metrics);
 enum { FLBWT_METRIC_NO_ROOM = -1, FLBWT_METRIC_REFUSED = -2 };
 
 // flbwt_metrics_define returns the number of a metric: that of an earlier one, if it is defined
-// alike (but for help). FLBWT_METRIC_REFUSED: why says why.
+// alike (but for help). FLBWT_METRIC_REFUSED: why says why. What a later version has defined in another way, before
+// an earlier one came back, is no mistake of that: FLBWT_METRIC_NO_ROOM.
 int flbwt_metrics_define(flbwt_metrics *metrics, const flbwt_metric_definition *definition,
                          char *why, size_t why_size);
 

@@ -277,3 +277,36 @@ func TestMetricsTogether(t *testing.T) {
 		}
 	}
 }
+
+// What a later version has defined is no mistake of the one before it, which has come back; the other way round it is.
+func TestMetricsOfVersions(t *testing.T) {
+	s := newMetrics(t, 100)
+	for _, d := range []definition{
+		{kind: Counter, name: "first", version: 1},
+		{kind: Gauge, name: "both", version: 2},
+		{kind: Histogram, name: "took", buckets: []float64{1}, version: 2},
+	} {
+		s.mustDefine(t, d)
+	}
+	for _, test := range []struct {
+		definition
+		want string
+	}{
+		{definition{kind: Counter, name: "both", version: 1}, errNoRoom.Error()},
+		{definition{kind: Gauge, name: "both", labels: "l", version: 1}, errNoRoom.Error()},
+		{definition{kind: Counter, name: "took_sum", version: 1}, errNoRoom.Error()},
+		{definition{kind: Gauge, name: "both", version: 1}, ""},
+		{definition{kind: Counter, name: "both", version: 2}, "defined already"},
+		{definition{kind: Counter, name: "both", version: 3}, "defined already"},
+		{definition{kind: Counter, name: "took_sum", version: 2}, "the name of a part"},
+		{definition{kind: Gauge, name: "first", version: 2}, "defined already"},
+	} {
+		_, err := s.define(test.definition)
+		if said := fmt.Sprint(err); err == nil && test.want != "" || err != nil && (test.want == "" || !strings.Contains(said, test.want)) {
+			t.Errorf("%+v: %v, want %q", test.definition, err, test.want)
+		}
+	}
+	if got := s.MetricsStats(); got.Metrics != 3 || got.NoRoom != 3 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -46,9 +46,10 @@ func eachThatTakesEvents(t *testing.T, test func(t *testing.T, fb fluentBit)) {
 
 // A far is a far side, which notes by tags the numbered records that come.
 type far struct {
-	t       *testing.T
-	address string
-	stall   chan struct{} // nothing is read until it is closed; nil: all is
+	t        *testing.T
+	address  string
+	listener net.Listener
+	stall    chan struct{} // nothing is read until it is closed; nil: all is
 
 	mu     sync.Mutex
 	byTag  map[string][]int
@@ -67,27 +68,31 @@ func newFar(t *testing.T, stalls bool) *far {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.address = l.Addr().String()
+	f.address, f.listener = l.Addr().String(), l
 	t.Cleanup(func() {
 		f.release()
-		l.Close()
+		f.listener.Close()
 	})
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go f.read(conn)
-		}
-	}()
+	go f.accept(l)
 	return f
 }
+
+func (f *far) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go f.read(conn)
+	}
+}
+
+// down has a far side that stalls refuse connections until that is over.
+func (f *far) down() { f.listener.Close() }
 
 // read reads messages of the Forward protocol as Fluent Bit writes them: a tag and a list of events.
 func (f *far) read(conn net.Conn) {
 	defer conn.Close()
-	conn.(*net.TCPConn).SetReadBuffer(4096)
 	if f.stall != nil {
 		<-f.stall
 	}
@@ -139,12 +144,18 @@ func (f *far) take(tag string, event []byte) {
 func (f *far) release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stall != nil {
-		select {
-		case <-f.stall:
-		default:
-			close(f.stall)
-		}
+	if f.stall == nil {
+		return
+	}
+	select {
+	case <-f.stall:
+		return
+	default:
+		close(f.stall)
+	}
+	if l, err := net.Listen("tcp", f.address); err == nil { // it was down
+		f.listener = l
+		go f.accept(l)
 	}
 }
 
@@ -281,12 +292,17 @@ func TestStalledFarSide(t *testing.T) {
 			{"keep", "100K", []string{"[ warn]", "events stay under the tag that they came with: the emitter is busy"}, false, true},
 			{"drop", "100K", []string{"[error]", "events for other tags are dropped: the emitter is busy (emit_on_busy drop)"}, true, false},
 			{"block 10m", "4M", []string{"pausing tail.0"}, false, false},
+			// The far side is down: to one that listens Fluent Bit makes connection after connection.
 			{"block 1s", "4M", []string{"[error]", "events for other tags are dropped: the emitter has been busy for longer"}, true, false},
 		} {
 			t.Run(c.onBusy, func(t *testing.T) {
 				f := newFar(t, true)
+				if c.onBusy == "block 1s" {
+					f.down()
+				}
 				w := newNumberer(t)
 				run := fb.start(t, pipeline{
+					service: []string{"scheduler.base", "1", "scheduler.cap", "2"},
 					inputs:  []plugin{w.input()},
 					filters: []plugin{routing(t, "app", "emit_on_busy", c.onBusy, "emitter_mem_buf_limit", c.limit)},
 					outputs: f.output(),
@@ -297,6 +313,11 @@ func TestStalledFarSide(t *testing.T) {
 				})
 				f.release()
 				w.write(1000)
+				t.Cleanup(func() {
+					if t.Failed() {
+						t.Logf("%d of %d records received, read: %v", f.received(), w.n, run.position(w))
+					}
+				})
 				if c.onBusy == "block 10m" {
 					run.until("all records", func() bool { return f.received() >= w.n })
 				}

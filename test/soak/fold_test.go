@@ -112,11 +112,7 @@ func folds(t *testing.T, fb fluentBit, workers string) {
 		sum += sent
 		sent++
 	}
-	p.until("tail has read all", func() bool {
-		at, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "fdinfo", p.fd(in.Name())))
-		info, statErr := in.Stat()
-		return err == nil && statErr == nil && strings.Contains(string(at), fmt.Sprintf("pos:\t%d\n", info.Size()))
-	})
+	p.until("tail has read all", func() bool { return p.hasRead(in) })
 	p.stop()
 	records, total, rows := folded(t, out)
 	figures("Fluent Bit %s, %s workers, %v: %d records in, %d reloads, %d of %d swaps: %d rows out, of %d records; sums %d and %d",
@@ -151,17 +147,24 @@ func folded(t *testing.T, path string) (records, sum uint64, rows int) {
 	return records, sum, rows
 }
 
-// fd returns the number of the descriptor by which the process has a file open; "": it has not.
-func (p *process) fd(path string) string {
-	dir := filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "fd")
-	list, err := os.ReadDir(dir)
+// hasRead says whether the process has a file open, and has read all of it.
+func (p *process) hasRead(f *os.File) bool {
+	p.t.Helper()
+	dir := filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid))
+	list, err := os.ReadDir(filepath.Join(dir, "fd"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	info, err := f.Stat()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	for _, e := range list {
-		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && to == path {
-			return e.Name()
+		if to, err := os.Readlink(filepath.Join(dir, "fd", e.Name())); err != nil || to != f.Name() {
+			continue
 		}
+		at, err := os.ReadFile(filepath.Join(dir, "fdinfo", e.Name()))
+		return err == nil && strings.HasPrefix(string(at), fmt.Sprintf("pos:\t%d\n", info.Size()))
 	}
-	return ""
+	return false
 }

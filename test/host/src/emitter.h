@@ -242,7 +242,7 @@ int flb_storage_input_create(struct storage *storage, struct input *in)
 int flb_input_log_append(struct input *in, const char *tag, size_t tag_len, const void *data,
                          size_t size)
 {
-    struct appended *a = &appended[appended_count];
+    struct appended *a;
 
     if (!has_engine || !pthread_equal(engine, pthread_self())) {
         input_die("added to on another thread than the engine's", in->name);
@@ -267,13 +267,13 @@ int flb_input_log_append(struct input *in, const char *tag, size_t tag_len, cons
         filters_of(in, tag, tag_len, data, size);
     }
     in->appends--;
+    a = &appended[appended_count++];
     a->name = strdup(in->alias ? in->alias : in->name);
     a->tag = strndup(tag, tag_len);
     a->data = malloc(size);
     memcpy(a->data, data, size);
     a->size = size;
     in->bytes += size;
-    appended_count++;
     return 0;
 }
 

@@ -914,6 +914,14 @@ static void new_input(char *line)
     ok("input=%i", input_count - 1);
 }
 
+/* name INSTANCE: what the host calls it. */
+static void show_name(char *line)
+{
+    struct filter_instance *ins = next_instance(&line);
+
+    ok("name=%s", ins->alias ? ins->alias : ins->name);
+}
+
 /* inputs: all of them. */
 static void show_inputs(char *line)
 {
@@ -1309,6 +1317,7 @@ static const struct {
     {"cmt", spoil_cmt},
     {"tick", tick},
     {"metrics", show_metrics},
+    {"name", show_name},
     {"input", new_input},
     {"inputs", show_inputs},
     {"busy", set_busy},

@@ -1,0 +1,522 @@
+package host
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
+)
+
+// Families whose hosts take events under other tags.
+func eachThatTakesEvents(t *testing.T, test func(t *testing.T, f family)) {
+	t.Helper()
+	eachFamily(t, func(t *testing.T, f family) {
+		if f.number < 210 {
+			t.Skip("this host does not take events under other tags")
+		}
+		test(t, f)
+	})
+}
+
+// engine is a host that has loaded the filter, on its engine's thread, with an input.
+func engine(t *testing.T, f family) (p *process, input string) {
+	p = loaded(t, f)
+	p.do("engine")
+	return p, p.do("input", "tail").fields["input"]
+}
+
+// routing is an instance that routes each record by the last digit of its number.
+func (p *process) routing(t *testing.T, more settings) instance {
+	t.Helper()
+	s := settings{"emit_tags": "*"}
+	for key, value := range more {
+		s[key] = value
+	}
+	return p.ready(guestFile(t, guests.WAT("route")), function, s)
+}
+
+// from filters a chunk of an input.
+func (i instance) from(input, tag string, chunk []byte) result {
+	i.p.t.Helper()
+	return i.p.checked(toResult(i.p.do("from", input, i.id, enhex(tag), i.p.chunk(chunk)).fields))
+}
+
+// hostInput is an input of the host.
+type hostInput struct {
+	number, name, alias  string
+	limit, files, paused int
+}
+
+func (p *process) inputs() (all []hostInput) {
+	p.t.Helper()
+	for _, d := range p.do("inputs").details {
+		var n [3]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(d[4+i])
+		}
+		all = append(all, hostInput{d[1], d[2], d[3], n[0], n[1], n[2]})
+	}
+	return all
+}
+
+// input returns the input of that name.
+func (p *process) input(name string) hostInput {
+	p.t.Helper()
+	for _, in := range p.inputs() {
+		if in.name == name || in.alias == name {
+			return in
+		}
+	}
+	p.t.Fatalf("no input %s: %+v", name, p.inputs())
+	return hostInput{}
+}
+
+// taken is what an input has taken: "INPUT TAG: NUMBERS".
+func (p *process) taken() (all []string) {
+	p.t.Helper()
+	for _, d := range p.do("appended").details {
+		all = append(all, fmt.Sprintf("%s %s: %s", unhex(d[1]), unhex(d[2]), numbers(p.t, unhex(d[3]))))
+	}
+	return all
+}
+
+// numbers are those of a chunk's records, or their counts.
+func numbers(t testing.TB, chunk []byte) string {
+	t.Helper()
+	events, err := oracle.Unpack(chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range events {
+		body := e.Body.(map[string]any)
+		if count, ok := body["count"]; ok {
+			list = append(list, fmt.Sprintf("count %v final %v", count, body["final"]))
+			continue
+		}
+		list = append(list, fmt.Sprint(body["n"]))
+	}
+	return strings.Join(list, " ")
+}
+
+// checkTaken compares what has been taken.
+func (p *process) checkTaken(want ...string) {
+	p.t.Helper()
+	if got := p.taken(); !slices.Equal(got, want) {
+		p.t.Errorf("taken: %q\nwant   %q", got, want)
+	}
+}
+
+// checkResult compares the numbers that come out of a chunk.
+func (p *process) checkResult(r result, want string) {
+	p.t.Helper()
+	if r.verdict != modified || numbers(p.t, r.out) != want {
+		p.t.Errorf("verdict %d: %q, want %q", r.verdict, numbers(p.t, r.out), want)
+	}
+}
+
+// emissions are the metrics of what was emitted.
+func (i instance) checkEmissions(delivered, kept, dropped, looped, held float64) {
+	i.p.t.Helper()
+	i.p.tick()
+	name := i.p.do("name", i.id).fields["name"]
+	of := func(result string) string {
+		return fmt.Sprintf(`counter fluentbit_wasmtime_emitted_records_total{name=%q,result=%q}`, name, result)
+	}
+	i.checkMetrics(map[string]any{of("delivered"): delivered, of("kept"): kept, of("dropped"): dropped, of("looped"): looped})
+	all := i.metrics()
+	if got := all[fmt.Sprintf(`gauge fluentbit_wasmtime_emit_held_bytes{name=%q}`, name)]; got > 0 != (held > 0) {
+		i.p.t.Errorf("%v bytes are held", got)
+	}
+}
+
+const emitter = "emitter_for_wasmtime.0"
+
+func tens(n int) (want []string) {
+	for d := range 10 {
+		var list []string
+		for i := d; i < n; i += 10 {
+			list = append(list, fmt.Sprint(i))
+		}
+		want = append(want, fmt.Sprintf("%s out.%d: %s", emitter, d, strings.Join(list, " ")))
+	}
+	return want
+}
+
+func TestEmit(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, in := engine(t, f)
+		i := p.routing(t, settings{"emitter_mem_buf_limit": "2M"})
+		if e := p.input(emitter); e.name != "emitter.0" || e.limit != 2_000_000 || e.files != 0 {
+			t.Errorf("%+v", e)
+		}
+		for range 3 {
+			p.checkResult(i.from(in, "app", numberedChunk(20)), "")
+			p.checkTaken(tens(20)...)
+		}
+		i.checkEmissions(60, 0, 0, 0, 0)
+		if timers, _ := p.tick(); timers != 2 {
+			t.Errorf("%d timers", timers)
+		}
+		i.exit()
+		if timers, _ := p.tick(); timers != 0 {
+			t.Errorf("%d timers", timers)
+		}
+	})
+}
+
+// What the emitter does not take is kept, dropped or waits.
+func TestEmitterIsBusy(t *testing.T) {
+	chunk := numberedChunk(12)
+	all := "0 1 2 3 4 5 6 7 8 9 10 11"
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		t.Run("keep", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.routing(t, nil)
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			p.checkResult(i.from(in, "app", chunk), all)
+			p.waitLog(levelWarn, "12 events stay under the tag that they came with: the emitter is busy")
+			p.do("busy", e, "0")
+			p.checkResult(i.from(in, "app", chunk), "")
+			p.checkTaken(tens(12)...)
+			i.checkEmissions(12, 12, 0, 0, 0)
+			i.exit()
+		})
+		// What the guest lets pass stays before what is kept, and an unchanged chunk becomes a changed one.
+		t.Run("keep some", func(t *testing.T) {
+			p, in := engine(t, f)
+			text := strings.Replace(guests.WAT("route"), "(i32.const 0)))\n", "(local.get $record)))\n", 1)
+			i := p.ready(guestFile(t, text), function, settings{"emit_tags": "*"})
+			if r := i.from(in, "app", chunk); r.verdict != notouch {
+				t.Errorf("%+v", r)
+			}
+			p.checkTaken(tens(12)...)
+			p.do("busy", p.input(emitter).number, "1")
+			p.checkResult(i.from(in, "app", chunk), all+" "+all)
+			i.exit()
+		})
+		t.Run("drop", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.routing(t, settings{"emit_on_busy": "drop"})
+			p.do("busy", p.input(emitter).number, "1")
+			p.checkResult(i.from(in, "app", chunk), "")
+			p.waitLog(levelError, "12 events for other tags are dropped: the emitter is busy (emit_on_busy drop)")
+			i.checkEmissions(0, 0, 12, 0, 0)
+			i.exit()
+		})
+		t.Run("block", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.routing(t, settings{"emit_on_busy": "block 1h"})
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			p.checkResult(i.from(in, "app", chunk), "")
+			i.checkEmissions(0, 0, 0, 0, 1)
+			if !(p.input("tail.0").paused == 1) {
+				t.Error("the input goes on")
+			}
+			p.do("busy", e, "0")
+			// What has waited goes first.
+			p.checkResult(i.from(in, "app", numberedChunk(1)), "")
+			p.checkTaken(append(tens(12), emitter+" out.0: 0")...)
+			p.tick()
+			if p.input("tail.0").paused != 0 {
+				t.Error("the input is paused")
+			}
+			i.checkEmissions(13, 0, 0, 0, 0)
+			i.exit()
+		})
+		t.Run("block, beyond the limit", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.routing(t, settings{"emit_on_busy": "block 1h", "emitter_mem_buf_limit": "65536"})
+			p.do("busy", p.input(emitter).number, "1")
+			var kept, waits int
+			for range 300 {
+				r := i.from(in, "app", chunk)
+				if got := numbers(t, r.out); got == all {
+					kept++
+				} else if got == "" {
+					waits++
+				} else {
+					t.Fatal(got)
+				}
+			}
+			if kept == 0 || waits < 20 {
+				t.Errorf("%d chunks kept, %d wait", kept, waits)
+			}
+			i.checkEmissions(0, float64(12*kept), 0, 0, 1)
+			p.do("busy", p.input(emitter).number, "0")
+			p.tick()
+			if n := len(p.taken()); n != 10*waits {
+				t.Errorf("%d were taken", n)
+			}
+			i.exit()
+		})
+		t.Run("block, for too long", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.routing(t, settings{"emit_on_busy": "block 1ms"})
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			p.checkResult(i.from(in, "app", chunk), "")
+			for i.metrics()[`counter fluentbit_wasmtime_emitted_records_total{name="wasmtime.0",result="dropped"}`] != 12 {
+				p.tick()
+			}
+			p.waitLog(levelError, "12 events for other tags are dropped: the emitter has been busy for longer than emit_on_busy lets them wait")
+			p.do("busy", e, "0")
+			p.tick()
+			p.checkTaken()
+			i.exit()
+		})
+	})
+}
+
+// From where the emitter can't be called, events wait for the engine's thread: on a coroutine, and on others.
+func TestEmitElsewhere(t *testing.T) {
+	chunk := numberedChunk(12)
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, _ := engine(t, f)
+		i := p.routing(t, nil)
+		p.checkResult(i.coroutine(24576, "app", chunk), "")
+		p.checkTaken()
+		i.checkEmissions(12, 0, 0, 0, 0) // ticks
+		p.checkTaken(tens(12)...)
+
+		var jobs []job
+		for range 9 {
+			jobs = append(jobs, job{i, "app", chunk})
+		}
+		p.storm(20, jobs)
+		p.tick()
+		if n := len(p.taken()); n != 9*20*10 {
+			t.Errorf("%d were taken, want %d", n, 9*20*10)
+		}
+		i.checkEmissions(12+9*20*12, 0, 0, 0, 0)
+
+		// Once the emitter is known to be busy, nothing more waits for it.
+		e := p.input(emitter).number
+		p.do("busy", e, "1")
+		p.checkResult(i.filter("app", numberedChunk(1)), "0")
+		p.checkResult(i.coroutine(24576, "app", numberedChunk(1)), "0")
+		p.do("busy", e, "0")
+		i.exit()
+	})
+}
+
+// A filter gets an event of its own once: from its emitter, and inside of a delivery.
+func TestEmitLoops(t *testing.T) {
+	chunk := numberedChunk(2)
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, in := engine(t, f)
+		i := p.routing(t, nil)
+		p.checkResult(i.from(p.input(emitter).number, "app", chunk), "0 1")
+		p.waitLog(levelWarn, "2 events stay under the tag that they came with: they have been through this filter before")
+		p.checkTaken()
+		i.checkEmissions(0, 0, 0, 2, 0)
+
+		p.do("within", i.id)
+		p.checkResult(i.from(in, "app", chunk), "")
+		p.do("within", "-")
+		p.checkTaken(emitter+" out.0: 0", emitter+" out.1: 1")
+		i.checkEmissions(2, 0, 0, 4, 0)
+
+		// Another filter of the plugin delivers inside of the first one's delivery.
+		j := p.routing(t, settings{"config.to": "next"})
+		p.do("within", j.id)
+		p.checkResult(i.from(in, "app", numberedChunk(1)), "")
+		p.do("within", "-")
+		p.checkTaken("emitter_for_wasmtime.1 next: 0", emitter+" out.0: 0")
+
+		// From another plugin's emitter events go on later, with their hops, until these are too many.
+		other := p.do("input", "emitter").fields["input"]
+		hops := func(n any) []byte {
+			m := map[string]any{}
+			if n != nil {
+				m["wasmtime_hops"] = n
+			}
+			return oracle.Pack(oracle.Current(oracle.Timestamp(1700000000, 1), m, map[string]any{"n": 7}))
+		}
+		for n, want := range map[any]int{nil: 1, 1: 2, 6: 7} {
+			p.checkResult(i.from(other, "app", hops(n)), "")
+			p.checkTaken()
+			p.tick()
+			details := p.do("appended").details
+			if len(details) != 1 || !bytes.Equal(unhex(details[0][3]), hops(want)) {
+				t.Errorf("%v hops: %q", n, details)
+			}
+		}
+		p.checkResult(i.from(other, "app", hops(7)), "7")
+		p.tick()
+		p.checkTaken()
+		j.exit()
+		i.exit()
+	})
+}
+
+// folding is an instance that counts records, and emits that at ticks.
+func (p *process) folding(t *testing.T, more settings) instance {
+	t.Helper()
+	s := settings{"emit_tags": "*", "tick_interval": "1h"}
+	for key, value := range more {
+		s[key] = value
+	}
+	return p.ready(guestFile(t, guests.WAT("fold")), function, s)
+}
+
+// Once the host says that it ends, guests hand over what they hold, and all that waits is delivered, by another
+// emitter if need be.
+func TestEmitAtTheEnd(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, in := engine(t, f)
+		i := p.folding(t, nil)
+		j := p.routing(t, settings{"emit_on_busy": "block 1h"})
+		p.checkResult(i.from(in, "app", numberedChunk(5)), "")
+		p.tick()
+		p.checkTaken()
+		p.do("busy", p.input("emitter_for_wasmtime.1").number, "1")
+		p.checkResult(j.from(in, "app", numberedChunk(2)), "")
+
+		p.do("ending")
+		p.tick()
+		p.checkTaken("emitter_for_wasmtime.0 fold: count 5 final 1", "emitter_for_wasmtime.1_end out.0: 0", "emitter_for_wasmtime.1_end out.1: 1")
+		if n := p.do("appended").num("flushes"); n != 2 {
+			t.Errorf("%d flushes", n)
+		}
+		p.tick()
+		p.checkTaken()
+		// What still comes is handed over, too.
+		p.checkResult(i.from(in, "app", numberedChunk(3)), "")
+		p.tick()
+		p.checkTaken("emitter_for_wasmtime.0 fold: count 3 final 1")
+		p.do("shutdown")
+		i.exit()
+		j.exit()
+		for _, l := range p.takeLogs() {
+			if l.level == levelError {
+				t.Error(l.text)
+			}
+		}
+	})
+}
+
+// What can't be delivered any more is counted, and told.
+func TestEmitTooLate(t *testing.T) {
+	p, in := engine(t, newest)
+	i := p.folding(t, nil)
+	j := p.routing(t, settings{"emit_on_busy": "block 1h"})
+	p.do("busy", p.input("emitter_for_wasmtime.1").number, "1")
+	p.checkResult(i.from(in, "app", numberedChunk(5)), "")
+	p.checkResult(j.from(in, "app", numberedChunk(12)), "")
+	p.do("shutdown")
+	i.exit()
+	j.exit()
+	var log strings.Builder
+	for _, l := range p.takeLogs() {
+		fmt.Fprintln(&log, l.level, l.text)
+	}
+	for _, want := range []string{
+		"1 [filter:wasmtime:wasmtime.0] 1 events for other tags are lost: Fluent Bit ends before it has taken them",
+		"1 [filter:wasmtime:wasmtime.1] 12 events for other tags are lost: Fluent Bit ends before it has taken them",
+		"12 emitted under other tags (0 delivered, 0 kept in their chunks, 12 dropped, 0 looped)",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no line %q in\n%s", want, log.String())
+		}
+	}
+	p.checkTaken()
+}
+
+// Ticks come without records, and what can't be delivered waits.
+func TestTicksOfTheHost(t *testing.T) {
+	p, in := engine(t, newest)
+	i := p.folding(t, settings{"tick_interval": "10ms"})
+	p.checkResult(i.from(in, "app", numberedChunk(5)), "")
+	untilTaken := func() []string {
+		for {
+			p.tick()
+			if got := p.taken(); len(got) > 0 {
+				return got
+			}
+		}
+	}
+	if got := untilTaken(); !slices.Equal(got, []string{emitter + " fold: count 5 final 0"}) {
+		t.Errorf("%q", got)
+	}
+	p.do("busy", p.input(emitter).number, "1")
+	p.checkResult(i.from(in, "app", numberedChunk(3)), "")
+	for i.metrics()[`gauge fluentbit_wasmtime_emit_held_bytes{name="wasmtime.0"}`] == 0 {
+		p.tick()
+	}
+	p.checkTaken()
+	p.do("busy", p.input(emitter).number, "0")
+	if got := untilTaken(); !slices.Equal(got, []string{emitter + " fold: count 3 final 0"}) {
+		t.Errorf("%q", got)
+	}
+	i.exit()
+}
+
+// Where the host is not known well enough the start is refused, and nothing is left behind.
+func TestEmitRefused(t *testing.T) {
+	refused := func(t *testing.T, p *process, s settings, want string) {
+		t.Helper()
+		all := settings{"wasm_path": guestFile(t, guests.WAT("route")), "function_name": function, "emit_tags": "*"}
+		for key, value := range s {
+			all[key] = value
+		}
+		i := p.instance(all)
+		before := len(p.inputs())
+		if ret := i.init(); ret == 0 {
+			t.Error("it starts")
+		}
+		p.waitLog(levelError, "events can't go under other tags (emit_tags, on_error route): "+want)
+		if n := len(p.inputs()); n != before {
+			t.Errorf("%d inputs, were %d", n, before)
+		}
+	}
+	eachFamily(t, func(t *testing.T, f family) {
+		if f.number < 210 {
+			p, _ := engine(t, f)
+			refused(t, p, nil, "this Fluent Bit does not export flb_input_log_append; 2.2 and later do")
+			p.ready(guest(t, "identity"), function, nil).exit()
+			return
+		}
+		for what, want := range map[string]string{
+			"storage": "where this Fluent Bit has its storage is not known",
+			"number":  "where this Fluent Bit has its storage is not known",
+			"streams": "where this Fluent Bit has its storage is not known",
+			"parent":  "where this Fluent Bit has its storage is not known",
+			"ints":    "where this Fluent Bit says that it ends is not known",
+			"input":   "Fluent Bit can't make the emitter emitter_for_wasmtime.0",
+		} {
+			t.Run(what, func(t *testing.T) {
+				p, _ := engine(t, f)
+				p.do("host", what)
+				refused(t, p, nil, want)
+				p.ready(guest(t, "identity"), function, nil).exit()
+			})
+		}
+		t.Run("others", func(t *testing.T) {
+			p, _ := engine(t, f)
+			refused(t, p, settings{"emitter_name": "tail.0"}, "there is an input tail.0 already: set emitter_name to another name")
+			refused(t, p, settings{"emitter_storage.type": "filesystem"}, "Fluent Bit can't make the emitter emitter_for_wasmtime.1: emitter_storage.type filesystem needs storage.path of the service to be set")
+		})
+		t.Run("thread", func(t *testing.T) {
+			p := loaded(t, f)
+			p.do("input", "tail")
+			refused(t, p, nil, "this filter does not start on the engine's thread")
+		})
+		t.Run("processor", func(t *testing.T) {
+			p, _ := engine(t, f)
+			i := p.instance(settings{"wasm_path": guestFile(t, guests.WAT("route")), "function_name": function, "emit_tags": "*"})
+			p.do("processor", i.id)
+			if ret := i.init(); ret == 0 {
+				t.Error("it starts")
+			}
+			p.waitLog(levelError, "a filter in processors of an input or output can't do that")
+		})
+	})
+}
