@@ -312,6 +312,7 @@ test-sdk: ## tests the SDKs, and the filters of the examples that use them, with
 	$(MAKE) -C sdk/c test
 	$(MAKE) -C sdk/assemblyscript test
 	$(MAKE) -C sdk/zig test-project
+	$(MAKE) -C test/sdkotlp test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)
