@@ -5,7 +5,7 @@
 GO ?= go
 BUILD := build
 SO := $(BUILD)/flb-filter_wasmtime.so
-ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/out_wasmtime.so
+ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/flb-processor_wasmtime.so $(BUILD)/out_wasmtime.so
 COMMAND := $(BUILD)/flb-wasmtime
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -171,6 +171,11 @@ test-registry: build ## has the command push, pull, sign and verify at a real re
 	cd test/registry && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
 # A module of its own, for the sake of Prometheus and Grafana.
+# A module of its own, for the types of OTLP.
+.PHONY: test-otlp
+test-otlp: build ## runs the processor in real Fluent Bits (FLUENT_BIT), between a client and a server of OTLP
+	cd test/otlp && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v -timeout 30m ./...
+
 .PHONY: test-grafana
 test-grafana: build ## checks deploy/grafana by Grafana's types and promtool; with FLUENT_BIT also in a real Prometheus
 	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...

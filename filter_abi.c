@@ -124,6 +124,8 @@ enum {
     OUTPUT_OPTIONS = sizeof(output_options) / sizeof(output_options[0]),
 };
 
+const char *border_option(size_t i) { return i < OPTIONS ? options[i].name : NULL; }
+
 static char config_map[(OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3] __attribute__((aligned(16)));
 static char output_config_map[(OPTIONS + OUTPUT_OPTIONS + 1) * CONFIG_MAP_STRIDE_5_0_3]
     __attribute__((aligned(16)));
@@ -159,10 +161,14 @@ static enum layout probe(void)
 
 const char *border_property(struct instance *inst, const char *name)
 {
-    return host.filter_get_property(name, inst->ins);
+    return inst->processor ? processor_property(inst, name)
+                           : host.filter_get_property(name, inst->ins);
 }
 
-const char *border_name(struct instance *inst) { return host.filter_name(inst->ins); }
+const char *border_name(const struct instance *inst)
+{
+    return inst->processor ? processor_name(inst) : host.filter_name(inst->ins);
+}
 
 void *border_alloc(size_t size) { return malloc(size); }
 
@@ -193,8 +199,8 @@ void border_log(struct instance *inst, int level, const char *text, size_t len)
 void border_print(const struct instance *inst, int level, const char *text)
 {
     if (level <= inst->log_level) {
-        host.log_print(level, NULL, 0, "[filter:%s:%s] %s", inst->plugin,
-                       host.filter_name(inst->ins), text);
+        host.log_print(level, NULL, 0, "[%s:%s:%s] %s", inst->processor ? "processor" : "filter",
+                       inst->plugin, border_name(inst), text);
     }
 }
 
@@ -257,7 +263,7 @@ static struct {
     struct instance *first;
 } running = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void enter_running(struct instance *inst)
+void border_enter_running(struct instance *inst)
 {
     pthread_mutex_lock(&running.lock);
     inst->next = running.first;
@@ -277,6 +283,16 @@ static void leave_running(struct instance *inst)
     pthread_mutex_unlock(&running.lock);
 }
 
+struct instance *border_running(const void *ins)
+{
+    struct instance *p;
+
+    pthread_mutex_lock(&running.lock);
+    for (p = running.first; p != NULL && p->ins != ins; p = p->next) {}
+    pthread_mutex_unlock(&running.lock);
+    return p;
+}
+
 // other_pipeline_runs says whether an instance of another configuration runs. Filters of one pipeline are
 // checked and started in turn, with one configuration; those of a reload are checked, with another, before
 // the ones that run are stopped (src/flb_filter.c, src/flb_reload.c, 2.2 to 5.1).
@@ -292,10 +308,8 @@ static bool other_pipeline_runs(const struct flb_config *config)
     return found;
 }
 
-// begin makes an instance with a thread, on which nothing has run yet; NULL after the log says
-// why not.
-static struct instance *begin(struct flb_filter_instance *ins, struct flb_config *config,
-                              const char *plugin)
+struct instance *border_begin(void *ins, struct flb_config *config, const char *plugin,
+                              bool processor, int log_level)
 {
     struct instance *inst = calloc(1, sizeof(*inst));
     int error;
@@ -304,9 +318,10 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
         return NULL;
     }
     inst->ins = ins;
+    inst->processor = processor;
     inst->plugin = plugin;
     inst->config = config;
-    inst->log_level = effective_log_level(ins, plugin);
+    inst->log_level = log_level;
 
     const char *lack = border_start_go();
 
@@ -327,7 +342,13 @@ static struct instance *begin(struct flb_filter_instance *ins, struct flb_config
     return inst;
 }
 
-static void end(struct instance *inst)
+static struct instance *begin(struct flb_filter_instance *ins, struct flb_config *config,
+                              const char *plugin)
+{
+    return border_begin(ins, config, plugin, false, effective_log_level(ins, plugin));
+}
+
+void border_end(struct instance *inst)
 {
     struct job job = {.kind = JOB_STOP};
 
@@ -349,10 +370,10 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     host.filter_set_context(ins, inst);
     if (job.result != 0 || !emission_start(inst)) {
         host.filter_set_context(ins, NULL);
-        end(inst);
+        border_end(inst);
         return -1;
     }
-    enter_running(inst);
+    border_enter_running(inst);
     metrics_start(inst);
     if (inst->no_metrics != NULL) {
         char text[256];
@@ -384,7 +405,7 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
     if (job.result == 0 && !emission_check(inst)) {
         job.result = -1;
     }
-    end(inst);
+    border_end(inst);
     return job.result;
 }
 
@@ -440,7 +461,7 @@ static int stop(void *context, struct flb_config *config)
     if (context != NULL) {
         emission_stop(context);
         metrics_stop(context);
-        end(context);
+        border_end(context);
     }
     return 0;
 }
@@ -562,6 +583,7 @@ __attribute__((constructor)) static void load(void)
                sizeof(output_options[i]));
     }
 
+    processor_fill(refusal, config_map);
     fill(&filter_wasmtime_plugin, "wasmtime", pre_run_wasmtime, init_wasmtime);
     fill(&filter_wasm_plugin, "wasm", pre_run_wasm, init_wasm);
 }

@@ -123,8 +123,8 @@ static void tell_of_copy(const char *path, const char *own, const struct stat *s
     fprintf(stderr,
             "[wasmtime] %s and %s are two copies of the plugin, and one process can't load both "
             "(\"cannot allocate memory in static TLS block\"): keep flb-filter_wasmtime.so alone; "
-            "out_wasmtime.so and flb-filter_wasm.so are the small files that come with it, or "
-            "links\n",
+            "out_wasmtime.so, flb-processor_wasmtime.so and flb-filter_wasm.so are the small files "
+            "that come with it, or links\n",
             own, path);
 }
 
@@ -145,7 +145,7 @@ static const char *plugin_of(const char *arg)
 static void tell_of_copies(char **argv)
 {
     static const char *const names[] = {"flb-filter_wasmtime.so", "flb-filter_wasm.so",
-                                        "out_wasmtime.so"};
+                                        "flb-processor_wasmtime.so", "out_wasmtime.so"};
     Dl_info own;
     struct stat self;
     char beside[PATH_MAX];

@@ -63,6 +63,18 @@ func flbwtFilter(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, data unsa
 	return h.runChunk(borrow(tag, C.size_t(tagLen)), borrow(data, size), out, outSize)
 }
 
+// flbwtPayload filters a payload of metrics or traces, and says what becomes of it. It is borrowed; what takes
+// its place is the host's.
+//
+//export flbwtPayload
+func flbwtPayload(handle C.uintptr_t, tag unsafe.Pointer, tagLen C.int, p *C.struct_payload) (result C.int) {
+	result = C.PAYLOAD_KEPT
+	var h *filterInstance
+	defer hostlog.Recover(func(line string) { h.logError(line) }, "processor", nil)
+	h = cgo.Handle(handle).Value().(*filterInstance)
+	return h.runPayload(borrow(tag, C.size_t(tagLen)), p)
+}
+
 // flbwtTick has the guest ticked, for the last time if it is final.
 //
 //export flbwtTick

@@ -5,6 +5,8 @@
 // stack.c       where Go and the guest run: on the thread that calls; if that is a coroutine
 //               with a stack of 24 KiB, the guest has another stack, and Go the instance's
 //               thread
+// processor_abi.c  the symbol of a processor of metrics and traces, and its callbacks
+// otlp_abi.c    metrics and traces as the host holds them, to OTLP and back
 // engine.c      the host's engine: its thread, timers on it, memory that may be looked at
 // emit_abi.c    who takes events under other tags, and when; ticks
 // metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
@@ -51,33 +53,39 @@ struct emission_options {
     int64_t tick_ns; // between two ticks; 0: there are none
 };
 
-// instance is one filter instance. Its address is the host's context.
+// What is filtered.
+enum flbwt_signal { FLBWT_LOGS = 0, FLBWT_METRICS = 1, FLBWT_TRACES = 2 };
+
+// instance is one instance of a filter, or of a processor of metrics or traces. Its address is the host's
+// context.
 struct instance {
-    struct flb_filter_instance *ins;
+    void *ins; // struct flb_filter_instance, or struct flb_processor_instance
+    bool processor; // it is that
+    enum flbwt_signal signal;
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
     struct flb_config *config; // of its pipeline; only compared
-    struct instance *next;     // of those that have started
-    bool reloads;              // JOB_CHECK: it is for a reload, and another pipeline runs
-    uintptr_t handle;   // the Go side; 0 until it has started
+    struct instance *next; // of those that have started
+    bool reloads; // JOB_CHECK: it is for a reload, and another pipeline runs
+    uintptr_t handle; // the Go side; 0 until it has started
 
-    flbwt_lane *lane;   // filters chunks without Go while it is ready; NULL before the start
+    flbwt_lane *lane; // filters chunks without Go while it is ready; NULL before the start
     size_t stack_bytes; // native stack that the guest may use
 
     struct metrics *metrics; // NULL: the host's endpoint does not have them
-    const char *no_metrics;  // why not
+    const char *no_metrics; // why not
 
     struct emission_options emits;
     struct emission *emission; // NULL: there are neither events under other tags nor ticks
 
-    pthread_mutex_t lock;      // guards all that follows, and finished of jobs
-    flbwt_buffer spare;        // memory for the next journal
-    struct job *current;       // what runs; NULL: the instance is free
-    pthread_cond_t freed;      // it has become so
+    pthread_mutex_t lock; // guards all that follows, and finished of jobs
+    flbwt_buffer spare; // memory for the next journal
+    struct job *current; // what runs; NULL: the instance is free
+    pthread_cond_t freed; // it has become so
     pthread_t thread;
-    struct job *handed;        // the current job, for the thread to go on with
-    pthread_cond_t handing;    // there is one
-    pthread_cond_t finishing;  // the thread has finished it
+    struct job *handed; // the current job, for the thread to go on with
+    pthread_cond_t handing; // there is one
+    pthread_cond_t finishing; // the thread has finished it
 
     // For guests of callers that have none: owned by the current job.
     struct stack *stack;
@@ -91,7 +99,19 @@ struct log_line {
     char text[];
 };
 
-enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_TICK, JOB_STOP };
+enum job_kind { JOB_CHECK, JOB_START, JOB_FILTER, JOB_PAYLOAD, JOB_TICK, JOB_STOP };
+
+// What becomes of the payload of a JOB_PAYLOAD.
+enum { PAYLOAD_KEPT, PAYLOAD_REPLACED, PAYLOAD_DROPPED };
+
+// payload is metrics or traces of the host: one of the two is set. What takes their place is owned by the
+// job, until the callback gives it to the host.
+struct cmt;
+struct ctrace;
+struct payload {
+    struct cmt *metrics, *put_metrics;
+    struct ctrace *traces, *put_traces;
+};
 
 // job is a call of the host, on its way to the guest. It lives on the caller's
 // stack; what it points at is borrowed for as long as the caller waits.
@@ -103,11 +123,12 @@ struct job {
     int tag_len;
     void *out;
     size_t out_size;
+    struct payload payload;
     int result;
 
-    bool count_hops;     // JOB_FILTER: the chunk comes of an emitter
-    bool final;          // JOB_TICK: it is the last one
-    bool busy;           // set by a JOB_TICK that found another job running, and did nothing
+    bool count_hops; // JOB_FILTER: the chunk comes of an emitter
+    bool final; // JOB_TICK: it is the last one
+    bool busy; // set by a JOB_TICK that found another job running, and did nothing
     flbwt_buffer routed; // set: events under other tags, as a journal
 
     bool finished;
@@ -124,6 +145,50 @@ void run_job(struct instance *inst, struct job *job);
 // run_go_here has a function run on this thread that calls Go; false: its stack is too small.
 bool run_go_here(void (*run)(void *arg), void *arg);
 bool has_stack_for_go(void);
+
+// What filters and processors do alike (filter_abi.c).
+
+// border_begin makes an instance with a thread, on which nothing has run yet; NULL after the log says why
+// not. border_end ends it.
+struct instance *border_begin(void *ins, struct flb_config *config, const char *plugin,
+                              bool processor, int log_level);
+void border_end(struct instance *inst);
+
+// border_enter_running says that the instance has started. border_running finds it by what the host calls
+// it; NULL: there is none.
+void border_enter_running(struct instance *inst);
+struct instance *border_running(const void *ins);
+
+// What they do not.
+const char *processor_property(const struct instance *inst, const char *name);
+const char *processor_name(const struct instance *inst);
+// processor_fill fills the symbol in, while the library is loaded. why: it is to refuse to start.
+void processor_fill(const char *why, void *config_map);
+
+// otlp_lack says why there can be no processor of that signal in this host; NULL: there can. It goes before
+// all other functions of otlp_abi.c.
+const char *otlp_lack(enum flbwt_signal signal);
+
+// otlp_metrics_out returns what the host is to go on with; copied: the host destroys what came.
+// otlp_traces_in_place has the host's object hold that.
+struct cmt *otlp_metrics_out(const struct job *job, bool copied);
+void otlp_traces_in_place(struct job *job);
+
+// What the Go side asks for, of a payload.
+
+// border_encode returns it as an OTLP request, NULL if the host can't do that: why. border_encoded frees it.
+char *border_encode(struct payload *p, size_t *len, const char **why);
+void border_encoded(const struct payload *p, char *encoded);
+
+// border_put has another request take the payload's place, if the job is a PAYLOAD_REPLACED. It is called
+// once, and returns why that can't be, else NULL.
+const char *border_put(struct payload *p, const void *from, size_t len);
+
+// border_exponential says whether the host reads exponential histograms, and signed integers.
+bool border_exponential(void);
+
+// border_scope_attributes says whether the host can encode attributes of a scope of metrics.
+bool border_scope_attributes(void);
 
 // engine_readable says whether memory of the host may be read: the kernel takes it, or says that it can't.
 // engine_word is the pointer that stands there.
@@ -175,7 +240,7 @@ bool border_set(void *family, bool counter, double value, int labels, char **val
 // What the Go side asks for, on the instance's thread while a job runs.
 
 // border_name is what the host calls the instance.
-const char *border_name(struct instance *inst);
+const char *border_name(const struct instance *inst);
 
 // border_property and border_output_property return the first value of a property, NULL if it is
 // not set. It is the host's, until the instance ends.
@@ -191,6 +256,17 @@ struct border_property {
 
 ptrdiff_t border_properties(const void *instance, const char *value, struct border_property *to,
                             size_t max);
+
+// border_take_list returns the name of a property of a processor that is no text, but a list or map of the
+// host's, NULL if there is none. All such are taken from the host, which would free them as texts.
+struct flb_processor_instance;
+const char *border_take_list(const struct flb_processor_instance *ins,
+                             const char *(*get)(const char *key,
+                                                struct flb_processor_instance *ins));
+
+// border_option is the name of the i-th option, NULL from their number on.
+const char *border_option(size_t i);
+
 // border_append_line keeps a line for the host's thread to print; *end is where the list
 // ends. Without memory there is no line.
 void border_append_line(struct log_line ***end, int level, const char *text, size_t len);

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 // struct mk_list (lib/monkey) and struct flb_kv (include/fluent-bit/flb_kv.h), 1.8 to 5.1.1.
@@ -96,4 +97,43 @@ ptrdiff_t border_properties(const void *instance, const char *value, struct bord
         }
     }
     return n;
+}
+
+// is_text says whether a value is one of flb_sds (include/fluent-bit/flb_sds.h, 3.0 to 5.1), in front of
+// which stand its length and its room, and not a struct cfl_variant, as lists and maps are.
+static bool is_text(const int pipe[2], const char *value)
+{
+    uint64_t head[2];
+    char end;
+
+    return peek(pipe, value - sizeof(head), head, sizeof(head)) && head[0] <= head[1] &&
+           head[1] <= PTRDIFF_MAX && peek(pipe, value + head[0], &end, 1) && end == '\0' &&
+           strlen(value) == head[0];
+}
+
+const char *border_take_list(const struct flb_processor_instance *ins,
+                             const char *(*get)(const char *key,
+                                                struct flb_processor_instance *ins))
+{
+    const struct link *list = NULL;
+    const char *found = NULL;
+    int pipe[2];
+
+    for (size_t i = 0; border_option(i) != NULL && list == NULL; i++) {
+        list = find_list(ins, get(border_option(i), (struct flb_processor_instance *) ins));
+    }
+    if (list == NULL || pipe2(pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return NULL;
+    }
+    for (struct link *at = list->next; at != list; at = at->next) {
+        struct property *p = (struct property *) property_of(at);
+
+        if (p->value != NULL && !is_text(pipe, p->value)) {
+            found = p->key;
+            p->value = NULL;
+        }
+    }
+    close(pipe[0]);
+    close(pipe[1]);
+    return found;
 }

@@ -50,7 +50,7 @@ __attribute__((constructor)) static void make_sets(void)
 // filter_directly filters without Go; false: Go has to go on.
 static bool filter_directly(struct instance *inst, struct job *job)
 {
-    if (inst->lane == NULL || !flbwt_lane_ready(inst->lane)) {
+    if (job->kind != JOB_FILTER || inst->lane == NULL || !flbwt_lane_ready(inst->lane)) {
         return false;
     }
     job->result = (int) flbwt_lane_filter(inst->lane, job->tag, job->tag_len, job->data, job->size,
@@ -71,6 +71,9 @@ static void run_in_go(struct instance *inst, struct job *job)
     case JOB_FILTER:
         job->result = flbwtFilter(inst->handle, (void *) job->tag, job->tag_len, (void *) job->data,
                                   job->size, &job->out, &job->out_size);
+        break;
+    case JOB_PAYLOAD:
+        job->result = flbwtPayload(inst->handle, (void *) job->tag, job->tag_len, &job->payload);
         break;
     case JOB_TICK:
         flbwtTick(inst->handle, job->final);
@@ -350,7 +353,7 @@ void run_job(struct instance *inst, struct job *job)
     job->lines = NULL;
     job->lines_end = &job->lines;
 
-    bool runs_guest = job->kind == JOB_FILTER || job->kind == JOB_TICK;
+    bool runs_guest = job->kind == JOB_FILTER || job->kind == JOB_TICK || job->kind == JOB_PAYLOAD;
 
     if (runs_guest && stack_left() >= inst->stack_bytes + STACK_ROOM_BYTES) {
         call_here(inst, job);

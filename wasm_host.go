@@ -44,8 +44,12 @@ func logToStderr(line string) {
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
 	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
-	source, all := properties(unsafe.Pointer(inst.ins), get)
-	o, err := options.Parse(source)
+	source, all := properties(inst.ins, get)
+	parse := options.Parse
+	if bool(inst.processor) {
+		parse = func(s options.Source) (options.Options, error) { return options.ParseSignal(s, int(inst.signal)) }
+	}
+	o, err := parse(source)
 	o.LogLevel = int(hostlog.LevelOf(int(inst.log_level)))
 	if !all {
 		o.Warnings = append(o.Warnings, firstValuesOnly)

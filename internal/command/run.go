@@ -39,6 +39,7 @@ type runFlags struct {
 	diff         bool
 	watch        bool
 	quick        bool
+	signal       string
 	files        []string // that decide what is run; they are added to
 	watched      []string // files of the run before
 }
@@ -87,6 +88,11 @@ With --watch everything is run again when the module, a table, the configuration
 input changes, until the command is ended. After the first time it says how the output
 differs from the one before. Modules are compiled quickly, unless --quick=false.
 
+With --signal each input is an OTLP request of metrics or traces, as a file of protocol
+buffers, or of JSON if its name ends in .json, and goes through the module as through a
+processor of Fluent Bit that loses nothing of it. What is left is written as protocol
+buffers, or with --output-format json to be read.
+
 The exit code is 0 if all went well, 1 if records failed, and 2 if nothing could
 be run.`,
 		Args: cobra.ArbitraryArgs,
@@ -101,7 +107,8 @@ be run.`,
 	flags.StringVar(&f.config, "config", "", "Take the filters of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
 	flags.StringVar(&f.tag, "tag", "", "Tag of the records (default: that of the configuration's first input, or "+trial.DefaultTag+")")
 	flags.StringVar(&f.input, "input-format", formatNDJSON, "Format of the input: ndjson or msgpack")
-	flags.StringVar(&f.output, "output-format", formatNDJSON, "Format of the output: ndjson or msgpack")
+	flags.StringVar(&f.output, "output-format", formatNDJSON, "Format of the output: ndjson or msgpack; with --signal pb, which is the default then, or json")
+	flags.StringVar(&f.signal, "signal", "", "Run OTLP requests instead of records: of metrics or of traces")
 	flags.StringVar(&f.onlyTag, "only-tag", "", "Write only records with such a tag (* stands for anything), those that filters emit under it too, and each as if it had none")
 	flags.IntVar(&f.chunkRecords, "chunk-records", defaultChunkRecords, "Most records in a chunk")
 	flags.StringVar(&f.time, "time", "", "Time of records read from ndjson, such as 2026-01-02T15:04:05.678Z (default: now)")
@@ -110,13 +117,17 @@ be run.`,
 	flags.BoolVar(&f.quiet, "quiet", false, "Leave the summary out")
 	completeConfigurations(cmd)
 	completeWords(cmd, "input-format", formatNDJSON, formatMsgpack)
-	completeWords(cmd, "output-format", formatNDJSON, formatMsgpack)
+	completeWords(cmd, "output-format", formatNDJSON, formatMsgpack, formatProtobuf, formatJSON)
+	completeWords(cmd, "signal", "metrics", "traces")
 	completeWords(cmd, "log-level", trial.LevelNames...)
 	cmd.ValidArgsFunction = completeModule
 	return cmd
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) (err error) {
+	if cmd.Flags().Changed("signal") {
+		return f.runPayloads(cmd, args)
+	}
 	if !cmd.Flags().Changed("config") {
 		if args, err = f.filter.takeModule(args); err != nil {
 			return err

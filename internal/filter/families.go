@@ -16,6 +16,8 @@ const (
 	GuestPrefix     = "guest_"
 )
 
+const payloadsTotal = "otlp_payloads_total"
+
 // Family is a metric of each filter instance.
 type Family struct {
 	Name   string
@@ -77,6 +79,15 @@ var Families = []Family{
 		values: func(r *Report, add func(float64, ...string)) {
 			add(float64(r.Chunks-r.Corrupt), "read")
 			add(float64(r.Corrupt), "unreadable")
+		}},
+	{Name: payloadsTotal, Kind: state.Counter, Labels: []string{"signal", "result"},
+		Help: "Payloads of metrics and traces that came, by what became of them: kept, replaced, dropped by the guest, or failed, which passes unless on_error is drop",
+		values: func(r *Report, add func(float64, ...string)) {
+			for v, n := range r.Payloads[r.Signal] {
+				if r.Signal != guest.Logs {
+					add(float64(n), r.Signal.String(), Verdict(v).String())
+				}
+			}
 		}},
 	{Name: "calls_total", Kind: state.Counter,
 		Help:   "Calls of the guest: one for a record, or of a batch guest one for a batch",

@@ -31,9 +31,11 @@ type Filter struct {
 	logFailed   bool
 	split       bool
 	batchLimits guest.BatchLimits // if the guest has the batch ABI
+	signal      guest.Signal      // what it filters
 	limit       int64             // memory_limit
 	breaker     *breaker
-	born        uint64 // records that the lane had been given when the instance was new
+	born        uint64 // what records was when the instance was new
+	payloads    uint64 // that the guest has been called for
 	active
 	absent   error // why there is no module; nil: there is one
 	state    *state.State
@@ -138,12 +140,15 @@ func (f *Filter) introduce(o options.Options) {
 		f.log.Always(hostlog.Error, fmt.Sprintf("%v; there is no module until its file changes, and records follow on_error (on_start_error passthrough); plugin %s, %s",
 			f.absent, version.Version, guest.EngineText()))
 	} else {
-		records := fmt.Sprint("event_format ", o.EventFormat)
-		if f.batch {
-			records = "batches"
+		what := fmt.Sprintf("function %s, event_format %v", hostlog.Name(o.FunctionName), o.EventFormat)
+		switch {
+		case f.signal != guest.Logs:
+			what = f.signal.String()
+		case f.batch:
+			what = fmt.Sprintf("function %s, batches", hostlog.Name(o.FunctionName))
 		}
-		f.log.Always(hostlog.Info, fmt.Sprintf("module %s, function %s, %s; %s; plugin %s, %s",
-			o.WasmPath, hostlog.Name(o.FunctionName), records, f.module.Summary(f.config), version.Version, guest.EngineText()))
+		f.log.Always(hostlog.Info, fmt.Sprintf("module %s, %s; %s; plugin %s, %s",
+			o.WasmPath, what, f.module.Summary(f.config), version.Version, guest.EngineText()))
 	}
 	for _, line := range f.tables.Describe() {
 		f.log.Always(hostlog.Info, line)
@@ -194,6 +199,7 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 		logFailed:   o.LogFailed,
 		split:       o.Split,
 		batchLimits: batchLimits(o),
+		signal:      guest.Signal(o.Signal),
 		limit:       o.MemoryLimitBytes,
 		absent:      absent,
 		state:       shared,
@@ -248,6 +254,7 @@ func Config(o options.Options, shared *state.State) guest.Config {
 	c := guest.Config{
 		State:              shared,
 		Function:           o.FunctionName,
+		Signal:             guest.Signal(o.Signal),
 		Init:               o.InitFunction,
 		Allocator:          o.Allocator,
 		Msgpack:            o.EventFormat == options.Msgpack,
@@ -336,7 +343,7 @@ func (f *Filter) Close() {
 
 func logStats(log *hostlog.Limiter, s Stats) {
 	level := hostlog.Info
-	if s.Failed+s.Corrupt+s.FailedTicks+s.Emission.Dropped+s.Emission.Looped > 0 {
+	if s.failedPayloads()+s.Failed+s.Corrupt+s.FailedTicks+s.Emission.Dropped+s.Emission.Looped > 0 {
 		level = hostlog.Warn
 	}
 	log.Always(level, s.String())

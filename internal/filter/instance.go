@@ -90,8 +90,10 @@ func (f *Filter) recycle() {
 	f.discard()
 }
 
-// records is how many records the guest has been called for.
-func (f *Filter) records() uint64 { return f.lane.Totals().Records + f.lane.Counts().Records }
+// records is how many records, or payloads, the guest has been called for.
+func (f *Filter) records() uint64 {
+	return f.lane.Totals().Records + f.lane.Counts().Records + f.payloads
+}
 
 // discard gives the instance up; the next record gets another one.
 func (f *Filter) discard() {

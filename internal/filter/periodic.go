@@ -120,6 +120,14 @@ func (r *Report) json(guests []state.Metric) string {
 						}
 					}
 				})
+			case name == payloadsTotal:
+				w.key(name).object(func() {
+					for _, s := range m.Series {
+						if s.Value != 0 {
+							w.key(s.Values[1]).number(s.Value) // all of one signal
+						}
+					}
+				})
 			default: // info: the last one is now
 				s := m.Series[len(m.Series)-1]
 				w.key(name).object(func() { w.labels(&m, &s) })

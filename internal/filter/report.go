@@ -13,9 +13,10 @@ import (
 // Report is what a filter and its workers have done so far, and how they are now.
 type Report struct {
 	Stats
-	Calls      uint64      // of the guest, for a record or a batch
-	CallTimes  guest.Times // of the guest's calls, of one in guest.SampleEvery
-	ChunkTimes guest.Times // of chunks, likewise
+	Signal     guest.Signal // what the filter filters
+	Calls      uint64       // of the guest, for a record or a batch
+	CallTimes  guest.Times  // of the guest's calls, of one in guest.SampleEvery
+	ChunkTimes guest.Times  // of chunks, likewise
 
 	Instances   uint64 // of the module, those of workers too
 	MemoryBytes uint64 // of their linear memory
@@ -104,7 +105,7 @@ func (f *Filter) CountReload(r ReloadResult) { f.reloads[r].Add(1) }
 // Report returns what there is to tell. It may be called from any goroutine, until Close, and waits for
 // no chunk and no file.
 func (f *Filter) Report() Report {
-	r := Report{Stats: f.Stats(), Tables: f.tables.Loaded()}
+	r := Report{Stats: f.Stats(), Signal: f.signal, Tables: f.tables.Loaded()}
 	for i := range f.reloads {
 		r.Reloads[i] = f.reloads[i].Load()
 	}

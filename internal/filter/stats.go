@@ -76,10 +76,11 @@ type Stats struct {
 	TimedOut uint64            // of these, after a timeout
 	NoMemory uint64            // of these, for want of memory for a record or batch
 
-	Routed      uint64         // events that were emitted under other tags, failed records of on_error route among them
-	Emission    guest.Emission // what has become of them, if somebody delivers them
-	Ticks       uint64         // calls of flb_tick that went well
-	FailedTicks uint64         // and that did not
+	Payloads    [guest.NumSignals][NumVerdicts]uint64 // of metrics and traces, by what became of them
+	Routed      uint64                                // events that were emitted under other tags, failed records of on_error route among them
+	Emission    guest.Emission                        // what has become of them, if somebody delivers them
+	Ticks       uint64                                // calls of flb_tick that went well
+	FailedTicks uint64                                // and that did not
 
 	Errors      [maxErrorCodes]errorCount // records that the guest reported an error of
 	OtherErrors uint64                    // of codes that have found no room there
@@ -115,6 +116,11 @@ func (s *Stats) Add(o Stats) {
 	s.Failed += o.Failed
 	for c, n := range o.Causes {
 		s.Causes[c] += n
+	}
+	for signal := range o.Payloads {
+		for v, n := range o.Payloads[signal] {
+			s.Payloads[signal][v] += n
+		}
 	}
 	s.GivenUp += o.GivenUp
 	s.Recycled += o.Recycled
@@ -187,6 +193,10 @@ func (s *Stats) errorsText() string {
 // String is the line that the log gets when the filter ends.
 func (s Stats) String() string {
 	var b strings.Builder
+	if text := s.payloadsText(); text != "" {
+		fmt.Fprintf(&b, "%s; %d instances given up, %d of them for recycle_memory", text, s.GivenUp, s.Recycled)
+		return b.String()
+	}
 	fmt.Fprintf(&b, "%d records: %d returned, %d dropped by the guest, %d failed", s.Records, s.Returned, s.Dropped, s.Failed)
 	separator := " ("
 	for reason, n := range s.Reasons() {
@@ -214,4 +224,23 @@ func (s Stats) String() string {
 	fmt.Fprintf(&b, "; %d instances given up, %d of them for recycle_memory; %d of %d chunks unreadable and untouched",
 		s.GivenUp, s.Recycled, s.Corrupt, s.Chunks)
 	return b.String()
+}
+
+func (s *Stats) failedPayloads() (n uint64) {
+	for _, counts := range s.Payloads {
+		n += counts[Failed]
+	}
+	return n
+}
+
+// payloadsText says what became of payloads; "" if there were none.
+func (s *Stats) payloadsText() string {
+	var list []string
+	for signal, counts := range s.Payloads {
+		if all := counts[Kept] + counts[Replaced] + counts[Dropped] + counts[Failed]; all > 0 {
+			list = append(list, fmt.Sprintf("%d payloads of %v: %d kept, %d replaced, %d dropped by the guest, %d failed",
+				all, guest.Signal(signal), counts[Kept], counts[Replaced], counts[Dropped], counts[Failed]))
+		}
+	}
+	return strings.Join(list, "; ")
 }

@@ -18,6 +18,8 @@ func noTicks(o options.Options) string {
 	switch {
 	case o.IsOutput:
 		return "an output has no ticks"
+	case o.Signal != 0:
+		return "a processor of metrics or traces has no ticks"
 	case o.TickInterval == 0:
 		return "tick_interval is 0"
 	}

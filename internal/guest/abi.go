@@ -48,7 +48,7 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	if m.IsBatch() {
+	if m.IsBatch() || config.Signal != Logs {
 		a.allocator, a.alloc = allocOwn, bufferFunction
 	} else {
 		a.chooseAllocator(m, config.Allocator)
@@ -158,7 +158,7 @@ func (a *abi) allocatorText() string {
 	case allocMalloc:
 		return fmt.Sprintf("%s and %s, exported by the module, around each call", hostlog.Name(a.alloc), hostlog.Name(a.free))
 	case allocOwn:
-		return "one buffer by " + bufferFunction + ", kept (a batch guest)"
+		return "one buffer by " + bufferFunction + ", kept"
 	case allocPinned:
 		return "one buffer by __new and __pin, kept (AssemblyScript)"
 	case allocHeap:
@@ -179,6 +179,9 @@ func (m *Module) collects() bool {
 func (m *Module) Warnings(config Config) []string {
 	var list []string
 	a := m.abi(config)
+	if w := m.unhandled(config.Signal); w != "" {
+		list = append(list, w)
+	}
 	auto := config.Init == "" || config.Init == wordAuto
 	if auto && m.export("_start") != nil && len(a.init) == 0 {
 		list = append(list, "the module is a command (it exports _start): main is not run, as in the built-in filter; if the function needs what main sets up, set init_function _start")
@@ -250,6 +253,7 @@ func (m *Module) problems(config Config) []string {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
 	switch e := m.export(function); {
+	case config.Signal != Logs: // the function is not called
 	case function == "":
 		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:
@@ -259,6 +263,7 @@ func (m *Module) problems(config Config) []string {
 			function, hostlog.Quote(e.typ, maxTypeBytes), "func "+m.signature(), m.parameters())
 	}
 	list = append(list, m.batchProblems()...)
+	list = append(list, m.otlpProblems(config.Signal)...)
 
 	switch {
 	case m.memory == nil:

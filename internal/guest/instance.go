@@ -29,7 +29,8 @@ import (
 
 // Config says how instances of a module are used.
 type Config struct {
-	Function           string
+	Function           string        // called for records
+	Signal             Signal        // what instances are called for
 	Init               string        // called once; "" or auto, none, or an exported function
 	Allocator          string        // gives input its place; "" or auto, host, or "ALLOC,FREE", exported
 	Msgpack            bool          // records and replies are MessagePack instead of JSON
@@ -286,7 +287,9 @@ func (in *Instance) start(m *Module, config Config, a abi) error {
 	function := func(name string) C.wasmtime_func_t {
 		return capi.Func[C.wasmtime_func_t](instance.GetFunc(in.store, name))
 	}
-	c.function = function(config.Function)
+	if name := m.functionFor(config); name != "" {
+		c.function = function(name)
+	}
 	switch a.allocator {
 	case allocOwn:
 		c.alloc = function(a.alloc)

@@ -301,6 +301,9 @@ type Options struct {
 	// The level of the instance's log, for the module to ask; who makes the options sets it. 0: info; less: none.
 	LogLevel int
 
+	// What is filtered: 0 logs, 1 metrics, 2 traces (guest.Signal). It is no option.
+	Signal int
+
 	// What the user should know of values that were not taken as they are; lines for
 	// the log.
 	Warnings []string
@@ -384,6 +387,30 @@ func Parse(source Source) (Options, error) {
 	return o, nil
 }
 
+// ParseSignal reads the options of a processor of metrics (1) or traces (2), whose function is not named.
+func ParseSignal(source Source, signal int) (Options, error) {
+	p := parser{source: source, unnamed: true}
+	o := p.shared()
+	o.Workers, o.Signal = 1, signal
+	if v := p.value("workers"); v != find("workers").Default {
+		p.warnings = append(p.warnings, "option workers: it has no effect on metrics and traces")
+	}
+	if o.OnError == Mark {
+		p.warnings = append(p.warnings, "option on_error: metrics and traces can't be marked: they pass")
+	}
+	if o.OnError == Route {
+		p.fail("on_error", p.value("on_error"), "metrics and traces can't be given another tag")
+	}
+	if len(o.EmitTags) > 0 {
+		p.fail("emit_tags", strings.Join(o.EmitTags, " "), "metrics and traces can't be given another tag")
+	}
+	o.Warnings = p.warnings
+	if p.err != nil {
+		return Options{}, p.err
+	}
+	return o, nil
+}
+
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
 	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
@@ -391,7 +418,7 @@ func (p *parser) shared() Options {
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
 		WasmSHA256:     p.sha256("wasm_sha256"),
-		FunctionName:   p.str("function_name", "give the name of a function that the module exports"),
+		FunctionName:   p.function(),
 		EventFormat:    EventFormat(p.oneOf("event_format")),
 		WasmHeapBytes:  p.clampedSize("wasm_heap_size", min(maxWasmHeapBytes, memoryLimit/8)),
 		WasmStackBytes: p.clampedSize("wasm_stack_size", MaxWasmStackBytes),
@@ -452,6 +479,7 @@ type parser struct {
 	source   Source
 	err      error
 	warnings []string
+	unnamed  bool // function_name need not be set
 }
 
 func (p *parser) fail(option, value, want string) {
@@ -492,6 +520,13 @@ func (p *parser) str(name, want string) string {
 		p.fail(name, "", want)
 	}
 	return v
+}
+
+func (p *parser) function() string {
+	if p.unnamed {
+		return p.value("function_name")
+	}
+	return p.str("function_name", "give the name of a function that the module exports")
 }
 
 // oneOf returns the index of the word that was set, in any case.

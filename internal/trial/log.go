@@ -35,7 +35,11 @@ type Line struct {
 // String is the line in the form of Fluent Bit's log, but for the time
 // (log_header_format in src/flb_log.c, 5.1.1).
 func (l Line) String() string {
-	return fmt.Sprintf("[%5s] [filter:%s:%s] %s", LevelNames[l.Level], l.Filter.Plugin, l.Filter.Name, hostlog.Line(l.Text))
+	kind := "filter"
+	if l.Filter.Options.Signal != 0 {
+		kind = "processor"
+	}
+	return fmt.Sprintf("[%5s] [%s:%s:%s] %s", LevelNames[l.Level], kind, l.Filter.Plugin, l.Filter.Name, hostlog.Line(l.Text))
 }
 
 // Log is what takes the log of the filter, and hands on what its level lets through.

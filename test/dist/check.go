@@ -22,10 +22,11 @@ var exports = []string{
 
 // kinds of files, by name.
 var kinds = map[string]kind{
-	object:               plugin,
-	"flb-filter_wasm.so": alias,
-	"out_wasmtime.so":    alias,
-	"flb-wasmtime":       program,
+	object:                      plugin,
+	"flb-filter_wasm.so":        alias,
+	"flb-processor_wasmtime.so": alias,
+	"out_wasmtime.so":           alias,
+	"flb-wasmtime":              program,
 }
 
 type kind int

@@ -95,6 +95,8 @@ func configurations(t *testing.T) []configuration {
 				}
 				kind = "classic"
 				all = append(all, configuration{at: place, classic: b.text})
+			case strings.Contains(b.text, "processors:") && !strings.Contains(b.text, "        logs:"):
+				// Processors of metrics and traces have no other form.
 			case yamlConfig.MatchString(b.text) && strings.Contains(b.text, "processors:"):
 				kind = "processors"
 				if previous != "yaml" {

@@ -121,7 +121,7 @@ func TestWIT(t *testing.T) {
 	}
 
 	exports := map[string]signature{}
-	for _, world := range []string{"record-guest", "batch-guest"} {
+	for _, world := range []string{"record-guest", "batch-guest", "otlp-guest"} {
 		for name, s := range wit[world] {
 			if name != "filter" {
 				exports[name] = s

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
@@ -132,6 +133,16 @@ func (i instance) checkEmissions(delivered, kept, dropped, looped, held float64)
 	all := i.metrics()
 	if got := all[fmt.Sprintf(`gauge fluentbit_wasmtime_emit_held_bytes{name=%q}`, name)]; got > 0 != (held > 0) {
 		i.p.t.Errorf("%v bytes are held", got)
+	}
+}
+
+// ticksUntil has the host's timers fire until a condition holds.
+func (p *process) ticksUntil(what string, condition func() bool) {
+	p.t.Helper()
+	for end := time.Now().Add(replyTimeout); !condition(); p.tick() {
+		if time.Now().After(end) {
+			p.t.Fatalf("not within %v: %s", replyTimeout, what)
+		}
 	}
 }
 
@@ -263,9 +274,9 @@ func TestEmitterIsBusy(t *testing.T) {
 			e := p.input(emitter).number
 			p.do("busy", e, "1")
 			p.checkResult(i.from(in, "app", chunk), "")
-			for i.metrics()[`counter fluentbit_wasmtime_emitted_records_total{name="wasmtime.0",result="dropped"}`] != 12 {
-				p.tick()
-			}
+			p.ticksUntil("they are dropped", func() bool {
+				return i.metrics()[`counter fluentbit_wasmtime_emitted_records_total{name="wasmtime.0",result="dropped"}`] == 12
+			})
 			p.waitLog(levelError, "12 events for other tags are dropped: the emitter has been busy for longer than emit_on_busy lets them wait")
 			p.do("busy", e, "0")
 			p.tick()
@@ -330,6 +341,13 @@ func TestEmitLoops(t *testing.T) {
 		p.checkResult(i.from(in, "app", numberedChunk(1)), "")
 		p.do("within", "-")
 		p.checkTaken("emitter_for_wasmtime.1 next: 0", emitter+" out.0: 0")
+
+		// What that delivers comes back to the first one.
+		p.do("within", j.id, i.id)
+		p.checkResult(i.from(in, "app", numberedChunk(1)), "")
+		p.do("within", "-")
+		p.checkTaken("emitter_for_wasmtime.1 next: 0", emitter+" out.0: 0")
+		i.checkEmissions(4, 0, 0, 5, 0)
 
 		// From another plugin's emitter events go on later, with their hops, until these are too many.
 		other := p.do("input", "emitter").fields["input"]
@@ -435,22 +453,21 @@ func TestTicksOfTheHost(t *testing.T) {
 	p, in := engine(t, newest)
 	i := p.folding(t, settings{"tick_interval": "10ms"})
 	p.checkResult(i.from(in, "app", numberedChunk(5)), "")
-	untilTaken := func() []string {
-		for {
-			p.tick()
-			if got := p.taken(); len(got) > 0 {
-				return got
-			}
-		}
+	untilTaken := func() (got []string) {
+		p.ticksUntil("something is taken", func() bool {
+			got = p.taken()
+			return len(got) > 0
+		})
+		return got
 	}
 	if got := untilTaken(); !slices.Equal(got, []string{emitter + " fold: count 5 final 0"}) {
 		t.Errorf("%q", got)
 	}
 	p.do("busy", p.input(emitter).number, "1")
 	p.checkResult(i.from(in, "app", numberedChunk(3)), "")
-	for i.metrics()[`gauge fluentbit_wasmtime_emit_held_bytes{name="wasmtime.0"}`] == 0 {
-		p.tick()
-	}
+	p.ticksUntil("events wait", func() bool {
+		return i.metrics()[`gauge fluentbit_wasmtime_emit_held_bytes{name="wasmtime.0"}`] > 0
+	})
 	p.checkTaken()
 	p.do("busy", p.input(emitter).number, "0")
 	if got := untilTaken(); !slices.Equal(got, []string{emitter + " fold: count 3 final 0"}) {

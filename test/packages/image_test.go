@@ -21,6 +21,7 @@ var inImage = []string{
 	"install",
 	"usr/lib/fluent-bit/flb-filter_wasm.so",
 	"usr/lib/fluent-bit/flb-filter_wasmtime.so",
+	"usr/lib/fluent-bit/flb-processor_wasmtime.so",
 	"usr/lib/fluent-bit/out_wasmtime.so",
 	"usr/share/doc/fluent-bit-wasmtime/LICENSE",
 	"usr/share/doc/fluent-bit-wasmtime/THIRD-PARTY-LICENSES",

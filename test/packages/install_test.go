@@ -59,6 +59,7 @@ var installed = []string{
 	"bin/flb-wasmtime",
 	"lib/fluent-bit/flb-filter_wasm.so",
 	"lib/fluent-bit/flb-filter_wasmtime.so",
+	"lib/fluent-bit/flb-processor_wasmtime.so",
 	"lib/fluent-bit/out_wasmtime.so",
 	"share/bash-completion/completions/flb-wasmtime",
 	"share/fish/vendor_completions.d/flb-wasmtime.fish",

@@ -160,9 +160,10 @@ func values(t *testing.T, text []byte) []any {
 func (r bareRoot) loads(t *testing.T, plugins string) {
 	t.Helper()
 	for name, symbol := range map[string]string{
-		"flb-filter_wasmtime.so": "filter_wasmtime_plugin",
-		"flb-filter_wasm.so":     "filter_wasm_plugin",
-		"out_wasmtime.so":        "FLBPluginRegister",
+		"flb-filter_wasmtime.so":    "filter_wasmtime_plugin",
+		"flb-filter_wasm.so":        "filter_wasm_plugin",
+		"flb-processor_wasmtime.so": "processor_wasmtime_plugin",
+		"out_wasmtime.so":           "FLBPluginRegister",
 	} {
 		r.run(t, "perl", "-MDynaLoader", "-e", `
 			my $object = DynaLoader::dl_load_file($ARGV[0], 0) or die DynaLoader::dl_error();

@@ -965,17 +965,24 @@ static void filter_from(char *line)
     }
 }
 
-/* within INSTANCE: it filters what emitters take; -1: no filter does. */
-static struct filter_instance *within_instance;
+/* within INSTANCE [INSTANCE]: it filters what emitters take, the second one what they take inside of that;
+ * within -: no filter does. */
+static struct filter_instance *within_instances[2];
+static int within_depth;
 
 static void filter_within(struct input *in, const char *tag, size_t tag_len, const void *data,
                           size_t size)
 {
-    struct call c = {.ins = within_instance, .input = in};
+    struct call c = {.ins = within_depth < 2 ? within_instances[within_depth] : NULL, .input = in};
 
+    if (c.ins == NULL) {
+        return;
+    }
+    within_depth++;
     c.chunk = (struct bytes) {borrowed(data, size), size};
     c.tag = (struct bytes) {borrowed(tag, tag_len), tag_len};
     call_filter(&c);
+    within_depth--;
     log_text(LOG_INFO, c.verdict == FILTER_MODIFIED ? "[host] within: modified"
                                                     : "[host] within: not touched");
     if (c.verdict == FILTER_MODIFIED) {
@@ -985,8 +992,9 @@ static void filter_within(struct input *in, const char *tag, size_t tag_len, con
 
 static void set_within(char *line)
 {
-    within_instance = *line == '-' ? NULL : next_instance(&line);
-    filters_of = within_instance ? filter_within : NULL;
+    within_instances[0] = *line == '-' ? NULL : next_instance(&line);
+    within_instances[1] = line && *line && *line != '-' ? next_instance(&line) : NULL;
+    filters_of = within_instances[0] ? filter_within : NULL;
     ok("set");
 }
 

@@ -1,0 +1,37 @@
+package host
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// How the host holds metrics and traces is found out, or refused, and nothing of it is lost or freed twice.
+func TestOTLPBorder(t *testing.T) {
+	const (
+		ok      = "metrics: ok\ntraces: ok\n"
+		metrics = "metrics: how this Fluent Bit holds metrics is not known\ntraces: ok\n"
+		traces  = "metrics: ok\ntraces: how this Fluent Bit holds traces is not known\n"
+	)
+	for flags, want := range map[string]string{
+		"-DLISTS=5":      ok,
+		"-DLISTS=6":      ok,
+		"-DLISTS=40":     metrics, // farther than is looked
+		"-DWRONG_GAUGE":  metrics,
+		"-DWRONG_SPAN":   traces,
+		"-DWRONG_TRACES": traces,
+	} {
+		t.Run(flags, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "otlp")
+			build := exec.Command("gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+				flags, "-rdynamic", "-o", program, "src/otlp.c")
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			out, err := exec.Command(program).CombinedOutput()
+			if err != nil || string(out) != want {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
