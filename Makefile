@@ -311,12 +311,14 @@ verify-examples: ## rebuilds the examples' and tests' guests and compares them w
 	$(MAKE) -C examples verify
 	$(MAKE) -C test/toolchains verify
 
-test-sdk: ## tests the SDKs, and the filters of the examples that use them, without WebAssembly
+test-sdk: build ## tests the SDKs, and the filters of the examples that use them, without WebAssembly and as modules
 	$(MAKE) -C sdk/rust test
 	$(MAKE) -C sdk/go test
 	$(MAKE) -C sdk/c test
 	$(MAKE) -C sdk/assemblyscript test
 	$(MAKE) -C sdk/zig test-project
+	$(MAKE) -C test/sdkroute test
+	$(MAKE) -C test/sdkotlp test
 
 clean: ## removes what has been built
 	rm -rf $(BUILD)

@@ -62,7 +62,7 @@ var Languages = []Language{
 	{
 		Name: "assemblyscript", Title: "AssemblyScript", Source: "filter.ts", tests: "the filter; `filter.test.js` tests it",
 		templates: []string{"common", "assemblyscript"}, sdk: "assemblyscript", into: "flb-filter",
-		parts: []string{"LICENSE", "README.md", "asconfig.json", "index.ts", "lib", "module.ts", "package.json", "stateful.ts", "testing.js"},
+		parts: []string{"LICENSE", "README.md", "asconfig.json", "index.ts", "lib", "module.ts", "package.json", "stateful.ts", "testing.js", "tick.ts"},
 	},
 	{
 		Name: "zig", Title: "Zig", Source: "filter.zig", tests: "the filter, and its tests",

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 
 const LEVELS = ["", "error", "warn", "info", "debug", "trace"];
-const DROP = 1, ERROR = 2, TIME = 3, REPLACE = 4, SET = 5, ADD = 6, REMOVE = 7, PUT = 8, EMIT = 9;
+const DROP = 1, ERROR = 2, TIME = 3, REPLACE = 4, SET = 5, ADD = 6, REMOVE = 7, PUT = 8, EMIT = 9, EMIT_TO = 10;
 
 /** A floating-point number that is a whole one, which a number of JavaScript can't say. */
 export class Float {
@@ -106,6 +106,8 @@ function read(b, at) {
 export class Host {
   /** What has been logged: `{level, text}`. */
   lines = [];
+  /** What the tick that is under way has emitted. */
+  ticked;
   #metrics = [];
   #series = new Map();
   #store = new Map();
@@ -115,7 +117,7 @@ export class Host {
     this.options = { config: {}, tables: {}, groups: [], tag: "app.log", level: "info", ...options };
   }
 
-  /** Lets time pass, in milliseconds, for keys of the store. */
+  /** Lets time pass, in milliseconds, for keys of the store, and for what ticks emit now. */
   advance(ms) {
     this.#now += ms;
   }
@@ -161,6 +163,14 @@ export class Host {
       return 0;
     };
     return {
+      emit_to: (t, n, body, size, metadata, metadataSize, sec, nsec) => {
+        if (!this.ticked) return -1;
+        if (!isTag(text(t, n))) return -2;
+        const time = sec === -1n ? [1700000000 + Math.floor(this.#now / 1000), 0] : [Number(sec), nsec];
+        const map = (at, length) => length === 0 ? {} : decode(view(at, length));
+        this.ticked.push({ tag: text(t, n), body: map(body, size), metadata: map(metadata, metadataSize), time, group: 0 });
+        return 0;
+      },
       log: (level, at, n) => {
         if (LEVELS.indexOf(this.options.level) >= level) this.lines.push({ level: LEVELS[level], text: text(at, n) });
       },
@@ -242,8 +252,9 @@ class Started {
   /**
    * Runs the filter on a batch of records: `{body, metadata, time: [seconds, nanoseconds], group}`, of which
    * only the body must be there. Metadata is an empty map unless it is given, and null for an event of the form
-   * without; a group is a number, from 1. Returns `{events, errors, groups}`: events that came out, `{event,
-   * code, text}` of those that failed, and bodies of groups.
+   * without; a group is a number, from 1. Returns `{events, routed, errors, groups}`: events that came out, those
+   * that are emitted under other tags, each with its `tag`, `{event, code, text}` of those that failed, and bodies
+   * of groups.
    */
   run(records) {
     records = records.map((r) => ({ metadata: {}, time: [1700000000, 0], group: 0, ...r }));
@@ -251,13 +262,22 @@ class Started {
     const reply = this.call(batch(this.#host.options.tag, records, groups));
     if (reply === 0) throw new Error("memory was refused");
     const [ops, groupOps] = [0, 8].map((at) => this.#ops(this.#view(reply, 16).readUInt32LE(at), this.#view(reply, 16).readUInt32LE(at + 4)));
-    const out = { events: [], errors: [], groups: [] };
+    const out = { events: [], routed: [], errors: [], groups: [] };
     groups.forEach((body, i) => out.groups.push(this.#carryOut(encode(body), 0, groupOps.filter((op) => op.event === i))));
     records.forEach((record, i) => this.#finish(record, i, ops.filter((op) => op.event === i), out));
     for (const list of [ops, groupOps]) {
       if (list.some((op, i) => i > 0 && op.event < list[i - 1].event)) throw new Error("operations that do not ascend");
     }
     return out;
+  }
+
+  /** Has a tick come, which may be the last one, and returns the events that it emits, each with its `tag`. */
+  tick(last = false) {
+    const ticked = (this.#host.ticked = []);
+    const failed = this.#exports.flb_tick(last ? 1 : 0) >>> 0;
+    this.#host.ticked = undefined;
+    if (failed !== 0) throw new Error(this.#view(failed, 1024).toString().split("\0")[0]);
+    return ticked;
   }
 
   #ops(at, n) {
@@ -276,7 +296,8 @@ class Started {
       out.errors.push({ event: i, code: failed.a, text: failed.bytes.toString() });
       return;
     }
-    const [dropped, emitted, [time]] = [of(DROP).length > 0, of(EMIT), of(TIME)];
+    const [dropped, [time]] = [of(DROP).length > 0, of(TIME)];
+    const emitted = ops.filter((op) => op.kind === EMIT || op.kind === EMIT_TO);
     const changed = {
       body: this.#carryOut(encode(record.body), 0, ops),
       metadata: record.metadata && this.#carryOut(encode(record.metadata), 1, ops),
@@ -285,15 +306,22 @@ class Started {
     };
     if (!dropped) out.events.push(changed);
     else if (ops.some((op) => op.part === 0 && op.kind >= REPLACE && op.kind <= PUT)) throw new Error("a drop with edits of the body");
-    for (const { bytes: e } of emitted) {
+    for (const { kind, bytes: e } of emitted) {
       const [sec, group] = [Number(e.readBigInt64LE()), e.readUInt32LE(12)];
       const map = (at) => decode(this.#view(e.readUInt32LE(at), e.readUInt32LE(at + 4)));
-      out.events.push({
+      const event = {
         body: map(24),
         metadata: e.readUInt32LE(20) ? map(16) : changed.metadata,
         time: sec === -1 ? changed.time : [sec, e.readUInt32LE(8)],
         group: group === 0xffffffff ? changed.group : group,
-      });
+      };
+      if (kind === EMIT) {
+        out.events.push(event);
+        continue;
+      }
+      const tag = this.#view(e.readUInt32LE(32), e.readUInt32LE(36)).toString();
+      if (!isTag(tag)) throw new Error(`emit_to: this is not a tag: ${JSON.stringify(tag)}`);
+      out.routed.push({ tag, ...event });
     }
   }
 
@@ -323,6 +351,8 @@ class Started {
     return body;
   }
 }
+
+const isTag = (tag) => tag.length > 0 && Buffer.byteLength(tag) <= 1024 && !/[\x00-\x1f\x7f]/.test(tag);
 
 /** Returns a batch as the ABI has it, of whole records, with structures larger than they are today. */
 export function batch(tag, records, groups) {

@@ -27,14 +27,10 @@ let uncollected: u32 = 0;
 let collectedAt: i32 = 0;
 
 /** Has a function be called for each event. */
-export function onEvent(call: (event: Event) => void): void {
-  each = call;
-}
+export function onEvent(call: (event: Event) => void): void { each = call; }
 
 /** Has a function make the filter, when the configuration is there and before the first event. */
-export function onStart(start: () => Filter): void {
-  make = start;
-}
+export function onStart(start: () => Filter): void { make = start; }
 
 /** Returns where a batch is to be written; 0: there is no memory. */
 export function buffer(size: usize): usize {
@@ -53,7 +49,17 @@ export function configure(): usize {
   reset();
   if (start !== null) filter = start();
   if (filter === null && each === null) refuse("the module has no filter: call onEvent or onStart");
-  const text = refusal;
+  return reason(refusal);
+}
+
+/** Has a tick come. Returns why it has failed, or 0. */
+export function tick(flags: u32): usize {
+  collect();
+  reset();
+  return reason(filter === null ? null : filter!.tick((flags & 1) != 0));
+}
+
+function reason(text: string | null): usize {
   if (text === null) return 0;
   refusalText = String.UTF8.encode(text, true);
   return changetype<usize>(refusalText);
@@ -88,7 +94,12 @@ export function run(at: usize, size: usize): usize {
   for (let i: u32 = 0; i < groups; i++) {
     const g = groupsAt + <usize>i * groupSize;
     collect();
-    if ((load<u32>(g) & 1) != 0 && filter !== null) runGroup(at, g, i);
+    if ((load<u32>(g) & 1) == 0 || filter === null) continue;
+    group.load(at, g + 8);
+    filter!.group(group);
+    group.finish(groupOps, i, 0);
+    failures[i] = group.failure;
+    codes[i] = group.code;
   }
   for (let i: u32 = 0; i < events; i++) {
     const e = eventsAt + <usize>i * eventSize;
@@ -96,7 +107,9 @@ export function run(at: usize, size: usize): usize {
     collect();
     event.load(at, e);
     event.group = n == 0 ? null : changetype<Value>(at + load<usize>(groupsAt + <usize>(n - 1) * groupSize, 16));
-    runEvent(n);
+    if (n > 0 && failures[n - 1] !== null) event.fail(failures[n - 1]!, codes[n - 1]);
+    else if (filter !== null) filter!.filter(event);
+    else each!(event);
     event.finish(ops, i, events - i - 1);
   }
   store<usize>(reply, ops.base);
@@ -104,19 +117,4 @@ export function run(at: usize, size: usize): usize {
   store<usize>(reply, groupOps.base, 8);
   store<u32>(reply, groupOps.count, 12);
   return reply;
-}
-
-function runEvent(group: u32): void {
-  const failure = group > 0 ? failures[group - 1] : null;
-  if (failure !== null) event.fail(failure, codes[group - 1]);
-  else if (filter !== null) filter!.filter(event);
-  else each!(event);
-}
-
-function runGroup(at: usize, g: usize, i: u32): void {
-  group.load(at, g + 8);
-  filter!.group(group);
-  group.finish(groupOps, i, 0);
-  failures[i] = group.failure;
-  codes[i] = group.code;
 }

@@ -1,4 +1,4 @@
-import { Do, Ops, begin, begun, copy, current, cursor, refuse, refused, rewind, room, written } from "./memory";
+import { Do, Ops, begin, begun, copy, current, cursor, refuse, refused, rewind, written } from "./memory";
 import { Part } from "./part";
 import { Kind, MapValue, Value, find, inside, skip, writeBytes } from "./value";
 
@@ -12,6 +12,7 @@ export class Emit {
   seconds: i64 = -1;
   nanoseconds: u32 = 0;
   grouped: bool = true;
+  tag: string | null = null;
 
   constructor(public body: MapValue) {}
 
@@ -28,11 +29,40 @@ export class Emit {
     return this;
   }
 
+  /** Gives it another tag than the event's, which `emit_tags` of the filter has to grant: else the event fails. */
+  to(tag: string): Emit {
+    this.tag = tag;
+    return this;
+  }
+
   /** Takes it out of the event's group. */
   withoutGroup(): Emit {
     this.grouped = false;
     return this;
   }
+
+  /** Writes what it has, but for the body, and `EMITTED`, as the ABI has it. */
+  write(): void {
+    const metadata = this.newMetadata;
+    if (metadata !== null) metadata.write();
+    piece(16);
+    const tag = this.tag;
+    if (tag !== null) writeBytes(tag);
+    piece(32);
+    store<i64>(EMITTED, this.seconds);
+    store<u32>(EMITTED, this.nanoseconds, 8);
+    store<u32>(EMITTED, this.grouped ? INHERITED : 0, 12);
+  }
+}
+
+/** An emitted event. */
+export const EMITTED: usize = memory.data(40);
+
+/** Says in it where a piece stands: what has been written since `begin`. */
+export function piece(offset: usize): void {
+  store<usize>(EMITTED + offset, begun);
+  store<usize>(EMITTED + offset, written(), 4);
+  begin();
 }
 
 /** What is of an event, or of a group. */
@@ -123,6 +153,18 @@ export class Event extends Parts {
     this.dropped = true;
   }
 
+  /** Has the event go on under another tag, with the edits of the body so far, through the filters and outputs that
+   * match it; a body without edits costs no copy. Under its own tag it is dropped. `emit_tags` of the filter has to
+   * grant the tag: else the event fails. */
+  route(tag: string): void {
+    const body = this.body.now();
+    store<usize>(EMITTED, body, 24);
+    store<usize>(EMITTED, skip(body) - body, 28);
+    begin();
+    this.finishEmit(new Emit(new MapValue()).to(tag));
+    this.drop();
+  }
+
   private checkTime(seconds: i64, nanoseconds: u32): void {
     if (seconds >= 0 && seconds <= SECONDS_MAX && nanoseconds < 1000000000) return;
     this.body.fault = "the time is not one that an event can have";
@@ -137,34 +179,21 @@ export class Event extends Parts {
   }
 
   private emitEvent(event: Emit): void {
-    if (event.seconds != -1) this.checkTime(event.seconds, event.nanoseconds);
     begin();
     event.body.write();
-    const body = begun;
-    const bodySize = written();
-    const metadata = event.newMetadata;
-    begin();
-    if (metadata !== null) {
-      if (this.metadata.came == 0) this.metadata.fault = "the event is of a form that has no metadata";
-      metadata.write();
-    }
-    this.emitBytes(body, bodySize, begun, written(), event.seconds, event.nanoseconds, event.grouped);
+    piece(24);
+    this.finishEmit(event);
   }
 
-  private emitBytes(
-    body: usize, bodySize: usize, metadata: usize, metadataSize: usize, sec: i64, nsec: u32, grouped: bool,
-  ): void {
+  private finishEmit(event: Emit): void {
+    if (event.seconds != -1) this.checkTime(event.seconds, event.nanoseconds);
+    if (event.newMetadata !== null && this.metadata.came == 0) {
+      this.metadata.fault = "the event is of a form that has no metadata";
+    }
+    event.write();
     begin(8);
-    const at = room(32);
-    if (at == 0) return;
-    store<i64>(at, sec);
-    store<u32>(at, nsec, 8);
-    store<u32>(at, grouped ? INHERITED : 0, 12);
-    store<usize>(at, metadata, 16);
-    store<usize>(at, metadataSize, 20);
-    store<usize>(at, body, 24);
-    store<usize>(at, bodySize, 28);
-    this.emitted.push(Do.Emit);
+    copy(EMITTED, 40);
+    this.emitted.push(event.tag === null ? Do.Emit : Do.EmitTo);
   }
 
   /** Makes an event for each element of the array that a path leads to, which takes the array's place, in this
@@ -178,13 +207,15 @@ export class Event extends Parts {
     const end = skip(list);
     const wholeEnd = skip(whole);
     let element = inside(list);
+    const same = new Emit(new MapValue());
     for (let left = changetype<Value>(list).length; left > 0 && !refused; left--) {
       const next = skip(element);
       begin();
       copy(whole, list - whole);
       copy(element, next - element);
       copy(end, wholeEnd - end);
-      this.emitBytes(begun, written(), 0, 0, -1, 0, true);
+      piece(24);
+      this.finishEmit(same);
       element = next;
     }
     this.drop();
@@ -224,4 +255,11 @@ export abstract class Filter {
 
   /** Is called for each group that may be changed, before the events of the batch. */
   group(group: Group): void {}
+
+  /** Is called every `tick_interval` of the filter, also when no events come, by a module that has `export * from
+   * "flb-filter/tick";`. By `emitTo` it hands over what is held: all of it if this is the last call of the instance. It
+   * returns null, or why it has failed: that is logged, and nothing that the call has emitted comes out. */
+  tick(last: bool): string | null {
+    return null;
+  }
 }

@@ -69,9 +69,7 @@ export function rewind(chunk: usize, at: usize): void {
   refused = false;
 }
 
-export function refuse(): void {
-  refused = true;
-}
+export function refuse(): void { refused = true; }
 
 /** Begins something, whose bytes stand together, at a multiple of a power of 2. */
 export function begin(align: usize = 1): void {
@@ -79,14 +77,10 @@ export function begin(align: usize = 1): void {
 }
 
 /** Returns how many bytes have been written since `begin`. */
-export function written(): usize {
-  return cursor - begun;
-}
+export function written(): usize { return cursor - begun; }
 
 /** Forgets what has been written since `begin`. */
-export function forget(): void {
-  cursor = begun;
-}
+export function forget(): void { cursor = begun; }
 
 /** Returns where so many bytes are to be written, which it takes for written; 0: there is no memory. */
 // @ts-ignore: decorator
@@ -155,6 +149,7 @@ export const enum Do {
   Remove,
   Put,
   Emit,
+  EmitTo,
 }
 
 /** An operation, as the ABI has it. */

@@ -1,7 +1,7 @@
 import { Do, Op, Ops, begin, begun, byte, copy, refused, room, written } from "./memory";
 import {
   Kind, MapValue, Value, find, holder, inside, keyIs, keyIsSame, last, partEnd, pathStart, skip, stepped, write,
-  writeArrayHead, writeMapHead, writeText,
+  writeCount, writeText,
 } from "./value";
 
 const EMPTY: usize = memory.data<u8>([0x80]);
@@ -109,7 +109,7 @@ export class Part {
       this.add_();
     } else {
       const data = inside(holder);
-      writeMapHead(changetype<Value>(holder).length + 1);
+      writeCount(true, changetype<Value>(holder).length + 1);
       copy(data, skip(holder) - data);
       writeNew(path, last, value);
       this.put_(holder);
@@ -150,8 +150,7 @@ export class Part {
     const n = changetype<Value>(holder).length - 1;
     const isMap = changetype<Value>(holder).kind == Kind.Map;
     let at = inside(holder);
-    if (isMap) writeMapHead(n);
-    else writeArrayHead(n);
+    writeCount(isMap, n);
     for (const end = skip(holder); at < end;) {
       const value = isMap ? skip(at) : at;
       const next = skip(value);
@@ -374,7 +373,7 @@ function writeNew<T>(path: string, from: i32, value: T): void {
   for (let end = partEnd(path, from); ; end = partEnd(path, from)) {
     writeText(path, false, from, end);
     if (end == path.length) break;
-    writeMapHead(1);
+    writeCount(true, 1);
     from = end + 1;
   }
   write(value);

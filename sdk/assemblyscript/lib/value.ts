@@ -349,52 +349,30 @@ function writeNumber(lead: u32, width: u32, n: u64): void {
   for (let left = 1 << width; left > 0; left--, n >>= 8) store<u8>(at + left, n);
 }
 
-export function writeMapHead(n: usize): void {
-  writeHead(n, 0x80, 15, 0, 0xde);
-}
-
-export function writeArrayHead(n: usize): void {
-  writeHead(n, 0x90, 15, 0, 0xdc);
+export function writeCount(isMap: bool, n: usize): void {
+  writeHead(n, isMap ? 0x80 : 0x90, 15, 0, isMap ? 0xde : 0xdc);
 }
 
 /** Writes a text, or a part of one, as a string or bin. */
 export function writeText(text: string, isBin: bool = false, from: i32 = 0, to: i32 = text.length): void {
-  const size = textSize(text, from, to);
+  if (from > 0 || to < text.length) text = text.substring(from, to);
+  const size = String.UTF8.byteLength(text);
   if (isBin) writeHead(size, 0, 0, 0xc4, 0xc5);
   else writeHead(size, 0xa0, 31, 0xd9, 0xda);
-  writeUnits(text, from, to, size);
-}
-
-function textSize(text: string, from: i32, to: i32): usize {
-  let size: usize = 0;
-  for (let i = from; i < to; i++) {
-    const c = load<u16>(changetype<usize>(text) + (<usize>i << 1));
-    if (c < 0x80) size += 1;
-    else if (c < 0x800) size += 2;
-    else if ((c & 0xfc00) == 0xd800 && i + 1 < to && (text.charCodeAt(i + 1) & 0xfc00) == 0xdc00) {
-      size += 4;
-      i++;
-    } else size += 3;
-  }
-  return size;
-}
-
-/** Writes the UTF-8 of a text, of such a size, and nothing else. */
-function writeUnits(text: string, from: i32, to: i32, size: usize): void {
-  const units = changetype<usize>(text) + (<usize>from << 1);
-  const at = room(size);
-  if (at != 0) String.UTF8.encodeUnsafe(units, to - from, at, false, String.UTF8.ErrorMode.REPLACE);
+  writeBytes(text, size);
 }
 
 /** Writes the UTF-8 of a text, and nothing else. */
-export function writeBytes(text: string): void {
-  writeUnits(text, 0, text.length, textSize(text, 0, text.length));
+export function writeBytes(text: string, size: usize = String.UTF8.byteLength(text)): void {
+  const at = room(size);
+  if (at == 0) return;
+  String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, at, false, String.UTF8.ErrorMode.REPLACE);
 }
 
 /** Writes the length of a text in UTF-8, 4 bytes, and the text. */
 export function writeSized(text: string): void {
   const at = room(4);
-  if (at != 0) store<u32>(at, <u32>textSize(text, 0, text.length));
+  if (at != 0) store<u32>(at, String.UTF8.byteLength(text));
   writeBytes(text);
 }
 
@@ -439,8 +417,7 @@ class Built {
 
   write(): void {
     const n = this.value.length;
-    if (load<u8>(changetype<usize>(this.bytes)) == 0xdf) writeMapHead(n);
-    else writeArrayHead(n);
+    writeCount(load<u8>(changetype<usize>(this.bytes)) == 0xdf, n);
     copy(changetype<usize>(this.bytes) + 5, this.size - 5);
   }
 }
@@ -541,7 +518,7 @@ export function write<T>(value: T): void {
     writeHead(bytes.byteLength, 0, 0, 0xc4, 0xc5);
     copy(bytes.dataStart, bytes.byteLength);
   } else if (isArray<T>()) {
-    writeArrayHead(value.length);
+    writeCount(false, value.length);
     for (let i = 0; i < value.length; i++) write<valueof<T>>(value[i]);
   } else {
     ERROR("a record has no form for a value of this type");

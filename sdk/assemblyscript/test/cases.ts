@@ -2,10 +2,11 @@
 
 import {
   Counter, Emit, Event, Filter, Gauge, Group, Histogram, Items, Kind, ListValue, MapValue, Table, Value, accessor,
-  config, log, onStart, path, refuse, store,
+  config, emitTo, log, onStart, path, refuse, store,
 } from "flb-filter";
 
 export * from "flb-filter/module";
+export * from "flb-filter/tick";
 
 function mark(text: Value, by: string): string | null {
   return text.includes("@") ? text.toString().replaceAll("@", by) : null;
@@ -21,6 +22,17 @@ class Cases extends Filter {
   counter: Counter = new Counter("c_total", "", ["a", "b"]);
   gauge: Gauge = new Gauge("g", "");
   histogram: Histogram = new Histogram("h", "", [], [1, 2]);
+
+  ticks: i32 = 0;
+
+  tick(last: bool): string | null {
+    if (++this.ticks == 3) return "the tick fails";
+    const map = new MapValue().add("last", last).add("n", this.ticks);
+    assert(!emitTo("two\nlines", new Emit(map)));
+    assert(emitTo("ticks", new Emit(map)));
+    assert(emitTo("timed", new Emit(map).metadata(new MapValue().add("m", 1)).time(3, 4)));
+    return null;
+  }
 
   group(group: Group): void {
     group.body.set("seen", true);
@@ -39,6 +51,25 @@ class Cases extends Filter {
       body.set("c", new ListValue().push(true).push<string | null>(null).push(1.5));
       body.set("a", 1);
       body.set("a", "x");
+    } else if (tag == "emit to") {
+      event.emit(new MapValue().add("n", 1));
+      event.emit(new Emit(new MapValue().add("n", 2)).to("audit.é"));
+      event.emit(new Emit(new MapValue().add("n", 3)).to("other").metadata(new MapValue().add("own", true)).time(5, 6));
+      event.metadata.set("m", 2);
+      event.setTime(7, 8);
+    } else if (tag == "route") {
+      event.route("audit");
+      event.metadata.set("m", 3);
+    } else if (tag == "route edited") {
+      body.set("user", "***");
+      event.route("audit");
+      event.route("copy");
+      body.set("a", 2); // too late
+    } else if (tag == "route and fail") {
+      event.route("nowhere");
+      event.fail("no");
+    } else if (tag == "route to nothing") {
+      event.route("");
     } else if (tag == "add") {
       body.add("d", 4);
       body.add("e", 5);

@@ -28,7 +28,7 @@ function edit(tag, body, ...want) {
 
 function fails(tag, record, text, code = 1) {
   const out = run(tag, record);
-  assert.deepEqual(out, { events: [], errors: [{ event: 1, code, text }], groups: [] });
+  assert.deepEqual(out, { events: [], routed: [], errors: [{ event: 1, code, text }], groups: [] });
 }
 
 test("edits", () => {
@@ -43,6 +43,40 @@ test("edits", () => {
   const [{ body }] = run("many", { body: { a: 1 } }).events;
   assert.equal(Object.keys(body).length, 301);
   assert.equal(body.k299, 599);
+});
+
+test("events go under other tags", () => {
+  const record = { body: { a: 1, user: "bob" }, metadata: { m: 1 } };
+  const rest = { time: [1700000000, 0], group: 0 };
+  let out = run("emit to", record);
+  assert.deepEqual(out.events.map((e) => e.body), [record.body, { n: 1 }]);
+  assert.deepEqual(out.routed, [
+    { tag: "audit.é", body: { n: 2 }, metadata: { m: 2 }, time: [7, 8], group: 0 },
+    { tag: "other", body: { n: 3 }, metadata: { own: true }, time: [5, 6], group: 0 },
+  ]);
+  // The body goes as it stands in the batch, or as it has been edited.
+  out = run("route", record);
+  assert.deepEqual([out.events, out.routed], [[], [{ tag: "audit", body: record.body, metadata: { m: 3 }, ...rest }]]);
+  out = run("route edited", record);
+  const body = { a: 1, user: "***" };
+  assert.deepEqual([out.events, out.routed], [[], ["audit", "copy"].map((tag) => ({ tag, body, metadata: { m: 1 }, ...rest }))]);
+  // What has failed has gone nowhere.
+  fails("route and fail", {}, "no");
+  assert.throws(() => run("route to nothing", record), /not a tag/);
+});
+
+test("ticks", () => {
+  const host = new Host(large);
+  const filter = host.start(module);
+  host.advance(60000);
+  const rest = { group: 0 };
+  assert.deepEqual(filter.tick(), [
+    { tag: "ticks", body: { last: false, n: 1 }, metadata: {}, time: [1700000060, 0], ...rest },
+    { tag: "timed", body: { last: false, n: 1 }, metadata: { m: 1 }, time: [3, 4], ...rest },
+  ]);
+  assert.deepEqual(filter.tick(true).map((e) => e.body), [{ last: true, n: 2 }, { last: true, n: 2 }]);
+  assert.throws(() => filter.tick(), /^Error: the tick fails$/);
+  assert.equal(host.ticked, undefined);
 });
 
 test("strings are rewritten", () => {

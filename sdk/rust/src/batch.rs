@@ -273,8 +273,7 @@ impl<F: Filter> Instance<F> {
         reply.link();
         let (ops, group_ops) = (&reply.out.ops, &reply.group_ops);
         *head = [address(ops), ops.len() as u32, address(group_ops), group_ops.len() as u32];
-        let says = !ops.is_empty() || !group_ops.is_empty();
-        says.then_some(head.as_ptr().cast()).unwrap_or(core::ptr::null())
+        (head[1] + head[3] > 0).then(|| head.as_ptr().cast()).unwrap_or(core::ptr::null())
     }
 }
 

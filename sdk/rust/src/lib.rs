@@ -8,6 +8,7 @@ extern crate std;
 mod batch;
 mod event;
 mod host;
+pub mod otlp;
 mod part;
 mod path;
 #[cfg(not(target_arch = "wasm32"))]

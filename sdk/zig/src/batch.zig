@@ -16,6 +16,10 @@ pub const Filter = struct {
     /// Is called for each group that can be edited in a batch, before the events of the batch. An error leaves
     /// the group as it is, and fails its events in the batch.
     group: ?*const fn (*Group) anyerror!void = null,
+    /// Is called every `tick_interval` of the filter, also when no events come. By `emitTo` it hands over what is
+    /// held: all of it if this is the last call of the instance. An error is logged, and nothing that the call
+    /// has emitted comes out.
+    tick: ?*const fn (last: bool) anyerror!void = null,
     /// Says that an event must not go through the filter twice, for it counts or stores: `retry_batch` does
     /// not repeat events then.
     stateful: bool = false,
@@ -54,9 +58,23 @@ pub const InputGroup = extern struct {
     body_len: u32 = 0,
 };
 
-pub const OpKind = enum(u8) { drop = 1, failed, time, replace, set, add, remove, put, emit };
+pub const OpKind = enum(u8) { drop = 1, failed, time, replace, set, add, remove, put, emit, emit_to };
 
-/// An operation. Natively its address is wider.
+/// Where bytes stand. Natively the address is wider.
+pub const Bytes = extern struct {
+    at: [*]const u8 = "",
+    len: u32 = 0,
+
+    pub fn of(bytes: []const u8) Bytes {
+        return .{ .at = if (bytes.len == 0) "" else bytes.ptr, .len = @intCast(bytes.len) };
+    }
+
+    pub fn slice(bytes: Bytes) []const u8 {
+        return bytes.at[0..bytes.len];
+    }
+};
+
+/// An operation.
 pub const Op = extern struct {
     of: u32 = 0,
     kind: OpKind,
@@ -64,23 +82,14 @@ pub const Op = extern struct {
     zero: u16 = 0,
     a: u32 = 0,
     b: u32 = 0,
-    at: [*]const u8 = "",
-    len: u32 = 0,
+    bytes: Bytes = .{},
 
     pub fn slice(op: Op) []const u8 {
-        return op.at[0..op.len];
+        return op.bytes.slice();
     }
 };
 
-pub const Emitted = extern struct {
-    sec: i64,
-    nsec: u32,
-    group: u32,
-    metadata: [*]const u8,
-    metadata_len: u32,
-    body: [*]const u8,
-    body_len: u32,
-};
+pub const Emitted = extern struct { sec: i64, nsec: u32, group: u32, metadata: Bytes, body: Bytes, tag: Bytes };
 
 pub const Reply = extern struct {
     events: [*]const Op = &.{},
@@ -90,7 +99,7 @@ pub const Reply = extern struct {
 };
 
 comptime {
-    std.debug.assert(!memory.is_wasm or (@sizeOf(Op) == 24 and @sizeOf(Emitted) == 32 and @sizeOf(Reply) == 16));
+    std.debug.assert(!memory.is_wasm or (@sizeOf(Op) == 24 and @sizeOf(Emitted) == 40 and @sizeOf(Reply) == 16));
     std.debug.assert(@sizeOf(Input) == 64 and @sizeOf(InputEvent) == 32 and @sizeOf(InputGroup) == 24);
 }
 
@@ -100,8 +109,8 @@ pub var group: Group = .{};
 /// Operations on events, and on groups.
 pub var ops: std.ArrayList(Op) = .empty;
 pub var group_ops: std.ArrayList(Op) = .empty;
-/// The list that is written to, the event or group that it is about, and how many are to come: each of them
-/// has room for an operation, to fail by.
+/// The list that is written to, the event or group that it is about, and how many are to come at most: each of
+/// them has room for an operation, to fail by.
 var list = &ops;
 pub var current: u32 = 0;
 var to_come: usize = 0;
@@ -135,22 +144,16 @@ fn textOf(err: anyerror) []const u8 {
 
 /// Adds to a list that is used again.
 pub fn push(to: *std.ArrayList(Op), op: Op, bytes: []const u8) values.OutOfMemory!void {
-    const made = to.addOne(memory.backing) catch |err| {
-        memory.refused = true;
-        return err;
-    };
+    errdefer memory.refused = true;
+    const made = try to.addOne(memory.backing);
     made.* = op;
-    if (bytes.len == 0) return;
-    made.at = bytes.ptr;
-    made.len = @intCast(bytes.len);
+    made.bytes = .of(bytes);
 }
 
 /// Says what is to become of the current event or group.
 pub fn say(op: Op, bytes: []const u8) values.OutOfMemory!void {
-    list.ensureUnusedCapacity(memory.backing, 1 + to_come) catch |err| {
-        memory.refused = true;
-        return err;
-    };
+    errdefer memory.refused = true;
+    try list.ensureUnusedCapacity(memory.backing, 1 + to_come);
     try push(list, op, bytes);
 }
 
@@ -182,7 +185,7 @@ fn call(function: anytype, to: anytype, of: u32) bool {
     // A text of one's own is not in memory that is free now.
     const kept: []const u8 = memory.allocator.dupe(u8, text[0..@min(text.len, 1024)]) catch "no memory for the event";
     const code = if (err == error.Failed and failure.len > 0) failure.code else 1;
-    list.appendAssumeCapacity(.{ .of = of, .kind = .failed, .a = code, .at = kept.ptr, .len = @intCast(kept.len) });
+    list.appendAssumeCapacity(.{ .of = of, .kind = .failed, .a = code, .bytes = .of(kept) });
     return false;
 }
 
@@ -211,36 +214,25 @@ fn tryRun(filter: Filter, bytes: []const u8) values.OutOfMemory!?*const Reply {
             group.body.load(bytes[g.body..][0..g.body_len]);
             group.metadata.load(bytes[g.metadata..][0..g.metadata_len]);
             is_bad.* = !call(filter.group.?, &group, @intCast(i));
-        } else to_come -= 1;
+        }
     }
     list = &ops;
     to_come = in.event_count;
     event.tag = bytes[in.tag..][0..in.tag_len];
     for (0..in.event_count) |i| {
         const e = at(InputEvent, bytes, in.events + i * in.event_size);
-        if (e.group > 0 and bad[e.group - 1]) { // the host fails it
-            to_come -= 1;
-            continue;
-        }
+        if (e.group > 0 and bad[e.group - 1]) continue; // the host fails it
         event.body.load(bytes[e.body..][0..e.body_len]);
         event.metadata.load(bytes[e.metadata..][0..e.metadata_len]);
         event.came_at = .{ .sec = e.sec, .nsec = e.nsec };
         event.new_time = null;
         event.dropped = false;
-        event.group = null;
-        if (e.group > 0) {
-            const g = at(InputGroup, bytes, in.groups + (e.group - 1) * in.group_size);
-            event.group = .{ .bytes = bytes[g.body..][0..g.body_len] };
-        }
+        const of: ?*align(1) const InputGroup = if (e.group > 0) at(InputGroup, bytes, in.groups + (e.group - 1) * in.group_size) else null;
+        event.group = if (of) |g| .{ .bytes = bytes[g.body..][0..g.body_len] } else null;
         _ = call(filter.filter, &event, @intCast(i));
     }
     if (ops.items.len + group_ops.items.len == 0) return null;
-    reply = .{
-        .events = ops.items.ptr,
-        .event_count = @intCast(ops.items.len),
-        .groups = group_ops.items.ptr,
-        .group_count = @intCast(group_ops.items.len),
-    };
+    reply = .{ .events = ops.items.ptr, .event_count = @intCast(ops.items.len), .groups = group_ops.items.ptr, .group_count = @intCast(group_ops.items.len) };
     return &reply;
 }
 
@@ -250,14 +242,24 @@ fn at(comptime T: type, bytes: []const u8, offset: usize) *align(1) const T {
 
 /// Configures a filter. Returns why it is refused, with a NUL behind it.
 pub fn configure(filter: Filter) ?[:0]const u8 {
-    const function = filter.configure orelse return null;
+    defer memory.configured = memory.mark();
+    return refusal("configuration", filter.configure orelse return null, .{});
+}
+
+/// Has a tick come. Returns why it has failed. What it has taken is free again.
+pub fn tick(filter: Filter, last: bool) ?[:0]const u8 {
+    const before = memory.mark();
+    defer memory.restore(before);
+    return refusal("tick", filter.tick.?, .{last});
+}
+
+fn refusal(comptime of: []const u8, function: anytype, args: anytype) ?[:0]const u8 {
     failure.len = 0;
     memory.refused = false;
-    var result = function();
+    var result: anyerror!void = @call(.auto, function, args);
     if (memory.refused) result = error.OutOfMemory;
-    memory.configured = memory.mark();
     const err = if (result) return null else |err| err;
-    if (err == error.OutOfMemory) fail(1, "no memory for the configuration", .{}) catch {};
+    if (err == error.OutOfMemory) fail(1, "no memory for the " ++ of, .{}) catch {};
     if (failure.len == 0) fail(1, "{s}", .{textOf(err)}) catch {};
     failure.text[failure.len] = 0;
     return failure.text[0..failure.len :0];
@@ -290,6 +292,10 @@ pub fn exportFilter(comptime f: Filter) void {
             return input.ptr;
         }
 
+        fn tickIt(flags: u32) callconv(.c) ?[*:0]const u8 {
+            return if (tick(f, flags & 1 != 0)) |text| text.ptr else null;
+        }
+
         fn filter(bytes: [*]const u8, size: usize) callconv(.c) ?*const Reply {
             return run(f, bytes[0..size]);
         }
@@ -298,5 +304,6 @@ pub fn exportFilter(comptime f: Filter) void {
     @export(&exports.configureIt, .{ .name = "flb_configure" });
     @export(&exports.buffer, .{ .name = "flb_buffer" });
     @export(&exports.filter, .{ .name = "filter" });
+    if (f.tick != null) @export(&exports.tickIt, .{ .name = "flb_tick" });
     if (f.stateful) @export(&exports.marker, .{ .name = "flb_stateful" });
 }

@@ -26,6 +26,8 @@ pub const Emit = struct {
     metadata: ?Map = null,
     time: ?Time = null,
     in_group: bool = true,
+    /// Another tag than the event's. The option `emit_tags` of the filter has to grant it: else the event fails.
+    tag: ?[]const u8 = null,
 };
 
 /// An event: what a filter is called for.
@@ -73,20 +75,21 @@ pub const Event = struct {
         try emitBytes(bytes, options);
     }
 
+    /// Has the event go on under another tag, with the edits of the body so far, through the filters and outputs
+    /// that match it; a body without edits costs no copy. Under its own tag it is dropped.
+    pub fn route(e: *Event, tag: []const u8) !void {
+        try emitBytes(if (e.body.isEdited()) (try e.body.edited()).value().bytes else e.body.came, .{ .tag = tag });
+        e.drop();
+    }
+
     fn emitBytes(body: []const u8, options: Emit) values.OutOfMemory!void {
         const made = try memory.allocator.create(batch.Emitted);
-        const metadata = if (options.metadata) |map| map.value().bytes else "";
         const at: Time = options.time orelse .{ .sec = -1 };
-        made.* = .{
-            .sec = at.sec,
-            .nsec = at.nsec,
-            .group = if (options.in_group) std.math.maxInt(u32) else 0,
-            .metadata = metadata.ptr,
-            .metadata_len = @intCast(metadata.len),
-            .body = body.ptr,
-            .body_len = @intCast(body.len),
-        };
-        try batch.say(.{ .of = batch.current, .kind = .emit }, std.mem.asBytes(made));
+        const group: u32 = if (options.in_group) std.math.maxInt(u32) else 0;
+        made.* = .{ .sec = at.sec, .nsec = at.nsec, .group = group, .metadata = .{}, .body = .of(body), .tag = .{} };
+        if (options.metadata) |map| made.metadata = .of(map.value().bytes);
+        if (options.tag) |tag| made.tag = .of(try memory.allocator.dupe(u8, tag));
+        try batch.say(.{ .of = batch.current, .kind = if (options.tag == null) .emit else .emit_to }, std.mem.asBytes(made));
     }
 
     /// Makes an event for each element of an array, which takes the place of the array at that path, in this
@@ -94,12 +97,12 @@ pub const Event = struct {
     /// it is.
     pub fn split(e: *Event, way: anytype) !void {
         const steps = path.stepsOf(way);
-        const route = path.routeOf(way, &steps);
-        const to = e.body.find(route);
-        if (!hasElements(to.value) and !e.body.isTouched(route, to, false)) return;
+        const wanted = path.routeOf(way, &steps);
+        const to = e.body.find(wanted);
+        if (!hasElements(to.value) and !e.body.isTouched(wanted, to, false)) return;
         try e.body.makeWhole();
         const whole = e.body.whole.?.value().bytes;
-        const array = route.find(.{ .bytes = whole }) orelse return;
+        const array = wanted.find(.{ .bytes = whole }) orelse return;
         if (!hasElements(array)) return;
         const before = whole[0 .. @intFromPtr(array.bytes.ptr) - @intFromPtr(whole.ptr)];
         const after = array.bytes[values.size(array.bytes)..];

@@ -34,6 +34,7 @@ pub const Bin = values.Bin;
 pub const Accessor = path.Accessor;
 
 pub const config = host.config;
+pub const emitTo = host.emitTo;
 pub const refuse = host.refuse;
 pub const log = host.log;
 pub const Table = host.Table;

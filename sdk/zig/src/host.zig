@@ -10,6 +10,7 @@ const Value = values.Value;
 const sys = if (memory.is_wasm) struct {
     extern "flb_v1" fn log(level: u32, text: [*]const u8, len: usize) void;
     extern "flb_v1" fn log_enabled(level: u32) i32;
+    extern "flb_v1" fn emit_to(tag: [*]const u8, tag_len: usize, body: [*]const u8, body_len: usize, metadata: [*]const u8, metadata_len: usize, sec: i64, nsec: u32) i32;
     extern "flb_v1" fn config_get(key: [*]const u8, len: usize, to: [*]u8, room: usize) i32;
     extern "flb_v1" fn config_key(i: u32, to: [*]u8, room: usize) i32;
     extern "flb_v1" fn table_open(name: [*]const u8, len: usize) i32;
@@ -50,6 +51,18 @@ fn fetch(comptime function: anytype, args: anytype) OutOfMemory!?[]const u8 {
 /// Returns an error with a text, for `configure` to return.
 pub fn refuse(comptime text: []const u8, args: anytype) error{Failed} {
     return batch.fail(1, text, args);
+}
+
+/// Emits an event under a tag, in a tick alone: a filter has `Event.emit`. Unless it is said it is one of now, without
+/// metadata. The body is what becomes a map: see `Map.from`. A module that calls this does not start without the option
+/// emit_tags, which has to grant the tag.
+pub fn emitTo(tag: []const u8, body: anytype, options: struct { metadata: ?values.Map = null, time: ?@import("event.zig").Time = null }) !void {
+    const bytes = try values.encodeMap(body);
+    const metadata = if (options.metadata) |map| map.value().bytes else "";
+    const sec, const nsec = if (options.time) |t| .{ t.sec, t.nsec } else .{ -1, 0 };
+    const done = sys.emit_to(ptr(tag), tag.len, bytes.ptr, bytes.len, metadata.ptr, metadata.len, sec, nsec);
+    if (done == -2) return refuse("emit_to: the tag '{s}' is not one that emit_tags grants", .{tag});
+    if (done != 0) return refuse("emit_to: there is no tick under way, or the event is not one that a host takes", .{});
 }
 
 /// What the user has set as config.KEY, and in config_file. Upper and lower case are the same in a key.

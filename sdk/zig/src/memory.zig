@@ -61,13 +61,6 @@ pub fn begin() void {
     refused = false;
 }
 
-/// Gives all back.
-pub fn reset() void {
-    freeFrom(&blocks);
-    place = .{};
-    configured = .{};
-}
-
 fn freeFrom(link: *?*Block) void {
     var block = link.*;
     link.* = null;

@@ -22,6 +22,8 @@ pub const Record = struct {
     time: events.Time = .{},
     /// Which of the host's groups; 1 is the first one, 0 none.
     group: u32 = 0,
+    /// Of an event that is emitted under another tag.
+    tag: ?[]const u8 = null,
 };
 
 /// An event that has failed: which of the records, from 0, and why.
@@ -29,8 +31,10 @@ pub const Failure = struct { record: usize, code: u32, text: []const u8 };
 
 /// What has become of a batch. It lives as long as the host.
 pub const Output = struct {
-    /// What came out: records that failed are not among them.
+    /// What came out: records that failed, and those under other tags, are not among them.
     records: []const Record,
+    /// What is emitted under other tags.
+    routed: []const Record = &.{},
     failures: []const Failure,
     /// What the events of each group have in common, as JSON.
     groups: []const []const u8,
@@ -90,6 +94,8 @@ pub const Host = struct {
     stored: std.StringArrayHashMapUnmanaged(Stored) = .empty,
     metrics: std.ArrayList(Metric) = .empty,
     now: i64 = 0,
+    /// What the tick that is under way has emitted.
+    ticked: ?*std.ArrayList(Record) = null,
 
     /// One at a time: a module has one thread.
     pub fn init(gpa: std.mem.Allocator, options: Options) Host {
@@ -110,7 +116,9 @@ pub const Host = struct {
         }
         batch.ops.clearAndFree(memory.backing);
         batch.group_ops.clearAndFree(memory.backing);
-        memory.reset();
+        memory.configured = .{};
+        memory.restore(.{});
+        memory.begin();
     }
 
     /// Configures a filter, as at a start; error.Refused: see `refusal`.
@@ -121,7 +129,17 @@ pub const Host = struct {
         return error.Refused;
     }
 
-    /// Lets time pass, for keys of the store.
+    /// Has a tick come, which may be the last one, and returns what it emits; error.Refused: see `refusal`.
+    pub fn tick(host: *Host, last: bool) ![]const Record {
+        current = host;
+        var emitted: std.ArrayList(Record) = .empty;
+        host.ticked = &emitted;
+        defer host.ticked = null;
+        host.refusal = try host.arena.allocator().dupe(u8, batch.tick(host.filter, last) orelse return emitted.items);
+        return error.Refused;
+    }
+
+    /// Lets time pass, for keys of the store, and for what ticks emit now.
     pub fn advance(host: *Host, milliseconds: i64) void {
         host.now += milliseconds;
     }
@@ -170,6 +188,7 @@ pub const Host = struct {
         const groups = try a.alloc([]const u8, host.options.groups.len);
         for (groups, 0..) |*group, i| group.* = try json(a, try apply(a, maps.items[i][1], 0, of(group_ops, i)));
         var out: std.ArrayList(Record) = .empty;
+        var routed: std.ArrayList(Record) = .empty;
         var failures: std.ArrayList(Failure) = .empty;
         for (records, 0..) |came, i| {
             var ops = of(event_ops, i);
@@ -193,19 +212,30 @@ pub const Host = struct {
             };
             for (ops) |op| if (!keep and op.part == 0 and isEdit(op.kind)) @panic("a dropped event has no operations on the body");
             if (keep) try out.append(a, r);
-            for (ops) |op| if (op.kind == .emit) {
+            for (ops) |op| if (op.kind == .emit or op.kind == .emit_to) {
                 const e = std.mem.bytesToValue(batch.Emitted, op.slice());
                 var sent = r;
-                sent.body = try json(a, e.body[0..e.body_len]);
-                if (e.metadata_len > 0) sent.metadata = try json(a, e.metadata[0..e.metadata_len]);
+                sent.body = try json(a, e.body.slice());
+                if (e.metadata.len > 0) sent.metadata = try json(a, e.metadata.slice());
                 if (e.sec != -1) sent.time = .{ .sec = e.sec, .nsec = e.nsec };
                 if (e.group == 0) sent.group = 0;
-                try out.append(a, sent);
+                if (op.kind == .emit) {
+                    try out.append(a, sent);
+                    continue;
+                }
+                if (!isTag(e.tag.slice())) @panic("emit_to: this is not a tag");
+                sent.tag = try a.dupe(u8, e.tag.slice());
+                try routed.append(a, sent);
             };
         }
-        return .{ .records = out.items, .failures = failures.items, .groups = groups };
+        return .{ .routed = routed.items, .records = out.items, .failures = failures.items, .groups = groups };
     }
 };
+
+fn isTag(tag: []const u8) bool {
+    for (tag) |c| if (c < ' ' or c == 0x7f) return false;
+    return tag.len > 0 and tag.len <= 1024;
+}
 
 fn put(to: []u8, at: usize, value: anytype) void {
     @memcpy(to[at..][0..@sizeOf(@TypeOf(value))], std.mem.asBytes(&value));
@@ -351,6 +381,19 @@ pub const sys = struct {
         const a = current.arena.allocator();
         const line = std.fmt.allocPrint(a, "[{s}] {s}", .{ names[level - 1], text[0..len] }) catch unreachable;
         current.lines.append(a, line) catch unreachable;
+    }
+
+    pub fn emit_to(tag: [*]const u8, tag_len: usize, body: [*]const u8, body_len: usize, metadata: [*]const u8, metadata_len: usize, sec: i64, nsec: u32) i32 {
+        const a = current.arena.allocator();
+        const ticked = current.ticked orelse return -1;
+        if (!isTag(tag[0..tag_len])) return -2;
+        ticked.append(a, .{
+            .tag = copy(tag[0..tag_len]),
+            .body = json(a, body[0..body_len]) catch unreachable,
+            .metadata = if (metadata_len == 0) "{}" else json(a, metadata[0..metadata_len]) catch unreachable,
+            .time = if (sec == -1) .{ .sec = 1_700_000_000 + @divTrunc(current.now, 1000) } else .{ .sec = sec, .nsec = nsec },
+        }) catch unreachable;
+        return 0;
     }
 
     pub fn config_get(key: [*]const u8, len: usize, to: [*]u8, room: usize) i32 {

@@ -702,3 +702,90 @@ test "without memory an event fails" {
     scratch = arena.allocator();
     for (0..8) |n| try std.testing.checkAllAllocationFailures(std.testing.allocator, withoutMemory, .{n});
 }
+
+fn routes(e: *Event) !void {
+    const n = e.body.getAs(u32, "n") orelse return e.body.set("seen", true);
+    var tag = "edited.2".*; // is gone when the filter has returned
+    switch (n) {
+        1 => {
+            try e.route("audit");
+            try e.metadata.set("m", 2);
+            try e.setTime(.{ .sec = 7 });
+        },
+        2 => {
+            try e.body.set("user", "***");
+            try e.route(&tag);
+            try e.route("copy");
+            try e.body.set("n", 3); // too late
+            @memset(&tag, 0);
+        },
+        3 => {
+            try e.body.set("kept", true);
+            try e.emit(.{ .new = 1 }, .{ .tag = "other" });
+            try e.emit(.{ .new = 2 }, .{ .tag = "other", .metadata = try .from(.{ .own = true }), .time = .{ .sec = 5, .nsec = 6 } });
+        },
+        else => {
+            try e.route("nowhere");
+            return e.fail(2, "no", .{}); // what fails has gone nowhere
+        },
+    }
+}
+
+test "events go under other tags" {
+    var host: Host = .init(std.testing.allocator, .{});
+    defer host.deinit();
+    try start(&host, routes);
+    const neighbour: testing.Record = .{ .body = "{\"m\":[1]}" };
+    const out = try host.run(&.{
+        neighbour,
+        .{ .body = "{\"n\":1,\"user\":\"bob\"}", .metadata = "{\"m\":1}" },
+        .{ .body = "{\"n\":2,\"user\":\"bob\"}" },
+        .{ .body = "{\"n\":3}" },
+        .{ .body = "{\"n\":4}" },
+        neighbour,
+    });
+    try out.expectFailure(4, "no");
+    try equal(3, out.records.len);
+    try same("{\"n\":3,\"kept\":true}", out.records[1].body);
+    const want = [_]testing.Record{
+        .{ .tag = "audit", .body = "{\"n\":1,\"user\":\"bob\"}", .metadata = "{\"m\":2}", .time = .{ .sec = 7 } },
+        .{ .tag = "edited.2", .body = "{\"n\":2,\"user\":\"***\"}" },
+        .{ .tag = "copy", .body = "{\"n\":2,\"user\":\"***\"}" },
+        .{ .tag = "other", .body = "{\"new\":1}" },
+        .{ .tag = "other", .body = "{\"new\":2}", .metadata = "{\"own\":true}", .time = .{ .sec = 5, .nsec = 6 } },
+    };
+    try std.testing.expectEqualDeep(@as([]const testing.Record, &want), out.routed);
+}
+
+var held: u32 = 0;
+var fails = false;
+
+fn hold(e: *Event) !void {
+    held += 1;
+    e.drop();
+    if (flb.emitTo("counts", .{}, .{})) |_| return e.fail(1, "only a tick emits so", .{}) else |_| {}
+}
+
+fn handOver(last: bool) !void {
+    defer held = 0;
+    try flb.emitTo("counts", .{ .n = held, .last = last }, .{});
+    try flb.emitTo("timed", .{ .n = held }, .{ .metadata = try .from(.{ .m = 1 }), .time = .{ .sec = 5 } });
+    if (fails) return flb.refuse("the tick fails", .{});
+}
+
+test "ticks" {
+    var host: Host = .init(std.testing.allocator, .{});
+    defer host.deinit();
+    try host.start(.{ .filter = hold, .tick = handOver });
+    try (try host.run(&.{ .{}, .{} })).expectBodies(&.{});
+    host.advance(60_000);
+    const want = [_]testing.Record{
+        .{ .tag = "counts", .body = "{\"n\":2,\"last\":false}", .time = .{ .sec = 1_700_000_060 } },
+        .{ .tag = "timed", .body = "{\"n\":2}", .metadata = "{\"m\":1}", .time = .{ .sec = 5 } },
+    };
+    try std.testing.expectEqualDeep(@as([]const testing.Record, &want), try host.tick(false));
+    try same("{\"n\":0,\"last\":true}", (try host.tick(true))[0].body);
+    fails = true;
+    try std.testing.expectError(error.Refused, host.tick(false));
+    try same("the tick fails", host.refusal);
+}
