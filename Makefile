@@ -170,12 +170,12 @@ test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and
 test-registry: build ## has the command push, pull, sign and verify at a real registry, in the test's process
 	cd test/registry && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
 
-# A module of its own, for the sake of Prometheus and Grafana.
 # A module of its own, for the types of OTLP.
 .PHONY: test-otlp
 test-otlp: build ## runs the processor in real Fluent Bits (FLUENT_BIT), between a client and a server of OTLP
 	cd test/otlp && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v -timeout 30m ./...
 
+# A module of its own, for the sake of Prometheus and Grafana.
 .PHONY: test-grafana
 test-grafana: build ## checks deploy/grafana by Grafana's types and promtool; with FLUENT_BIT also in a real Prometheus
 	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
