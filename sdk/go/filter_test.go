@@ -537,13 +537,13 @@ func TestOtherTags(t *testing.T) {
 	})
 	equal(t, out.Bodies(), []string{`{"a":1,"user":"bob"}`, `{"n":1}`})
 	equal(t, out.Routed, []flbtest.Routed{
-		{"audit.x", flbtest.Record{Body: `{"n":2}`, Metadata: `{"m":2}`, Time: time.Unix(8, 0).UTC()}},
-		{"other", flbtest.Record{Body: `{"n":3}`, Metadata: `{"own":true}`, Time: time.Unix(6, 7).UTC()}},
+		{Tag: "audit.x", Record: flbtest.Record{Body: `{"n":2}`, Metadata: `{"m":2}`, Time: time.Unix(8, 0).UTC()}},
+		{Tag: "other", Record: flbtest.Record{Body: `{"n":3}`, Metadata: `{"own":true}`, Time: time.Unix(6, 7).UTC()}},
 	})
 
 	// The body goes as it stands in the batch, or as it has been edited.
 	out = run(func(e *flb.Event) error { e.Metadata.Set("m", 3); e.Route("audit"); return nil })
-	equal(t, out.Routed, []flbtest.Routed{{"audit", flbtest.Record{Body: record.Body, Metadata: `{"m":3}`, Time: record.Time}}})
+	equal(t, out.Routed, []flbtest.Routed{{Tag: "audit", Record: flbtest.Record{Body: record.Body, Metadata: `{"m":3}`, Time: record.Time}}})
 	equal(t, out.Bodies(), []string(nil))
 	out = run(func(e *flb.Event) error {
 		e.Body.Set("user", "***")
@@ -608,8 +608,8 @@ func TestTicks(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, out, []flbtest.Routed{
-		{"folded", flbtest.Record{Body: `{"n":2,"last":false}`, Metadata: "{}", Time: time.Unix(1_700_000_060, 0).UTC()}},
-		{"timed", flbtest.Record{Body: `{"n":2}`, Metadata: `{"m":1}`, Time: time.Unix(3, 4).UTC()}},
+		{Tag: "folded", Record: flbtest.Record{Body: `{"n":2,"last":false}`, Metadata: "{}", Time: time.Unix(1_700_000_060, 0).UTC()}},
+		{Tag: "timed", Record: flbtest.Record{Body: `{"n":2}`, Metadata: `{"m":1}`, Time: time.Unix(3, 4).UTC()}},
 	})
 	out, err = started.Tick(true)
 	if err != nil || out[0].Body != `{"n":0,"last":true}` {
