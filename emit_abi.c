@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <linux/random.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "internal/delivery/delivery.h"
 
@@ -962,7 +964,9 @@ bool emission_start(struct instance *inst)
     e->end = &e->first;
     e->next_tick_ns = now_ns() + inst->emits.tick_ns;
     pthread_mutex_init(&e->lock, NULL);
-    if (getrandom(&e->delivery.seed, sizeof(e->delivery.seed), 0) < 0) {
+    // By its number: libc has had it as a function since 2.25 only.
+    if (syscall(SYS_getrandom, &e->delivery.seed, sizeof(e->delivery.seed), GRND_NONBLOCK) !=
+        (long) sizeof(e->delivery.seed)) {
         e->delivery.seed.k0 = (uintptr_t) e ^ (uint64_t) now_ns();
     }
     if (!inst->emits.wanted) {

@@ -96,7 +96,7 @@ func hopsOf(t *testing.T, b []byte) (hops any, metadata map[string]any) {
 	}
 	metadata = map[string]any{}
 	for key, value := range header.([]any)[1].(map[string]any) {
-		metadata[fmt.Sprintf("%s", key)] = value
+		metadata[key] = value
 	}
 	return metadata["wasmtime_hops"], metadata
 }

@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // A guest that adds the attribute guest=go to all data points, spans and resources of metrics and traces, and
 // writes what comes anew, fields in another order.
 package main
