@@ -17,7 +17,7 @@ const object = "flb-filter_wasmtime.so"
 // bound to the host's symbol of the same name.
 var exports = []string{
 	"FLBPluginExit", "FLBPluginExitCtx", "FLBPluginFlushCtx", "FLBPluginInit", "FLBPluginRegister",
-	"filter_wasm_plugin", "filter_wasmtime_plugin",
+	"filter_wasm_plugin", "filter_wasmtime_plugin", "processor_wasmtime_plugin",
 }
 
 // kinds of files, by name.

@@ -30,7 +30,7 @@ PUBLIC int FLBPluginExitCtx(void) { return 0; }
 PUBLIC int FLBPluginFlushCtx(void) { return 0; }
 PUBLIC int FLBPluginInit(void) { return 0; }
 PUBLIC int FLBPluginRegister(void) { return 0; }
-__attribute__((visibility("protected"))) int filter_wasm_plugin, filter_wasmtime_plugin;
+__attribute__((visibility("protected"))) int filter_wasm_plugin, filter_wasmtime_plugin, processor_wasmtime_plugin;
 void *memcpy(), *memmove(), *memset();
 unsigned long strlen();
 void *const libcs[] = {(void *) memcpy, (void *) memmove, (void *) memset, (void *) strlen};

@@ -611,7 +611,10 @@ func TestEnds(t *testing.T) {
 			if err := run.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			run.until("the last emitter", func() bool { return run.logLine("emitter_for_wasmtime.0_end") != "" })
+			// Unless the far side has taken so much that the emitter goes on by itself.
+			run.until("the last emitter", func() bool {
+				return run.logLine("emitter_for_wasmtime.0_end") != "" || run.logLine("resume emitter_for_wasmtime.0") != ""
+			})
 			f.release()
 			if code := run.wait(); code != 0 {
 				t.Error(code)
