@@ -113,6 +113,30 @@ func TestRouted(t *testing.T) {
 	}
 }
 
+// Hops are counted by workers, too: else a loop through another plugin's emitter would not be seen.
+func TestRoutedHops(t *testing.T) {
+	var data []byte
+	for i := range 100 {
+		data = append(data, event(int64(i), object{"to": "a"})...)
+	}
+	for _, workers := range []int{1, 3} {
+		f := startWith(t, options.Options{EventFormat: options.Msgpack, EmitTags: []string{"to.*"}, Workers: workers, Timeout: time.Minute}, tellingRouter)
+		for _, want := range []uint32{1, 0} {
+			f.lane.CountHops(want > 0)
+			f.Run(tag, data)
+			n := 0
+			for r := range f.lane.TakeRouted() {
+				if n++; r.Hops != want {
+					t.Fatalf("%d workers: event %d has come through %d filters, want %d", workers, n, r.Hops, want)
+				}
+			}
+			if n != 100 {
+				t.Errorf("%d workers: %d events", workers, n)
+			}
+		}
+	}
+}
+
 // What a chunk that can't be read has emitted is gone with the rest of it, and what was there before stays.
 func TestRoutedOfForgottenChunk(t *testing.T) {
 	for _, workers := range []int{1, 2} {

@@ -69,3 +69,6 @@ func (l *Lane) MarkerBytes(data []byte) int {
 
 // CountHops has events that are emitted under other tags say how many filters they have come through.
 func (l *Lane) CountHops(on bool) { l.c.count_hops = C.bool(on) }
+
+// CountHopsAs has them do so if those of another lane do.
+func (l *Lane) CountHopsAs(other *Lane) { l.c.count_hops = other.c.count_hops }
