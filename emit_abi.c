@@ -830,6 +830,7 @@ static void round_off(const struct emission *e)
     for (int round = 0; more && round < ROUNDS; round++) {
         more = false;
         for (size_t i = n; i-- > 0;) { // the first to start comes first
+            is_ending(here[i]); // its own timer may not have been called yet
             more |= tick_finally(here[i]);
             drain(here[i], now_ns());
         }
