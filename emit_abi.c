@@ -118,8 +118,8 @@ struct emission {
     bool ended; // there has been a final tick,
     uint64_t ended_at; // after so many chunks
     int64_t next_tick_ns;
-    struct flb_input_instance *paused[MAX_PAUSED];
-    int paused_count;
+    struct flb_input_instance *to_pause[MAX_PAUSED], *paused[MAX_PAUSED];
+    int to_pause_count, paused_count;
 
     uint64_t chunks; // atomic: that have come
 
@@ -594,10 +594,23 @@ static bool drain(struct emission *e, int64_t now)
     return true;
 }
 
-// pause_input has the host read no more of an input while events of it wait: they would have to be dropped.
+// want_pause has the timer pause an input of which events wait. Here the input is in the midst of an append, whose
+// data it still needs: servers (forward) close connections when they are paused.
+static void want_pause(struct emission *e, struct flb_input_instance *in)
+{
+    for (int i = 0; i < e->to_pause_count; i++) {
+        if (e->to_pause[i] == in) {
+            return;
+        }
+    }
+    if (in != NULL && e->to_pause_count < MAX_PAUSED) {
+        e->to_pause[e->to_pause_count++] = in;
+    }
+}
+
 static void pause_input(struct emission *e, struct flb_input_instance *in)
 {
-    if (in == NULL || e->stopping || is_ending(e) || host.input_pause(in) != 0) {
+    if (host.input_pause(in) != 0) {
         return; // the host has paused it, and lets it go on when it will
     }
     for (int i = 0; i < e->paused_count; i++) {
@@ -610,6 +623,14 @@ static void pause_input(struct emission *e, struct flb_input_instance *in)
     }
     else {
         host.input_resume(in);
+    }
+}
+
+// pause_inputs has the host read no more of inputs while events of them wait: they would have to be dropped.
+static void pause_inputs(struct emission *e)
+{
+    for (int i = 0; i < e->to_pause_count; i++) {
+        pause_input(e, e->to_pause[i]);
     }
 }
 
@@ -669,7 +690,7 @@ static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool 
         take_others(d);
         busy = 0;
         if (o->on_busy == ON_BUSY_BLOCK && pthread_equal(pthread_self(), e->engine)) {
-            pause_input(e, input);
+            want_pause(e, input);
         }
     }
     else if (busy > 0 && (!chunk || o->on_busy == ON_BUSY_DROP)) {
@@ -883,6 +904,10 @@ static void come_round(void *arg)
         pthread_mutex_unlock(&e->lock);
         resume_inputs(e);
     }
+    else {
+        pause_inputs(e);
+    }
+    e->to_pause_count = 0;
     tick_in_time(e, now);
     tell_all(e, false);
 }

@@ -227,8 +227,12 @@ func TestEmitterIsBusy(t *testing.T) {
 			e := p.input(emitter).number
 			p.do("busy", e, "1")
 			p.checkResult(i.from(in, "app", chunk), "")
+			if p.input("tail.0").paused != 0 {
+				t.Error("the input is paused while it appends: what it appends may go with it")
+			}
 			i.checkEmissions(0, 0, 0, 0, 1)
-			if !(p.input("tail.0").paused == 1) {
+			p.tick()
+			if p.input("tail.0").paused != 1 {
 				t.Error("the input goes on")
 			}
 			p.do("busy", e, "0")
