@@ -594,8 +594,8 @@ static bool drain(struct emission *e, int64_t now)
     return true;
 }
 
-// want_pause has the timer pause an input of which events wait. Here that can't be done: the input is in the
-// midst of an append, and servers (forward) free connections when they are paused, with what they append.
+// want_pause has the timer pause an input of which events wait. Here the input is in the midst of an append, whose
+// data it still needs: servers (forward) close connections when they are paused.
 static void want_pause(struct emission *e, struct flb_input_instance *in)
 {
     for (int i = 0; i < e->to_pause_count; i++) {
