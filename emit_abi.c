@@ -756,7 +756,8 @@ static void deliver_here(struct emission *e, struct job *job, struct flb_input_i
 }
 
 // deliver_later does so where the emitter can't be called. In a loop, all stays.
-static void deliver_later(struct emission *e, struct job *job, bool loop)
+static void deliver_later(struct emission *e, struct job *job, bool loop,
+                          struct flb_input_instance *input)
 {
     flbwt_delivery d = {.seed = e->delivery.seed};
 
@@ -771,7 +772,7 @@ static void deliver_later(struct emission *e, struct job *job, bool loop)
     pthread_mutex_lock(&e->lock);
     bool busy = e->busy;
     pthread_mutex_unlock(&e->lock);
-    settle(e, &d, job, !busy, NULL);
+    settle(e, &d, job, !busy, input_is_emitter(input) ? NULL : input);
     flbwt_delivery_end(&d);
 }
 
@@ -792,7 +793,7 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
             deliver_here(e, job, input);
         }
         else {
-            deliver_later(e, job, loop);
+            deliver_later(e, job, loop, input);
         }
     }
     if (job->routed.data != NULL) {

@@ -50,12 +50,12 @@ func (f *Filter) Tick(final bool) {
 }
 
 func (f *Filter) tickOnce(final bool) {
-	closed := f.breaker.state() == closed
+	may := f.breaker.state() != open // a filter to which no records come is tried by its ticks
 	// An instance that had to go has left what it held in the store, if anywhere.
-	if f.instance == nil && closed && f.absent == nil && !f.handedOver && !f.replace() {
+	if f.instance == nil && may && f.absent == nil && !f.handedOver && !f.replace() {
 		f.breaker.stopped(1)
 	}
-	if f.instance != nil && (closed || final) {
+	if f.instance != nil && (may || final) {
 		f.tick(final)
 	}
 	if final {
