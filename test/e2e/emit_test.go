@@ -289,7 +289,7 @@ func TestStalledFarSide(t *testing.T) {
 			busy          []string // parts of a line of the log that says so
 			dropped, kept bool
 		}{
-			{"keep", "100K", []string{"[ warn]", "events stay under the tag that they came with: the emitter is busy"}, false, true},
+			{"keep", "100K", []string{"[ warn]", "events stay under the tag that they came with, which an output has to match: the emitter is busy"}, false, true},
 			{"drop", "100K", []string{"[error]", "events for other tags are dropped: the emitter is busy (emit_on_busy drop)"}, true, false},
 			{"block 10m", "4M", []string{"pausing tail.0"}, false, false},
 			// The far side is down: to one that listens Fluent Bit makes connection after connection.

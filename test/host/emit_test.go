@@ -192,7 +192,7 @@ func TestEmitterIsBusy(t *testing.T) {
 			e := p.input(emitter).number
 			p.do("busy", e, "1")
 			p.checkResult(i.from(in, "app", chunk), all)
-			p.waitLog(levelWarn, "12 events stay under the tag that they came with: the emitter is busy")
+			p.waitLog(levelWarn, "12 events stay under the tag that they came with, which an output has to match: the emitter is busy")
 			p.do("busy", e, "0")
 			p.checkResult(i.from(in, "app", chunk), "")
 			p.checkTaken(tens(12)...)
