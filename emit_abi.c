@@ -86,9 +86,9 @@ static const struct {
     int level;
     const char *text;
 } abouts[ABOUTS] = {
-    [KEPT] =
-        {FLB_LOG_WARN,
-         "events stay under the tag that they came with, which an output has to match: the emitter is busy"},
+    [KEPT] = {FLB_LOG_WARN,
+              "events stay under the tag that they came with, which an output has to match: the "
+              "emitter is busy"},
     [DROPPED_BUSY] = {FLB_LOG_ERROR, "events for other tags are dropped: the emitter is busy "
                                      "(emit_on_busy drop)"},
     [DROPPED_LATE] = {FLB_LOG_ERROR, "events for other tags are dropped: the emitter has been busy "
