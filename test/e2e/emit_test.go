@@ -612,8 +612,9 @@ func TestEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Unless the far side has taken so much that the emitter goes on by itself.
-			run.until("the last emitter", func() bool {
-				return run.logLine("emitter_for_wasmtime.0_end") != "" || run.logLine("resume emitter_for_wasmtime.0") != ""
+			poll(t, "the last emitter", func() bool {
+				return run.logLine("emitter_for_wasmtime.0_end") != "" || run.logLine("resume emitter_for_wasmtime.0") != "" ||
+					run.logLine("service has stopped") != ""
 			})
 			f.release()
 			if code := run.wait(); code != 0 {

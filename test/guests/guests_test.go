@@ -149,16 +149,22 @@ func TestEachGuestCompilesAndSaysWhatItIsFor(t *testing.T) {
 		if _, ok := exports["memory"]; ok == (name == "no_memory") {
 			t.Errorf("%s: exports memory: %v", name, ok)
 		}
-		filter := exports["filter"].FuncType()
-		want := 6
+		function, want := "filter", 6
 		switch {
+		case exports["flb_otlp_1"] != nil:
+			function, want = "flb_metrics", 2
 		case name == "wrong_signature":
 			want = 5
 		case exports["flb_batch_1"] != nil:
 			want = 2
 		}
-		if len(filter.Params()) != want || len(filter.Results()) != 1 {
-			t.Errorf("%s: filter has %d parameters and %d results", name, len(filter.Params()), len(filter.Results()))
+		if exports[function] == nil {
+			t.Errorf("%s: it exports no %s", name, function)
+			continue
+		}
+		called := exports[function].FuncType()
+		if len(called.Params()) != want || len(called.Results()) != 1 {
+			t.Errorf("%s: %s has %d parameters and %d results", name, function, len(called.Params()), len(called.Results()))
 		}
 	}
 }
