@@ -272,6 +272,7 @@ FUZZJOBS ?= 1
 fuzz: ## runs every fuzz target for FUZZTIME (30s, or 300x), FUZZJOBS at once
 	@mkdir -p $(BUILD)/fuzz && : >$(BUILD)/fuzz/targets
 	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		[ ! -e $$dir/go.mod ] || continue; \
 		$(GO) test -c -fuzz . -o $(BUILD)/fuzz/$$(basename $$dir).test $$dir || exit 1; \
 		sed -n -E "s,^func (Fuzz[A-Za-z0-9_]*).*,$$dir \1,p" $$dir/*_test.go >>$(BUILD)/fuzz/targets; \
 	done

@@ -30,7 +30,7 @@ func GoSlowly(f func()) error {
 // threads may be too small. The thread blocks the signals that the caller's blocks. A panic ends it,
 // with lines for hostlog.Stray. The error is an errno.
 func Go(f func()) error {
-	handle := cgo.NewHandle(f)
+	handle := cgo.NewHandle(hostlog.Guard("thread", f))
 	if errno := C.flbwt_thread_start_go(C.uintptr_t(handle)); errno != 0 {
 		handle.Delete()
 		return syscall.Errno(errno)
@@ -43,5 +43,5 @@ func flbwtThread(handle C.uintptr_t) {
 	h := cgo.Handle(handle)
 	f := h.Value().(func())
 	h.Delete()
-	hostlog.Guard("thread", f)()
+	f()
 }

@@ -142,8 +142,9 @@ var Stray = func(line string) {}
 
 // Guard returns f for a goroutine, thread or timer that has no log: a panic is logged by Stray, and ends f alone.
 func Guard(doing string, f func()) func() {
+	stray := Stray
 	return func() {
-		defer Recover(func(line string) { Stray(line) }, doing, nil)
+		defer Recover(stray, doing, nil)
 		f()
 	}
 }
