@@ -56,8 +56,8 @@ func checkInstalls(t *testing.T, tree string) {
 	}
 	for _, done := range []string{"installed", "kept"} {
 		out := run(t, "chroot", "--userspec=65532:65532", to, "/install", "/plugin")
-		if strings.Count(out, done+" /plugin/") != 3 {
-			t.Errorf("want 3 files %s:\n%s", done, out)
+		if strings.Count(out, done+" /plugin/") != 4 {
+			t.Errorf("want 4 files %s:\n%s", done, out)
 		}
 	}
 	plugins := filepath.Join(to, "usr/lib/fluent-bit")
