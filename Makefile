@@ -3,6 +3,8 @@
 # make help   lists the other targets
 
 GO ?= go
+# A test that runs make does not pass on what this one was given: to it, BUILD is something else.
+GO_TEST = env -u MAKEFLAGS -u MFLAGS $(GO) test
 BUILD := build
 SO := $(BUILD)/flb-filter_wasmtime.so
 ALIASES := $(BUILD)/flb-filter_wasm.so $(BUILD)/flb-processor_wasmtime.so $(BUILD)/out_wasmtime.so
@@ -151,43 +153,43 @@ run: build ## filters sample logs: in Fluent Bit if it is installed, else withou
 TESTS ?= . ./cmd/... ./examples/... ./internal/... ./packaging/...
 TESTS_OF_BUILD ?= ./test/...
 test: build ## runs the tests; FLUENT_BIT=path[:path...] names real Fluent Bits
-	$(GO) test $(TESTS)
-	$(GO) test -count=1 -timeout 1h $(TESTS_OF_BUILD)
+	$(GO_TEST) $(TESTS)
+	$(GO_TEST) -count=1 -timeout 1h $(TESTS_OF_BUILD)
 	@if [ -z "$$FLUENT_BIT" ] && ! command -v fluent-bit >/dev/null; then \
 		echo "NOTE: no Fluent Bit was run: FLUENT_BIT is not set, and there is none on PATH"; fi
 
 # A module of its own: it takes the types of Kubernetes' API.
 .PHONY: test-browser
 test-browser: build ## drives the page of flb-wasmtime play in chromium, if it is there
-	cd test/browser && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+	cd test/browser && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO_TEST) -count=1 -v ./...
 
 .PHONY: test-deploy
 test-deploy: build ## checks deploy/ against the APIs; with FLUENT_BIT, root and runc also runs the pods
-	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+	cd test/deploy && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO_TEST) -count=1 -v ./...
 
 # A module of its own: the registry has hundreds of others in it.
 .PHONY: test-registry
 test-registry: build ## has the command push, pull, sign and verify at a real registry, in the test's process
-	cd test/registry && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+	cd test/registry && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO_TEST) -count=1 -v ./...
 
 # A module of its own, for the types of OTLP.
 .PHONY: test-otlp
 test-otlp: build ## runs the processor in real Fluent Bits (FLUENT_BIT), between a client and a server of OTLP
-	cd test/otlp && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v -timeout 30m ./...
+	cd test/otlp && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO_TEST) -count=1 -v -timeout 30m ./...
 
 # A module of its own, for the sake of Prometheus and Grafana.
 .PHONY: test-grafana
 test-grafana: build ## checks deploy/grafana by Grafana's types and promtool; with FLUENT_BIT also in a real Prometheus
-	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -v ./...
+	cd test/grafana && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO_TEST) -count=1 -v ./...
 
 # Packages that have goroutines, locks or servers, in code or tests: in others, that do one thing after another, it would
 # find nothing. Nor would it in the plugin of build/, which is not built for it: of the tests of that, those are run that
 # have goroutines of their own.
 CONCURRENT = $(sort $(dir $(shell grep -lE '^\s*go |AfterFunc|"sync|httptest|Parallel\(\)' *.go cmd/*/*.go internal/*/*.go)))
 race: build ## runs the tests with the race detector
-	$(GO) test -race -vet=off -skip '^Fuzz' $(patsubst %/,./%,$(CONCURRENT))
-	$(GO) test -race -vet=off -count=1 -timeout 2h -run 'Output' ./test/host
-	$(GO) test -race -vet=off -count=1 -timeout 2h ./test/e2e ./test/soak ./test/forwardserver
+	$(GO_TEST) -race -vet=off -skip '^Fuzz' $(patsubst %/,./%,$(CONCURRENT))
+	$(GO_TEST) -race -vet=off -count=1 -timeout 2h -run 'Output' ./test/host
+	$(GO_TEST) -race -vet=off -count=1 -timeout 2h ./test/e2e ./test/soak ./test/forwardserver
 
 # Shared objects of their own: the one in build/ is not sanitized. Bounds of memory are checked in
 # the hot path and the guests' functions; the test host has an allocator of its own that checks. Two tests leave no memory
@@ -195,13 +197,13 @@ race: build ## runs the tests with the race detector
 UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=undefined
 UBSAN = CGO_CFLAGS="-O1 -g $(UBSAN_FLAGS)" CGO_LDFLAGS="$(CGO_LDFLAGS) -fsanitize=undefined"
 sanitize: ## runs the tests of the C code with gcc's sanitizers of addresses and undefined behaviour
-	$(UBSAN) $(GO) test -vet=off -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/state ./internal/tables ./internal/guest ./internal/delivery ./internal/filter ./internal/output
-	$(UBSAN) $(GO) test -vet=off -run "NoExecutableMemory|HostHasNoMemory" ./internal/guest
+	$(UBSAN) $(GO_TEST) -vet=off -asan -skip "NoExecutableMemory|HostHasNoMemory" ./internal/fast ./internal/state ./internal/tables ./internal/guest ./internal/delivery ./internal/filter ./internal/output
+	$(UBSAN) $(GO_TEST) -vet=off -run "NoExecutableMemory|HostHasNoMemory" ./internal/guest
 	@mkdir -p $(BUILD)/ubsan
 	$(UBSAN) $(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/ubsan/$(notdir $(SO)) .
 	@$(call aliases,$(CC),$(BUILD)/ubsan)
 	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/ubsan FLB_HOST_CFLAGS="$(UBSAN_FLAGS)" \
-		$(GO) test -count=1 -short ./test/host
+		$(GO_TEST) -count=1 -short ./test/host
 
 # On another machine than arm64: what is built for that, in qemu's emulation of a process, with
 # those of the tests that it can judge in short time. qemu 7.2 keeps 25 MB for each memory of a guest
@@ -233,7 +235,7 @@ arm64: build ## builds for arm64 and runs a part of the tests in qemu-aarch64
 		grep -E '^--- ' $(CURDIR)/$(BUILD)/arm64/guest.log || { echo "$$test: there is no such test"; exit 1; }; \
 	done
 	CGO_ENABLED=0 CC=$(ARM64_CC) FLB_EMULATOR='$(QEMU)' FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/arm64 \
-		$(GO) test -count=1 -short -run '$(ARM64_HOST_TESTS)' ./test/host
+		$(GO_TEST) -count=1 -short -run '$(ARM64_HOST_TESTS)' ./test/host
 
 GO_FILES = $(shell find . -name '*.go' -not -path './$(BUILD)/*' -not -path '*/node_modules/*')
 lint: ## vet, staticcheck, gofmt, which package may import what, go.mod, workflows
@@ -289,19 +291,19 @@ SOAK_RECORDS ?= 10000000
 SOAK_OUTPUT_RECORDS ?= 1000000
 soak: build ## hostile guests, reloads, a leak, far sides that die: SOAK=3m per Fluent Bit, SOAK_RELOADS=200
 	SOAK=$(SOAK) SOAK_RELOADS=$(SOAK_RELOADS) SOAK_RECORDS=$(SOAK_RECORDS) \
-		$(GO) test -count=1 -timeout 3h -v ./test/soak
+		$(GO_TEST) -count=1 -timeout 3h -v ./test/soak
 	SOAK_OUTPUT_RECORDS=$(SOAK_OUTPUT_RECORDS) \
-		$(GO) test -count=1 -timeout 3h -v -run 'OutputKilledServer' ./test/host ./test/e2e
+		$(GO_TEST) -count=1 -timeout 3h -v -run 'OutputKilledServer' ./test/host ./test/e2e
 
 # BENCH_SVG and BENCH_MARKDOWN name files for the chart and the table.
 BENCH_ROUNDS ?= 5
 bench: build ## benchmarks; with FLUENT_BIT also what filters cost in a real one
-	$(GO) test -run '^$$' -bench . ./internal/...
+	$(GO_TEST) -run '^$$' -bench . ./internal/...
 	@# Another build, whose functions have names.
 	@mkdir -p $(BUILD)/bench
 	$(GO) build -ldflags='-extldflags "$(SONAME) $(EXPORTS)"' -buildmode=c-shared -o $(BUILD)/bench/$(notdir $(SO)) .
 	@$(call aliases,$(CC),$(BUILD)/bench)
-	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO) test -run '^$$' -bench . ./test/host
+	FLB_WASMTIME_SO_DIR=$(CURDIR)/$(BUILD)/bench $(GO_TEST) -run '^$$' -bench . ./test/host
 	$(GO) run ./test/bench -rounds $(BENCH_ROUNDS) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) \
 		$(if $(BENCH_MARKDOWN),-markdown $(BENCH_MARKDOWN))
 
