@@ -86,7 +86,7 @@ struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *ar
     void *sched = is_engine_thread() ? host.sched_ctx_get() : NULL;
 
     if (sched == NULL) {
-        *why = "this filter does not start on the engine's thread (a processor of a threaded input "
+        *why = "this instance does not start on the engine's thread (a processor of a threaded input "
                "does not)";
         return NULL;
     }

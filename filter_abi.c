@@ -167,6 +167,9 @@ const char *border_property(struct instance *inst, const char *name)
 
 const char *border_name(const struct instance *inst)
 {
+    if (inst->name != NULL) {
+        return inst->name;
+    }
     return inst->processor ? processor_name(inst) : host.filter_name(inst->ins);
 }
 
@@ -293,6 +296,18 @@ struct instance *border_running(const void *ins)
     return p;
 }
 
+int border_siblings(const struct instance *inst)
+{
+    int n = 0;
+
+    pthread_mutex_lock(&running.lock);
+    for (struct instance *p = running.first; p != NULL; p = p->next) {
+        n += p->processor && p->owner == inst->owner && p->signal == inst->signal;
+    }
+    pthread_mutex_unlock(&running.lock);
+    return n;
+}
+
 // other_pipeline_runs says whether an instance of another configuration runs. Filters of one pipeline are
 // checked and started in turn, with one configuration; those of a reload are checked, with another, before
 // the ones that run are stopped (src/flb_filter.c, src/flb_reload.c, 2.2 to 5.1).
@@ -355,6 +370,7 @@ void border_end(struct instance *inst)
     leave_running(inst);
     border_call(inst, &job);
     free(inst->emits.name);
+    free(inst->name);
     free(inst);
 }
 
@@ -375,15 +391,6 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     }
     border_enter_running(inst);
     metrics_start(inst);
-    if (inst->no_metrics != NULL) {
-        char text[256];
-
-        snprintf(text, sizeof(text),
-                 "metrics are not in the endpoint of this Fluent Bit: %s; stats_interval has them "
-                 "in the log",
-                 inst->no_metrics);
-        border_print(inst, FLB_LOG_INFO, text);
-    }
     border_give_back_pages();
     return 0;
 }

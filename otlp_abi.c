@@ -17,7 +17,9 @@ struct list { // struct cfl_list
 static struct {
     struct cmt *(*cmt_create)(void);
     void (*cmt_destroy)(struct cmt *cmt);
-    int (*cmt_cat)(struct cmt *to, struct cmt *from);
+    int (*cmt_pack)(struct cmt *cmt, char **to, size_t *size);
+    void (*cmt_packed)(char *packed);
+    int (*cmt_unpack)(struct cmt **to, char *from, size_t size, size_t *offset);
     char *(*cmt_encode)(struct cmt *cmt);
     void (*cmt_encoded)(char *encoded);
     int (*cmt_decode)(struct list *to, char *from, size_t size, size_t *offset);
@@ -47,7 +49,9 @@ static const struct {
 } wanted[] = {
     {(void **) &host.cmt_create, "cmt_create"},
     {(void **) &host.cmt_destroy, "cmt_destroy"},
-    {(void **) &host.cmt_cat, "cmt_cat"},
+    {(void **) &host.cmt_pack, "cmt_encode_msgpack_create"},
+    {(void **) &host.cmt_packed, "cmt_encode_msgpack_destroy"},
+    {(void **) &host.cmt_unpack, "cmt_decode_msgpack_create"},
     {(void **) &host.cmt_encode, "cmt_encode_opentelemetry_create"},
     {(void **) &host.cmt_encoded, "cmt_encode_opentelemetry_destroy"},
     {(void **) &host.cmt_decode, "cmt_decode_opentelemetry_create"},
@@ -365,15 +369,21 @@ const char *border_put(struct payload *p, const void *from, size_t len)
     return p->metrics != NULL ? decode_metrics(p, from, len) : decode_traces(p, from, len);
 }
 
-// copy_metrics returns a copy, NULL if there is none.
+// copy_metrics returns a copy, NULL if there is none. It is what a chunk makes of them, which they are on
+// their way to: cmt_cat would lose resource, scope and more.
 static struct cmt *copy_metrics(struct cmt *from)
 {
-    struct cmt *copy = host.cmt_create();
+    struct cmt *copy = NULL;
+    char *packed = NULL;
+    size_t size = 0, offset = 0;
 
-    if (copy != NULL && host.cmt_cat(copy, from) != 0) {
-        host.cmt_destroy(copy);
+    if (host.cmt_pack(from, &packed, &size) != 0) {
+        return NULL;
+    }
+    if (host.cmt_unpack(&copy, packed, size, &offset) != 0) {
         copy = NULL;
     }
+    host.cmt_packed(packed);
     return copy;
 }
 

@@ -62,6 +62,8 @@ struct instance {
     void *ins; // struct flb_filter_instance, or struct flb_processor_instance
     bool processor; // it is that
     enum flbwt_signal signal;
+    const void *owner; // of a processor: struct flb_input_instance or struct flb_output_instance
+    char *name; // of a processor: what tells it apart; NULL: it is called as the host calls it
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
     struct flb_config *config; // of its pipeline; only compared
@@ -73,7 +75,6 @@ struct instance {
     size_t stack_bytes; // native stack that the guest may use
 
     struct metrics *metrics; // NULL: the host's endpoint does not have them
-    const char *no_metrics; // why not
 
     struct emission_options emits;
     struct emission *emission; // NULL: there are neither events under other tags nor ticks
@@ -159,6 +160,9 @@ void border_end(struct instance *inst);
 void border_enter_running(struct instance *inst);
 struct instance *border_running(const void *ins);
 
+// border_siblings is how many processors of the same owner and signal run already.
+int border_siblings(const struct instance *inst);
+
 // What they do not.
 const char *processor_property(const struct instance *inst, const char *name);
 const char *processor_name(const struct instance *inst);
@@ -169,7 +173,8 @@ void processor_fill(const char *why, void *config_map);
 // all other functions of otlp_abi.c.
 const char *otlp_lack(enum flbwt_signal signal);
 
-// otlp_metrics_out returns what the host is to go on with; copied: the host destroys what came.
+// otlp_metrics_out returns what the host is to go on with, NULL if there is no memory; copied: the host
+// destroys what came.
 // otlp_traces_in_place has the host's object hold that.
 struct cmt *otlp_metrics_out(const struct job *job, bool copied);
 void otlp_traces_in_place(struct job *job);
@@ -224,9 +229,14 @@ void border_call(struct instance *inst, struct job *job);
 void border_print(const struct instance *inst, int level, const char *text);
 
 // metrics_start has the metrics of an instance, which is the host's context, be written each second, by
-// the engine's thread. Where that can't be, inst->no_metrics says why. metrics_stop ends it.
+// the engine's thread; those of a processor to where its owner has its own. Where that can't be, the log says
+// why. metrics_stop ends it.
 void metrics_start(struct instance *inst);
 void metrics_stop(struct instance *inst);
+
+// metrics_owner says what a processor belongs to, "input" or "output", and where that has its metrics; NULL:
+// it can't be told.
+const char *metrics_owner(const void *owner, void **cmt);
 
 // What the Go side asks for, of the metrics that it is called for. Strings and lists are copied.
 
@@ -239,7 +249,7 @@ bool border_set(void *family, bool counter, double value, int labels, char **val
 
 // What the Go side asks for, on the instance's thread while a job runs.
 
-// border_name is what the host calls the instance.
+// border_name is what the instance is called in logs and metrics.
 const char *border_name(const struct instance *inst);
 
 // border_property and border_output_property return the first value of a property, NULL if it is

@@ -16,6 +16,8 @@ static struct {
     const char *(*get_property)(const char *key, struct flb_processor_instance *ins);
     const char *(*get_name)(struct flb_processor_instance *ins);
     void (*set_context)(struct flb_processor_instance *ins, void *context);
+    const char *(*input_name)(void *input); // NULL: not exported
+    const char *(*output_name)(void *output);
 } host;
 
 // The layouts of struct flb_processor_plugin, by the release that began each
@@ -24,7 +26,7 @@ enum layout { LAYOUT_UNKNOWN, LAYOUT_3_0, LAYOUT_3_2, LAYOUT_4_0 };
 
 static enum layout layout;
 
-typedef int (*start_function)(struct flb_processor_instance *ins, void *source, int source_type,
+typedef int (*start_function)(struct flb_processor_instance *ins, void *owner, int owner_type,
                               struct flb_config *config);
 typedef int (*logs_function)(struct flb_processor_instance *ins, void *chunk, const char *tag,
                              int tag_len);
@@ -78,7 +80,7 @@ _Static_assert(offsetof(struct plugin_4_0, cb_exit) == 72, "cb_exit, 4.0");
 
 __attribute__((visibility("protected"))) union plugin processor_wasmtime_plugin;
 
-enum { FLB_PROCESSOR_SUCCESS = 0 };
+enum { FLB_PROCESSOR_SUCCESS = 0, FLB_PROCESSOR_FAILURE = -1 };
 
 // What a processor is made for, as flb_processor.h has it.
 enum { EVENT_LOGS = 1, EVENT_METRICS = 2, EVENT_TRACES = 4 };
@@ -112,6 +114,30 @@ const char *processor_property(const struct instance *inst, const char *name)
 
 const char *processor_name(const struct instance *inst) { return host.get_name(inst->ins); }
 
+// distinct_name is input.NAME.SIGNAL.NUMBER, or output., since the host calls all processors wasmtime.0, and
+// an input and an output may have the same name; NULL: it has an alias, or its owner is not known. The caller
+// frees it.
+static char *distinct_name(const struct instance *inst, void *owner)
+{
+    static const char *const signals[] = {[FLBWT_METRICS] = "metrics", [FLBWT_TRACES] = "traces"};
+    void *cmt;
+    const char *kind = metrics_owner(owner, &cmt);
+    char *name = NULL;
+
+    if (kind == NULL || signals[inst->signal] == NULL || !known_instance(inst->ins) ||
+        host.get_name(inst->ins) != (const char *) inst->ins + NAME_AT) {
+        return NULL;
+    }
+    const char *(*name_of)(void *) =
+        strcmp(kind, "input") == 0 ? host.input_name : host.output_name;
+
+    if (name_of == NULL || asprintf(&name, "%s.%s.%s.%d", kind, name_of(owner),
+                                    signals[inst->signal], border_siblings(inst)) < 0) {
+        return NULL;
+    }
+    return name;
+}
+
 // signal_of says what a processor is for, or why there is none for that.
 static const char *signal_of(const struct flb_processor_instance *ins, enum flbwt_signal *signal)
 {
@@ -132,15 +158,14 @@ static const char *signal_of(const struct flb_processor_instance *ins, enum flbw
     }
 }
 
-static int init(struct flb_processor_instance *ins, void *source, int source_type,
+static int init(struct flb_processor_instance *ins, void *owner, int owner_type,
                 struct flb_config *config)
 {
     enum flbwt_signal signal = FLBWT_LOGS;
     const char *lack = signal_of(ins, &signal);
     int log_level = known_instance(ins) ? int_at(ins, LOG_LEVEL_AT) : FLB_LOG_INFO;
 
-    (void) source;
-    (void) source_type;
+    (void) owner_type; // 0 for all
     struct instance *inst =
         border_begin(ins, config, plugin_name, true, log_level >= 0 ? log_level : FLB_LOG_INFO);
     struct job job = {.kind = JOB_START};
@@ -149,6 +174,9 @@ static int init(struct flb_processor_instance *ins, void *source, int source_typ
     if (inst == NULL) {
         return -1;
     }
+    inst->signal = signal;
+    inst->owner = owner;
+    inst->name = distinct_name(inst, owner);
     if (lack == NULL) {
         lack = otlp_lack(signal);
     }
@@ -163,7 +191,6 @@ static int init(struct flb_processor_instance *ins, void *source, int source_typ
         border_end(inst);
         return -1;
     }
-    inst->signal = signal;
     border_call(inst, &job);
     if (job.result != 0) {
         border_end(inst);
@@ -171,9 +198,7 @@ static int init(struct flb_processor_instance *ins, void *source, int source_typ
     }
     border_enter_running(inst);
     host.set_context(ins, inst);
-    border_print(inst, FLB_LOG_INFO,
-                 "metrics are not in the endpoint of this Fluent Bit, which does not show those of "
-                 "processors of metrics and traces; stats_interval has them in the log");
+    metrics_start(inst);
     border_give_back_pages();
     return 0;
 }
@@ -199,7 +224,7 @@ static int metrics(struct flb_processor_instance *ins, struct cmt *in, struct cm
 
     run(ins, &job, tag, tag_len);
     *out = otlp_metrics_out(&job, layout < LAYOUT_3_2);
-    return FLB_PROCESSOR_SUCCESS;
+    return *out != NULL ? FLB_PROCESSOR_SUCCESS : FLB_PROCESSOR_FAILURE;
 }
 
 static void process_traces(struct flb_processor_instance *ins, struct ctrace *in, const char *tag,
@@ -232,6 +257,7 @@ static int stop(struct flb_processor_instance *ins, void *context)
 {
     (void) ins;
     if (context != NULL) {
+        metrics_stop(context);
         border_end(context);
     }
     return 0;
@@ -239,12 +265,12 @@ static int stop(struct flb_processor_instance *ins, void *context)
 
 static const char *refusal;
 
-static int refuse(struct flb_processor_instance *ins, void *source, int source_type,
+static int refuse(struct flb_processor_instance *ins, void *owner, int owner_type,
                   struct flb_config *config)
 {
     (void) ins;
-    (void) source;
-    (void) source_type;
+    (void) owner;
+    (void) owner_type;
     (void) config;
     fprintf(stderr, "[processor:wasmtime] %s\n", refusal);
     return -1;
@@ -255,6 +281,8 @@ static enum layout probe(void)
     *(void **) &host.get_property = dlsym(RTLD_DEFAULT, "flb_processor_instance_get_property");
     *(void **) &host.get_name = dlsym(RTLD_DEFAULT, "flb_processor_instance_get_name");
     *(void **) &host.set_context = dlsym(RTLD_DEFAULT, "flb_processor_instance_set_context");
+    *(void **) &host.input_name = dlsym(RTLD_DEFAULT, "flb_input_name");
+    *(void **) &host.output_name = dlsym(RTLD_DEFAULT, "flb_output_name");
 
     // Each of these came with the release that changed the layout.
     bool since_3_0 = dlsym(RTLD_DEFAULT, "flb_mp_chunk_cobj_create") != NULL;

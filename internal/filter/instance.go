@@ -37,7 +37,7 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why s
 		return
 	default:
 		f.logTrap(err, func() string {
-			return report(fmt.Sprintf("function %s: %v; the instance is given up", hostlog.Name(f.config.Function), worded(err)))
+			return report(fmt.Sprintf("function %s: %v; the instance is given up", hostlog.Name(f.config.Called()), worded(err)))
 		}, "")
 		weight := 1
 		if outcome == guest.TimedOut {

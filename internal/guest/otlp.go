@@ -40,6 +40,14 @@ func (m *Module) IsOTLP() bool { return m.export(otlpMarker) != nil }
 // Handles says whether the module has a function for metrics, or for traces.
 func (m *Module) Handles(s Signal) bool { return m.IsOTLP() && m.export(otlpFunctions[s]) != nil }
 
+// Called is the function that guests are called by.
+func (c *Config) Called() string {
+	if c.Signal == Logs {
+		return c.Function
+	}
+	return otlpFunctions[c.Signal]
+}
+
 // functionFor is the function that instances are called by; "" if the module has none for their signal.
 func (m *Module) functionFor(config Config) string {
 	switch {

@@ -278,7 +278,7 @@ func TestMetricsOfProcessor(t *testing.T) {
 					}
 					return false
 				})
-				refused := m.logLine("metrics are not in the endpoint of this Fluent Bit: this filter does not start on the engine's thread") != ""
+				refused := m.logLine("metrics are not in the endpoint of this Fluent Bit: this instance does not start on the engine's thread") != ""
 				shown := false
 				for name := range all {
 					shown = shown || strings.HasPrefix(name, "fluentbit_filter_") && strings.Contains(name, `name="within"`)

@@ -528,7 +528,7 @@ func TestEmitRefused(t *testing.T) {
 		t.Run("thread", func(t *testing.T) {
 			p := loaded(t, f)
 			p.do("input", "tail")
-			refused(t, p, nil, "this filter does not start on the engine's thread")
+			refused(t, p, nil, "this instance does not start on the engine's thread")
 		})
 		t.Run("processor", func(t *testing.T) {
 			p, _ := engine(t, f)

@@ -176,7 +176,7 @@ func TestNoMetrics(t *testing.T) {
 			i.exit()
 		}
 		s := settings{"wasm_path": guest(t, "identity"), "function_name": function}
-		without("this filter does not start on the engine's thread", p.instance(s))
+		without("this instance does not start on the engine's thread", p.instance(s))
 		p.do("engine")
 		for _, what := range []string{"none", "number", "unmapped", "other", "counter"} {
 			i := p.instance(s)

@@ -40,6 +40,9 @@ func lossOf(fb fluentBit) (*metrics.MetricsData, *trace.TracesData) {
 		for _, ss := range rs.ScopeSpans {
 			for _, s := range ss.Spans {
 				s.DroppedLinksCount = 0
+				if fb.version < "3.2" {
+					s.TraceState, s.DroppedEventsCount = "", 0
+				}
 				if s.Status == nil {
 					s.Status = &trace.Status{}
 				}
@@ -69,7 +72,7 @@ func beforeFive(fb fluentBit, sm *metrics.ScopeMetrics) {
 			h.AggregationTemporality = 0
 			for _, p := range h.DataPoints {
 				p.StartTimeUnixNano = 0
-				if fb.version < "4" {
+				if fb.version >= "3.2" && fb.version < "4" {
 					p.Sum = nil
 				}
 			}

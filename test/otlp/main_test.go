@@ -29,7 +29,7 @@ const (
 	filter    = "flb-filter_wasmtime.so"
 
 	// deadline is far more than anything here takes.
-	deadline = 90 * time.Second
+	deadline = 15 * time.Second
 )
 
 // fluentBit is one to test with.
@@ -180,9 +180,13 @@ type setup struct {
 	before  string // processors that stand before it, and after it
 	after   string
 	flush   string
+	service string // more lines of the service
 }
 
 func indent(text, by string) string {
+	if text == "" {
+		return ""
+	}
 	return by + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+by) + "\n"
 }
 
@@ -253,7 +257,7 @@ func launch(t *testing.T, fb fluentBit, s setup) *process {
 	if flush == "" {
 		flush = "0.2"
 	}
-	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\n  coro_stack_size: 262144\npipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) +
+	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\n  coro_stack_size: 262144\n" + indent(s.service, "  ") + "pipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) +
 		"  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: " + to + "\n" + atOutput
 	file := filepath.Join(t.TempDir(), "fluent-bit.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
