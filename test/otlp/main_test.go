@@ -229,14 +229,17 @@ func freePort(t *testing.T) string {
 func start(t *testing.T, fb fluentBit, s setup) *process {
 	t.Helper()
 	p := launch(t, fb, s)
-	p.wait("the input", func() bool {
-		c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	p.wait("the input", p.listens)
 	return p
+}
+
+// listens says whether the OTLP input is open.
+func (p *process) listens() bool {
+	c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 func launch(t *testing.T, fb fluentBit, s setup) *process {
