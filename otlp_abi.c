@@ -41,6 +41,7 @@ static struct {
     void (*variant_destroy)(void *variant);
     bool scope_attributes; // of metrics are encoded without harm
     bool exponential; // histograms of that kind, and signed integers with them
+    bool scopeless; // spans without a scope are encoded without harm
 } host;
 
 static const struct {
@@ -84,6 +85,15 @@ struct span_end {
     struct list link;
     void *scope;
     struct ctrace *traces;
+};
+
+// ctr_resource.h and ctr_scope.h: in a row what describes the resource or scope, a list of what is in it, a
+// text, and the link.
+struct group {
+    void *of;
+    struct list members;
+    char *url;
+    struct list link;
 };
 
 // struct cfl_sds begins with the length of the text, which is behind that and what there is room for.
@@ -242,6 +252,33 @@ static bool knows_metrics(void)
 
 static bool is_empty(const struct list *head) { return head->next == head && head->prev == head; }
 
+static const struct group *group_of(const struct list *link)
+{
+    return (const struct group *) ((const char *) link - offsetof(struct group, link));
+}
+
+static bool holds_scopes(const struct group *resource, const struct group *scope)
+{
+    return engine_readable(resource, sizeof(*resource)) && engine_readable(scope, sizeof(*scope)) &&
+           is_only(&resource->members, &scope->link) && scope->of == NULL;
+}
+
+static bool lacks_scope(const struct ctrace *ctr)
+{
+    const struct list *resources = &((const struct traces *) ctr)->resources;
+
+    for (const struct list *r = resources->next; r != resources; r = r->next) {
+        const struct list *scopes = &group_of(r)->members;
+
+        for (const struct list *s = scopes->next; s != scopes; s = s->next) {
+            if (group_of(s)->of == NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool holds_spans(struct ctrace *ctr)
 {
     const struct traces *t = (const struct traces *) ctr;
@@ -260,7 +297,9 @@ static bool holds_spans(struct ctrace *ctr)
     const struct span_end *end = (const struct span_end *) t->spans.next;
 
     return is_only(&t->spans, &end->link) && is_only(&t->resources, t->resources.next) &&
-           end->scope == scope && end->traces == ctr;
+           end->scope == scope && end->traces == ctr &&
+           (host.scopeless ||
+            (group_of(t->resources.next) == resource && holds_scopes(resource, scope)));
 }
 
 static bool knows_traces(void)
@@ -287,6 +326,9 @@ static void look(void)
     host.scope_attributes = dlsym(RTLD_DEFAULT, "cfl_arena_create") != NULL ||
                             (dlsym(RTLD_DEFAULT, "flb_notification_enqueue") != NULL &&
                              dlsym(RTLD_DEFAULT, "flb_input_profiles_append") == NULL);
+    // It follows a NULL from 3.0 to 3.1.8 (set_instrumentation_scope in
+    // lib/ctraces/src/ctr_encode_opentelemetry.c), of which 3.1.9 and 3.1.10 differ in no symbol.
+    host.scopeless = dlsym(RTLD_DEFAULT, "flb_notification_enqueue") != NULL;
     host.exponential = dlsym(RTLD_DEFAULT, "cmt_exp_histogram_create") != NULL;
     if (!complete) {
         lack[FLBWT_METRICS] = lack[FLBWT_TRACES] =
@@ -315,10 +357,16 @@ bool border_exponential(void) { return host.exponential; }
 
 bool border_scope_attributes(void) { return host.scope_attributes; }
 
+bool border_scopeless(void) { return host.scopeless; }
+
 char *border_encode(struct payload *p, size_t *len, const char **why)
 {
     if (p->metrics != NULL && !host.scope_attributes && has_scope_attributes(p->metrics)) {
         *why = "their scope has attributes, which the encoder of this version does not survive";
+        return NULL;
+    }
+    if (p->traces != NULL && !host.scopeless && lacks_scope(p->traces)) {
+        *why = "spans have no scope, which the encoder of this version does not survive";
         return NULL;
     }
     char *encoded = p->metrics != NULL ? host.cmt_encode(p->metrics) : host.ctr_encode(p->traces);

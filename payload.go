@@ -39,6 +39,6 @@ func (h *filterInstance) runPayload(tag []byte, p *C.struct_payload) C.int {
 			}
 			return nil
 		},
-		Host: otlp.Host{ExponentialHistograms: exponential, SignedIntegers: exponential, ScopeAttributes: bool(C.border_scope_attributes())},
+		Host: otlp.Host{ExponentialHistograms: exponential, SignedIntegers: exponential, ScopeAttributes: bool(C.border_scope_attributes()), ScopelessSpans: bool(C.border_scopeless())},
 	})]
 }

@@ -195,6 +195,9 @@ bool border_exponential(void);
 // border_scope_attributes says whether the host can encode attributes of a scope of metrics.
 bool border_scope_attributes(void);
 
+// border_scopeless says whether the host can encode spans without a scope.
+bool border_scopeless(void);
+
 // engine_readable says whether memory of the host may be read: the kernel takes it, or says that it can't.
 // engine_word is the pointer that stands there.
 bool engine_readable(const void *p, size_t n);

@@ -108,7 +108,7 @@ func runPayload(fl *filter.Filter, tag string, request []byte) []byte {
 			result = append([]byte(nil), replacement...)
 			return nil
 		},
-		Host: otlp.Host{ExponentialHistograms: true, SignedIntegers: true, ScopeAttributes: true},
+		Host: otlp.Host{ExponentialHistograms: true, SignedIntegers: true, ScopeAttributes: true, ScopelessSpans: true},
 	})
 	if verdict == filter.Dropped {
 		return nil

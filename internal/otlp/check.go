@@ -12,6 +12,7 @@ type Host struct {
 	ExponentialHistograms bool // else they are left out without a word
 	SignedIntegers        bool // of data points; else negative ones become 0
 	ScopeAttributes       bool // of metrics; else the encoder frees what it must not
+	ScopelessSpans        bool // else the encoder follows a NULL
 }
 
 const (
@@ -38,16 +39,63 @@ func CheckMetrics(was, request []byte, host Host) ([]byte, error) {
 	if err := c.walk(metricsRequest, request); err != nil {
 		return nil, err
 	}
-	if c.resources > 1 || c.scopes > 1 {
-		return nil, fmt.Errorf("it has %d ResourceMetrics with %d ScopeMetrics: Fluent Bit holds one of each in a payload", c.resources, c.scopes)
-	}
-	if c.full == 0 {
+	switch {
+	case c.full == 0:
 		return nil, nil
-	}
-	if c.empty > 0 {
-		request = withoutEmpty(metricsRequest, request)
+	case c.resources > 1 || c.scopes > 1:
+		return merged(request)
+	case c.empty > 0:
+		return withoutEmpty(metricsRequest, request), nil
 	}
 	return request, nil
+}
+
+// merged is a checked request of metrics with one ResourceMetrics of one ScopeMetrics, if all that have data
+// points are of the same resource and scope, byte for byte.
+func merged(request []byte) ([]byte, error) {
+	var resource, scope, metrics []byte
+	resources, scopes := 0, 0
+	each(request, 1, func(rm []byte) {
+		of, list := split(rm, 2)
+		first := true
+		for _, sm := range list {
+			named, all := split(withoutEmpty(scopeMetrics, sm), 2)
+			if len(all) == 0 {
+				continue
+			}
+			newResource := resources == 0 || first && !stdbytes.Equal(of, resource)
+			if newResource {
+				resources++
+			}
+			if newResource || !stdbytes.Equal(named, scope) {
+				scopes++
+			}
+			first = false
+			resource, scope = of, named
+			for _, metric := range all {
+				metrics = appendBytes(metrics, 2, metric)
+			}
+		}
+	})
+	if resources > 1 || scopes > 1 {
+		return nil, fmt.Errorf("it has metrics of %d resources and %d scopes: Fluent Bit holds those of one resource and one scope in a payload; what tells them apart can be labels", resources, scopes)
+	}
+	return appendBytes(nil, 1, appendBytes(resource[:len(resource):len(resource)], 2, append(scope, metrics...))), nil
+}
+
+// split returns the fields of a message but those of that number, and what is in these. The message has been
+// checked.
+func split(b []byte, number int) (others []byte, of [][]byte) {
+	for len(b) > 0 {
+		f, rest, _ := next(b)
+		if f.number == number {
+			of = append(of, f.bytes)
+		} else {
+			others = append(others, b[:len(b)-len(rest)]...)
+		}
+		b = rest
+	}
+	return others, of
 }
 
 // CheckTraces is CheckMetrics for traces. Nothing is left if there are no ResourceSpans.
@@ -464,6 +512,13 @@ func checkScope(c *checker, values []field) error {
 func checkResourceSpans(_ *checker, values []field) error {
 	if _, ok := find(values, 1); !ok {
 		return errors.New("ResourceSpans have no resource, which may be empty: Fluent Bit wants one")
+	}
+	return nil
+}
+
+func checkScopeSpans(c *checker, values []field) error {
+	if _, ok := find(values, 1); !ok && !c.host.ScopelessSpans {
+		return errors.New("ScopeSpans have no scope, which may be empty: this Fluent Bit wants one")
 	}
 	return nil
 }

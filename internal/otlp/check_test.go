@@ -51,7 +51,7 @@ func ofTraces(spans ...[]byte) []byte {
 	return sub(1, sub(1), sub(2, spans...))
 }
 
-var all = Host{ExponentialHistograms: true, SignedIntegers: true, ScopeAttributes: true}
+var all = Host{ExponentialHistograms: true, SignedIntegers: true, ScopeAttributes: true, ScopelessSpans: true}
 
 func labels(n int) (list [][]byte) {
 	for i := range n {
@@ -91,8 +91,11 @@ func TestCheck(t *testing.T) {
 		"a group":                      {host: all, request: []byte{0x0b, 0x0c}, want: "wire type 3"},
 		"field 0":                      {host: all, request: []byte{0x00, 0x00}, want: "number 0"},
 		"another wire type":            {host: all, request: num(1, 5), want: "another type"},
-		"two resources' metrics":       {host: all, request: msg(ofMetrics(gaugeOf(point())), ofMetrics(gaugeOf(point()))), want: "2 ResourceMetrics"},
-		"two scopes":                   {host: all, request: sub(1, sub(2, gaugeOf(point())), sub(2, gaugeOf(point()))), want: "2 ScopeMetrics"},
+		"two resources":                {host: all, request: msg(sub(1, sub(1, attr(1, "a", num(2, 1))), sub(2, gaugeOf(point()))), ofMetrics(gaugeOf(point()))), want: "2 resources and 2 scopes"},
+		"two scopes":                   {host: all, request: sub(1, sub(2, sub(1, str(1, "a")), gaugeOf(point())), sub(2, gaugeOf(point()))), want: "1 resources and 2 scopes"},
+		"two schemas":                  {host: all, request: sub(1, sub(2, gaugeOf(point())), sub(2, gaugeOf(point()), str(3, "url"))), want: "1 resources and 2 scopes"},
+		"a scope of each of two":       {host: all, request: msg(ofMetrics(gaugeOf(point())), sub(1, sub(2, gaugeOf(point())), str(3, "url"))), want: "2 resources and 2 scopes"},
+		"one, another and the first":   {host: all, request: msg(ofMetrics(gaugeOf(point())), sub(1, sub(2, gaugeOf(point())), str(3, "url")), ofMetrics(gaugeOf(point()))), want: "3 resources"},
 		"a resource twice":             {host: all, request: sub(1, sub(1), sub(1), sub(2, gaugeOf(point()))), want: "twice"},
 		"a gauge and a sum":            {host: all, request: ofMetrics(sub(2, str(1, "g"), sub(5, point()), sub(7, point()))), want: "twice"},
 		"a metric without a name":      {host: all, request: ofMetrics(sub(2, sub(5, point()))), want: "no name"},
@@ -133,6 +136,8 @@ func TestCheck(t *testing.T) {
 		"thousands of them":            {host: all, request: sub(1, sub(1, attr(1, "deep", nested(5_000))), sub(2, gaugeOf(point()))), want: "nests more than 100"},
 		"spans":                        {traces: true, host: all, request: ofTraces(sub(2, str(5, "s"), attr(9, "a", num(2, 1))))},
 		"spans without a resource":     {traces: true, host: all, request: sub(1, sub(2, sub(2))), want: "no resource"},
+		"spans without a scope":        {traces: true, host: Host{}, request: ofTraces(sub(2)), want: "no scope"},
+		"spans with one":               {traces: true, host: Host{}, request: sub(1, sub(1), sub(2, sub(1), sub(2)))},
 		"an attribute without a value": {traces: true, host: all, request: ofTraces(sub(2, sub(9, str(1, "a")))), want: "no value"},
 		"one of bytes":                 {traces: true, host: all, request: ofTraces(sub(2, attr(9, "a", str(7, "x")))), want: "is bytes"},
 		"bytes in a list":              {traces: true, host: all, request: ofTraces(sub(2, attr(9, "a", sub(5, sub(1, str(7, "x"))))))},
@@ -175,6 +180,25 @@ func TestNothingLeft(t *testing.T) {
 	}
 	if out, err := CheckTraces(nil, nil, all); len(out) > 0 || err != nil {
 		t.Errorf("no traces: %x, %v", out, err)
+	}
+}
+
+// What several ResourceMetrics and ScopeMetrics have of the same resource and scope becomes one of each.
+func TestMerged(t *testing.T) {
+	named := func(name string) []byte { return sub(2, str(1, name), sub(5, point())) }
+	resource, scope, url := sub(1, attr(1, "a", num(2, 1))), sub(1, str(1, "scope")), str(3, "url")
+	empty := sub(2, str(1, "empty"), sub(9))
+	one := sub(1, resource, url, sub(2, scope, named("x"), named("y"), named("z")))
+	for name, test := range map[string]struct{ request, want []byte }{
+		"several resources":   {msg(sub(1, resource, sub(2, scope, named("x"), empty, named("y")), url), sub(1, resource, url, sub(2, scope, named("z")))), one},
+		"several scopes":      {sub(1, resource, sub(2, scope, named("x")), sub(2, named("y"), scope), sub(2, scope, named("z")), url), one},
+		"others have nothing": {msg(sub(1, sub(2, empty)), sub(1, resource, url, sub(2), sub(2, scope, named("x"), named("y"), named("z")), sub(2, str(3, "other"), empty)), sub(1)), one},
+		"all have nothing":    {msg(sub(1, resource, sub(2, empty)), sub(1)), nil},
+	} {
+		out, err := CheckMetrics(nil, test.request, all)
+		if err != nil || string(out) != string(test.want) {
+			t.Errorf("%s: %x, %v, want %x", name, out, err, test.want)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ var (
 	span   = &message{name: "Span", fields: map[int]member{
 		1: {kind: blob}, 2: {kind: blob}, 3: {kind: text}, 4: {kind: blob}, 5: {kind: text}, 6: {kind: integer}, 7: {kind: quad}, 8: {kind: quad}, 9: {kind: many, of: attribute}, 10: {kind: integer},
 		11: {kind: many, of: event}, 12: {kind: integer}, 13: {kind: many, of: link}, 14: {kind: integer}, 15: {kind: one, of: status}, 16: {kind: word}}}
-	scopeSpans    = &message{name: "ScopeSpans", fields: map[int]member{1: {kind: one, of: traceScope}, 2: {kind: many, of: span}, 3: {kind: text}}}
+	scopeSpans    = &message{name: "ScopeSpans", check: checkScopeSpans, fields: map[int]member{1: {kind: one, of: traceScope}, 2: {kind: many, of: span}, 3: {kind: text}}}
 	resourceSpans = &message{name: "ResourceSpans", check: checkResourceSpans, fields: map[int]member{1: {kind: one, of: traceResource}, 2: {kind: many, of: scopeSpans}, 3: {kind: text}}}
 	tracesRequest = &message{name: "ExportTraceServiceRequest", fields: map[int]member{1: {kind: many, of: resourceSpans}}}
 )

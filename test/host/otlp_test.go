@@ -14,12 +14,13 @@ func TestOTLPBorder(t *testing.T) {
 		traces  = "metrics: ok\ntraces: how this Fluent Bit holds traces is not known\n"
 	)
 	for flags, want := range map[string]string{
-		"-DLISTS=5":      ok,
-		"-DLISTS=6":      ok,
-		"-DLISTS=40":     metrics, // farther than is looked
-		"-DWRONG_GAUGE":  metrics,
-		"-DWRONG_SPAN":   traces,
-		"-DWRONG_TRACES": traces,
+		"-DLISTS=5":        ok,
+		"-DLISTS=6":        ok,
+		"-DLISTS=40":       metrics, // farther than is looked
+		"-DWRONG_GAUGE":    metrics,
+		"-DWRONG_SPAN":     traces,
+		"-DWRONG_TRACES":   traces,
+		"-DWRONG_RESOURCE": traces,
 	} {
 		t.Run(flags, func(t *testing.T) {
 			program := filepath.Join(t.TempDir(), "otlp")

@@ -123,7 +123,7 @@ func someTraces() *trace.TracesData {
 			{Scope: &common.InstrumentationScope{Name: "second"}, Spans: []*trace.Span{other}},
 		}},
 		{Resource: &resource.Resource{Attributes: []*common.KeyValue{kv("service.name", text("two"))}}, ScopeSpans: []*trace.ScopeSpans{
-			{Spans: []*trace.Span{proto.Clone(other).(*trace.Span)}},
+			{Scope: &common.InstrumentationScope{}, Spans: []*trace.Span{proto.Clone(other).(*trace.Span)}},
 		}},
 	}}
 }

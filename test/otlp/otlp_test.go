@@ -221,6 +221,40 @@ func TestHostile(t *testing.T) {
 	})
 }
 
+// Spans without a scope pass by the guest where the encoder would end the process, as the OTLP output does there.
+func TestScopeless(t *testing.T) {
+	tr := someTraces()
+	for _, rs := range tr.ResourceSpans {
+		for _, ss := range rs.ScopeSpans {
+			ss.Scope = nil
+		}
+	}
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		p := start(t, fb, setup{options: guestDoes("recode") + "\non_error: drop", signals: []string{"traces"}})
+		p.post("traces", marshal(t, tr))
+		if fb.version < "3.2" {
+			p.wait("the failure", func() bool { return strings.Contains(p.log.String(), "spans have no scope") })
+		} else {
+			p.wait("traces", func() bool { return p.out.count("traces") >= 1 })
+		}
+		p.stop()
+		spans := 0
+		for _, rs := range p.traces().ResourceSpans {
+			for _, ss := range rs.ScopeSpans {
+				spans += len(ss.Spans)
+			}
+		}
+		want, replaced := 4, 1
+		if fb.version < "3.2" {
+			want, replaced = 0, 0
+		}
+		if spans != want {
+			t.Errorf("%d spans came out, want %d", spans, want)
+		}
+		counted(t, p.log.String(), "traces", 0, replaced, 0, 1-replaced)
+	})
+}
+
 // Behind a processor that has replaced the metrics, and before one, nothing is freed twice or used after.
 func TestNeighbours(t *testing.T) {
 	const labels = "- name: labels\n  insert: neighbour 1"

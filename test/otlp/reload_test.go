@@ -35,7 +35,7 @@ func numbered(t *testing.T, signal string, n int) []byte {
 		return marshal(t, &metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{ScopeMetrics: []*metrics.ScopeMetrics{{Metrics: []*metrics.Metric{
 			{Name: "a", Data: &metrics.Metric_Gauge{Gauge: &metrics.Gauge{DataPoints: []*metrics.NumberDataPoint{double(1, attributes...)}}}}}}}}}})
 	case "traces":
-		return marshal(t, &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{Resource: &resource.Resource{}, ScopeSpans: []*trace.ScopeSpans{{Spans: []*trace.Span{
+		return marshal(t, &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{Resource: &resource.Resource{}, ScopeSpans: []*trace.ScopeSpans{{Scope: &common.InstrumentationScope{}, Spans: []*trace.Span{
 			{TraceId: id(16, 1), SpanId: id(8, 1), Name: "a", StartTimeUnixNano: t0, EndTimeUnixNano: t1, Attributes: attributes}}}}}}})
 	}
 	return marshal(t, &logs.LogsData{ResourceLogs: []*logs.ResourceLogs{{Resource: &resource.Resource{}, ScopeLogs: []*logs.ScopeLogs{{LogRecords: []*logs.LogRecord{
