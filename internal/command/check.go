@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -33,9 +34,9 @@ func newCheck() *cobra.Command {
 options of the filter that are given as flags, and say what there is to say about it.
 Without --function-name it says which functions could be called.
 
-With --config all filters, processors and outputs of a Fluent Bit configuration that
-are called wasmtime, and filters called wasm, are checked: their options, modules,
-functions and imports. Nothing is sent anywhere.
+With --config all filters, processors (of logs, metrics and traces) and outputs of a
+Fluent Bit configuration that are called wasmtime, and filters called wasm, are
+checked: their options, modules, functions and imports. Nothing is sent anywhere.
 
 The exit code is 0 if the plugin would start, and 1 if it would not.`,
 		Args: cobra.ArbitraryArgs,
@@ -99,6 +100,7 @@ func inspect(stderr io.Writer, o options.Options) (guest.Report, error) {
 	config := filter.Config(o, shared)
 	config.Tables, config.TablesFail = set, problem != nil
 	report, err := guest.Inspect(filter.Source(o), config)
+	report.Warnings = slices.Concat(o.Warnings, report.Warnings)
 	if problem != nil {
 		report.Problems = append([]string{problem.Error()}, report.Problems...)
 	}
@@ -124,10 +126,11 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	for _, warning := range outputWarnings(c) {
 		say(stderr, "%s", warning)
 	}
-	for _, f := range c.Faults {
+	faults := slices.Concat(c.Faults, c.ProcessorFaults)
+	for _, f := range faults {
 		complain(f.Err)
 	}
-	checked := len(c.Faults)
+	checked := len(faults)
 	check := func(name string, o options.Options, warnings []string) error {
 		checked++
 		report, err := inspect(stderr, o)
@@ -144,6 +147,11 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	}
 	for _, sp := range c.Specs {
 		if err := check("filter "+sp.Name, sp.Options, routeWarnings(c, &sp)); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Processors {
+		if err := check("processor "+p.Name, p.Options, nil); err != nil {
 			return err
 		}
 	}
@@ -166,7 +174,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 		}
 	}
 	if checked == 0 {
-		complain(fmt.Errorf("%s: it has no active filter called %s, and no output called %s",
+		complain(fmt.Errorf("%s: it has no active filter or processor called %s, and no output called %s",
 			path, strings.Join(trial.PluginNames, " or "), trial.PluginNames[0]))
 	}
 	if failed {
@@ -207,9 +215,13 @@ func writeReport(w io.Writer, r guest.Report) error {
 	row("size", fmt.Sprintf("%d bytes", r.SizeBytes))
 	row("engine", guest.EngineText())
 	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
-	if r.Function != "" {
+	switch {
+	case r.Signal != guest.Logs:
+		row("signal", r.Signal.String())
+		row("function", cmp.Or(r.Function, "none"))
+	case r.Function != "":
 		row("function", r.Function)
-	} else {
+	default:
 		row("candidates", r.Candidates...)
 	}
 	row("ABI", abi(r))
@@ -222,7 +234,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	switch {
 	case len(r.Problems) > 0:
 		row("result", "the plugin would refuse this module")
-	case r.Function == "" && len(r.Candidates) > 0:
+	case r.Signal == guest.Logs && r.Function == "" && len(r.Candidates) > 0:
 		row("result", "the plugin would start with one of the candidates as function_name")
 	default:
 		row("result", "the plugin would start")
@@ -232,6 +244,9 @@ func writeReport(w io.Writer, r guest.Report) error {
 
 // abi is the convention that the function is called by.
 func abi(r guest.Report) string {
+	if r.Signal != guest.Logs {
+		return "metrics and traces, version 1: (input, length) -> reply"
+	}
 	if !r.Callable {
 		return "none that is known"
 	}

@@ -169,7 +169,7 @@ func TestCheckRoutes(t *testing.T) {
 			warnings: []string{`output stdout.0 has no Match: Fluent Bit sends it nothing`, `emit_tags "db.*": no output`}},
 		{name: "nothing is emitted", filters: strings.Replace(filter, "@routes@", "@identity@", 1), outputs: "    - {name: stdout}\n"},
 		{name: "processor", processors: "      processors:\n        logs:\n          - {name: wasmtime, wasm_path: '@routes@', function_name: filter, emit_tags: x}\n", code: 1,
-			outputs: "    - {name: stdout, match: '*'}\n", warnings: []string{"a processor of an input can't emit under other tags: make it a filter"}},
+			outputs: "    - {name: stdout, match: '*'}\n", warnings: []string{"a processor can't emit under other tags: make it a filter"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := "pipeline:\n  inputs:\n    - name: dummy\n      tag: app.log\n" + tt.processors

@@ -182,7 +182,7 @@ func TestCheckConfiguration(t *testing.T) {
 			[]string{`:1: filter wasmtime.0: unknown option "wasm_pth" in line 4 (did you mean wasm_path?): known`, "(did you mean filter?)", "env.mystery",
 				"filter wasmtime.3: option wasm_path: can't read the module: open /no/such.wasm", `output wasmtime.0: unknown option "emit_too" in line 25 (did you mean emit_to?)`,
 				`output wasmtime.1: option emit_to: invalid value "udp://x"`}},
-		{"an output of another plugin", "[OUTPUT]\n  Name stdout\n  Match *\n  emit_x y\n", 1, []string{"it has no active filter called wasmtime or wasm, and no output called wasmtime"}},
+		{"an output of another plugin", "[OUTPUT]\n  Name stdout\n  Match *\n  emit_x y\n", 1, []string{"it has no active filter or processor called wasmtime or wasm, and no output called wasmtime"}},
 		{"other filters", "[FILTER]\n  Name grep\n  Match *\n" + filter(module(good, "filter")), 0, []string{"filter grep.0 is not run here", "filter wasmtime.1\n"}},
 		{"syntax", "[FILTER\n", 1, []string{"section header"}},
 	} {

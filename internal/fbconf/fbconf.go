@@ -54,7 +54,8 @@ type Section struct {
 	Kind       string     // service, input, filter, output, …; in lower case, singular
 	Name       string     // value of the property name; empty if there is none
 	Properties []Property // all of them, name too
-	Processors []Section  // processors of logs of an input or output; of kind processor
+	Processors []Section  // processors of an input or output; of kind processor
+	Signal     string     // of a processor: logs, metrics, traces or profiles
 	File       string
 	Line       int
 }
@@ -65,6 +66,7 @@ type Property struct {
 	Key    string // in lower case; camelCase of YAML is turned into snake_case
 	Value  string
 	Nested bool // the value is a mapping in YAML, and Value is empty
+	List   bool // it is an element of a list in YAML
 	Line   int
 }
 

@@ -155,13 +155,14 @@ pipeline:
 			want: []Section{
 				{Kind: "service", Properties: kv("flush", "1", "log_level", "debug")},
 				{Kind: "input", Name: "dummy", Properties: kv("name", "dummy", "tag", "app.log"), Processors: []Section{
-					{Kind: "processor", Name: "wasmtime", Properties: []Property{
+					{Kind: "processor", Signal: "logs", Name: "wasmtime", Properties: []Property{
 						{Key: "name", Value: "wasmtime"}, {Key: "wasm_path", Value: "/p.wasm"}, {Key: "condition", Nested: true}}},
-					{Kind: "processor", Name: "content_modifier", Properties: kv("name", "content_modifier", "action", "insert")},
+					{Kind: "processor", Signal: "logs", Name: "content_modifier", Properties: kv("name", "content_modifier", "action", "insert")},
+					{Kind: "processor", Signal: "metrics", Name: "labels", Properties: kv("name", "labels")},
 				}},
-				{Kind: "filter", Name: "wasmtime", Properties: kv("name", "wasmtime", "match", "*", "wasm_path", "/opt/f.wasm",
+				{Kind: "filter", Name: "wasmtime", Properties: append(kv("name", "wasmtime", "match", "*", "wasm_path", "/opt/f.wasm",
 					"function_name", "go_filter", "wasm_heap_size", "0x10", "active", "false", "nothing", "",
-					"text", "two\nlines\n", "accessible_paths", "a", "accessible_paths", "b")},
+					"text", "two\nlines\n"), Property{Key: "accessible_paths", Value: "a", List: true}, Property{Key: "accessible_paths", Value: "b", List: true})},
 				{Kind: "filter", Name: "modify", Properties: kv("name", "modify", "add", "A 1", "add", "B 2")},
 				{Kind: "output", Name: "stdout", Properties: kv("name", "stdout", "match", "*")},
 			},

@@ -207,7 +207,7 @@ func (r *yamlReader) section(kind string, node ast.Node) (Section, error) {
 		case *ast.SequenceNode:
 			for _, element := range v.Values {
 				property := property
-				property.Line = r.at(element).line
+				property.Line, property.List = r.at(element).line, true
 				switch unwrap(element).(type) {
 				case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
 					property.Nested = true
@@ -228,16 +228,13 @@ func (r *yamlReader) section(kind string, node ast.Node) (Section, error) {
 	return s, nil
 }
 
-// processors reads those of logs; metrics and traces never come to a filter.
+// processors reads those of each signal.
 func (r *yamlReader) processors(s *Section, node ast.Node) error {
 	signals, err := r.mapping(node)
 	if err != nil {
 		return err
 	}
 	for _, signal := range signals {
-		if !strings.EqualFold(signal.key, "logs") {
-			continue
-		}
 		list, err := r.sequence(signal.value)
 		if err != nil {
 			return err
@@ -247,6 +244,7 @@ func (r *yamlReader) processors(s *Section, node ast.Node) error {
 			if err != nil {
 				return err
 			}
+			p.Signal = strings.ToLower(signal.key)
 			s.Processors = append(s.Processors, p)
 		}
 	}

@@ -19,6 +19,7 @@ type Report struct {
 	Imports    []string // "module.name: type", likewise
 	Function   string   // "name: type" of the function that was asked for; "" for none
 	Candidates []string // exported functions that could be asked for, as Exports
+	Signal     Signal   // what the module is to be called for
 	Batch      bool     // the module asks for the batch ABI
 	Callable   bool     // the function, or a candidate if none was asked for, fits the ABI
 	Allocator  string   // how input reaches the guest, in words
@@ -43,6 +44,7 @@ func Inspect(source Source, config Config) (Report, error) {
 		SizeBytes: m.sizeBytes,
 		Origin:    m.origin.text(),
 		LoadTime:  m.loadTime,
+		Signal:    config.Signal,
 		Batch:     m.IsBatch(),
 		Exports:   listed(m.exports, item.quoted),
 		Imports:   listed(m.imports, item.quoted),
@@ -50,7 +52,11 @@ func Inspect(source Source, config Config) (Report, error) {
 	}
 	candidates := m.Candidates()
 	r.Candidates = listed(candidates, func(name string) string { return m.export(name).quoted() })
-	switch e := m.export(config.Function); {
+	switch e := m.export(config.Called()); {
+	case config.Signal != Logs:
+		if e != nil {
+			r.Function, r.Callable = e.quoted(), m.exportsFunc(e.name, batchSignature)
+		}
 	case e != nil:
 		r.Function, r.Callable = e.quoted(), m.exportsFunc(e.name, m.signature())
 	case config.Function != "":

@@ -41,6 +41,16 @@ type Configuration struct {
 	Notes   []string // what of the configuration does not take part, and warnings
 	Outputs []fbconf.Section
 	Files   []string // of which the configuration consists
+
+	// What only Fluent Bit runs: processors of metrics and traces, and those of outputs.
+	Processors      []Processor
+	ProcessorFaults []Fault
+}
+
+// Processor is one that is not run here.
+type Processor struct {
+	Spec
+	Signal string // logs, metrics or traces
 }
 
 // Other is a filter of another plugin, which is not run here.
@@ -74,7 +84,18 @@ func ReadFilters(path string, logLevel *hostlog.Level) (*Configuration, error) {
 	case len(c.Faults) > 0:
 		return nil, c.Faults[0].Err
 	case len(c.Specs) == 0:
+		for _, p := range c.Processors {
+			if p.Signal != logs {
+				return nil, fmt.Errorf("%s: it has no active filter called %s: processors of metrics and traces are run by --signal", path, strings.Join(PluginNames, " or "))
+			}
+		}
 		return nil, fmt.Errorf("%s: it has no active filter called %s", path, strings.Join(PluginNames, " or "))
+	}
+	for _, p := range c.Processors {
+		c.Notes = append(c.Notes, fmt.Sprintf("processor %s is not run here", p.Name))
+	}
+	for _, f := range c.ProcessorFaults {
+		c.Notes = append(c.Notes, fmt.Sprintf("processor %s is not run here", f.Name))
 	}
 	return c, nil
 }
@@ -107,8 +128,15 @@ func ReadConfiguration(path string, logLevel *hostlog.Level) (*Configuration, er
 		if i == 0 {
 			c.Tag = tag
 		}
-		for j, p := range s.Processors {
+		numbers := map[string]int{}
+		for _, p := range s.Processors {
+			j := numbers[p.Signal]
+			numbers[p.Signal]++
 			name := fmt.Sprintf("%s.%d of %s", p.Name, j, input)
+			if p.Signal != logs {
+				c.addProcessor(r, &p, fmt.Sprintf("%s of %s", name, p.Signal))
+				continue
+			}
 			// A tag may hold a * that the input replaces, as tail does.
 			match := func(t string) (bool, error) { return fbconf.MatchTag(tag, t), nil }
 			c.add(r, &p, name, match)
@@ -119,8 +147,14 @@ func ReadConfiguration(path string, logLevel *hostlog.Level) (*Configuration, er
 	}
 	c.Outputs = conf.Kind("output")
 	for i, s := range c.Outputs {
-		for j, p := range s.Processors {
-			c.Notes = append(c.Notes, fmt.Sprintf("processor %s.%d of %s.%d is not run here", p.Name, j, s.Name, i))
+		numbers := map[string]int{}
+		for _, p := range s.Processors {
+			name := fmt.Sprintf("%s.%d of %s.%d", p.Name, numbers[p.Signal], s.Name, i)
+			numbers[p.Signal]++
+			if p.Signal != logs {
+				name += " of " + p.Signal
+			}
+			c.addProcessor(r, &p, name)
 		}
 	}
 	return c, nil
@@ -174,7 +208,48 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 	c.Specs = append(c.Specs, sp)
 }
 
-var errProcessor = errors.New("options emit_tags and on_error route:TAG: a processor of an input can't emit under other tags: make it a filter")
+var errProcessor = errors.New("options emit_tags and on_error route:TAG: a processor can't emit under other tags: make it a filter")
+
+// logs is the signal that filters are for.
+const logs = "logs"
+
+// signals are those of native processors.
+var signals = map[string]guest.Signal{"metrics": guest.Metrics, "traces": guest.Traces}
+
+// addProcessor takes up a processor that is not run here.
+func (c *Configuration) addProcessor(r specReader, s *fbconf.Section, name string) {
+	isFilter := slices.ContainsFunc(PluginNames, func(n string) bool { return strings.EqualFold(n, s.Name) })
+	signal, known := signals[s.Signal]
+	if !isFilter || s.Signal != logs && !strings.EqualFold(s.Name, PluginNames[0]) {
+		c.Notes = append(c.Notes, fmt.Sprintf("processor %s is not run here", name))
+		return
+	}
+	if alias, ok := s.Get("alias"); ok {
+		name = alias
+	}
+	sp, err := r.readFor(s, name, everyTag, signal)
+	switch {
+	case s.Signal != logs && !known:
+		err = fmt.Errorf("there are no processors of %s: known are logs, metrics and traces", s.Signal)
+	case err == nil && sp.Options.Emits():
+		err = errProcessor
+	}
+	if err != nil {
+		c.ProcessorFaults = append(c.ProcessorFaults, Fault{name, Locate(s, fmt.Errorf("processor %s: %w", name, err))})
+		return
+	}
+	c.Processors = append(c.Processors, Processor{sp, s.Signal})
+}
+
+// checkTexts refuses what native processors can't read: their options are texts.
+func checkTexts(s *fbconf.Section) error {
+	for _, p := range s.Properties {
+		if p.List {
+			return fmt.Errorf("option %s in line %d: a processor of %s can't read a list: write a text", p.Key, p.Line, s.Signal)
+		}
+	}
+	return nil
+}
 
 // other is a filter of another plugin. What can't be told of its tags is taken for a match.
 func other(s *fbconf.Section, name string, match func(string) (bool, error)) Other {
@@ -204,6 +279,10 @@ type specReader struct {
 }
 
 func (r specReader) read(s *fbconf.Section, name string, match func(string) (bool, error)) (Spec, error) {
+	return r.readFor(s, name, match, guest.Logs)
+}
+
+func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (bool, error), signal guest.Signal) (Spec, error) {
 	sp := Spec{Plugin: strings.ToLower(s.Name), Name: name, LogLevel: r.level, Match: match}
 	for _, p := range s.Properties {
 		if !p.Nested && !isHosts(s, p.Key) {
@@ -230,7 +309,11 @@ func (r specReader) read(s *fbconf.Section, name string, match func(string) (boo
 		sp.LogLevel = *r.forced
 	}
 	var err error
-	sp.Options, err = options.Parse(options.Of(sp.Properties))
+	if signal == guest.Logs {
+		sp.Options, err = options.Parse(options.Of(sp.Properties))
+	} else if err = checkTexts(s); err == nil {
+		sp.Options, err = options.ParseSignal(options.Of(sp.Properties), int(signal))
+	}
 	sp.Options.LogLevel = int(hostlog.LevelOf(int(sp.LogLevel)))
 	return sp, err
 }
