@@ -180,7 +180,9 @@ type setup struct {
 	before  string // processors that stand before it, and after it
 	after   string
 	flush   string
-	service string // more lines of the service
+	service string // more lines of the service, of the OTLP input, of the output
+	input   string
+	output  string
 }
 
 func indent(text, by string) string {
@@ -248,7 +250,7 @@ func launch(t *testing.T, fb fluentBit, s setup) *process {
 	port := freePort(t)
 	p.url = "http://127.0.0.1:" + port
 	_, to, _ := net.SplitHostPort(strings.TrimPrefix(p.out.URL, "http://"))
-	input := "    - name: opentelemetry\n      host: 127.0.0.1\n      port: " + port + "\n%s"
+	input := "    - name: opentelemetry\n      host: 127.0.0.1\n      port: " + port + "\n" + indent(s.input, "      ") + "%s"
 	if s.inputs != "" {
 		input = s.inputs
 	}
@@ -261,7 +263,7 @@ func launch(t *testing.T, fb fluentBit, s setup) *process {
 		flush = "0.2"
 	}
 	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\n  coro_stack_size: 262144\n" + indent(s.service, "  ") + "pipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) +
-		"  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: " + to + "\n" + atOutput
+		"  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: " + to + "\n" + indent(s.output, "      ") + atOutput
 	file := filepath.Join(t.TempDir(), "fluent-bit.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
