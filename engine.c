@@ -86,8 +86,9 @@ struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *ar
     void *sched = is_engine_thread() ? host.sched_ctx_get() : NULL;
 
     if (sched == NULL) {
-        *why = "this instance does not start on the engine's thread (a processor of a threaded input "
-               "does not)";
+        *why =
+            "this instance does not start on the engine's thread (a processor of a threaded input "
+            "does not)";
         return NULL;
     }
     if (!has_stack_for_go()) {

@@ -36,3 +36,16 @@ func TestOTLPBorder(t *testing.T) {
 		})
 	}
 }
+
+// Where an input or output has its metrics is found by what it must be, and what is not like that is left alone.
+func TestMetricsOfOwner(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "owner")
+	build := exec.Command("gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+		"-Isrc/stub", "-rdynamic", "-o", program, "src/owner.c", "-ldl", "-lpthread")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := exec.Command(program).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
