@@ -29,7 +29,7 @@ const (
 	filter    = "flb-filter_wasmtime.so"
 
 	// deadline is far more than anything here takes.
-	deadline = 15 * time.Second
+	deadline = 90 * time.Second
 )
 
 // fluentBit is one to test with.
