@@ -263,7 +263,7 @@ lint-c: ## warnings of gcc, clang-format, clang-tidy
 		gcc -fsyntax-only -O2 $(C_WARNINGS) $$include $$file || exit 1; \
 		echo "$$file"; $(CLANG_TIDY) --quiet $$file -- -std=gnu11 $$include 2>$(BUILD)/tidy.log || { cat $(BUILD)/tidy.log; exit 1; }; \
 	done
-	@for file in $(C_HOST); do gcc -fsyntax-only -O2 -std=gnu11 -Wall -Wextra -Werror -DFAMILY=503 -DDEFINITION=511 $$file || exit 1; done
+	@for file in $(C_HOST); do gcc -fsyntax-only -O2 -std=gnu11 -Wall -Wextra -Werror -Itest/host/src/stub -DFAMILY=503 -DDEFINITION=511 $$file || exit 1; done
 
 format: ## formats all C and Go
 	$(CLANG_FORMAT) -i $(C_ALL)
