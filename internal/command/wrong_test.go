@@ -34,7 +34,7 @@ func TestWrongInputs(t *testing.T) {
 	write("in.ndjson", "{}\n")
 	write("empty", "")
 	write("empty.wasm", "")
-	write("binary", strings.Repeat("\x93\x00\x8c\xf5\n", 200))
+	write("binary", strings.Repeat("\x93\x00\x8c\xf5", 500)+"\n")
 	write("none.conf", "[SERVICE]\n    flush 1\n")
 	write("yaml.conf", "pipeline:\n  filters: []\n")
 	write("alone.yaml", "filter: {wasm_path: good.wat}\ninput: '{}'\n")
