@@ -441,11 +441,15 @@ func TestPicture(t *testing.T) {
 	if !*update {
 		t.Skip("-update writes docs/play.png")
 	}
+	const module = "../../examples/recipes/tenants/tenants.wasm"
+	if _, err := os.Stat(module); err != nil {
+		t.Fatalf("%v: run make -C examples/recipes", err)
+	}
 	input := filepath.Join(t.TempDir(), "records.ndjson")
 	if err := os.WriteFile(input, []byte(pictured), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, "../../examples/recipes/tenants/tenants.wasm", input, "--tag", "kube.app", "--emit-tags", "tenant.*", "--on-error", "route:dead.$TAG", "--mark-key", "failed")
+	s := serve(t, module, input, "--tag", "kube.app", "--emit-tags", "tenant.*", "--on-error", "route:dead.$TAG", "--mark-key", "failed")
 	p := open(t, s.url, 1280, 800)
 	p.status("4 records")
 	png := run(p, chromedp.CaptureScreenshot())
