@@ -104,7 +104,7 @@ func (f *testFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		if _, err := os.Stat(defaultCases); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no directory %s here: name a directory or files of cases; flb-wasmtime new LANG NAME begins a filter "+
-				"that has some, and of one with filter and input alone --update writes the output (flb-wasmtime test --help)", defaultCases)
+				"that has some, and in a case that has filter and input alone --update writes what comes out (flb-wasmtime test --help)", defaultCases)
 		}
 		args = []string{defaultCases}
 	}

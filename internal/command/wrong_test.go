@@ -104,7 +104,7 @@ func TestWrongInputs(t *testing.T) {
 
 		// Cases.
 		{"test", "there is no directory cases here: name a directory or files of cases; flb-wasmtime new LANG NAME begins a filter that has some, " +
-			"and of one with filter and input alone --update writes the output"},
+			"and in a case that has filter and input alone --update writes what comes out"},
 		{"test nowhere", "nowhere: no such file or directory: name a directory or files of cases"},
 		{"test alone.yaml nowhere.yaml", "nowhere.yaml: no such file or directory: name a directory or files of cases"},
 		{"test cases.d", "cases.d has no case in it: a case is a .yaml file with filter or config, input and output"},
