@@ -191,10 +191,10 @@ func (in *Instance) configure(m *Module, config Config) {
 	}
 }
 
-// textBlock makes room in C memory for head bytes, and texts behind them, which put copies there. The caller frees
-// it.
+// textBlock makes room in C memory for head bytes, which are cleared, and texts behind them, which put copies there.
+// The caller frees it.
 func textBlock(head, texts int) (start unsafe.Pointer, put func(text string) (*C.char, C.uint32_t)) {
-	start = C.malloc(C.size_t(head + texts))
+	start = C.calloc(1, C.size_t(head+texts))
 	room := unsafe.Slice((*byte)(start), head+texts)
 	at := head
 	return start, func(text string) (*C.char, C.uint32_t) {
