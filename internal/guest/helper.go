@@ -54,5 +54,6 @@ func (h *Helper) Close() {
 func (h *Helper) Free() {
 	C.flbwt_helper_destroy(h.c)
 	C.free(unsafe.Pointer(h.c))
+	h.c = nil
 	helpers.Add(-1)
 }

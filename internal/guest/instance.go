@@ -185,7 +185,7 @@ func (in *Instance) configure(m *Module, config Config) {
 	c.instance.tables = (*C.flbwt_tables)(config.Tables.Pointer())
 	in.tables = config.Tables
 	in.tables.AddReader(unsafe.Pointer(&c.instance.table_reader))
-	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
+	c.instance.watch.code, c.instance.watch.code_end = C.uintptr_t(m.code), C.uintptr_t(m.codeEnd)
 	if config.Timeout > 0 {
 		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
 	}
@@ -341,7 +341,9 @@ func (in *Instance) textAt(at uint32) (text string, ok bool) {
 	if end := bytes.IndexByte(rest, 0); end >= 0 {
 		rest = rest[:end]
 	}
-	return string(rest), true
+	text = string(rest)
+	runtime.KeepAlive(in)
+	return text, true
 }
 
 // initialize runs the guest's code that goes before its first record: start
