@@ -440,6 +440,9 @@ func toBinary(path string, content []byte) ([]byte, error) {
 		}
 		return harmless(wasm), nil
 	}
+	if len(content) == 0 {
+		return nil, fmt.Errorf("%s is not a WebAssembly module: the file is empty", path)
+	}
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }
 
