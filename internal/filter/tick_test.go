@@ -184,6 +184,43 @@ func TestRecycledHandsOver(t *testing.T) {
 	}
 }
 
+// An instance that traps, or hangs, in its last tick is given up once, and for that.
+func TestLastTickFails(t *testing.T) {
+	const batch = `(module
+  (memory (export "memory") 2)
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 4096))
+  (func (export "filter") (param i32 i32) (result i32) (drop (memory.grow (i32.const 1000))) (i32.const 0))
+  (func (export "flb_tick") (param $flags i32) (result i32)
+    (if (global.get $ended) (then unreachable))
+    (i32.const 0))
+  (global $ended (mut i32) (i32.const 0)))`
+	for what, end := range map[string]string{"trap": "unreachable", "hang": "(loop (br 0))"} {
+		for name, test := range map[string]struct {
+			module string
+			limit  int64
+			data   []byte
+		}{
+			"recycled":  {counter, 64 << 20, letters("..g..g.")},
+			"no memory": {counter, 1 << 20, letters("..g..g.")},
+			"batch":     {batch, 1 << 20, letters("....")},
+		} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				o := counting(options.Options{Timeout: 50 * time.Millisecond, MemoryLimitBytes: test.limit, RecycleMemoryBytes: 1 << 19,
+					RetryBatch: true, BatchRecords: 10, BatchBytes: 1000})
+				f := startWith(t, o, strings.Replace(test.module, "(param $flags i32) (result i32)\n    (if (global.get $ended) (then unreachable))",
+					"(param $flags i32) (result i32)\n    (if (local.get $flags) (then "+end+"))", 1))
+				f.Run(tag, test.data)
+				s := f.Stats()
+				if s.FailedTicks == 0 || s.GivenUp != s.FailedTicks || s.NoMemory+s.Recycled > 0 || what == "hang" && s.TimedOut != s.GivenUp {
+					t.Errorf("%+v\n%v", s, f.logs)
+				}
+				f.Tick(true) // which fails, too
+			})
+		}
+	}
+}
+
 // Of a tick that fails nothing comes out, and the log says why. After a trap, or too long a time, the instance
 // is another one.
 func TestTickFails(t *testing.T) {
