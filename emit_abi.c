@@ -80,7 +80,7 @@ struct held {
 };
 
 // What a line of the log, of which there is one in 10 seconds, tells of.
-enum about { KEPT, DROPPED_BUSY, DROPPED_LATE, DROPPED_FULL, LOOPED, ABOUTS };
+enum about { KEPT, DROPPED_BUSY, DROPPED_LATE, DROPPED_FULL, LOOPED, TICK_LOOPED, ABOUTS };
 
 static const struct {
     int level;
@@ -98,6 +98,10 @@ static const struct {
     [LOOPED] = {FLB_LOG_WARN,
                 "events stay under the tag that they came with: they have been through "
                 "this filter before (Match has a tag that it emits)"},
+    [TICK_LOOPED] = {FLB_LOG_ERROR,
+                     "events of flb_tick are dropped: what they are made of has come back to this "
+                     "filter again and again (Match has a tag that it emits, or a filter behind "
+                     "it)"},
 };
 
 struct emission {
@@ -700,6 +704,10 @@ static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool 
         take_others(d);
         busy = 0;
     }
+    if (!chunk && cut > 0) { // there is no chunk for them to stay in
+        drop(e, TICK_LOOPED, cut);
+        cut = 0;
+    }
     if (busy + cut == 0) {
         return;
     }
@@ -707,7 +715,7 @@ static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool 
     size_t n;
     const uint8_t *bytes = flbwt_delivery_left(d, &n, &events);
 
-    if (!chunk || bytes == NULL || !keep(job, bytes, n)) {
+    if (bytes == NULL || !keep(job, bytes, n)) {
         drop(e, DROPPED_FULL, busy + cut);
         return;
     }
@@ -722,6 +730,9 @@ void emission_begin(struct instance *inst, struct flb_input_instance *input, str
     if (inst->emission != NULL) {
         count(&inst->emission->chunks, 1);
         job->count_hops = inst->emission->emitter != NULL && input_is_emitter(input);
+        if (job->count_hops && inst->emits.tick_ns > 0) {
+            job->tick_hops = flbwt_chunk_hops(job->data, job->size);
+        }
     }
 }
 

@@ -366,6 +366,7 @@ func (f *Filter) stop() {
 // its place. out is valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
 	if !f.lane.InChunk() {
+		f.shareHops()
 		f.beforeChunk(tag, data)
 	}
 	if f.periodic.take() {

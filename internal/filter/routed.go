@@ -59,6 +59,14 @@ func (f *Filter) TakeRouted() []Routed {
 	return all
 }
 
+// shareHops has what workers emit under other tags be counted as what the filter's lane does, which the border
+// has told.
+func (f *Filter) shareHops() {
+	for _, w := range f.workers {
+		w.filter.lane.CountHopsAs(f.lane)
+	}
+}
+
 // joinRouted moves what workers have emitted under other tags to the filter's lane.
 func (f *Filter) joinRouted() {
 	for _, w := range f.workers {

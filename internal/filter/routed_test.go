@@ -122,7 +122,7 @@ func TestRoutedHops(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		f := startWith(t, options.Options{EventFormat: options.Msgpack, EmitTags: []string{"to.*"}, Workers: workers, Timeout: time.Minute}, tellingRouter)
 		for _, want := range []uint32{1, 0} {
-			f.lane.CountHops(want > 0)
+			f.lane.CountHops(want > 0, 0)
 			f.Run(tag, data)
 			n := 0
 			for r := range f.lane.TakeRouted() {
@@ -370,13 +370,13 @@ func TestHops(t *testing.T) {
 	if diff := cmp.Diff(make([]uint32, 10), hopsOf(f, data)); diff != "" {
 		t.Error(diff)
 	}
-	f.lane.CountHops(true)
+	f.lane.CountHops(true, 0)
 	want := []uint32{1, 1, 2, 201, 70001, 1<<32 - 1, 1, 1, 1, 1}
 	if diff := cmp.Diff(want, hopsOf(f, data)); diff != "" {
 		t.Error(diff)
 	}
 	b := startScript(t, options.Options{EmitTags: []string{"x"}})
-	b.lane.CountHops(true)
+	b.lane.CountHops(true, 0)
 	ops := []batchOp{{of: 0, kind: opDrop}, {of: 0, kind: opEmitTo, bytes: routedBytes("x", object{})}, {of: 1, kind: opEmitTo, bytes: routedBytes("x", object{})}}
 	at := uint32(scriptReply + 16 + 24*len(ops))
 	for _, o := range ops[1:] {

@@ -38,6 +38,7 @@ func (f *Filter) Tick(final bool) {
 	if !f.Ticks() {
 		return
 	}
+	f.shareHops()
 	for _, g := range f.all() {
 		g.tickOnce(final)
 		g.addCount()

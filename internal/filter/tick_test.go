@@ -3,6 +3,7 @@ package filter
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,81 @@ func added(t *testing.T, list []string) (n int) {
 		n += k
 	}
 	return n
+}
+
+// tickHops are the hops of what ticks have emitted.
+func tickHops(f *Filter) (list []uint32) {
+	for r := range f.lane.TakeRouted() {
+		list = append(list, r.Hops)
+	}
+	return list
+}
+
+// What ticks emit has come as far as what was given before it, be it long before and to another instance; once
+// that has come too far, counting begins anew.
+func TestTickHops(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		f := startWith(t, counting(options.Options{Workers: workers}), counter)
+		give := func(hops uint32) {
+			f.lane.CountHops(hops > 0, hops)
+			f.Run(tag, letters(strings.Repeat(".", 200)))
+			f.lane.EndHops(false)
+		}
+		tick := func(want uint32) {
+			t.Helper()
+			f.lane.CountHops(false, 0)
+			f.Tick(false)
+			f.lane.EndHops(true)
+			if diff := cmp.Diff(slices.Repeat([]uint32{want}, workers), tickHops(f.Filter)); diff != "" {
+				t.Errorf("%d workers: %s", workers, diff)
+			}
+		}
+		silent := func(n int) {
+			t.Helper()
+			for range n {
+				f.lane.CountHops(false, 0)
+				f.Tick(false)
+				f.lane.EndHops(true)
+			}
+			if list := tickHops(f.Filter); len(list) > 0 {
+				t.Errorf("%d workers: %v", workers, list)
+			}
+		}
+		give(0)
+		tick(0)
+		give(3)
+		give(2)
+		give(0)
+		tick(3)
+		silent(62)
+		give(0)
+		tick(3)
+		give(0)
+		tick(0)
+		give(2)
+		silent(0)
+		give(3)
+		tick(3)
+		give(8)
+		silent(0)
+		give(1)
+		tick(8)
+		give(0)
+		tick(0)
+	}
+}
+
+// An instance that is replaced in a chunk hands over what has come as far as that chunk.
+func TestRecycledHops(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		f := startWith(t, counting(options.Options{Workers: workers, MemoryLimitBytes: 64 << 20, RecycleMemoryBytes: 1 << 20}), counter)
+		f.lane.CountHops(true, 5)
+		f.Run(tag, letters(strings.Repeat("....g", 2000)))
+		list := tickHops(f.Filter)
+		if len(list) < workers || slices.Max(list) != 5 || slices.Min(list) != 5 {
+			t.Errorf("%d workers: %v", workers, list)
+		}
+	}
 }
 
 // An instance that is recycled hands over what it holds, in the middle of a chunk too, and in one that is

@@ -60,6 +60,13 @@ typedef struct {
     uint32_t hops; // through filters that it has come, with this one; 0: they are not counted
 } flbwt_routed;
 
+enum {
+    // An event that comes through so many filters is in a loop.
+    FLBWT_MAX_HOPS = 8,
+    // A guest that folds is taken to hold what it was given for so many ticks.
+    FLBWT_HOPS_TICKS = 64,
+};
+
 // flbwt_emission is what has become of events that were emitted under another tag, for the filter's report.
 // Whoever delivers them writes it; any thread may, by atomic operations.
 typedef struct {
@@ -94,6 +101,8 @@ typedef struct {
     size_t routed_before; // bytes of routed when the chunk began
     uint64_t elsewhere; // events of the chunk that are in routed
     bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
+    uint32_t tick_hops; // those of what ticks emit; 0: they are not counted
+    uint32_t tick_hops_left; // ticks until that is forgotten
     flbwt_emission emission;
 
     // The stop.
@@ -174,6 +183,15 @@ uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const ui
 // flbwt_lane_hops is how often an event with that metadata will have come through a filter; 0 if that is not
 // counted. The metadata has been checked.
 uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n);
+
+// flbwt_chunk_hops is how often the event of a chunk that has come farthest will have come through a filter.
+uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n);
+
+// flbwt_lane_give_hops goes before a chunk, or a tick. count: events have come from an emitter, and what is made
+// of them in ticks will have come through so many filters; 0: there are no ticks.
+// flbwt_lane_end_hops goes behind it, before what has been emitted is taken.
+void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops);
+void flbwt_lane_end_hops(flbwt_lane *lane, bool tick);
 
 // flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there
 // is none. flbwt_batch_marker does so for a guest of the batch ABI, whose marker is in one part.

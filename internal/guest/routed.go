@@ -67,8 +67,21 @@ func (l *Lane) MarkerBytes(data []byte) int {
 	return int(startLen) + int(bodyLen)
 }
 
-// CountHops has events that are emitted under other tags say how many filters they have come through.
-func (l *Lane) CountHops(on bool) { l.c.count_hops = C.bool(on) }
+// CountHops has events that are emitted under other tags say how many filters they have come through; those of ticks
+// have come through so many, unless that is 0.
+func (l *Lane) CountHops(on bool, ofTicks uint32) {
+	C.flbwt_lane_give_hops(l.c, C.bool(on), C.uint32_t(ofTicks))
+}
 
-// CountHopsAs has them do so if those of another lane do.
-func (l *Lane) CountHopsAs(other *Lane) { l.c.count_hops = other.c.count_hops }
+// CountHopsAs has them do so as those of another lane do.
+func (l *Lane) CountHopsAs(other *Lane) {
+	l.c.count_hops, l.c.tick_hops = other.c.count_hops, other.c.tick_hops
+}
+
+// EndHops goes behind a chunk, or a tick, before TakeRouted.
+func (l *Lane) EndHops(tick bool) { C.flbwt_lane_end_hops(l.c, C.bool(tick)) }
+
+// ChunkHops is how many filters the event of a chunk that has come farthest will have come through.
+func ChunkHops(chunk []byte) uint32 {
+	return uint32(C.flbwt_chunk_hops(pointer(chunk), C.size_t(len(chunk))))
+}

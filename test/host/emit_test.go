@@ -374,6 +374,14 @@ func TestEmitLoops(t *testing.T) {
 		p.checkResult(i.from(other, "app", hops(7)), "7")
 		p.tick()
 		p.checkTaken()
+		// One without metadata gets some for them.
+		body := map[string]any{"n": 7}
+		p.checkResult(i.from(other, "app", oracle.Pack(oracle.Legacy(oracle.Timestamp(1700000000, 1), body))), "")
+		p.tick()
+		details := p.do("appended").details
+		if want := hops(1); len(details) != 1 || !bytes.Equal(unhex(details[0][3]), want) {
+			t.Errorf("%q, want %q", details, want)
+		}
 		j.exit()
 		i.exit()
 	})
@@ -387,6 +395,52 @@ func (p *process) folding(t *testing.T, more settings) instance {
 		s[key] = value
 	}
 	return p.ready(guestFile(t, guests.WAT("fold")), function, s)
+}
+
+// What a tick emits and comes back to its own filter goes round eight times, by the filter's own emitter or by that of
+// another plugin; then it is dropped, and the round begins anew with what comes then.
+func TestTickLoops(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, in := engine(t, f)
+		i := p.folding(t, settings{"tick_interval": "1ms"})
+		emitters := []string{p.input(emitter).number, p.do("input", "emitter").fields["input"]}
+		dropped := func() float64 {
+			return i.metrics()[`counter fluentbit_wasmtime_emitted_records_total{name="wasmtime.0",result="dropped"}`]
+		}
+		for n, from := range emitters {
+			p.checkResult(i.from(in, "app", numberedChunk(5)), "")
+			for round := range 8 {
+				var event []byte
+				p.ticksUntil("something is taken", func() bool {
+					for _, d := range p.do("appended").details {
+						event = append(event, unhex(d[3])...)
+					}
+					return len(event) > 0
+				})
+				events, err := oracle.Unpack(event)
+				if err != nil || len(events) != 1 {
+					t.Fatalf("%x: %v", event, err)
+				}
+				var header any
+				if err := oracle.Value([]byte(events[0].Header), &header); err != nil {
+					t.Fatal(err)
+				}
+				want := fmt.Sprint(round)
+				if round == 0 {
+					want = "<nil>"
+				}
+				if hops := header.([]any)[1].(map[string]any)["wasmtime_hops"]; fmt.Sprint(hops) != want {
+					t.Errorf("round %d: %v", round, hops)
+				}
+				p.checkResult(i.from(from, "fold", event), "")
+			}
+			p.ticksUntil("it is dropped", func() bool { return dropped() == float64(n+1) })
+			p.checkTaken()
+		}
+		p.waitLog(levelError, "1 events of flb_tick are dropped: what they are made of has come back to this filter again and again")
+		i.checkEmissions(16, 0, 2, 0, 0)
+		i.exit()
+	})
 }
 
 // Once the host says that it ends, guests hand over what they hold, and all that waits is delivered, by another
