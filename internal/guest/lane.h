@@ -176,6 +176,18 @@ bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_le
 // flbwt_lane_join_routed moves what another lane has emitted under other tags behind that of this one.
 void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from);
 
+// flbwt_lane_keep_routed forgets what the last chunk has emitted under other tags, and counts it as kept: the chunk
+// stays as it came. flbwt_lane_drop_routed forgets all that nobody has taken, counts it as dropped, and returns how
+// many events that is.
+void flbwt_lane_keep_routed(flbwt_lane *lane);
+uint64_t flbwt_lane_drop_routed(flbwt_lane *lane);
+
+// flbwt_lane_count_lost counts events under other tags as dropped.
+void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events);
+
+// flbwt_journal_events is how many events stand in a journal from a byte on.
+uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from);
+
 // flbwt_journal appends an entry to a journal, and returns where the bytes of its marker and its event are
 // to be written. NULL: there is no memory.
 uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag);

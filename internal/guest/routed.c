@@ -198,13 +198,21 @@ static bool move(flbwt_buffer *to, flbwt_buffer *from)
     return true;
 }
 
+// give_back does so with an empty buffer: what could not be moved waits for the next time.
+static void give_back(flbwt_buffer *b)
+{
+    if (b->len == 0) {
+        flbwt_give_back(b);
+    }
+}
+
 void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from)
 {
     move(&lane->routed, &from->routed);
     move(&lane->ticked, &from->ticked);
-    from->routed_before = 0;
-    flbwt_give_back(&from->routed);
-    flbwt_give_back(&from->ticked);
+    from->routed_before = from->routed.len;
+    give_back(&from->routed);
+    give_back(&from->ticked);
 }
 
 void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
@@ -212,10 +220,44 @@ void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
     flbwt_buffer empty = *to;
 
     move(&lane->routed, &lane->ticked);
-    flbwt_give_back(&empty);
-    flbwt_give_back(&lane->ticked);
     empty.len = 0;
+    give_back(&empty);
+    give_back(&lane->ticked);
     *to = lane->routed;
     lane->routed = empty;
     lane->routed_before = 0;
+}
+
+uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from)
+{
+    uint64_t events = 0;
+    flbwt_routed head;
+
+    for (size_t at = from; at + sizeof(head) <= journal->len; events++) {
+        memcpy(&head, journal->data + at, sizeof(head));
+        at += sizeof(head) + (size_t) head.tag_len + head.marker_len + head.event_len;
+    }
+    return events;
+}
+
+void flbwt_lane_keep_routed(flbwt_lane *lane)
+{
+    __atomic_fetch_add(&lane->emission.kept,
+                       flbwt_journal_events(&lane->routed, lane->routed_before), __ATOMIC_RELAXED);
+    lane->routed.len = lane->routed_before;
+}
+
+void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events)
+{
+    __atomic_fetch_add(&lane->emission.dropped, events, __ATOMIC_RELAXED);
+}
+
+uint64_t flbwt_lane_drop_routed(flbwt_lane *lane)
+{
+    uint64_t events =
+        flbwt_journal_events(&lane->routed, 0) + flbwt_journal_events(&lane->ticked, 0);
+
+    flbwt_lane_count_lost(lane, events);
+    lane->routed.len = lane->ticked.len = 0;
+    return events;
 }

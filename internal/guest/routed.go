@@ -44,6 +44,17 @@ func (l *Lane) TakeRouted() iter.Seq[Routed] {
 // JoinRouted moves what another lane has emitted under other tags behind that of this one.
 func (l *Lane) JoinRouted(from *Lane) { C.flbwt_lane_join_routed(l.c, from.c) }
 
+// KeepRouted forgets what the last chunk has emitted under other tags, which is counted as kept: the chunk stays as
+// it came.
+func (l *Lane) KeepRouted() { C.flbwt_lane_keep_routed(l.c) }
+
+// DropRouted forgets all events under other tags that nobody has taken, counts them as dropped, and returns how many
+// they are.
+func (l *Lane) DropRouted() uint64 { return uint64(C.flbwt_lane_drop_routed(l.c)) }
+
+// CountLost counts events under other tags as dropped.
+func (l *Lane) CountLost(events int) { C.flbwt_lane_count_lost(l.c, C.uint64_t(events)) }
+
 // Route emits an event under another tag, from the record with that metadata, in the group that is open. False:
 // there is no memory.
 func (l *Lane) Route(data, tag, metadata, event []byte) bool {
