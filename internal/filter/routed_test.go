@@ -310,6 +310,38 @@ func locate(b []byte, at uint32) {
 	}
 }
 
+// Why an event of a batch fails names the tag that is not granted, and the option that would; what fails after it for
+// something else does not.
+func TestTagsThatAreNotGranted(t *testing.T) {
+	for want, tags := range map[string][]string{
+		"emit_tags does not grant the tag of what is emitted: ":                    {"x"},
+		"emit_tags, which is not set, does not grant the tag of what is emitted: ": nil,
+	} {
+		f := startScript(t, options.Options{EmitTags: tags, OnError: options.Mark})
+		ops := []batchOp{
+			{of: 0, kind: opEmitTo, bytes: routedBytes("tenant.b", object{})},
+			{of: 1, kind: opEmitTo, bytes: routedBytes("a\nb", object{})},
+			{of: 2, kind: opPut, a: 1000, b: 1, bytes: []byte{1}},
+		}
+		at := uint32(scriptReply + 16 + 24*len(ops))
+		for _, o := range ops {
+			if o.kind == opEmitTo {
+				locate(o.bytes, at)
+			}
+			at += uint32(len(o.bytes))
+		}
+		out, _ := f.Run(script(ops, nil), join(event(1, object{}), event(2, object{}), event(3, object{})))
+		var reasons []string
+		for _, e := range decode(t, out) {
+			reasons = append(reasons, fmt.Sprint(e.([]any)[0].([]any)[1].(map[any]any)[MarkKey]))
+		}
+		const breach = "an operation of the guest's reply is not valid: "
+		if len(reasons) != 3 || reasons[0] != breach+want+"tenant.b" || reasons[1] != breach+want+`"a\x0ab"` || strings.Contains(reasons[2], "emit") {
+			t.Errorf("%q", reasons)
+		}
+	}
+}
+
 // A failed record leaves the chunk for its tag, as it would be marked, and with its group's marker there; a
 // group of which nothing is left goes.
 func TestOnErrorRoute(t *testing.T) {
