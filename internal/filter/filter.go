@@ -401,7 +401,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.tag, f.earlier = nil, nil
 	if forget {
 		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled, TimedOut: f.count.TimedOut, NoMemory: f.count.NoMemory,
-			Routed: f.count.Routed, Ticks: f.count.Ticks, FailedTicks: f.count.FailedTicks}
+			Elsewhere: f.count.Elsewhere, Ticks: f.count.Ticks, FailedTicks: f.count.FailedTicks}
 	}
 	f.addCount()
 	f.setReady()

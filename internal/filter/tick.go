@@ -102,7 +102,7 @@ func (f *Filter) tick(final bool) {
 	}
 	f.count.Ticks++
 	start := 0
-	f.count.Routed += uint64(len(list))
+	f.count.Elsewhere += uint64(len(list))
 	for i, e := range list {
 		if !f.lane.RouteTick(e.tag, events[start:e.end]) {
 			f.lane.CountLost(len(list) - i)

@@ -129,7 +129,7 @@ func TestTick(t *testing.T) {
 	f.Tick(true)
 	wantWindows(t, "behind the last", f.Filter, "4 of 1")
 	s := f.Stats()
-	if s.Ticks != 5 || s.FailedTicks != 0 || s.Routed != 4 || s.GivenUp != 0 {
+	if s.Ticks != 5 || s.FailedTicks != 0 || s.Elsewhere != 4 || s.GivenUp != 0 {
 		t.Errorf("%+v", s)
 	}
 	if text := s.String(); !strings.Contains(text, "; 4 emitted under other tags; 5 ticks, 0 of them failed;") {
@@ -254,7 +254,7 @@ func TestRecycledHandsOver(t *testing.T) {
 		if n := added(t, list); n != 20_000 {
 			t.Errorf("%d workers: %d", workers, n)
 		}
-		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Routed != uint64(len(list)) || s.Routed != s.Ticks {
+		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Elsewhere != uint64(len(list)) || s.Elsewhere != s.Ticks {
 			t.Errorf("%d workers: %+v", workers, s)
 		}
 	}
@@ -318,7 +318,7 @@ func TestTickFails(t *testing.T) {
 			t.Errorf("%s: %v", letter, f.logs)
 		}
 		s := f.Stats()
-		if s.FailedTicks != 1 || s.Ticks != 0 || s.Routed != 0 || s.GivenUp == 1 != test.stopped || s.TimedOut == 1 != (letter == "l") {
+		if s.FailedTicks != 1 || s.Ticks != 0 || s.Elsewhere != 0 || s.GivenUp == 1 != test.stopped || s.TimedOut == 1 != (letter == "l") {
 			t.Errorf("%s: %+v", letter, s)
 		}
 		f.Run(tag, letters("."))

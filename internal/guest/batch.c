@@ -1001,7 +1001,8 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     lane->at = b->base + e->place.next;
     lane->elsewhere += p.elsewhere;
     if (p.drop && p.emitted == p.elsewhere) {
-        lane->dropped++;
+        lane->dropped += p.elsewhere == 0;
+        lane->records_elsewhere += p.elsewhere > 0;
     }
     else {
         lane->returned++;

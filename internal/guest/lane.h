@@ -100,6 +100,7 @@ typedef struct {
     flbwt_buffer routed, ticked;
     size_t routed_before; // bytes of routed when the chunk began
     uint64_t elsewhere; // events of the chunk that are in routed
+    uint64_t records_elsewhere; // its records that came out there alone
     bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
     uint32_t tick_hops; // those of what ticks emit; 0: they are not counted
     uint32_t tick_hops_left; // ticks until that is forgotten
@@ -125,12 +126,12 @@ typedef struct {
 
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
     uint64_t total_chunks, total_records, total_returned, total_dropped, total_added,
-        total_elsewhere;
+        total_elsewhere, total_records_elsewhere;
     uint64_t memory; // of the guest, as the last chunk left it; 0: there is none
 } flbwt_lane;
 
 typedef struct {
-    uint64_t chunks, records, returned, dropped, added, elsewhere;
+    uint64_t chunks, records, returned, dropped, added, elsewhere, records_elsewhere;
     uint64_t calls; // of the guest, for a record or a batch, those of the current chunk too
     uint64_t memory; // in bytes; 0: there is no guest
     flbwt_emission emission;

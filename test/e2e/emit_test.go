@@ -271,6 +271,9 @@ func TestRouteToTenTags(t *testing.T) {
 				if got, want := run.emitted("wasmtime.0"), (emitted{emitted: n, delivered: n}); got != want {
 					t.Errorf("%+v", got)
 				}
+				if run.logLine(fmt.Sprintf("] %d records: 0 returned, 0 dropped by the guest, %[1]d routed, 0 failed;", n)) == "" {
+					t.Error("the last line does not say that they were routed")
+				}
 				f.check(n, 0, "none")
 				if run.logLine("emitter_for_wasmtime.0") == "" {
 					t.Error("the emitter has another name")

@@ -172,6 +172,10 @@ func TestEmit(t *testing.T) {
 			p.checkTaken(tens(20)...)
 		}
 		i.checkEmissions(60, 0, 0, 0, 0)
+		records := func(outcome string) string {
+			return fmt.Sprintf(`counter fluentbit_wasmtime_records_total{name="wasmtime.0",outcome=%q}`, outcome)
+		}
+		i.checkMetrics(map[string]any{records("routed"): 60, records("dropped"): 0, records("returned"): 0, records("failed"): 0})
 		if timers, _ := p.tick(); timers != 2 {
 			t.Errorf("%d timers", timers)
 		}
