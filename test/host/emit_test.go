@@ -175,7 +175,7 @@ func TestEmit(t *testing.T) {
 		records := func(outcome string) string {
 			return fmt.Sprintf(`counter fluentbit_wasmtime_records_total{name="wasmtime.0",outcome=%q}`, outcome)
 		}
-		i.checkMetrics(map[string]any{records("routed"): 60, records("dropped"): 0, records("returned"): 0, records("failed"): 0})
+		i.checkMetrics(map[string]any{records("routed"): 60.0, records("dropped"): 0.0, records("returned"): 0.0, records("failed"): 0.0})
 		if timers, _ := p.tick(); timers != 2 {
 			t.Errorf("%d timers", timers)
 		}
