@@ -72,7 +72,7 @@ struct input {
     size_t bytes;                   /* that it has taken */
     int busy;
     int pauses;                     /* less how often it was resumed */
-    int gate;                       /* 1: its gate is closed, and it is paused by that; 2: it may be opened */
+    int gate;                       /* 1: closed, which pauses it; 2: it may be opened */
     int appends;                    /* that are under way */
 };
 
