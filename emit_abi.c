@@ -223,9 +223,13 @@ static bool is_cio(const char *p)
         const char *list = p + at, *before = list, *link = engine_word(list, sizeof(void *));
         int n = 0;
 
-        while (link != list && n < MAX_STREAMS && engine_readable(link - LINK, PARENT + 8) &&
-               engine_word(link, 0) == before &&
-               engine_word(link - LINK, PARENT) == (const void *) p) {
+        while (link != list && n < MAX_STREAMS) {
+            const char *stream = (const char *) ((uintptr_t) link - LINK); // link may be anything
+
+            if (!engine_readable(stream, PARENT + sizeof(void *)) ||
+                engine_word(link, 0) != before || engine_word(stream, PARENT) != (const void *) p) {
+                break;
+            }
             n++;
             before = link;
             link = engine_word(link, sizeof(void *));
