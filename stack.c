@@ -110,7 +110,7 @@ static void give_up(struct instance *inst, struct job *job)
 {
     flbwt_lane *lane = job->kind == JOB_STOP ? NULL : inst->lane;
 
-    if (lane != NULL) {
+    if (lane != NULL && lane->tick_hops > 0) {
         flbwt_lane_end_hops(lane, job->kind == JOB_TICK);
     }
     if (lane != NULL && lane->routed.len + lane->ticked.len > 0) {

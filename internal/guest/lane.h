@@ -202,8 +202,15 @@ uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n);
 
 // flbwt_lane_give_hops goes before a chunk, or a tick. count: events have come from an emitter, and what is made
 // of them in ticks will have come through so many filters; 0: there are no ticks.
-// flbwt_lane_end_hops goes behind it, before what has been emitted is taken.
-void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops);
+// flbwt_lane_end_hops goes behind it, before what has been emitted is taken, if tick_hops is not 0.
+static inline void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops)
+{
+    lane->count_hops = count;
+    if (hops > 0 && hops >= lane->tick_hops) {
+        lane->tick_hops = hops;
+        lane->tick_hops_left = FLBWT_HOPS_TICKS;
+    }
+}
 void flbwt_lane_end_hops(flbwt_lane *lane, bool tick);
 
 // flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there

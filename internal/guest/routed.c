@@ -105,18 +105,9 @@ uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n)
     return one_more(highest);
 }
 
-void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops)
-{
-    lane->count_hops = count;
-    if (hops > 0 && hops >= lane->tick_hops) {
-        lane->tick_hops = hops;
-        lane->tick_hops_left = FLBWT_HOPS_TICKS;
-    }
-}
-
 void flbwt_lane_end_hops(flbwt_lane *lane, bool tick)
 {
-    bool forgotten = tick && lane->tick_hops > 0 && --lane->tick_hops_left == 0;
+    bool forgotten = tick && --lane->tick_hops_left == 0;
 
     // What has come so far does not go on: the loop is cut, and what follows is not in it.
     if (forgotten || (lane->tick_hops >= FLBWT_MAX_HOPS && lane->ticked.len > 0)) {

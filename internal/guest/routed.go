@@ -90,7 +90,11 @@ func (l *Lane) CountHopsAs(other *Lane) {
 }
 
 // EndHops goes behind a chunk, or a tick, before TakeRouted.
-func (l *Lane) EndHops(tick bool) { C.flbwt_lane_end_hops(l.c, C.bool(tick)) }
+func (l *Lane) EndHops(tick bool) {
+	if l.c.tick_hops > 0 {
+		C.flbwt_lane_end_hops(l.c, C.bool(tick))
+	}
+}
 
 // ChunkHops is how many filters the event of a chunk that has come farthest will have come through.
 func ChunkHops(chunk []byte) uint32 {

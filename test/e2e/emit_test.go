@@ -624,12 +624,19 @@ func TestEnds(t *testing.T) {
 				filters: []plugin{folding(t, "app", "tick_interval", "1h")},
 				outputs: f.output(),
 			})
+			refused := 0 // signals that have come before Fluent Bit has noted the end of the last reload
 			for i := range 3 {
 				run.until("all records to be read", func() bool { return run.read(w) })
 				if err := run.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 					t.Fatal(err)
 				}
-				run.until("the sum so far", func() bool { return f.sum() >= n*(i+1) })
+				run.until("the sum so far", func() bool {
+					if n := strings.Count(run.log.String(), "reloading in progress"); n > refused {
+						refused = n
+						run.cmd.Process.Signal(syscall.SIGHUP)
+					}
+					return f.sum() >= n*(i+1)
+				})
 				w.write(n)
 			}
 			run.until("all records to be read", func() bool { return run.read(w) })
