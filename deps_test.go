@@ -70,3 +70,30 @@ func TestIncludes(t *testing.T) {
 		}
 	}
 }
+
+// Go takes no memory of C's that is not cleared: test/dirtyheap says what else happens where Go writes a pointer to.
+func TestCMemoryIsCleared(t *testing.T) {
+	allocates := regexp.MustCompile(`\bC\.(malloc|calloc|realloc)\(`)
+	seen := false
+	for _, pattern := range []string{"*.go", "cmd/*/*.go", "internal/*/*.go", "internal/*/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, files, err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range allocates.FindAllStringSubmatch(string(content), -1) {
+				seen = true
+				if m[1] != "calloc" {
+					t.Errorf("%s: C.%s, where C.calloc has to be", file, m[1])
+				}
+			}
+		}
+	}
+	if !seen {
+		t.Error("no file allocates memory of C's")
+	}
+}

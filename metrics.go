@@ -257,7 +257,7 @@ func cStrings(list []string) (**C.char, C.int) {
 	for _, s := range list {
 		size += uintptr(len(text(s))) + 1
 	}
-	block := C.malloc(C.size_t(size))
+	block := C.calloc(1, C.size_t(size))
 	pointers := unsafe.Slice((**C.char)(block), len(list))
 	at := unsafe.Add(block, len(list)*int(unsafe.Sizeof(uintptr(0))))
 	for i, s := range list {

@@ -86,7 +86,7 @@ static char *fp_of(ucontext_t *u) { return (char *) u->uc_mcontext.regs[29]; }
 
 static bool in_guest(const flbwt_watch *w, const void *pc)
 {
-    return (uintptr_t) pc >= (uintptr_t) w->code && (uintptr_t) pc < (uintptr_t) w->code_end;
+    return (uintptr_t) pc >= w->code && (uintptr_t) pc < w->code_end;
 }
 
 // in_frame says whether the frame that the frame pointer names returns into the
@@ -113,10 +113,7 @@ enum {
     OPEN_NS = 18000000,
 };
 
-static size_t code_bytes(const flbwt_watch *w)
-{
-    return (size_t) ((const char *) w->code_end - (const char *) w->code);
-}
+static size_t code_bytes(const flbwt_watch *w) { return w->code_end - w->code; }
 
 // close_code closes the code of the guest on this thread, which is in a function of
 // the host; again, if another thread has opened it. If the code of another guest is

@@ -12,7 +12,7 @@
 typedef struct flbwt_watch {
     struct flbwt_watch *next, **link;
     uint64_t timeout_ns;          // of one call; 0: none
-    const void *code, *code_end;  // the pages of the module's machine code
+    uintptr_t code, code_end;     // the pages of the module's machine code
     atomic_uint_least64_t call;   // number of the call that runs; 0: none
     atomic_int thread;            // kernel's id of the thread that runs it
     atomic_uint_least64_t overdue; // number of the call that has to end

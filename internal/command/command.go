@@ -3,6 +3,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,9 +84,13 @@ func newRoot() *cobra.Command {
 	}
 	info, _ := debug.ReadBuildInfo()
 	root.SetVersionTemplate(string(versionText(info)))
-	root.SetFlagErrorFunc(unknownFlag)
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newNew(), newRun(), newPlay(), newTest(), newCheck(), newBench(), newCompile(),
 		newInspect(), newAnnotate(), newPush(), newPull(), newSign(), newVerify(), newVersion(), newMan())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = helpFor
+	}
 	return root
 }
 
@@ -100,18 +105,59 @@ func unknownCommand(root *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), trial.Hint(args[0], names))
+	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), hintOr(args[0], names, "; flb-wasmtime --help lists the commands"))
 }
 
-// unknownFlag adds to the error about a flag which one may have been meant.
-func unknownFlag(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return err
+// hintOr says which of the names may have been meant, or what else there is to say if none is close.
+func hintOr(given string, names []string, otherwise string) string {
+	return cmp.Or(trial.Hint(given, names), otherwise)
+}
+
+// helpFor refuses to help with what is not a command.
+func helpFor(cmd *cobra.Command, args []string) error {
+	_, rest, err := cmd.Root().Find(args)
+	if err == nil {
+		err = unknownCommand(cmd.Root(), rest)
 	}
-	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-	return fmt.Errorf("%w%s", err, trial.Hint("--"+unknown.GetSpecifiedName(), names))
+	return err
+}
+
+// noArguments is the Args of a command that takes none.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments: what is %q for?", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// flagError says what is wrong with a flag, and what would be right.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	var alone *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &unknown):
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		return fmt.Errorf("%w%s", err, hintOr("--"+unknown.GetSpecifiedName(), names, "; "+cmd.CommandPath()+" --help lists the flags"))
+	case errors.As(err, &invalid):
+		expected := ""
+		switch f := invalid.GetFlag(); f.Value.Type() {
+		case "int":
+			expected = "a whole number is expected"
+		case "duration":
+			expected = "a time is expected, such as 500ms or 5s"
+		case "bool":
+			expected = "true or false is expected"
+		default:
+			expected = invalid.Unwrap().Error()
+		}
+		return fmt.Errorf("--%s: invalid value %q: %s", invalid.GetFlag().Name, invalid.GetValue(), expected)
+	case errors.As(err, &alone):
+		name := "--" + alone.GetFlag().Name
+		return fmt.Errorf("%s: no value is given: write %s VALUE; %s --help says what it takes", name, name, cmd.CommandPath())
+	}
+	return err
 }
 
 // execute runs the command on a thread on whose stack guests may run, whatever the limits

@@ -93,14 +93,14 @@ func TestMainUsage(t *testing.T) {
 	}{
 		{"nothing", nil, 0, "Available Commands:"},
 		{"help", []string{"run", "--help"}, 0, "--wasm-path string"},
-		{"command", []string{"walk"}, 2, `unknown command "walk" for "flb-wasmtime"`},
+		{"command", []string{"walk"}, 2, `unknown command "walk" for "flb-wasmtime"; flb-wasmtime --help lists the commands` + "\n"},
 		{"flag", []string{"run", "--wasm-pth", "x"}, 2, "unknown flag: --wasm-pth (did you mean --wasm-path?)\n"},
-		{"flag of another command", []string{"compile", "--tagg", "x"}, 2, "unknown flag: --tagg\n"},
+		{"flag of another command", []string{"compile", "--tagg", "x"}, 2, "unknown flag: --tagg; flb-wasmtime compile --help lists the flags\n"},
 		{"misspelt command", []string{"chek", "x"}, 2, `unknown command "chek" for "flb-wasmtime" (did you mean check?)` + "\n"},
 		{"check too much", []string{"check", "a.wasm", "b.wasm"}, 2, "one module or configuration is checked: what is \"b.wasm\" for?"},
 		{"compile too much", []string{"compile", "a.wasm", "b.wasm"}, 2, "one module is compiled: what is \"b.wasm\" for?"},
 		{"check nothing", []string{"check"}, 2, "no module is given: name a .wasm file"},
-		{"version", []string{"version", "x"}, 2, `unknown command "x"`},
+		{"version", []string{"version", "x"}, 2, `version takes no arguments: what is "x" for?`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ func newMan() *cobra.Command {
 		Use:    "man",
 		Short:  "Write the manual page of this program",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return write(cmd.OutOrStdout(), manual(cmd.Root()))
 		},

@@ -55,10 +55,7 @@ func TestManual(t *testing.T) {
 		}
 		return after[:end[0]]
 	}
-	for _, c := range newRoot().Commands() {
-		if c.Hidden {
-			continue
-		}
+	for _, c := range visible(newRoot()) {
 		text := section(".SS " + c.Name())
 		if !strings.Contains(section(".SH SYNOPSIS"), "\n"+c.Use+"\n") {
 			t.Errorf("%s is not in the synopsis", c.Use)

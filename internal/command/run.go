@@ -305,6 +305,11 @@ func openInputs(names []string, stdin io.Reader) (inputs, error) {
 			in.close()
 			return nil, err
 		}
+		if info, err := file.Stat(); err == nil && info.IsDir() {
+			file.Close()
+			in.close()
+			return nil, fmt.Errorf("%s is a directory: name a file of records", name)
+		}
 		in = append(in, input{name: name, reader: file, opened: file})
 	}
 	return in, nil

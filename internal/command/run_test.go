@@ -149,7 +149,7 @@ func TestRunFiles(t *testing.T) {
 
 	directory := t.TempDir()
 	got = runMain("", runArgs(t, "identity", directory, one)...)
-	checkResult(t, got, 1, "{\"n\":1}\n", "flb-wasmtime: "+directory+": is a directory\n")
+	checkResult(t, got, 2, "", "flb-wasmtime: "+directory+" is a directory: name a file of records\n")
 }
 
 func TestRunLongLine(t *testing.T) {

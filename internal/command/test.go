@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,7 +102,16 @@ run.`,
 func (f *testFlags) run(cmd *cobra.Command, args []string) error {
 	stdout, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if len(args) == 0 {
+		if _, err := os.Stat(defaultCases); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no directory %s here: name a directory or files of cases; flb-wasmtime new LANG NAME begins a filter "+
+				"that has some, and in a case that has filter and input alone --update writes what comes out (flb-wasmtime test --help)", defaultCases)
+		}
 		args = []string{defaultCases}
+	}
+	for _, path := range args {
+		if slices.Contains(moduleSuffixes, filepath.Ext(path)) {
+			return fmt.Errorf("%s is a module, and not a case: name a directory or files of cases; --wasm-path tries them with this module", path)
+		}
 	}
 	paths, err := golden.Find(args)
 	if err != nil {

@@ -95,6 +95,8 @@ const (
 	pemSealed1 = "ENCRYPTED COSIGN PRIVATE KEY"   // by cosign 1
 )
 
+var errNoPEM = errors.New("it holds no PEM: the file of a key begins with -----BEGIN")
+
 var errKind = errors.New("it is not an ECDSA key on P-256, as cosign generate-key-pair makes")
 
 // PublicKey reads a key of PEM.
@@ -102,7 +104,7 @@ func PublicKey(text []byte) (*ecdsa.PublicKey, error) {
 	block, _ := pem.Decode(text)
 	switch {
 	case block == nil:
-		return nil, errors.New("it holds no PEM")
+		return nil, errNoPEM
 	case block.Type == pemSealed || block.Type == pemSealed1 || block.Type == pemPKCS8 || block.Type == pemSEC1:
 		return nil, errors.New("it is a private key: give the public one, cosign.pub")
 	case block.Type != pemPublic:
@@ -123,7 +125,7 @@ func PublicKey(text []byte) (*ecdsa.PublicKey, error) {
 func PrivateKey(text []byte, password func() ([]byte, error)) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("it holds no PEM")
+		return nil, errNoPEM
 	}
 	var key any
 	var err error

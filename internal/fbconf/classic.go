@@ -53,7 +53,7 @@ func (r *classicReader) line(line string, at position) error {
 	}
 
 	if r.section < 0 {
-		return at.errorf("%q stands before the first section", content)
+		return at.errorf("%.100q stands before the first section: begin with one, such as [SERVICE]; a file in YAML has a name that ends in .yaml or .yml", content)
 	}
 	if err := r.checkIndent(line[:len(line)-len(content)], at); err != nil {
 		return err

@@ -247,7 +247,7 @@ func TestLoadErrors(t *testing.T) {
 		{"header", "c.conf", map[string]string{"c.conf": "[FILTER\n"},
 			`c.conf:1: section header "[FILTER" does not end with ]`},
 		{"outside", "c.conf", map[string]string{"c.conf": "\n  Name x\n"},
-			`c.conf:2: "Name x" stands before the first section`},
+			`c.conf:2: "Name x" stands before the first section: begin with one, such as [SERVICE]; a file in YAML has a name that ends in .yaml or .yml`},
 		{"not indented", "c.conf", map[string]string{"c.conf": "[FILTER]\nName x\n"},
 			"c.conf:2: keys of a section must be indented"},
 		{"mixed", "c.conf", map[string]string{"c.conf": "[FILTER]\n    Name x\n\tMatch *\n"},

@@ -77,6 +77,8 @@ func Find(paths []string) (cases []string, err error) {
 	for _, path := range paths {
 		err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 			switch {
+			case p == path && errors.Is(err, fs.ErrNotExist):
+				return fmt.Errorf("%s: no such file or directory: name a directory or files of cases", path)
 			case err != nil:
 				return err
 			case d.IsDir():

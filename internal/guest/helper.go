@@ -20,7 +20,7 @@ type Helper struct{ c *C.flbwt_helper }
 
 // NewHelper returns a helper for a lane. Close frees it, and not the lane.
 func NewHelper(lane *Lane) *Helper {
-	h := &Helper{(*C.flbwt_helper)(C.malloc(C.sizeof_flbwt_helper))}
+	h := &Helper{(*C.flbwt_helper)(C.calloc(1, C.sizeof_flbwt_helper))}
 	C.flbwt_helper_init(h.c, lane.c)
 	helpers.Add(1)
 	return h
@@ -54,5 +54,6 @@ func (h *Helper) Close() {
 func (h *Helper) Free() {
 	C.flbwt_helper_destroy(h.c)
 	C.free(unsafe.Pointer(h.c))
+	h.c = nil
 	helpers.Add(-1)
 }

@@ -185,16 +185,16 @@ func (in *Instance) configure(m *Module, config Config) {
 	c.instance.tables = (*C.flbwt_tables)(config.Tables.Pointer())
 	in.tables = config.Tables
 	in.tables.AddReader(unsafe.Pointer(&c.instance.table_reader))
-	c.instance.watch.code, c.instance.watch.code_end = m.code, m.codeEnd
+	c.instance.watch.code, c.instance.watch.code_end = C.uintptr_t(m.code), C.uintptr_t(m.codeEnd)
 	if config.Timeout > 0 {
 		c.instance.watch.timeout_ns = C.uint64_t(max(config.Timeout, startTimeout))
 	}
 }
 
-// textBlock makes room in C memory for head bytes, and texts behind them, which put copies there. The caller frees
-// it.
+// textBlock makes room in C memory for head bytes, which are cleared, and texts behind them, which put copies there.
+// The caller frees it.
 func textBlock(head, texts int) (start unsafe.Pointer, put func(text string) (*C.char, C.uint32_t)) {
-	start = C.malloc(C.size_t(head + texts))
+	start = C.calloc(1, C.size_t(head+texts))
 	room := unsafe.Slice((*byte)(start), head+texts)
 	at := head
 	return start, func(text string) (*C.char, C.uint32_t) {
@@ -341,7 +341,9 @@ func (in *Instance) textAt(at uint32) (text string, ok bool) {
 	if end := bytes.IndexByte(rest, 0); end >= 0 {
 		rest = rest[:end]
 	}
-	return string(rest), true
+	text = string(rest)
+	runtime.KeepAlive(in)
+	return text, true
 }
 
 // initialize runs the guest's code that goes before its first record: start

@@ -66,7 +66,7 @@ func (l *Lane) Close() {
 	}
 	C.free(unsafe.Pointer(l.taken.data))
 	C.free(unsafe.Pointer(l.c))
-	l.c = nil
+	l.c, l.taken = nil, C.flbwt_buffer{}
 }
 
 func (l *Lane) buffers() []C.flbwt_buffer {

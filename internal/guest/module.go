@@ -1,6 +1,15 @@
 package guest
 
 // #include "call.h"
+//
+// static const uint8_t *image_of(const wasmtime_module_t *module, size_t *n)
+// {
+//     void *start, *end;
+//
+//     wasmtime_module_image_range(module, &start, &end);
+//     *n = (size_t) ((char *) end - (char *) start);
+//     return start;
+// }
 import "C"
 
 import (
@@ -38,8 +47,7 @@ type Module struct {
 	compiled *wasmtime.Module
 	engine   *wasmtime.Engine
 
-	code    unsafe.Pointer // the machine code, owned by compiled
-	codeEnd unsafe.Pointer
+	code, codeEnd uintptr // where the machine code is, owned by compiled
 	moduleInterface
 	traits    traits
 	lines     *lineTable
@@ -309,13 +317,15 @@ func (m *Module) readInterface(path string, wasm []byte) (err error) {
 // codePages finds the pages of a module's machine code, which wasmtime keeps as an ELF image
 // whose text has pages of its own (wasmtime-environ 44.0.0, src/obj.rs). That is read from the
 // image and not from /proc/self/maps, in which emulators show no executable pages.
-func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error) {
+func codePages(compiled *wasmtime.Module) (start, end uintptr, err error) {
 	defer runtime.KeepAlive(compiled)
-	C.wasmtime_module_image_range(capi.Module[*C.wasmtime_module_t](compiled), &start, &end)
-	image := unsafe.Slice((*byte)(start), uintptr(end)-uintptr(start))
+	var n C.size_t
+	p := C.image_of(capi.Module[*C.wasmtime_module_t](compiled), &n)
+	image := unsafe.Slice((*byte)(p), int(n))
+	start = uintptr(unsafe.Pointer(p))
 	file, err := elf.NewFile(bytes.NewReader(image))
 	if err != nil {
-		return nil, nil, fmt.Errorf("can't find the module's code: %w", err)
+		return 0, 0, fmt.Errorf("can't find the module's code: %w", err)
 	}
 	text := file.Section(".text")
 	if text == nil || text.Size == 0 {
@@ -324,9 +334,9 @@ func codePages(compiled *wasmtime.Module) (start, end unsafe.Pointer, err error)
 	page := uint64(os.Getpagesize())
 	from, to := text.Offset, (text.Offset+text.Size+page-1)/page*page
 	if from%page != 0 || text.Offset+text.Size > uint64(len(image)) {
-		return nil, nil, fmt.Errorf("can't find the module's code: its text is at %d, %d bytes of %d", text.Offset, text.Size, len(image))
+		return 0, 0, fmt.Errorf("can't find the module's code: its text is at %d, %d bytes of %d", text.Offset, text.Size, len(image))
 	}
-	return unsafe.Add(start, from), unsafe.Add(start, to), nil
+	return start + uintptr(from), start + uintptr(to), nil
 }
 
 func notCompiled(path string, err error) error {
@@ -429,6 +439,9 @@ func toBinary(path string, content []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%s is not valid WebAssembly text: %s", path, oneLine(err.Error()))
 		}
 		return harmless(wasm), nil
+	}
+	if len(content) == 0 {
+		return nil, fmt.Errorf("%s is not a WebAssembly module: the file is empty", path)
 	}
 	return nil, fmt.Errorf("%s is not a WebAssembly module: it does not start with \\0asm", path)
 }

@@ -6,6 +6,7 @@ import "C"
 import (
 	"fmt"
 	"regexp"
+	"runtime"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
@@ -122,6 +123,7 @@ func (l *Lane) CallOTLP(s Signal, tag, payload []byte) (Answer, Outcome) {
 	var a C.flbwt_otlp_answer
 	// Metrics are 1 and traces 2, in the ABI too.
 	outcome := Outcome(C.flbwt_otlp_call(l.c, C.uint32_t(s), pointer(tag), C.uint32_t(len(tag)), pointer(payload), C.uint32_t(len(payload)), &a))
+	runtime.KeepAlive(l.in)
 	return Answer{
 		Operation: Operation(a.operation),
 		Bytes:     unsafe.Slice((*byte)(a.bytes), int(a.len)),

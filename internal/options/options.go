@@ -582,11 +582,20 @@ func (p *parser) allocator(name string) string {
 	return strings.Join(parts, ",")
 }
 
+// sizesLike are examples, none of which is below the min.
+func sizesLike(min int64) string {
+	examples := []string{"8192", "64k", "1M", "100M"}
+	for n, ok := parseSize(examples[0]); ok && n < min; n, ok = parseSize(examples[0]) {
+		examples = examples[1:]
+	}
+	return "such as " + strings.Join(examples[:len(examples)-1], ", ") + " or " + examples[len(examples)-1]
+}
+
 func (p *parser) size(name string, min, max int64) int64 {
 	v := p.value(name)
 	n, ok := parseSize(v)
 	if !ok || n < min || n > max {
-		p.fail(name, v, fmt.Sprintf("allowed are sizes such as 8192, 64k or 1M, from %d to %d bytes", min, max))
+		p.fail(name, v, fmt.Sprintf("allowed are sizes %s, from %d to %d bytes", sizesLike(min), min, max))
 		return 0
 	}
 	return n

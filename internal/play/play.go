@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
@@ -60,6 +61,9 @@ func Listen(address string) (net.Listener, error) {
 		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
 			return nil, fmt.Errorf("%q is not an address of this machine alone: give PORT, 127.0.0.1:PORT, [::1]:PORT or localhost:PORT", address)
 		}
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, fmt.Errorf("%q has no port: give a number up to 65535, or HOST:PORT", address)
 	}
 	return net.Listen("tcp", net.JoinHostPort(host, port))
 }

@@ -69,7 +69,21 @@ func read(path string, maxBytes int64, open func() (*os.File, error)) ([]byte, e
 
 // Replace writes a file with mode 0644 in one step: who opens it finds the old one or the whole new
 // one, and so does who looks after the machine has died.
+// Errors name the path.
 func Replace(path string, content []byte) error {
+	if err := replace(path, content); err != nil {
+		for cause := err; cause != nil; cause = errors.Unwrap(cause) { // which name the temporary file
+			err = cause
+		}
+		return &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
+}
+
+func replace(path string, content []byte) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return syscall.EISDIR
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err

@@ -104,6 +104,11 @@ func (l Language) New(dir, sdks string) error {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	for _, part := range l.parts { // before there is anything that would have to be removed
+		if _, err := os.Stat(filepath.Join(sdks, l.sdk, part)); err != nil {
+			return fmt.Errorf("%s does not hold the SDK for %s: %w; name the directory sdk of the project's source with --sdk", sdks, l.Title, err)
+		}
+	}
 	words := strings.NewReplacer("{{name}}", name, "{{ident}}", strings.ReplaceAll(name, "-", "_"), "{{language}}", l.Title,
 		"{{source}}", l.Source, "{{tests}}", l.tests, "{{sdk}}", l.into, "{{standard}}", l.standard)
 	for _, from := range l.templates {

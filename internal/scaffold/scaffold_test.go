@@ -1,6 +1,8 @@
 package scaffold
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,8 +77,13 @@ func TestNames(t *testing.T) {
 	if _, err := Find("rsut"); err == nil || !strings.Contains(err.Error(), `there is no template for "rsut" (did you mean rust?): known are rust`) {
 		t.Error(err)
 	}
-	if err := Languages[0].New(filepath.Join(t.TempDir(), "a"), t.TempDir()); err == nil || !strings.Contains(err.Error(), "the SDK for Rust can't be copied") {
+	// Where there are no SDKs nothing is begun.
+	dir := filepath.Join(t.TempDir(), "a")
+	if err := Languages[0].New(dir, t.TempDir()); err == nil || !strings.Contains(err.Error(), "does not hold the SDK for Rust: ") || !strings.Contains(err.Error(), "--sdk") {
 		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", dir, err)
 	}
 }
 

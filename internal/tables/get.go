@@ -33,7 +33,7 @@ func (s *Set) Get(table int, key, path string, form Form, isAddress bool, room i
 func get(t *C.flbwt_table, key, path string, form Form, isAddress bool, room int) (value []byte, n int) {
 	q := (*C.flbwt_query)(C.calloc(1, C.sizeof_flbwt_query))
 	defer C.free(unsafe.Pointer(q))
-	keyBytes, pathBytes, out := C.CBytes([]byte(key)), C.CBytes([]byte(path)), C.malloc(C.size_t(room+1))
+	keyBytes, pathBytes, out := C.CBytes([]byte(key)), C.CBytes([]byte(path)), C.calloc(1, C.size_t(room+1))
 	defer C.free(keyBytes)
 	defer C.free(pathBytes)
 	defer C.free(out)
@@ -50,7 +50,7 @@ func get(t *C.flbwt_table, key, path string, form Form, isAddress bool, room int
 
 // Address is flbwt_address, for tests: nil if the text is no address.
 func Address(text string) []byte {
-	in, out := C.CBytes([]byte(text)), C.malloc(16)
+	in, out := C.CBytes([]byte(text)), C.calloc(1, 16)
 	defer C.free(in)
 	defer C.free(out)
 	return C.GoBytes(out, C.flbwt_address((*C.uint8_t)(in), C.size_t(len(text)), (*C.uint8_t)(out)))

@@ -6,6 +6,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -98,15 +99,13 @@ func (s *Set) load(i int) error {
 func (s *Set) release() {
 	s.readersMu.Lock()
 	defer s.readersMu.Unlock()
-	kept := s.retired[:0]
-	for _, t := range s.retired {
+	s.retired = slices.DeleteFunc(s.retired, func(t *C.flbwt_table) bool {
 		if s.isRead(t) {
-			kept = append(kept, t)
-		} else {
-			C.flbwt_table_free(t)
+			return false
 		}
-	}
-	s.retired = kept
+		C.flbwt_table_free(t)
+		return true
+	})
 }
 
 func (s *Set) isRead(t *C.flbwt_table) bool {

@@ -429,14 +429,29 @@ func TestOtherOrigin(t *testing.T) {
 	}
 }
 
-// The picture of the documents. It is written by: go test -run Picture -update
+// pictured are records that the recipe tenants sends on under their tenants' tags, and some that it fails on.
+const pictured = `{"log":"GET /cart 200","kubernetes":{"pod_name":"shop-7d4f","labels":{"tenant":"acme"}}}
+{"log":"GET /cart 200","kubernetes":{"pod_name":"tool-0","labels":{"app":"cron"}}}
+{"log":"POST /pay 503","kubernetes":{"pod_name":"pay-58c9","labels":{"tenant":"umbrella"}}}
+{"log":"GET / 200","kubernetes":{"pod_name":"web-1","labels":{"tenant":"../x"}}}
+`
+
+// The picture of the documents. It is written, once make has built examples/recipes, by: go test -run Picture -update
 func TestPicture(t *testing.T) {
 	if !*update {
 		t.Skip("-update writes docs/play.png")
 	}
-	s := serveShowcase(t)
+	const module = "../../examples/recipes/tenants/tenants.wasm"
+	if _, err := os.Stat(module); err != nil {
+		t.Fatalf("%v: run make -C examples/recipes", err)
+	}
+	input := filepath.Join(t.TempDir(), "records.ndjson")
+	if err := os.WriteFile(input, []byte(pictured), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, module, input, "--tag", "kube.app", "--emit-tags", "tenant.*", "--on-error", "route:dead.$TAG", "--mark-key", "failed")
 	p := open(t, s.url, 1280, 800)
-	p.status("7 records")
+	p.status("4 records")
 	png := run(p, chromedp.CaptureScreenshot())
 	if len(png) > 200_000 {
 		t.Errorf("the picture has %d bytes", len(png))

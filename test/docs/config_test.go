@@ -214,6 +214,7 @@ var guests = map[string]string{
 	"lookup.wasm":       "examples/enrich-table/enrich.wasm",
 	"sample.wasm":       "examples/assemblyscript/sample.wasm",
 	"mask.wasm":         "examples/c/redact.wasm",
+	"errors.wasm":       "examples/c/redact.wasm",
 }
 
 var (

@@ -52,7 +52,7 @@ func built(t *testing.T, name string) string {
 	return file
 }
 
-var quotation = regexp.MustCompile(`(?m)^<!-- (template|recipe|program|build): (\S+) -->\n`)
+var quotation = regexp.MustCompile(`(?m)^<!-- (template|recipe|program|build|source): (\S+) -->\n`)
 
 // quotations are the blocks of code after comments of that kind, by name.
 func quotations(t *testing.T, kind string) map[string]string {
@@ -96,6 +96,7 @@ func TestQuotations(t *testing.T) {
 	}
 	check("recipe", "examples/recipes", true, len(recipes))
 	check("template", "internal/scaffold/templates", false, 5)
+	check("source", "", true, 6)
 }
 
 // The recipes pass their cases.

@@ -8,6 +8,7 @@ import (
 
 	module "github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/emulator"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
 // A module that was compiled ahead of time and one that comes from the cache, in
@@ -30,7 +31,7 @@ func TestCompiledModules(t *testing.T) {
 			})
 			for _, parts := range [][]string{{"spaced.wat, function filter", origin}, {"wrap.cwasm, function filter", " bytes precompiled, loaded in "}} {
 				if run.logLine(parts...) == "" {
-					t.Errorf("no log line with %q:\n%s", parts, clip(run.log.String()))
+					t.Errorf("no log line with %q:\n%s", parts, fluentbit.Clip(run.log.String()))
 				}
 			}
 			var inner []any

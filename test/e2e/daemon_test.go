@@ -31,7 +31,7 @@ func (fb fluentBit) daemon(t *testing.T, dir string, args ...string) *daemon {
 	t.Cleanup(func() {
 		killMentioning(dir)
 		if t.Failed() {
-			t.Logf("log of the daemon:\n%s", clip(d.read()))
+			t.Logf("log of the daemon:\n%s", fluentbit.Clip(d.read()))
 		}
 	})
 	run := fb.exec(t, dir, args...)

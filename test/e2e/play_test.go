@@ -52,7 +52,7 @@ func TestPlayReceives(t *testing.T) {
 			Total, Kept    int
 			Problem, Lines string
 		}
-		for end := time.Now().Add(deadline); got.Total < 10; time.Sleep(pollEvery) {
+		for end := time.Now().Add(deadline); got.Total < 10; time.Sleep(waiting.Every) {
 			if time.Now().After(end) {
 				t.Fatalf("%+v\n%s", got, p.log.String())
 			}

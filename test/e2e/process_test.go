@@ -17,12 +17,10 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// deadline bounds each wait. pollEvery is how often files are looked at, which
-// tell nobody that they have grown.
-const (
-	deadline  = 60 * time.Second
-	pollEvery = 20 * time.Millisecond
-)
+// deadline bounds each wait. Files are polled, which tell nobody that they have grown.
+const deadline = 60 * time.Second
+
+var waiting = fluentbit.Waiting{Every: 20 * time.Millisecond, AtMost: deadline}
 
 // A process is a running Fluent Bit.
 type process struct {
@@ -62,7 +60,7 @@ func (fb fluentBit) exec(t *testing.T, dir string, args ...string) *process {
 		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		<-p.done
 		if t.Failed() {
-			t.Logf("log of %s %s:\n%s", fb.path, strings.Join(args, " "), clip(p.log.String()))
+			t.Logf("log of %s %s:\n%s", fb.path, strings.Join(args, " "), fluentbit.Clip(p.log.String()))
 		}
 	})
 	return p
@@ -93,15 +91,6 @@ func killMentioning(text string) {
 	}
 }
 
-// clip shortens a log in the middle.
-func clip(s string) string {
-	const half = 4000
-	if len(s) > 2*half {
-		return s[:half] + "\n...\n" + s[len(s)-half:]
-	}
-	return s
-}
-
 // wait waits for the end of the process and returns its exit code.
 func (p *process) wait() int {
 	p.t.Helper()
@@ -117,10 +106,9 @@ func (p *process) wait() int {
 // stop ends the process by SIGTERM, which it must answer with exit code 0.
 func (p *process) stop() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if code, err := waiting.Stop(p.cmd, p.done); err != nil {
 		p.t.Fatal(err)
-	}
-	if code := p.wait(); code != 0 {
+	} else if code != 0 {
 		p.t.Errorf("exit code after SIGTERM = %d, want 0 (%v)", code, p.cmd.ProcessState)
 	}
 }
@@ -129,31 +117,16 @@ func (p *process) stop() {
 // if the process ends without it.
 func (p *process) until(what string, condition func() bool) {
 	p.t.Helper()
-	poll(p.t, what, func() bool {
-		select {
-		case <-p.done:
-			if !condition() {
-				p.t.Fatalf("Fluent Bit ended (%v) before: %s", p.cmd.ProcessState, what)
-			}
-			return true
-		default:
-			return condition()
-		}
-	})
+	if err := waiting.Until(what, p.done, condition); err != nil {
+		p.t.Fatalf("%v (%v)", err, p.cmd.ProcessState)
+	}
 }
 
 // poll looks at a condition until it holds, or fails the test at the deadline.
 func poll(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	end := time.After(deadline)
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("not within %v: %s", deadline, what)
-		}
+	if err := waiting.Until(what, nil, condition); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -224,12 +197,10 @@ func freePort(t *testing.T) string {
 // dial connects to the process as soon as it listens.
 func (p *process) dial(port string) net.Conn {
 	p.t.Helper()
-	var conn net.Conn
-	p.until("a connection to port "+port, func() bool {
-		var err error
-		conn, err = net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", port), time.Second)
-		return err == nil
-	})
+	conn, err := waiting.Dial(port, p.done)
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	p.t.Cleanup(func() { conn.Close() })
 	return conn
 }

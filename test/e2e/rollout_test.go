@@ -13,6 +13,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
@@ -103,7 +104,7 @@ func rollout(t *testing.T, fb fluentBit, steps []string) {
 	t.Cleanup(func() {
 		killMentioning(dir)
 		if log, _ := os.ReadFile(filepath.Join(dir, "log")); t.Failed() {
-			t.Logf("%s", clip(string(log)))
+			t.Logf("%s", fluentbit.Clip(string(log)))
 		}
 	})
 	// versions are those that records went through, in order.

@@ -125,6 +125,11 @@ func machineWith(t *testing.T, fluentBit, differs string) machine {
 		return path
 	}
 	ofTests := func(name string) string { return guest(root + "/test/guests/" + name) }
+	// What goes under such a tag is for an output whose far side there is not.
+	stuck := func(name string) []string {
+		return []string{"wasm_path", ofTests("route.wat"), "config.to", "stuck." + name, "emit_tags", "stuck.*", "emitter_mem_buf_limit", "100k"}
+	}
+	long := []string{"dummy", fmt.Sprintf(`{"n":1,"text":%q}`, strings.Repeat("x", 1000)), "rate", "50"}
 	filters := []filterOf{
 		{"good", nil, []string{"wasm_path", ofTests("identity.wat"), "table.users", write("users.csv", "user,name\nbob,Bob\n")}},
 		{"third", nil, []string{"wasm_path", ofTests("trap_every_third.wat")}},
@@ -134,6 +139,12 @@ func machineWith(t *testing.T, fluentBit, differs string) machine {
 		{"counts", nil, []string{"wasm_path", guest("testdata/counts.wat"), "store_limit", "4k"}},
 		{"differs", nil, []string{"wasm_path", ofTests(differs)}},
 		{"broken", nil, []string{"wasm_path", write("broken.wasm", "nothing"), "on_start_error", "passthrough"}},
+		{"holds", long, append(stuck("holds"), "emit_on_busy", "block 1h")},
+		{"drops", long, append(stuck("drops"), "emit_on_busy", "drop")},
+		{"keeps", long, stuck("keeps")},
+		{"loops", nil, []string{"wasm_path", ofTests("route.wat"), "config.to", "loops", "emit_tags", "loops"}},
+		{"folds", []string{"rate", "1"}, []string{"wasm_path", ofTests("folds.wat"), "emit_tags", "counts"}},
+		{"forgets", nil, []string{"wasm_path", ofTests("folds.wat"), "emit_tags", "counts"}}, // traps after ten records
 		{"swapped", nil, []string{"wasm_path", write("swapped.wat", string(read(t, ofTests("identity.wat")))), "reload_module", "on", "reload_interval", "100ms"}},
 	}
 	var conf strings.Builder
@@ -151,7 +162,7 @@ func machineWith(t *testing.T, fluentBit, differs string) machine {
 		section("INPUT", append([]string{"name", "dummy", "tag", f.name}, f.input...)...)
 		section("FILTER", append([]string{"name", "wasmtime", "alias", f.name, "match", f.name, "function_name", "filter"}, f.options...)...)
 	}
-	conf.WriteString("[OUTPUT]\n    name null\n    match *\n")
+	fmt.Fprintf(&conf, "[OUTPUT]\n    name null\n    match_regex ^(?!stuck)\n[OUTPUT]\n    name forward\n    match stuck.*\n    host 127.0.0.1\n    port %s\n    retry_limit no_limits\n", freePort(t))
 	plugin := guest(root + "/build/flb-filter_wasmtime.so")
 	if _, err := os.Stat(plugin); err != nil {
 		t.Fatalf("%v: run make build", err)
@@ -307,6 +318,8 @@ var fire = []string{
 	"WasmtimeRecycledOften of leaks", "WasmtimeStoreRefuses of counts", "WasmtimeMetricsIncomplete of counts",
 	"WasmtimeVersionsDiffer of differs", "WasmtimeModuleNotLoaded of broken", "WasmtimeRecordsFail of broken",
 	"WasmtimeReloadFailed of swapped",
+	"WasmtimeEmitterBusy of holds", "WasmtimeEmittedDropped of drops", "WasmtimeEmittedKept of keeps",
+	"WasmtimeEmitLoops of loops", "WasmtimeTicksFail of forgets", "WasmtimeInstancesGivenUp of forgets",
 }
 
 // may are those that may fire, too, which depends on how long it takes until all others do.

@@ -17,12 +17,13 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
-// deadline bounds each wait, from the last progress on. pollEvery is how often
-// files are looked at, which tell nobody that they have grown.
+// deadline bounds each wait, from the last progress on. Files are polled, which tell nobody that they have grown.
 const (
 	deadline  = 60 * time.Second
 	pollEvery = 10 * time.Millisecond
 )
+
+var waiting = fluentbit.Waiting{Every: pollEvery, AtMost: deadline}
 
 // A process is a running Fluent Bit.
 type process struct {
@@ -63,7 +64,7 @@ func (fb fluentBit) start(t *testing.T, dir, config string, args ...string) *pro
 		_ = p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", p.cmd, clip(p.log()))
+			t.Logf("log of %s:\n%s", p.cmd, fluentbit.Clip(p.log()))
 		}
 	})
 	return p
@@ -119,15 +120,8 @@ func (p *process) until(what string, condition func() bool) {
 // often is until at another pace.
 func (p *process) often(every time.Duration, what string, condition func() bool) {
 	p.t.Helper()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for end := time.Now().Add(deadline); !condition(); <-tick.C {
-		if p.ended() {
-			p.t.Fatalf("Fluent Bit ended (%v) before: %s", p.cmd.ProcessState, what)
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("not within %v: %s", deadline, what)
-		}
+	if err := (fluentbit.Waiting{Every: every, AtMost: deadline}).Until(what, p.done, condition); err != nil {
+		p.t.Fatalf("%v (%v)", err, p.cmd.ProcessState)
 	}
 }
 
@@ -142,13 +136,12 @@ func (p *process) signal(sig syscall.Signal) {
 // stop ends the process by SIGTERM, which it must answer with exit code 0.
 func (p *process) stop() {
 	p.t.Helper()
-	p.signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(deadline):
-		p.t.Fatalf("Fluent Bit did not end within %v of SIGTERM", deadline)
+	if p.ended() {
+		p.t.Fatalf("Fluent Bit ended (%v) before it was told to", p.cmd.ProcessState)
 	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+	if code, err := waiting.Stop(p.cmd, p.done); err != nil {
+		p.t.Fatal(err)
+	} else if code != 0 {
 		p.t.Errorf("exit code after SIGTERM = %d, want 0 (%v)", code, p.cmd.ProcessState)
 	}
 }
@@ -207,12 +200,10 @@ func (p *process) size() size {
 // dial connects to the process as soon as it listens.
 func (p *process) dial(port string) net.Conn {
 	p.t.Helper()
-	var conn net.Conn
-	p.until("a connection to port "+port, func() bool {
-		var err error
-		conn, err = net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", port), time.Second)
-		return err == nil
-	})
+	conn, err := waiting.Dial(port, p.done)
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	p.t.Cleanup(func() { conn.Close() })
 	return conn
 }
@@ -246,13 +237,4 @@ func writeFile(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// clip shortens a log in the middle.
-func clip(s string) string {
-	const half = 6000
-	if len(s) > 2*half {
-		return s[:half] + "\n...\n" + s[len(s)-half:]
-	}
-	return s
 }

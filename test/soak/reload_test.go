@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
 )
 
 // The filters of a Fluent Bit that is reloaded.
@@ -68,7 +70,7 @@ func TestReload(t *testing.T) {
 		// shown.
 		if n := len(with.unclosed); n > 0 {
 			t.Logf("of %d pipelines, %d ended without the last words of all filters; the first:\n%s",
-				soakReloads+1, n, clip(with.unclosed[0]))
+				soakReloads+1, n, fluentbit.Clip(with.unclosed[0]))
 			if n > 1+soakReloads/50 {
 				t.Errorf("%d pipelines ended without the last words of all filters", n)
 			}

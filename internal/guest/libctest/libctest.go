@@ -18,7 +18,7 @@ import "unsafe"
 const bufferBytes = 32 << 10
 
 func formatted(format string, print func(to *C.char, format *C.char) C.int) string {
-	to := (*C.char)(C.malloc(bufferBytes))
+	to := (*C.char)(C.calloc(1, bufferBytes))
 	defer C.free(unsafe.Pointer(to))
 	f := C.CString(format)
 	defer C.free(unsafe.Pointer(f))

@@ -1,0 +1,9 @@
+//go:build asan
+
+package dirtyheap
+
+const supported = false
+
+func fill() {}
+
+func writePointers() {}
