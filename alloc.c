@@ -89,9 +89,19 @@ void *calloc(size_t count, size_t n)
 
 void *realloc(void *p, size_t n)
 {
-    void *q = host.realloc(p, rounded(n));
+    void *q = host.realloc(p, rounded(n)), *to = NULL;
 
-    return aligned(q) ? q : realigned(q, rounded(n), host.usable_size(q));
+    if (aligned(q)) {
+        return q;
+    }
+    // p is gone, and NULL would say that it is not: without memory the block stays where it is.
+    if (host.posix_memalign(&to, ALIGNMENT, rounded(n)) != 0) {
+        return q;
+    }
+    size_t used = host.usable_size(q);
+    memcpy(to, q, used < rounded(n) ? used : rounded(n));
+    host.free(q);
+    return to;
 }
 
 void free(void *p) { host.free(p); }

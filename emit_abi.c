@@ -33,6 +33,10 @@ static struct {
     int (*input_resume)(struct flb_input_instance *in);
     int (*engine_flush)(struct flb_config *config, void *only);
     const char *missing; // NULL: all are there
+
+    // Since 5.1, else NULL: an input may be paused by its gate, of which input_pause knows nothing.
+    int (*gate_protect)(struct flb_input_instance *in);
+    void (*gate_maybe_resume)(struct flb_input_instance *in);
 } host;
 
 static const struct {
@@ -60,6 +64,8 @@ static void look_up(void)
             host.missing = wanted[i].name;
         }
     }
+    *(void **) &host.gate_protect = dlsym(RTLD_DEFAULT, "flb_input_rate_gate_protect");
+    *(void **) &host.gate_maybe_resume = dlsym(RTLD_DEFAULT, "flb_input_rate_gate_maybe_resume");
 }
 
 enum {
@@ -80,7 +86,16 @@ struct held {
 };
 
 // What a line of the log, of which there is one in 10 seconds, tells of.
-enum about { KEPT, DROPPED_BUSY, DROPPED_LATE, DROPPED_FULL, LOOPED, ABOUTS };
+enum about {
+    KEPT,
+    DROPPED_BUSY,
+    DROPPED_LATE,
+    DROPPED_FULL,
+    DROPPED_NO_MEMORY,
+    LOOPED,
+    TICK_LOOPED,
+    ABOUTS
+};
 
 static const struct {
     int level;
@@ -95,9 +110,15 @@ static const struct {
                                      "for longer than emit_on_busy lets them wait"},
     [DROPPED_FULL] = {FLB_LOG_ERROR, "events for other tags are dropped: what waits has reached "
                                      "emitter_mem_buf_limit"},
+    [DROPPED_NO_MEMORY] = {FLB_LOG_ERROR, "events for other tags are dropped: there is no memory "
+                                          "for them"},
     [LOOPED] = {FLB_LOG_WARN,
                 "events stay under the tag that they came with: they have been through "
                 "this filter before (Match has a tag that it emits)"},
+    [TICK_LOOPED] = {FLB_LOG_ERROR,
+                     "events of flb_tick are dropped: what they are made of has come back to this "
+                     "filter again and again (Match has a tag that it emits, or a filter behind "
+                     "it)"},
 };
 
 struct emission {
@@ -120,8 +141,10 @@ struct emission {
     bool ended; // there has been a final tick,
     uint64_t ended_at; // after so many chunks
     int64_t next_tick_ns;
-    struct flb_input_instance *to_pause[MAX_PAUSED], *paused[MAX_PAUSED];
-    int to_pause_count, paused_count;
+    struct flb_input_instance *to_pause[MAX_PAUSED];
+    int to_pause_count;
+    struct flb_input_instance *paused[MAX_PAUSED]; // written while all.lock is held
+    int paused_count;
 
     uint64_t chunks; // atomic: that have come
 
@@ -548,17 +571,7 @@ static void take_others(flbwt_delivery *d)
     }
 }
 
-static uint64_t events_of(const flbwt_buffer *journal)
-{
-    uint64_t events = 0;
-    flbwt_routed head;
-
-    for (size_t at = 0; at + sizeof(head) <= journal->len; events++) {
-        memcpy(&head, journal->data + at, sizeof(head));
-        at += sizeof(head) + (size_t) head.tag_len + head.marker_len + head.event_len;
-    }
-    return events;
-}
+static uint64_t events_of(const flbwt_buffer *journal) { return flbwt_journal_events(journal, 0); }
 
 // drain delivers what waits, in order, until the emitter is busy. True: nothing waits. On the engine's thread.
 static bool drain(struct emission *e, int64_t now)
@@ -614,21 +627,56 @@ static void want_pause(struct emission *e, struct flb_input_instance *in)
     }
 }
 
+static bool has_paused(const struct emission *e, const struct flb_input_instance *in)
+{
+    bool found = false;
+
+    for (int i = 0; i < e->paused_count; i++) {
+        found |= e->paused[i] == in;
+    }
+    return found;
+}
+
+// resume_input has an input go on, unless events of another filter wait for that, or the host has paused it
+// meanwhile, which then lets it go on.
+static void resume_input(const struct emission *e, struct flb_input_instance *in)
+{
+    bool others = false;
+
+    pthread_mutex_lock(&all.lock);
+    for (const struct emission *other = all.first; other != NULL; other = other->next) {
+        others |= other != e && has_paused(other, in);
+    }
+    pthread_mutex_unlock(&all.lock);
+    // One that is paused for its limits says so if it is to be paused again. A gate that is closed is asked: it
+    // opens if it may, else it pauses the input once more, until its own timer lets it go on.
+    if (others || host.input_pause(in) != 0) {
+        return;
+    }
+    if (host.gate_protect != NULL && host.gate_maybe_resume != NULL) {
+        host.gate_maybe_resume(in);
+        if (host.gate_protect(in) != 0) {
+            return;
+        }
+    }
+    host.input_resume(in);
+}
+
+// pause_input pauses an input, also one that is paused already: the host may have let it go on.
 static void pause_input(struct emission *e, struct flb_input_instance *in)
 {
     if (host.input_pause(in) != 0) {
         return; // the host has paused it, and lets it go on when it will
     }
-    for (int i = 0; i < e->paused_count; i++) {
-        if (e->paused[i] == in) {
-            return;
-        }
-    }
-    if (e->paused_count < MAX_PAUSED) {
+    pthread_mutex_lock(&all.lock);
+    bool noted = has_paused(e, in);
+    if (!noted && e->paused_count < MAX_PAUSED) {
         e->paused[e->paused_count++] = in;
+        noted = true;
     }
-    else {
-        host.input_resume(in);
+    pthread_mutex_unlock(&all.lock);
+    if (!noted) {
+        resume_input(e, in);
     }
 }
 
@@ -643,12 +691,11 @@ static void pause_inputs(struct emission *e)
 static void resume_inputs(struct emission *e)
 {
     for (int i = 0; i < e->paused_count; i++) {
-        // An input that the host has paused meanwhile says so if it is to be paused again.
-        if (host.input_pause(e->paused[i]) == 0) {
-            host.input_resume(e->paused[i]);
-        }
+        resume_input(e, e->paused[i]);
     }
+    pthread_mutex_lock(&all.lock);
     e->paused_count = 0;
+    pthread_mutex_unlock(&all.lock);
 }
 
 // keep appends events to what comes out of the chunk.
@@ -704,6 +751,10 @@ static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool 
         take_others(d);
         busy = 0;
     }
+    if (!chunk && cut > 0) { // there is no chunk for them to stay in
+        drop(e, TICK_LOOPED, cut);
+        cut = 0;
+    }
     if (busy + cut == 0) {
         return;
     }
@@ -711,8 +762,8 @@ static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool 
     size_t n;
     const uint8_t *bytes = flbwt_delivery_left(d, &n, &events);
 
-    if (!chunk || bytes == NULL || !keep(job, bytes, n)) {
-        drop(e, DROPPED_FULL, busy + cut);
+    if (bytes == NULL || !keep(job, bytes, n)) {
+        drop(e, DROPPED_NO_MEMORY, busy + cut);
         return;
     }
     count(&counters(e)->kept, busy);
@@ -726,6 +777,9 @@ void emission_begin(struct instance *inst, struct flb_input_instance *input, str
     if (inst->emission != NULL) {
         count(&inst->emission->chunks, 1);
         job->count_hops = inst->emission->emitter != NULL && input_is_emitter(input);
+        if (job->count_hops && inst->emits.tick_ns > 0) {
+            job->tick_hops = flbwt_chunk_hops(job->data, job->size);
+        }
     }
 }
 
@@ -751,7 +805,7 @@ static void deliver_here(struct emission *e, struct job *job, struct flb_input_i
     bool free = drain(e, now_ns()); // what has waited comes first
 
     if (!flbwt_delivery_sort(d, job->routed.data, job->routed.len)) {
-        drop(e, DROPPED_FULL, events_of(&job->routed));
+        drop(e, DROPPED_NO_MEMORY, events_of(&job->routed));
         return;
     }
     if (free) {
@@ -768,7 +822,7 @@ static void deliver_later(struct emission *e, struct job *job, bool loop,
     flbwt_delivery d = {.seed = e->delivery.seed};
 
     if (!flbwt_delivery_sort(&d, job->routed.data, job->routed.len)) {
-        drop(e, DROPPED_FULL, events_of(&job->routed));
+        drop(e, DROPPED_NO_MEMORY, events_of(&job->routed));
         flbwt_delivery_end(&d);
         return;
     }
@@ -899,12 +953,12 @@ static void tell_all(struct emission *e, bool now)
 static void come_round(void *arg)
 {
     struct emission *e = arg;
-    int64_t now = now_ns();
 
     if (is_ending(e)) {
         round_off(e);
         return;
     }
+    int64_t now = now_ns();
     if (drain(e, now)) {
         pthread_mutex_lock(&e->lock);
         e->busy = false; // as far as is known: the next one finds out

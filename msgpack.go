@@ -27,7 +27,7 @@ func (h *filterInstance) runChunk(tag, data []byte, out *unsafe.Pointer, outSize
 		p := C.border_alloc(C.size_t(len(result)))
 		if p == nil {
 			h.errorLog("no memory for the filtered chunk: it passes through unchanged")
-			h.filter.TakeRouted() // those are among it
+			h.filter.KeepRouted()
 			return C.FLB_FILTER_NOTOUCH
 		}
 		copy(unsafe.Slice((*byte)(p), len(result)), result)

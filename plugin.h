@@ -128,6 +128,7 @@ struct job {
     int result;
 
     bool count_hops; // JOB_FILTER: the chunk comes of an emitter
+    uint32_t tick_hops; // of such a chunk, for flbwt_lane_give_hops
     bool final; // JOB_TICK: it is the last one
     bool busy; // set by a JOB_TICK that found another job running, and did nothing
     flbwt_buffer routed; // set: events under other tags, as a journal

@@ -100,7 +100,7 @@ static bool take(struct instance *inst, struct job *job)
     }
     pthread_mutex_unlock(&inst->lock);
     if (!job->busy && inst->lane != NULL) {
-        inst->lane->count_hops = job->count_hops;
+        flbwt_lane_give_hops(inst->lane, job->count_hops, job->tick_hops);
     }
     return !job->busy;
 }
@@ -110,6 +110,9 @@ static void give_up(struct instance *inst, struct job *job)
 {
     flbwt_lane *lane = job->kind == JOB_STOP ? NULL : inst->lane;
 
+    if (lane != NULL && lane->tick_hops > 0) {
+        flbwt_lane_end_hops(lane, job->kind == JOB_TICK);
+    }
     if (lane != NULL && lane->routed.len + lane->ticked.len > 0) {
         pthread_mutex_lock(&inst->lock);
         job->routed = inst->spare;

@@ -21,7 +21,7 @@ func TestRunEmitted(t *testing.T) {
 	// The guest takes the tag as it is written, up to the quote.
 	checkResult(t, got, 1, own+`["x.y",{"to":"x.y","n":2}]`+"\n"+`["x.\\",{"to":"x.\"","n":1}]`+"\n"+`["x.z",{"to":"x.z","n":1}]`+"\n"+
 		`["dead.app.log",{"bad":"!"},{"wasmtime_error":"the guest trapped"}]`+"\n",
-		"records in 5, out 3, dropped 1, failed 1; ", ` µs per record; emitted 1 under "x.y", 1 under "x.\\", 1 under "x.z", 1 under "dead.app.log"`+"\n")
+		"records in 5, out 3, dropped 0, routed 1, failed 1; ", ` µs per record; emitted 1 under "x.y", 1 under "x.\\", 1 under "x.z", 1 under "dead.app.log"`+"\n")
 	checkResult(t, runMain(in, args("--only-tag", "x.*", "--quiet")...), 1, routed)
 	checkResult(t, runMain(in, args("--only-tag", "app.log")...), 1, own, "records in 5, out 3, ")
 	checkResult(t, runMain(in, args("--mark-key", "why", "--only-tag", "dead.*")...), 1, `{"bad":"!","why":"the guest trapped"}`+"\n")

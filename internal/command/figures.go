@@ -27,6 +27,7 @@ type figures struct {
 	Records         uint64 `json:"records"`
 	Returned        uint64 `json:"returned"`
 	Dropped         uint64 `json:"dropped"`
+	Routed          uint64 `json:"routed"`
 	Failed          uint64 `json:"failed"`
 	FailedElsewhere uint64 `json:"failed_elsewhere"` // in warm-up and records pass
 	GivenUp         uint64 `json:"replaced"`
@@ -64,6 +65,7 @@ func (r *figures) count(before, after filter.Stats) {
 	r.Records = after.Records - before.Records
 	r.Returned = after.Returned - before.Returned
 	r.Dropped = after.Dropped - before.Dropped
+	r.Routed = after.Routed - before.Routed
 	r.Failed = after.Failed - before.Failed
 	r.GivenUp = after.GivenUp - before.GivenUp
 }
@@ -111,6 +113,9 @@ func (r *figures) table() []byte {
 	row("records", "%d in %d chunks of %d; %d bytes of JSON each", r.Records, r.Chunks, r.ChunkRecords, r.RecordBytes)
 	row("returned", "%d", r.Returned)
 	row("dropped", "%d", r.Dropped)
+	if r.Routed > 0 {
+		row("routed", "%d", r.Routed)
+	}
 	if r.FailedElsewhere > 0 {
 		row("failed", "%d; %d more in passes that are not counted", r.Failed, r.FailedElsewhere)
 	} else {

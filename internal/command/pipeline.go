@@ -297,7 +297,7 @@ func (p *pipeline) failed() bool {
 func (p *pipeline) summary() string {
 	var text strings.Builder
 	stats := p.trial.Stats()
-	total := counts{in: p.in, out: p.written, dropped: stats.Dropped, failed: p.unreadable + stats.Failed}
+	total := counts{in: p.in, out: p.written, dropped: stats.Dropped, routed: stats.Routed, failed: p.unreadable + stats.Failed}
 	for _, s := range p.trial.Stages {
 		total.elapsed += s.Elapsed
 		leaves := s.Options.OnError == options.Drop || s.Options.OnError == options.Route
@@ -313,7 +313,7 @@ func (p *pipeline) summary() string {
 			continue
 		}
 		fmt.Fprintf(&text, "filter %s: %s\n", s.Name, counts{
-			in: stats.Records, out: stats.Records - stats.Dropped, dropped: stats.Dropped, failed: stats.Failed, elapsed: s.Elapsed, leaves: leaves,
+			in: stats.Records, out: stats.Records - stats.Dropped - stats.Routed, dropped: stats.Dropped, routed: stats.Routed, failed: stats.Failed, elapsed: s.Elapsed, leaves: leaves,
 		})
 	}
 	if len(p.trial.Stages) > 1 {
@@ -335,9 +335,9 @@ func (p *pipeline) summary() string {
 }
 
 type counts struct {
-	in, out, dropped, failed uint64
-	elapsed                  time.Duration
-	leaves                   bool // a record that fails leaves its chunk
+	in, out, dropped, routed, failed uint64
+	elapsed                          time.Duration
+	leaves                           bool // a record that fails leaves its chunk
 }
 
 func (c counts) String() string {
@@ -345,7 +345,11 @@ func (c counts) String() string {
 	if c.leaves {
 		fate = "failed"
 	}
-	text := fmt.Sprintf("records in %d, out %d, dropped %d, %s %d", c.in, c.out, c.dropped, fate, c.failed)
+	text := fmt.Sprintf("records in %d, out %d, dropped %d, ", c.in, c.out, c.dropped)
+	if c.routed > 0 {
+		text += fmt.Sprintf("routed %d, ", c.routed)
+	}
+	text += fmt.Sprintf("%s %d", fate, c.failed)
 	if c.in > 0 {
 		text += fmt.Sprintf("; %.2f µs per record", float64(c.elapsed.Nanoseconds())/1e3/float64(c.in))
 	}

@@ -69,7 +69,7 @@ func TestWrongInputs(t *testing.T) {
 		{"run good.wat --quiet=x", `--quiet: invalid value "x": true or false is expected`},
 		{"run good.wat --table a", `--table: invalid value "a": it must be of the form NAME=PATH`},
 		{"run good.wat --set a", `--set: invalid value "a": it must be of the form KEY=VALUE`},
-		{"run good.wat --memory-limit 64k", `option memory_limit: invalid value "64k": allowed are sizes such as 1M or 100M, from 65536 to 4294967296 bytes`},
+		{"run good.wat --memory-limit 63k", `option memory_limit: invalid value "63k": allowed are sizes such as 64k, 1M or 100M, from 64000 to 4294967296 bytes`},
 		{"run good.wat --store-limit x", `option store_limit: invalid value "x": allowed are sizes such as 8192, 64k, 1M or 100M, from 0 to`},
 
 		// Modules.

@@ -9,7 +9,7 @@ enum {
     NONE = UINT32_MAX,
     KEEP_BYTES = 4 * 1024 * 1024, // of all buffers; more is given back
     DEPTH = 128, // of values in a header, as elsewhere
-    HOPS_BYTES = 4 + 14 + 5, // by which the metadata grows: its head, the key, a number
+    HOPS_BYTES = 4 + 14 + 5, // by which an event grows: heads, the key, a number
 };
 
 // The marker that ends a group, as Fluent Bit writes it (src/flb_log_event_encoder.c, 3.2 to 5.1): an event
@@ -133,20 +133,6 @@ bool flbwt_delivery_sort(flbwt_delivery *d, const uint8_t *journal, size_t n)
     return true;
 }
 
-// array_of_two returns what follows the head of an array of two elements; NULL: there is none.
-static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
-{
-    size_t left = (size_t) (end - p);
-
-    if (left >= 1 && *p == 0x92) {
-        return p + 1;
-    }
-    if (left >= 3 && *p == 0xdc && load16(p + 1) == 2) {
-        return p + 3;
-    }
-    return left >= 5 && *p == 0xdd && load32(p + 1) == 2 ? p + 5 : NULL;
-}
-
 static const uint8_t *skip(const uint8_t *p, const uint8_t *end)
 {
     unsigned containers = 0;
@@ -198,15 +184,37 @@ static uint8_t *put_number(uint8_t *out, uint32_t n)
     return store32(out + 1, n);
 }
 
-// put_event writes an event, in whose metadata the hops are set unless they are 0: if it has no metadata, it
-// stays as it is.
+static uint8_t *put_hops(uint8_t *out, uint32_t hops)
+{
+    return put_number(copy(out, hops_key, HOPS_KEY_BYTES), hops);
+}
+
+// put_legacy writes an event of the form without metadata, of a time at p and a body, in the form with: all
+// hosts that take events under other tags read both.
+static uint8_t *put_legacy(uint8_t *out, const uint8_t *p, const uint8_t *body, const uint8_t *end,
+                           uint32_t hops)
+{
+    *out++ = 0x92;
+    *out++ = 0x92;
+    out = put_map_header(copy(out, p, (size_t) (body - p)), 1);
+    return copy(put_hops(out, hops), body, (size_t) (end - body));
+}
+
+// put_event writes an event, in whose metadata the hops are set unless they are 0.
 static uint8_t *put_event(uint8_t *out, const uint8_t *event, size_t n, uint32_t hops)
 {
-    const uint8_t *end = event + n, *p, *members, *value, *after;
+    const uint8_t *end = event + n, *p, *body, *header, *members, *value, *after;
     uint64_t pairs;
 
-    if (hops == 0 || (p = array_of_two(event, end)) == NULL || (p = array_of_two(p, end)) == NULL ||
-        (p = skip(p, end)) == NULL || (members = map_header(p, end, &pairs)) == NULL) {
+    if (hops == 0 || (p = array_of_two(event, end)) == NULL || (body = skip(p, end)) == NULL ||
+        skip(body, end) != end) {
+        return copy(out, event, n);
+    }
+    header = array_of_two(p, end);
+    if (header == NULL) {
+        return put_legacy(out, p, body, end, hops);
+    }
+    if ((p = skip(header, end)) == NULL || (members = map_header(p, end, &pairs)) == NULL) {
         return copy(out, event, n);
     }
     value = hops_value(members, end, pairs, &after);
@@ -222,8 +230,7 @@ static uint8_t *put_event(uint8_t *out, const uint8_t *event, size_t n, uint32_t
     }
     out = copy(out, event, (size_t) (p - event));
     out = put_map_header(out, pairs + 1);
-    out = copy(out, members, (size_t) (after - members));
-    out = put_number(copy(out, hops_key, HOPS_KEY_BYTES), hops);
+    out = put_hops(copy(out, members, (size_t) (after - members)), hops);
     return copy(out, after, (size_t) (end - after));
 }
 

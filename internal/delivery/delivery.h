@@ -7,11 +7,6 @@
 #include "../guest/lane.h"
 #include "../state/siphash.h"
 
-enum {
-    // An event that comes through so many filters is in a loop.
-    FLBWT_MAX_HOPS = 8,
-};
-
 // flbwt_destination is a tag of a journal.
 typedef struct {
     const uint8_t *tag; // in the journal

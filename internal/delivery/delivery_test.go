@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -150,9 +151,38 @@ func TestCutAndOthers(t *testing.T) {
 	}
 }
 
-// What is no event, or has no metadata, stays as it is.
+// An event of the form without metadata gets some, for the hops; its time and body stay.
+func TestHopsOfLegacyEvents(t *testing.T) {
+	body := map[string]any{"n": 1, "list": []any{1, []any{2, 3}}}
+	for _, time := range []any{oracle.Timestamp(1700000000, 5), 1700000000, 1.5} {
+		plain := oracle.Pack([]any{time, body})
+		for _, in := range [][]byte{plain, append([]byte{0xdc, 0, 2}, plain[1:]...), append([]byte{0xdd, 0, 0, 0, 2}, plain[1:]...)} {
+			s, ok := sort(journal(routed{tag: "x", event: in, hops: 300}, routed{tag: "y", event: in}), none)
+			if !ok || string(s.left) != string(in)+string(in) || !bytes.Equal(s.destinations[1].events, in) {
+				t.Errorf("%x is left as %x", in, s.left)
+			}
+			if want := oracle.Pack([]any{[]any{time, map[string]any{"wasmtime_hops": 300}}, body}); !sameValue(t, s.destinations[0].events, want) {
+				t.Errorf("%x became %x, want %x", in, s.destinations[0].events, want)
+			}
+		}
+	}
+}
+
+// sameValue says whether two values in MessagePack are the same.
+func sameValue(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var values [2]any
+	for i, packed := range [][]byte{a, b} {
+		if err := oracle.Value(packed, &values[i]); err != nil {
+			t.Fatalf("%x: %v", packed, err)
+		}
+	}
+	return reflect.DeepEqual(values[0], values[1])
+}
+
+// What is no event, or no map stands for its metadata, stays as it is.
 func TestHopsOfOtherBytes(t *testing.T) {
-	for _, in := range []string{"", "\x92", "\x92\x92", "\x92\x92\x00", "\x92\x00\x80", "\xdd\x00\x00\x00\x02\x92\x00\xde\x00",
+	for _, in := range []string{"", "\x92", "\x92\x92", "\x92\x92\x00", "\x92\x00", "\x92\x92\x00\xc0\x80", "\xdd\x00\x00\x00\x02\x92\x00\xde\x00",
 		"\x92\x92\x00\x81\xadwasmtime_hops", "\x92\x92\xc1\x80\x80", "\x93\x92\x00\x80\x80"} {
 		s, ok := sort(journal(routed{tag: "x", event: []byte(in), hops: 3}), none)
 		if !ok || string(s.destinations[0].events) != in {

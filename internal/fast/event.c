@@ -4,24 +4,6 @@
 
 #include "shape.h"
 
-// array_of_two returns what follows the header of an array of two elements at p;
-// NULL if there is none. Headers come in any width.
-static const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
-{
-    static const uint8_t wide[] = {0xdc, 0, 2}, wider[] = {0xdd, 0, 0, 0, 2};
-
-    if (end - p >= 1 && p[0] == 0x92) {
-        return p + 1;
-    }
-    if (end - p >= 3 && memcmp(p, wide, sizeof(wide)) == 0) {
-        return p + sizeof(wide);
-    }
-    if (end - p >= 5 && memcmp(p, wider, sizeof(wider)) == 0) {
-        return p + sizeof(wider);
-    }
-    return NULL;
-}
-
 // read_time reads the timestamp at p, an event time or an integer, and returns what
 // follows.
 static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_event *e)

@@ -53,6 +53,21 @@ static inline const uint8_t *map_header(const uint8_t *p, const uint8_t *end, ui
     return NULL;
 }
 
+// array_of_two returns what follows the header of an array of two elements at p;
+// NULL if there is none. Headers come in any width.
+static inline const uint8_t *array_of_two(const uint8_t *p, const uint8_t *end)
+{
+    size_t left = (size_t) (end - p);
+
+    if (left >= 1 && *p == 0x92) {
+        return p + 1;
+    }
+    if (left >= 3 && *p == 0xdc && load16(p + 1) == 2) {
+        return p + 3;
+    }
+    return left >= 5 && *p == 0xdd && load32(p + 1) == 2 ? p + 5 : NULL;
+}
+
 // What a value is by its lead byte and its length: how many bytes it takes, without its elements,
 // which are half as many as a map's keys and values.
 typedef struct {

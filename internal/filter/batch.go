@@ -104,11 +104,11 @@ func (f *Filter) giveUpBatch(data []byte, outcome guest.Outcome, err error, coun
 		}, ", in a batch that is run again")
 	}
 	switch outcome {
+	case guest.NoMemory:
+		f.retire(&f.count.NoMemory)
+		return
 	case guest.TimedOut:
 		f.count.TimedOut++
-	case guest.NoMemory:
-		f.count.NoMemory++
-		f.handOver()
 	}
 	f.discard()
 }

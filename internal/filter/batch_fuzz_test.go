@@ -167,7 +167,7 @@ func (m *batchModel) route(tag string, in *group, event []segment) {
 		r.marker = slices.Clone(in.marker)
 	}
 	m.routed = append(m.routed, r)
-	m.want.Routed++
+	m.want.Elsewhere++
 }
 
 // group is that of a marker.
@@ -675,7 +675,11 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 	if !drop {
 		came++
 	}
-	if came == 0 {
+	switch {
+	case came == 0 && len(emitted) > 0:
+		m.want.Routed++
+		return
+	case came == 0:
 		m.want.Dropped++
 		return
 	}
@@ -1048,8 +1052,8 @@ func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk
 	if !modified {
 		out = data
 	}
-	if sum := got.Returned + got.Dropped + got.Failed; sum != got.Records {
-		t.Errorf("%d records, and %d returned, %d dropped, %d failed", got.Records, got.Returned, got.Dropped, got.Failed)
+	if sum := got.Returned + got.Dropped + got.Routed + got.Failed; sum != got.Records {
+		t.Errorf("%d records, and %d returned, %d dropped, %d routed, %d failed", got.Records, got.Returned, got.Dropped, got.Routed, got.Failed)
 	}
 	if _, ok := readChunk(t, out); !ok {
 		t.Errorf("what comes out can't be read: % x", out)

@@ -444,7 +444,7 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, e
 		}
 		r := elsewhere[0]
 		elsewhere = elsewhere[1:]
-		want.Routed++
+		want.Elsewhere++
 		if string(r.Tag) != tag {
 			t.Fatalf("tag %q, want %q", r.Tag, tag)
 		}
@@ -528,10 +528,13 @@ func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, e
 		if r.group != nil {
 			group = r.group
 		}
-		if r.dropped {
-			want.Dropped++
-		} else {
+		switch {
+		case !r.dropped:
 			want.Returned++
+		case slices.ContainsFunc(r.events, func(e madeEvent) bool { return e.tag != "" }):
+			want.Routed++
+		default:
+			want.Dropped++
 		}
 		want.Added += uint64(r.emitted)
 		for _, e := range r.events {

@@ -154,9 +154,12 @@ func (f *Filter) decide(data []byte, event *chunk.Event, state breakerState) err
 	if why == none {
 		routed = !changed || f.routeGiven(data, event) // before the guest goes on, or away
 		f.count.Added += uint64(emitted)
-		if records == 0 {
+		switch {
+		case records == 0 && changed && len(f.given.elsewhere) > 0:
+			f.lane.CountRouted()
+		case records == 0:
 			f.lane.CountDropped()
-		} else {
+		default:
 			f.lane.CountReturned()
 			f.count.Added += uint64(records - 1)
 		}

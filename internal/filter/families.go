@@ -31,10 +31,11 @@ type Family struct {
 // Families are all of them. Where all values of a label are known, each has a series from the start.
 var Families = []Family{
 	{Name: "records_total", Kind: state.Counter, Labels: []string{"outcome"},
-		Help: "Records that came, by what the guest made of them: returned, dropped, or failed, which then follow on_error",
+		Help: "Records that came, by what the guest made of them: returned, dropped, routed (under other tags alone), or failed, which then follow on_error",
 		values: func(r *Report, add func(float64, ...string)) {
 			add(float64(r.Returned), "returned")
 			add(float64(r.Dropped), "dropped")
+			add(float64(r.Routed), "routed")
 			add(float64(r.Failed), "failed")
 		}},
 	{Name: "added_records_total", Kind: state.Counter,

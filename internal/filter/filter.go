@@ -353,6 +353,9 @@ func logStats(log *hostlog.Limiter, s Stats) {
 func (f *Filter) stop() {
 	f.active.close()
 	f.tables.Close()
+	if n := f.lane.DropRouted(); n > 0 {
+		f.log.Always(hostlog.Error, fmt.Sprintf("%d events for other tags are lost: there was no memory to hand them over", n))
+	}
 	f.log.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -366,6 +369,7 @@ func (f *Filter) stop() {
 // its place. out is valid until the next Run; nothing else of tag or data is kept.
 func (f *Filter) Run(tag, data []byte) (out []byte, modified bool) {
 	if !f.lane.InChunk() {
+		f.shareHops()
 		f.beforeChunk(tag, data)
 	}
 	if f.periodic.take() {
@@ -397,7 +401,7 @@ func (f *Filter) finish(forget bool) (out []byte, modified bool) {
 	f.tag, f.earlier = nil, nil
 	if forget {
 		f.count = Stats{Corrupt: 1, GivenUp: f.count.GivenUp, Recycled: f.count.Recycled, TimedOut: f.count.TimedOut, NoMemory: f.count.NoMemory,
-			Routed: f.count.Routed, Ticks: f.count.Ticks, FailedTicks: f.count.FailedTicks}
+			Elsewhere: f.count.Elsewhere, Ticks: f.count.Ticks, FailedTicks: f.count.FailedTicks}
 	}
 	f.addCount()
 	f.setReady()

@@ -151,9 +151,10 @@ func since(s, before Stats) Stats {
 	s.Records -= before.Records
 	s.Returned -= before.Returned
 	s.Dropped -= before.Dropped
+	s.Routed -= before.Routed
 	s.Added -= before.Added
 	s.Failed -= before.Failed
-	s.Routed -= before.Routed
+	s.Elsewhere -= before.Elsewhere
 	for i := range s.Causes {
 		s.Causes[i] -= before.Causes[i]
 	}

@@ -30,8 +30,8 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why s
 	switch {
 	case outcome == guest.NoMemory && errors.Is(err, guest.ErrRecycle):
 		f.breaker.stopped(1)
-		f.count.NoMemory++
-		f.handOver()
+		f.retire(&f.count.NoMemory)
+		return
 	case outcome == guest.NoMemory:
 		f.giveUp(err)
 		return
@@ -85,9 +85,17 @@ func (f *Filter) recycle() {
 		f.log.Always(hostlog.Warn, fmt.Sprintf(
 			"recycle_memory is little for this module: it took %d records to grow past it, and now may have twice as much", age))
 	}
-	f.count.Recycled++
+	f.retire(&f.count.Recycled)
+}
+
+// retire has the instance hand over what it holds, and gives it up, which reason counts: unless it traps in that
+// last tick, and is given up for that.
+func (f *Filter) retire(reason *uint64) {
 	f.handOver()
-	f.discard()
+	if f.instance != nil {
+		*reason++
+		f.discard()
+	}
 }
 
 // records is how many records, or payloads, the guest has been called for.
@@ -103,7 +111,7 @@ func (f *Filter) discard() {
 
 // closeInstance frees the instance, if there is one.
 func (f *Filter) closeInstance() {
-	if f.instance == nil { // a tick has given it up
+	if f.instance == nil {
 		return
 	}
 	f.lane.Attach(nil)

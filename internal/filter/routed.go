@@ -59,6 +59,18 @@ func (f *Filter) TakeRouted() []Routed {
 	return all
 }
 
+// KeepRouted is called in the place of TakeRouted if a chunk stays as it came after all: what it has emitted under
+// other tags is among that.
+func (f *Filter) KeepRouted() { f.lane.KeepRouted() }
+
+// shareHops has what workers emit under other tags be counted as what the filter's lane does, which the border
+// has told.
+func (f *Filter) shareHops() {
+	for _, w := range f.workers {
+		w.filter.lane.CountHopsAs(f.lane)
+	}
+}
+
 // joinRouted moves what workers have emitted under other tags to the filter's lane.
 func (f *Filter) joinRouted() {
 	for _, w := range f.workers {

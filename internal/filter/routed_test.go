@@ -107,7 +107,7 @@ func TestRouted(t *testing.T) {
 				t.Errorf("%d workers: %s", workers, diff)
 			}
 		}
-		if s := f.Stats(); s.Routed != 2*uint64(records) || s.Dropped != s.Routed || !strings.Contains(s.String(), fmt.Sprintf("; %d emitted under other tags;", 2*records)) {
+		if s := f.Stats(); s.Elsewhere != 2*uint64(records) || s.Routed != s.Elsewhere || s.Dropped != 0 || !strings.Contains(s.String(), fmt.Sprintf(" 0 dropped by the guest, %d routed, 0 failed;", s.Routed)) || !strings.Contains(s.String(), fmt.Sprintf("; %d emitted under other tags;", 2*records)) {
 			t.Errorf("%d workers: %v", workers, s)
 		}
 	}
@@ -122,7 +122,7 @@ func TestRoutedHops(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		f := startWith(t, options.Options{EventFormat: options.Msgpack, EmitTags: []string{"to.*"}, Workers: workers, Timeout: time.Minute}, tellingRouter)
 		for _, want := range []uint32{1, 0} {
-			f.lane.CountHops(want > 0)
+			f.lane.CountHops(want > 0, 0)
 			f.Run(tag, data)
 			n := 0
 			for r := range f.lane.TakeRouted() {
@@ -152,7 +152,7 @@ func TestRoutedOfForgottenChunk(t *testing.T) {
 		if got := taken(t, f.Filter); len(got) > 0 {
 			t.Errorf("%d workers: again %v", workers, got)
 		}
-		if s := f.Stats(); s.Routed != 2 {
+		if s := f.Stats(); s.Elsewhere != 2 {
 			t.Errorf("%d workers: %v", workers, s)
 		}
 	}
@@ -252,7 +252,7 @@ func TestManyRouted(t *testing.T) {
 		n++
 	}
 	s := f.Stats()
-	if s.Causes[chunkTooLarge] == 0 || n == 0 || n%1_000_000 != 0 || uint64(n/1_000_000) != s.Dropped-1 || size > 128<<20+20*len(one) {
+	if s.Causes[chunkTooLarge] == 0 || n == 0 || n%1_000_000 != 0 || uint64(n/1_000_000) != s.Routed-1 || size > 128<<20+20*len(one) {
 		t.Errorf("%d events of %d bytes: %v", n, size, s)
 	}
 	f.Run(tag, one[:0])
@@ -287,7 +287,7 @@ func TestManyRoutedOfABatch(t *testing.T) {
 	if got := taken(t, f.Filter); len(got) > 0 {
 		t.Error(len(got["x"]))
 	}
-	if s := f.Stats(); s.Failed != 1 || s.Routed != n || s.Returned != 1 {
+	if s := f.Stats(); s.Failed != 1 || s.Elsewhere != n || s.Returned != 1 {
 		t.Error(s)
 	}
 }
@@ -307,6 +307,38 @@ func locate(b []byte, at uint32) {
 	for _, word := range [][]byte{b[24:28], b[32:36]} {
 		v := uint32(word[0]) + at
 		word[0], word[1], word[2], word[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
+	}
+}
+
+// Why an event of a batch fails names the tag that is not granted, and the option that would; what fails after it for
+// something else does not.
+func TestTagsThatAreNotGranted(t *testing.T) {
+	for want, tags := range map[string][]string{
+		"emit_tags does not grant the tag of what is emitted: ":                    {"x"},
+		"emit_tags, which is not set, does not grant the tag of what is emitted: ": nil,
+	} {
+		f := startScript(t, options.Options{EmitTags: tags, OnError: options.Mark})
+		ops := []batchOp{
+			{of: 0, kind: opEmitTo, bytes: routedBytes("tenant.b", object{})},
+			{of: 1, kind: opEmitTo, bytes: routedBytes("a\nb", object{})},
+			{of: 2, kind: opPut, a: 1000, b: 1, bytes: []byte{1}},
+		}
+		at := uint32(scriptReply + 16 + 24*len(ops))
+		for _, o := range ops {
+			if o.kind == opEmitTo {
+				locate(o.bytes, at)
+			}
+			at += uint32(len(o.bytes))
+		}
+		out, _ := f.Run(script(ops, nil), join(event(1, object{}), event(2, object{}), event(3, object{})))
+		var reasons []string
+		for _, e := range decode(t, out) {
+			reasons = append(reasons, fmt.Sprint(e.([]any)[0].([]any)[1].(map[any]any)[MarkKey]))
+		}
+		const breach = "an operation of the guest's reply is not valid: "
+		if len(reasons) != 3 || reasons[0] != breach+want+"tenant.b" || reasons[1] != breach+want+`"a\x0ab"` || strings.Contains(reasons[2], `a\x0ab`) {
+			t.Errorf("%q", reasons)
+		}
 	}
 }
 
@@ -330,7 +362,7 @@ func TestOnErrorRoute(t *testing.T) {
 		if diff := cmp.Diff(map[string][]any{test.want: decode(t, want)}, taken(t, f.Filter)); diff != "" {
 			t.Error(diff)
 		}
-		if s := f.Stats(); s.Failed != 3 || s.Routed != 3 || s.Returned != 3 || s.Dropped != 0 {
+		if s := f.Stats(); s.Failed != 3 || s.Elsewhere != 3 || s.Returned != 3 || s.Dropped != 0 {
 			t.Error(s)
 		}
 		if n := f.count(hostlog.Error, "taken out of the chunk, to go under the tag of on_error route"); n == 0 {
@@ -370,13 +402,13 @@ func TestHops(t *testing.T) {
 	if diff := cmp.Diff(make([]uint32, 10), hopsOf(f, data)); diff != "" {
 		t.Error(diff)
 	}
-	f.lane.CountHops(true)
+	f.lane.CountHops(true, 0)
 	want := []uint32{1, 1, 2, 201, 70001, 1<<32 - 1, 1, 1, 1, 1}
 	if diff := cmp.Diff(want, hopsOf(f, data)); diff != "" {
 		t.Error(diff)
 	}
 	b := startScript(t, options.Options{EmitTags: []string{"x"}})
-	b.lane.CountHops(true)
+	b.lane.CountHops(true, 0)
 	ops := []batchOp{{of: 0, kind: opDrop}, {of: 0, kind: opEmitTo, bytes: routedBytes("x", object{})}, {of: 1, kind: opEmitTo, bytes: routedBytes("x", object{})}}
 	at := uint32(scriptReply + 16 + 24*len(ops))
 	for _, o := range ops[1:] {

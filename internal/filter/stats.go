@@ -68,6 +68,7 @@ type Stats struct {
 	Records  uint64            // records read from the others (group markers don't count)
 	Returned uint64            // records that the guest returned
 	Dropped  uint64            // records that the guest dropped
+	Routed   uint64            // records that it dropped, and emitted something of under other tags
 	Added    uint64            // events that came out beyond those of records (split, emit)
 	Failed   uint64            // records that something went wrong with
 	Causes   [numCauses]uint64 // of Failed
@@ -77,7 +78,7 @@ type Stats struct {
 	NoMemory uint64            // of these, for want of memory for a record or batch
 
 	Payloads    [guest.NumSignals][NumVerdicts]uint64 // of metrics and traces, by what became of them
-	Routed      uint64                                // events that were emitted under other tags, failed records of on_error route among them
+	Elsewhere   uint64                                // events that were emitted under other tags, failed records of on_error route among them
 	Emission    guest.Emission                        // what has become of them, if somebody delivers them
 	Ticks       uint64                                // calls of flb_tick that went well
 	FailedTicks uint64                                // and that did not
@@ -112,6 +113,7 @@ func (s *Stats) Add(o Stats) {
 	s.Records += o.Records
 	s.Returned += o.Returned
 	s.Dropped += o.Dropped
+	s.Routed += o.Routed
 	s.Added += o.Added
 	s.Failed += o.Failed
 	for c, n := range o.Causes {
@@ -126,7 +128,7 @@ func (s *Stats) Add(o Stats) {
 	s.Recycled += o.Recycled
 	s.TimedOut += o.TimedOut
 	s.NoMemory += o.NoMemory
-	s.Routed += o.Routed
+	s.Elsewhere += o.Elsewhere
 	s.addEmission(o.Emission)
 	s.Ticks += o.Ticks
 	s.FailedTicks += o.FailedTicks
@@ -151,8 +153,9 @@ func (s *Stats) addLane(c guest.Counts) {
 	s.Records += c.Records
 	s.Returned += c.Returned
 	s.Dropped += c.Dropped
-	s.Added += c.Added
 	s.Routed += c.Routed
+	s.Added += c.Added
+	s.Elsewhere += c.Elsewhere
 	s.addEmission(c.Emission)
 }
 
@@ -197,7 +200,11 @@ func (s Stats) String() string {
 		fmt.Fprintf(&b, "%s; %d instances given up, %d of them for recycle_memory", text, s.GivenUp, s.Recycled)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "%d records: %d returned, %d dropped by the guest, %d failed", s.Records, s.Returned, s.Dropped, s.Failed)
+	routed := ""
+	if s.Routed > 0 {
+		routed = fmt.Sprintf("%d routed, ", s.Routed)
+	}
+	fmt.Fprintf(&b, "%d records: %d returned, %d dropped by the guest, %s%d failed", s.Records, s.Returned, s.Dropped, routed, s.Failed)
 	separator := " ("
 	for reason, n := range s.Reasons() {
 		fmt.Fprintf(&b, "%s%d: %s", separator, n, reason)
@@ -212,8 +219,8 @@ func (s Stats) String() string {
 	if s.Added > 0 {
 		fmt.Fprintf(&b, "; %d added", s.Added)
 	}
-	if s.Routed > 0 {
-		fmt.Fprintf(&b, "; %d emitted under other tags", s.Routed)
+	if s.Elsewhere > 0 {
+		fmt.Fprintf(&b, "; %d emitted under other tags", s.Elsewhere)
 	}
 	if e := s.Emission; e != (guest.Emission{}) {
 		fmt.Fprintf(&b, " (%d delivered, %d kept in their chunks, %d dropped, %d looped)", e.Delivered, e.Kept, e.Dropped, e.Looped)

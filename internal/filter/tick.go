@@ -38,6 +38,7 @@ func (f *Filter) Tick(final bool) {
 	if !f.Ticks() {
 		return
 	}
+	f.shareHops()
 	for _, g := range f.all() {
 		g.tickOnce(final)
 		g.addCount()
@@ -101,12 +102,15 @@ func (f *Filter) tick(final bool) {
 	}
 	f.count.Ticks++
 	start := 0
-	for _, e := range list {
+	f.count.Elsewhere += uint64(len(list))
+	for i, e := range list {
 		if !f.lane.RouteTick(e.tag, events[start:e.end]) {
-			f.log.Limited(hostlog.Error, "no memory", func() string { return "no memory for what flb_tick has emitted: it is lost" })
+			f.lane.CountLost(len(list) - i)
+			f.log.Limited(hostlog.Error, "no memory", func() string {
+				return fmt.Sprintf("%d events for other tags are lost: there is no memory for what flb_tick has emitted", len(list)-i)
+			})
 			break
 		}
-		f.count.Routed++
 		start = e.end
 	}
 	f.instance.TrimGiven(keepBytes)

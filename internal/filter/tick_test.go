@@ -3,6 +3,7 @@ package filter
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestTick(t *testing.T) {
 	f.Tick(true)
 	wantWindows(t, "behind the last", f.Filter, "4 of 1")
 	s := f.Stats()
-	if s.Ticks != 5 || s.FailedTicks != 0 || s.Routed != 4 || s.GivenUp != 0 {
+	if s.Ticks != 5 || s.FailedTicks != 0 || s.Elsewhere != 4 || s.GivenUp != 0 {
 		t.Errorf("%+v", s)
 	}
 	if text := s.String(); !strings.Contains(text, "; 4 emitted under other tags; 5 ticks, 0 of them failed;") {
@@ -165,6 +166,81 @@ func added(t *testing.T, list []string) (n int) {
 	return n
 }
 
+// tickHops are the hops of what ticks have emitted.
+func tickHops(f *Filter) (list []uint32) {
+	for r := range f.lane.TakeRouted() {
+		list = append(list, r.Hops)
+	}
+	return list
+}
+
+// What ticks emit has come as far as what was given before it, be it long before and to another instance; once
+// that has come too far, counting begins anew.
+func TestTickHops(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		f := startWith(t, counting(options.Options{Workers: workers}), counter)
+		give := func(hops uint32) {
+			f.lane.CountHops(hops > 0, hops)
+			f.Run(tag, letters(strings.Repeat(".", 200)))
+			f.lane.EndHops(false)
+		}
+		tick := func(want uint32) {
+			t.Helper()
+			f.lane.CountHops(false, 0)
+			f.Tick(false)
+			f.lane.EndHops(true)
+			if diff := cmp.Diff(slices.Repeat([]uint32{want}, workers), tickHops(f.Filter)); diff != "" {
+				t.Errorf("%d workers: %s", workers, diff)
+			}
+		}
+		silent := func(n int) {
+			t.Helper()
+			for range n {
+				f.lane.CountHops(false, 0)
+				f.Tick(false)
+				f.lane.EndHops(true)
+			}
+			if list := tickHops(f.Filter); len(list) > 0 {
+				t.Errorf("%d workers: %v", workers, list)
+			}
+		}
+		give(0)
+		tick(0)
+		give(3)
+		give(2)
+		give(0)
+		tick(3)
+		silent(62)
+		give(0)
+		tick(3)
+		give(0)
+		tick(0)
+		give(2)
+		silent(0)
+		give(3)
+		tick(3)
+		give(8)
+		silent(0)
+		give(1)
+		tick(8)
+		give(0)
+		tick(0)
+	}
+}
+
+// An instance that is replaced in a chunk hands over what has come as far as that chunk.
+func TestRecycledHops(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		f := startWith(t, counting(options.Options{Workers: workers, MemoryLimitBytes: 64 << 20, RecycleMemoryBytes: 1 << 20}), counter)
+		f.lane.CountHops(true, 5)
+		f.Run(tag, letters(strings.Repeat("....g", 2000)))
+		list := tickHops(f.Filter)
+		if len(list) < workers || slices.Max(list) != 5 || slices.Min(list) != 5 {
+			t.Errorf("%d workers: %v", workers, list)
+		}
+	}
+}
+
 // An instance that is recycled hands over what it holds, in the middle of a chunk too, and in one that is
 // forgotten.
 func TestRecycledHandsOver(t *testing.T) {
@@ -178,8 +254,45 @@ func TestRecycledHandsOver(t *testing.T) {
 		if n := added(t, list); n != 20_000 {
 			t.Errorf("%d workers: %d", workers, n)
 		}
-		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Routed != uint64(len(list)) || s.Routed != s.Ticks {
+		if s := f.Stats(); s.Recycled < 2 || s.Ticks < s.Recycled || s.Elsewhere != uint64(len(list)) || s.Elsewhere != s.Ticks {
 			t.Errorf("%d workers: %+v", workers, s)
+		}
+	}
+}
+
+// An instance that traps, or hangs, in its last tick is given up once, and for that.
+func TestLastTickFails(t *testing.T) {
+	const batch = `(module
+  (memory (export "memory") 2)
+  (func (export "flb_batch_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 4096))
+  (func (export "filter") (param i32 i32) (result i32) (drop (memory.grow (i32.const 1000))) (i32.const 0))
+  (func (export "flb_tick") (param $flags i32) (result i32)
+    (if (global.get $ended) (then unreachable))
+    (i32.const 0))
+  (global $ended (mut i32) (i32.const 0)))`
+	for what, end := range map[string]string{"trap": "unreachable", "hang": "(loop (br 0))"} {
+		for name, test := range map[string]struct {
+			module string
+			limit  int64
+			data   []byte
+		}{
+			"recycled":  {counter, 64 << 20, letters("..g..g.")},
+			"no memory": {counter, 1 << 20, letters("..g..g.")},
+			"batch":     {batch, 1 << 20, letters("....")},
+		} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				o := counting(options.Options{Timeout: 50 * time.Millisecond, MemoryLimitBytes: test.limit, RecycleMemoryBytes: 1 << 19,
+					RetryBatch: true, BatchRecords: 10, BatchBytes: 1000})
+				f := startWith(t, o, strings.Replace(test.module, "(param $flags i32) (result i32)\n    (if (global.get $ended) (then unreachable))",
+					"(param $flags i32) (result i32)\n    (if (local.get $flags) (then "+end+"))", 1))
+				f.Run(tag, test.data)
+				s := f.Stats()
+				if s.FailedTicks == 0 || s.GivenUp != s.FailedTicks || s.NoMemory+s.Recycled > 0 || what == "hang" && s.TimedOut != s.GivenUp {
+					t.Errorf("%+v\n%v", s, f.logs)
+				}
+				f.Tick(true) // which fails, too
+			})
 		}
 	}
 }
@@ -205,7 +318,7 @@ func TestTickFails(t *testing.T) {
 			t.Errorf("%s: %v", letter, f.logs)
 		}
 		s := f.Stats()
-		if s.FailedTicks != 1 || s.Ticks != 0 || s.Routed != 0 || s.GivenUp == 1 != test.stopped || s.TimedOut == 1 != (letter == "l") {
+		if s.FailedTicks != 1 || s.Ticks != 0 || s.Elsewhere != 0 || s.GivenUp == 1 != test.stopped || s.TimedOut == 1 != (letter == "l") {
 			t.Errorf("%s: %+v", letter, s)
 		}
 		f.Run(tag, letters("."))

@@ -109,7 +109,6 @@ func (f *Filter) runShared(tag, data []byte) (out []byte, modified bool) {
 	busy := f.workers[:len(f.ends)-1]
 	for i, w := range busy {
 		w.filter.earlier = data[:f.ends[i]]
-		w.filter.lane.CountHopsAs(f.lane) // which the border has told
 		w.begin(tag, data[f.ends[i]:f.ends[i+1]])
 	}
 	forget := f.processFirst(tag, data[:f.ends[0]])

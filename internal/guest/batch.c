@@ -394,6 +394,7 @@ static bool read_reply(flbwt_lane *lane, uint32_t at)
     const uint8_t *p = in_guest(g, at, REPLY_BYTES);
 
     b->ops = b->group_ops = no_ops;
+    b->refused_tag = NULL;
     if (at == 0) {
         return true;
     }
@@ -563,6 +564,7 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
     bool edited[PARTS] = {false, false};
 
     b->edits.len = 0;
+    b->refused_tag = NULL;
     if ((uint64_t) p->n * OP_BYTES > MAX_MADE_BYTES) {
         lane->outcome = FLBWT_TOO_MUCH;
         return refuse(b, "there are more operations than may be");
@@ -813,8 +815,15 @@ static bool read_tag(flbwt_lane *lane, const uint8_t *p, emitted *e)
     if (e->tag == NULL) {
         return refuse(&lane->batch, "the tag of what is emitted is not inside memory");
     }
-    return flbwt_tags_grant(&g->instance.tags, e->tag, e->tag_n) ||
-           refuse(&lane->batch, "emit_tags does not grant the tag of what is emitted");
+    if (flbwt_tags_grant(&g->instance.tags, e->tag, e->tag_n)) {
+        return true;
+    }
+    lane->batch.refused_tag = e->tag;
+    lane->batch.refused_tag_len = e->tag_n;
+    return refuse(&lane->batch, g->instance.tags.n > 0
+                                    ? "emit_tags does not grant the tag of what is emitted"
+                                    : "emit_tags, which is not set, does not grant the tag of what "
+                                      "is emitted");
 }
 
 // write_head writes all of an emitted event but its body, and returns where that goes.
@@ -992,7 +1001,8 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     lane->at = b->base + e->place.next;
     lane->elsewhere += p.elsewhere;
     if (p.drop && p.emitted == p.elsewhere) {
-        lane->dropped++;
+        lane->dropped += p.elsewhere == 0;
+        lane->records_elsewhere += p.elsewhere > 0;
     }
     else {
         lane->returned++;

@@ -152,7 +152,13 @@ func (l *Lane) FailBatch() { C.flbwt_batch_fail(l.c) }
 func (l *Lane) HalveBatch() { C.flbwt_batch_halve(l.c) }
 
 // Why says what is wrong with a reply or an operation, after the outcomes BadReply, Breach and TooMuch.
-func (l *Lane) Why() string { return C.GoString(l.c.batch.why) }
+func (l *Lane) Why() string {
+	why, b := C.GoString(l.c.batch.why), &l.c.batch
+	if b.refused_tag != nil {
+		why += ": " + hostlog.Name(string(unsafe.Slice((*byte)(b.refused_tag), int(b.refused_tag_len))))
+	}
+	return why
+}
 
 // Verdict returns what the guest says of a record that has failed, after the outcome Error. The text may
 // be anything.

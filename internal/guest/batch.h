@@ -72,6 +72,8 @@ typedef struct {
     flbwt_shape shape; // of the records so far
 
     const char *why; // an operation is a breach, or the reply is
+    const uint8_t *refused_tag; // that why is about, in the guest's memory; NULL: it is about none
+    uint32_t refused_tag_len;
     uint32_t code; // of an event that the guest says has failed
     const uint8_t *text; // in its memory
     uint32_t text_len;

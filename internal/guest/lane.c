@@ -80,7 +80,10 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
     return true;
 }
 
-static uint64_t answers(const flbwt_lane *lane) { return lane->returned + lane->dropped; }
+static uint64_t answers(const flbwt_lane *lane)
+{
+    return lane->returned + lane->dropped + lane->records_elsewhere;
+}
 
 void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
 {
@@ -495,8 +498,10 @@ static void finish_routed(flbwt_lane *lane, bool forgotten)
     }
     else {
         __atomic_fetch_add(&lane->total_elsewhere, lane->elsewhere, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&lane->total_records_elsewhere, lane->records_elsewhere,
+                           __ATOMIC_RELAXED);
     }
-    lane->elsewhere = 0;
+    lane->elsewhere = lane->records_elsewhere = 0;
 }
 
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
@@ -571,6 +576,7 @@ flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
         .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
         .added = __atomic_load_n(&lane->total_added, __ATOMIC_RELAXED),
         .elsewhere = __atomic_load_n(&lane->total_elsewhere, __ATOMIC_RELAXED),
+        .records_elsewhere = __atomic_load_n(&lane->total_records_elsewhere, __ATOMIC_RELAXED),
         .emission =
             {
                 .delivered = __atomic_load_n(&lane->emission.delivered, __ATOMIC_RELAXED),

@@ -226,12 +226,13 @@ func (l *Lane) KeptBytes() int {
 
 // Counts are of records that a lane has had answered, or not.
 type Counts struct {
-	Chunks   uint64 // finished
-	Records  uint64 // that the guest has been called for
-	Returned uint64
-	Dropped  uint64
-	Added    uint64 // events beyond one for each record, by the batch ABI
-	Routed   uint64 // events under other tags
+	Chunks    uint64 // finished
+	Records   uint64 // that the guest has been called for
+	Returned  uint64
+	Dropped   uint64
+	Routed    uint64 // dropped, but that something of them was emitted under other tags
+	Added     uint64 // events beyond one for each record, by the batch ABI
+	Elsewhere uint64 // events under other tags
 
 	// Only of Totals:
 	Calls       uint64 // of the guest, for a record or a batch
@@ -248,14 +249,18 @@ type Emission struct {
 
 // Counts returns those of the current chunk, which Finish adds to Totals.
 func (l *Lane) Counts() Counts {
-	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped), Added: uint64(l.c.added), Routed: uint64(l.c.elsewhere)}
+	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped),
+		Routed: uint64(l.c.records_elsewhere), Added: uint64(l.c.added), Elsewhere: uint64(l.c.elsewhere)}
 }
 
-// CountReturned and CountDropped count answers that were read outside the lane.
+// CountReturned, CountDropped and CountRouted count answers that were read outside the lane.
 func (l *Lane) CountReturned() { l.c.returned++ }
 
 // CountDropped is described with CountReturned.
 func (l *Lane) CountDropped() { l.c.dropped++ }
+
+// CountRouted is described with CountReturned. Something has been emitted under another tag by Route.
+func (l *Lane) CountRouted() { l.c.records_elsewhere++ }
 
 // Finish ends a chunk. One that is forgotten counts, but its records don't.
 func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotten)) }
@@ -264,7 +269,8 @@ func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotte
 // goroutine.
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)
-	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped), Added: uint64(t.added), Routed: uint64(t.elsewhere),
+	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped),
+		Routed: uint64(t.records_elsewhere), Added: uint64(t.added), Elsewhere: uint64(t.elsewhere),
 		Emission: Emission{Delivered: uint64(t.emission.delivered), Kept: uint64(t.emission.kept), Dropped: uint64(t.emission.dropped),
 			Looped: uint64(t.emission.looped), HeldBytes: uint64(t.emission.held_bytes)},
 		Calls: uint64(t.calls), MemoryBytes: uint64(t.memory)}

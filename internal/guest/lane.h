@@ -60,6 +60,13 @@ typedef struct {
     uint32_t hops; // through filters that it has come, with this one; 0: they are not counted
 } flbwt_routed;
 
+enum {
+    // An event that comes through so many filters is in a loop.
+    FLBWT_MAX_HOPS = 8,
+    // A guest that folds is taken to hold what it was given for so many ticks.
+    FLBWT_HOPS_TICKS = 64,
+};
+
 // flbwt_emission is what has become of events that were emitted under another tag, for the filter's report.
 // Whoever delivers them writes it; any thread may, by atomic operations.
 typedef struct {
@@ -93,7 +100,10 @@ typedef struct {
     flbwt_buffer routed, ticked;
     size_t routed_before; // bytes of routed when the chunk began
     uint64_t elsewhere; // events of the chunk that are in routed
+    uint64_t records_elsewhere; // its records that came out there alone
     bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
+    uint32_t tick_hops; // those of what ticks emit; 0: they are not counted
+    uint32_t tick_hops_left; // ticks until that is forgotten
     flbwt_emission emission;
 
     // The stop.
@@ -116,12 +126,12 @@ typedef struct {
 
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
     uint64_t total_chunks, total_records, total_returned, total_dropped, total_added,
-        total_elsewhere;
+        total_elsewhere, total_records_elsewhere;
     uint64_t memory; // of the guest, as the last chunk left it; 0: there is none
 } flbwt_lane;
 
 typedef struct {
-    uint64_t chunks, records, returned, dropped, added, elsewhere;
+    uint64_t chunks, records, returned, dropped, added, elsewhere, records_elsewhere;
     uint64_t calls; // of the guest, for a record or a batch, those of the current chunk too
     uint64_t memory; // in bytes; 0: there is no guest
     flbwt_emission emission;
@@ -167,6 +177,18 @@ bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_le
 // flbwt_lane_join_routed moves what another lane has emitted under other tags behind that of this one.
 void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from);
 
+// flbwt_lane_keep_routed forgets what the last chunk has emitted under other tags, and counts it as kept: the chunk
+// stays as it came. flbwt_lane_drop_routed forgets all that nobody has taken, counts it as dropped, and returns how
+// many events that is.
+void flbwt_lane_keep_routed(flbwt_lane *lane);
+uint64_t flbwt_lane_drop_routed(flbwt_lane *lane);
+
+// flbwt_lane_count_lost counts events under other tags as dropped.
+void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events);
+
+// flbwt_journal_events is how many events stand in a journal from a byte on.
+uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from);
+
 // flbwt_journal appends an entry to a journal, and returns where the bytes of its marker and its event are
 // to be written. NULL: there is no memory.
 uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag);
@@ -174,6 +196,22 @@ uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const ui
 // flbwt_lane_hops is how often an event with that metadata will have come through a filter; 0 if that is not
 // counted. The metadata has been checked.
 uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n);
+
+// flbwt_chunk_hops is how often the event of a chunk that has come farthest will have come through a filter.
+uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n);
+
+// flbwt_lane_give_hops goes before a chunk, or a tick. count: events have come from an emitter, and what is made
+// of them in ticks will have come through so many filters; 0: there are no ticks.
+// flbwt_lane_end_hops goes behind it, before what has been emitted is taken, if tick_hops is not 0.
+static inline void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops)
+{
+    lane->count_hops = count;
+    if (hops > 0 && hops >= lane->tick_hops) {
+        lane->tick_hops = hops;
+        lane->tick_hops_left = FLBWT_HOPS_TICKS;
+    }
+}
+void flbwt_lane_end_hops(flbwt_lane *lane, bool tick);
 
 // flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there
 // is none. flbwt_batch_marker does so for a guest of the batch ABI, whose marker is in one part.

@@ -1,5 +1,6 @@
 // Events under other tags: the journal of a lane.
 
+#define _GNU_SOURCE
 #include "lane.h"
 
 #include "../fast/msgpack.h"
@@ -50,29 +51,68 @@ static bool is_hops(const uint8_t *p, const uint8_t *end)
     return text != NULL && (size_t) (end - text) >= n && memcmp(text, hops_key, n) == 0;
 }
 
-uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n)
+static const uint8_t *skip(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *p = metadata, *end = metadata + n;
-    uint64_t pairs = 0;
-    uint32_t hops = 0;
     unsigned containers;
 
-    if (!lane->count_hops) {
-        return 0;
-    }
-    p = n > 0 ? map_header(p, end, &pairs) : NULL;
-    for (; p != NULL && pairs > 0; pairs--) {
-        const uint8_t *value = flbwt_skip(p, end, FLBWT_EVENT_DEPTH, &containers);
+    return flbwt_skip(p, end, FLBWT_EVENT_DEPTH, &containers);
+}
 
-        const uint8_t *next =
-            value != NULL ? flbwt_skip(value, end, FLBWT_EVENT_DEPTH, &containers) : NULL;
+// hops_of is the count in the metadata at p; 0: there is none.
+static uint32_t hops_of(const uint8_t *p, const uint8_t *end)
+{
+    uint64_t pairs = 0;
+    uint32_t hops = 0;
+
+    p = p < end ? map_header(p, end, &pairs) : NULL;
+    for (; p != NULL && pairs > 0; pairs--) {
+        const uint8_t *value = skip(p, end), *next = value != NULL ? skip(value, end) : NULL;
 
         if (next != NULL && is_hops(p, value)) {
             hops = number_at(value);
         }
         p = next;
     }
-    return hops < UINT32_MAX ? hops + 1 : hops;
+    return hops;
+}
+
+static uint32_t one_more(uint32_t hops) { return hops < UINT32_MAX ? hops + 1 : hops; }
+
+uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n)
+{
+    return lane->count_hops ? one_more(hops_of(metadata, metadata + n)) : 0;
+}
+
+uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n)
+{
+    const uint8_t *p = data, *end = data + n, *header;
+    uint32_t highest = 0;
+
+    // Hardly any chunk has such a member.
+    if (memmem(data, n, hops_key, sizeof(hops_key) - 1) == NULL) {
+        return 1;
+    }
+    while (p != NULL && (p = array_of_two(p, end)) != NULL) {
+        const uint8_t *body = skip(p, end);
+
+        if (body != NULL && (header = array_of_two(p, end)) != NULL) {
+            uint32_t hops = hops_of(skip(header, body), body);
+
+            highest = hops > highest ? hops : highest;
+        }
+        p = body != NULL ? skip(body, end) : NULL;
+    }
+    return one_more(highest);
+}
+
+void flbwt_lane_end_hops(flbwt_lane *lane, bool tick)
+{
+    bool forgotten = tick && --lane->tick_hops_left == 0;
+
+    // What has come so far does not go on: the loop is cut, and what follows is not in it.
+    if (forgotten || (lane->tick_hops >= FLBWT_MAX_HOPS && lane->ticked.len > 0)) {
+        lane->tick_hops = 0;
+    }
 }
 
 uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag)
@@ -128,7 +168,7 @@ bool flbwt_lane_route(flbwt_lane *lane, const uint8_t *data, const uint8_t *tag,
 bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                            const uint8_t *event, uint32_t event_len)
 {
-    flbwt_routed head = {.tag_len = tag_len, .event_len = event_len, .hops = lane->count_hops};
+    flbwt_routed head = {.tag_len = tag_len, .event_len = event_len, .hops = lane->tick_hops};
     uint8_t *to = flbwt_journal(&lane->ticked, &head, tag);
 
     if (to != NULL) {
@@ -149,13 +189,21 @@ static bool move(flbwt_buffer *to, flbwt_buffer *from)
     return true;
 }
 
+// give_back does so with an empty buffer: what could not be moved waits for the next time.
+static void give_back(flbwt_buffer *b)
+{
+    if (b->len == 0) {
+        flbwt_give_back(b);
+    }
+}
+
 void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from)
 {
     move(&lane->routed, &from->routed);
     move(&lane->ticked, &from->ticked);
-    from->routed_before = 0;
-    flbwt_give_back(&from->routed);
-    flbwt_give_back(&from->ticked);
+    from->routed_before = from->routed.len;
+    give_back(&from->routed);
+    give_back(&from->ticked);
 }
 
 void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
@@ -163,10 +211,44 @@ void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
     flbwt_buffer empty = *to;
 
     move(&lane->routed, &lane->ticked);
-    flbwt_give_back(&empty);
-    flbwt_give_back(&lane->ticked);
     empty.len = 0;
+    give_back(&empty);
+    give_back(&lane->ticked);
     *to = lane->routed;
     lane->routed = empty;
     lane->routed_before = 0;
+}
+
+uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from)
+{
+    uint64_t events = 0;
+    flbwt_routed head;
+
+    for (size_t at = from; at + sizeof(head) <= journal->len; events++) {
+        memcpy(&head, journal->data + at, sizeof(head));
+        at += sizeof(head) + (size_t) head.tag_len + head.marker_len + head.event_len;
+    }
+    return events;
+}
+
+void flbwt_lane_keep_routed(flbwt_lane *lane)
+{
+    __atomic_fetch_add(&lane->emission.kept,
+                       flbwt_journal_events(&lane->routed, lane->routed_before), __ATOMIC_RELAXED);
+    lane->routed.len = lane->routed_before;
+}
+
+void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events)
+{
+    __atomic_fetch_add(&lane->emission.dropped, events, __ATOMIC_RELAXED);
+}
+
+uint64_t flbwt_lane_drop_routed(flbwt_lane *lane)
+{
+    uint64_t events =
+        flbwt_journal_events(&lane->routed, 0) + flbwt_journal_events(&lane->ticked, 0);
+
+    flbwt_lane_count_lost(lane, events);
+    lane->routed.len = lane->ticked.len = 0;
+    return events;
 }

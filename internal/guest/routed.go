@@ -44,6 +44,17 @@ func (l *Lane) TakeRouted() iter.Seq[Routed] {
 // JoinRouted moves what another lane has emitted under other tags behind that of this one.
 func (l *Lane) JoinRouted(from *Lane) { C.flbwt_lane_join_routed(l.c, from.c) }
 
+// KeepRouted forgets what the last chunk has emitted under other tags, which is counted as kept: the chunk stays as
+// it came.
+func (l *Lane) KeepRouted() { C.flbwt_lane_keep_routed(l.c) }
+
+// DropRouted forgets all events under other tags that nobody has taken, counts them as dropped, and returns how many
+// they are.
+func (l *Lane) DropRouted() uint64 { return uint64(C.flbwt_lane_drop_routed(l.c)) }
+
+// CountLost counts events under other tags as dropped.
+func (l *Lane) CountLost(events int) { C.flbwt_lane_count_lost(l.c, C.uint64_t(events)) }
+
 // Route emits an event under another tag, from the record with that metadata, in the group that is open. False:
 // there is no memory.
 func (l *Lane) Route(data, tag, metadata, event []byte) bool {
@@ -67,8 +78,25 @@ func (l *Lane) MarkerBytes(data []byte) int {
 	return int(startLen) + int(bodyLen)
 }
 
-// CountHops has events that are emitted under other tags say how many filters they have come through.
-func (l *Lane) CountHops(on bool) { l.c.count_hops = C.bool(on) }
+// CountHops has events that are emitted under other tags say how many filters they have come through; those of ticks
+// have come through so many, unless that is 0.
+func (l *Lane) CountHops(on bool, ofTicks uint32) {
+	C.flbwt_lane_give_hops(l.c, C.bool(on), C.uint32_t(ofTicks))
+}
 
-// CountHopsAs has them do so if those of another lane do.
-func (l *Lane) CountHopsAs(other *Lane) { l.c.count_hops = other.c.count_hops }
+// CountHopsAs has them do so as those of another lane do.
+func (l *Lane) CountHopsAs(other *Lane) {
+	l.c.count_hops, l.c.tick_hops = other.c.count_hops, other.c.tick_hops
+}
+
+// EndHops goes behind a chunk, or a tick, before TakeRouted.
+func (l *Lane) EndHops(tick bool) {
+	if l.c.tick_hops > 0 {
+		C.flbwt_lane_end_hops(l.c, C.bool(tick))
+	}
+}
+
+// ChunkHops is how many filters the event of a chunk that has come farthest will have come through.
+func ChunkHops(chunk []byte) uint32 {
+	return uint32(C.flbwt_chunk_hops(pointer(chunk), C.size_t(len(chunk))))
+}

@@ -31,6 +31,22 @@ func TestEmitOnBusy(t *testing.T) {
 	}
 }
 
+// The least of limits is what is written as 64K, be that with K or in digits.
+func TestSmallestLimits(t *testing.T) {
+	for _, name := range []string{"memory_limit", "table_limit", "emitter_mem_buf_limit"} {
+		for value, ok := range map[string]bool{"64K": true, "64kb": true, "64000": true, "65536": true, "63999": false, "63K": false, "0": false} {
+			o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "emit_tags": "*", "table.t": "t.csv", name: value}))
+			if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), name) {
+				t.Errorf("%s %s: %v", name, value, err)
+			}
+			least := min(o.MemoryLimitBytes, o.TableLimitBytes, o.EmitterMemLimitBytes)
+			if want := int64(64_000); ok && value != "65536" && least != want {
+				t.Errorf("%s %s: %d", name, value, least)
+			}
+		}
+	}
+}
+
 // There may be as many patterns as the documents say.
 func TestEmitTagsMany(t *testing.T) {
 	for n, ok := range map[int]bool{100: true, 101: false} {

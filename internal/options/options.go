@@ -72,6 +72,9 @@ func (o Option) Label() string {
 // must hold it.
 const MaxWasmStackBytes = 4_000_000
 
+// minRoomBytes is the least that memory may be limited to: 64K, as Fluent Bit reads that.
+const minRoomBytes = 64_000
+
 // maxWasmHeapBytes bounds wasm_heap_size, as an eighth of memory_limit does: the room
 // grows by itself, and is there twice.
 const maxWasmHeapBytes = 16_000_000
@@ -413,7 +416,7 @@ func ParseSignal(source Source, signal int) (Options, error) {
 
 // shared reads the options that the filter and the output have in common.
 func (p *parser) shared() Options {
-	memoryLimit := p.size("memory_limit", 64<<10, 4<<30)
+	memoryLimit := p.size("memory_limit", minRoomBytes, 4<<30)
 	o := Options{
 		Workers:        1,
 		WasmPath:       p.str("wasm_path", "give the path of a .wasm file"),
@@ -428,7 +431,7 @@ func (p *parser) shared() Options {
 		ConfigSet:       p.configSet("config."),
 		ConfigFile:      p.value("config_file"),
 		Tables:          p.tables("table."),
-		TableLimitBytes: p.size("table_limit", 64<<10, 1<<40),
+		TableLimitBytes: p.size("table_limit", minRoomBytes, 1<<40),
 		TableRefresh:    p.time("table_refresh", 0, 24*time.Hour),
 		MarkKey:         p.value("mark_key"),
 		LogFailed:       p.bool("log_failed_records"),
@@ -449,7 +452,7 @@ func (p *parser) shared() Options {
 		EmitTags:             p.patterns("emit_tags"),
 		EmitterName:          p.value("emitter_name"),
 		EmitterFilesystem:    p.oneOf("emitter_storage.type") == 1,
-		EmitterMemLimitBytes: p.size("emitter_mem_buf_limit", 64<<10, 1<<40),
+		EmitterMemLimitBytes: p.size("emitter_mem_buf_limit", minRoomBytes, 1<<40),
 		TickInterval:         p.time("tick_interval", 0, 24*time.Hour),
 
 		StatsInterval: p.time("stats_interval", 0, 24*time.Hour),

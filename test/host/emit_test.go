@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,6 +172,10 @@ func TestEmit(t *testing.T) {
 			p.checkTaken(tens(20)...)
 		}
 		i.checkEmissions(60, 0, 0, 0, 0)
+		records := func(outcome string) string {
+			return fmt.Sprintf(`counter fluentbit_wasmtime_records_total{name="wasmtime.0",outcome=%q}`, outcome)
+		}
+		i.checkMetrics(map[string]any{records("routed"): 60.0, records("dropped"): 0.0, records("returned"): 0.0, records("failed"): 0.0})
 		if timers, _ := p.tick(); timers != 2 {
 			t.Errorf("%d timers", timers)
 		}
@@ -290,6 +295,145 @@ func TestEmitterIsBusy(t *testing.T) {
 	})
 }
 
+// An input goes on once nothing of it waits in any filter, and when the host lets it.
+func TestPausedInputs(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, in := engine(t, f)
+		i := p.routing(t, settings{"emit_on_busy": "block 1h"})
+		j := p.routing(t, settings{"emit_on_busy": "block 1h"})
+		emitters := []string{p.input("emitter_for_wasmtime.0").number, p.input("emitter_for_wasmtime.1").number}
+		wait := func(k int, i instance) {
+			p.do("busy", emitters[k], "1")
+			p.checkResult(i.from(in, "app", numberedChunk(2)), "")
+			p.tick()
+		}
+		goOn := func(k int) {
+			p.do("busy", emitters[k], "0")
+			p.tick()
+		}
+		paused := func(what string, want int) {
+			t.Helper()
+			if got := p.input("tail.0").paused; got != want {
+				t.Errorf("%s: %d", what, got)
+			}
+		}
+		wait(0, i)
+		paused("one waits", 1)
+		wait(1, j)
+		wait(1, j) // which changes nothing
+		paused("both wait", 1)
+		goOn(0)
+		paused("the other one waits", 1)
+		goOn(1)
+		paused("nothing waits", 0)
+
+		wait(0, i)
+		wait(1, j)
+		p.do("resume", in) // what the host paused it for is over
+		paused("the host lets it go on", 0)
+		wait(0, i)
+		paused("something comes all the same", 1)
+		goOn(0)
+		goOn(1)
+		paused("nothing waits any more", 0)
+
+		wait(0, i)
+		p.do("busy", in, "1") // it has reached its own limit
+		goOn(0)
+		paused("the host has paused it, too", 1)
+		p.do("busy", in, "0")
+		p.do("resume", in)
+		paused("the host lets it go on", 0)
+
+		if f.number < 503 {
+			return
+		}
+		wait(0, i)
+		p.do("gate", in, "1")
+		goOn(0)
+		paused("its gate is closed", 1)
+		p.do("gate", in, "0")
+		p.do("resume", in)
+		wait(0, i)
+		p.do("gate", in, "2")
+		goOn(0)
+		paused("its gate may be opened", 0)
+		j.exit()
+		i.exit()
+	})
+}
+
+// hoarder emits each record under the tag out, and has its memory grow, so that it is replaced soon; its last tick
+// emits a record of 5 MiB.
+const hoarder = `(module
+  (import "flb_v1" "emit_to" (func $emit (param i32 i32 i32 i32 i32 i32 i64 i32) (result i32)))
+  (memory (export "memory") 200)
+  (data (i32.const 16) "out")
+  (data (i32.const 2048) "\82\a1n\00\a3pad\db\00\50\00\00")
+  (func (export "malloc") (param i32) (result i32) (i32.const 8388608))
+  (func (export "free") (param i32))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (drop (memory.grow (i32.const 20)))
+    (drop (call $emit (i32.const 16) (i32.const 3) (local.get 4) (local.get 5) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)))
+    (i32.const 0))
+  (func (export "flb_tick") (param $flags i32) (result i32)
+    (if (local.get $flags) (then (drop
+      (call $emit (i32.const 16) (i32.const 3) (i32.const 2048) (i32.const 5242893) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)))))
+    (i32.const 0)))`
+
+// Wherever memory for what is emitted is refused, each event is delivered, kept, or counted as dropped.
+func TestEmitWithoutMemory(t *testing.T) {
+	const all, blocks = 4, 16 // of two records, of the instance that they have replaced, and of the last one
+	path := guestFile(t, hoarder)
+	for after := range blocks {
+		p, in := engine(t, newest)
+		i := p.ready(path, function, settings{"emit_tags": "*", "event_format": "msgpack", "tick_interval": "1h", "recycle_memory": "14M", "emitter_mem_buf_limit": "100M"})
+		p.takeLogs()
+		p.do("deny", fmt.Sprint(after), "4000000")
+		first := i.from(in, "app", numberedChunk(1))
+		second := i.from(in, "app", numberedChunk(1))
+		p.do("deny", "0", "0")
+		p.do("ending")
+		p.tick()
+		var delivered, kept int
+		for _, d := range p.do("appended").details {
+			delivered += len(strings.Fields(numbers(t, unhex(d[3]))))
+		}
+		for _, r := range []result{first, second} {
+			if r.verdict == modified && len(r.out) > 0 {
+				kept += len(strings.Fields(numbers(t, r.out)))
+			}
+		}
+		p.do("shutdown")
+		i.exit()
+		var log strings.Builder
+		lost := 0
+		for _, l := range p.takeLogs() {
+			fmt.Fprintln(&log, l.text)
+			var n int
+			if _, text, _ := strings.Cut(l.text, "] "); l.level == levelError {
+				if _, err := fmt.Sscanf(text, "%d events for other tags are", &n); err == nil {
+					lost += n
+				}
+			}
+		}
+		m := regexp.MustCompile(`; (\d+) emitted under other tags \((\d+) delivered, (\d+) kept in their chunks, (\d+) dropped, 0 looped\)`).FindStringSubmatch(log.String())
+		if m == nil {
+			t.Fatalf("%d: %s", after, log.String())
+		}
+		var counted [4]int
+		for k := range counted {
+			counted[k], _ = strconv.Atoi(m[1+k])
+		}
+		if counted[0] != delivered+kept+lost || counted[1] != delivered || counted[2] != kept || counted[3] != lost {
+			t.Errorf("%d: %v, and %d were delivered, %d kept, %d lost\n%s", after, counted, delivered, kept, lost, log.String())
+		}
+		if after == 0 && delivered == all || after == blocks-1 && delivered < all {
+			t.Errorf("%d: %v", after, counted)
+		}
+	}
+}
+
 // From where the emitter can't be called, events wait for the engine's thread: on a coroutine, and on others.
 func TestEmitElsewhere(t *testing.T) {
 	chunk := numberedChunk(12)
@@ -374,6 +518,14 @@ func TestEmitLoops(t *testing.T) {
 		p.checkResult(i.from(other, "app", hops(7)), "7")
 		p.tick()
 		p.checkTaken()
+		// One without metadata gets some for them.
+		body := map[string]any{"n": 7}
+		p.checkResult(i.from(other, "app", oracle.Pack(oracle.Legacy(oracle.Timestamp(1700000000, 1), body))), "")
+		p.tick()
+		details := p.do("appended").details
+		if want := hops(1); len(details) != 1 || !bytes.Equal(unhex(details[0][3]), want) {
+			t.Errorf("%q, want %q", details, want)
+		}
 		j.exit()
 		i.exit()
 	})
@@ -387,6 +539,52 @@ func (p *process) folding(t *testing.T, more settings) instance {
 		s[key] = value
 	}
 	return p.ready(guestFile(t, guests.WAT("fold")), function, s)
+}
+
+// What a tick emits and comes back to its own filter goes round eight times, by the filter's own emitter or by that of
+// another plugin; then it is dropped, and the round begins anew with what comes then.
+func TestTickLoops(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, in := engine(t, f)
+		i := p.folding(t, settings{"tick_interval": "1ms"})
+		emitters := []string{p.input(emitter).number, p.do("input", "emitter").fields["input"]}
+		dropped := func() float64 {
+			return i.metrics()[`counter fluentbit_wasmtime_emitted_records_total{name="wasmtime.0",result="dropped"}`]
+		}
+		for n, from := range emitters {
+			p.checkResult(i.from(in, "app", numberedChunk(5)), "")
+			for round := range 8 {
+				var event []byte
+				p.ticksUntil("something is taken", func() bool {
+					for _, d := range p.do("appended").details {
+						event = append(event, unhex(d[3])...)
+					}
+					return len(event) > 0
+				})
+				events, err := oracle.Unpack(event)
+				if err != nil || len(events) != 1 {
+					t.Fatalf("%x: %v", event, err)
+				}
+				var header any
+				if err := oracle.Value([]byte(events[0].Header), &header); err != nil {
+					t.Fatal(err)
+				}
+				want := fmt.Sprint(round)
+				if round == 0 {
+					want = "<nil>"
+				}
+				if hops := header.([]any)[1].(map[string]any)["wasmtime_hops"]; fmt.Sprint(hops) != want {
+					t.Errorf("round %d: %v", round, hops)
+				}
+				p.checkResult(i.from(from, "fold", event), "")
+			}
+			p.ticksUntil("it is dropped", func() bool { return dropped() == float64(n+1) })
+			p.checkTaken()
+		}
+		p.waitLog(levelError, "1 events of flb_tick are dropped: what they are made of has come back to this filter again and again")
+		i.checkEmissions(16, 0, 2, 0, 0)
+		i.exit()
+	})
 }
 
 // Once the host says that it ends, guests hand over what they hold, and all that waits is delivered, by another

@@ -72,6 +72,7 @@ struct input {
     size_t bytes;                   /* that it has taken */
     int busy;
     int pauses;                     /* less how often it was resumed */
+    int gate;                       /* 1: closed, which pauses it; 2: it may be opened */
     int appends;                    /* that are under way */
 };
 
@@ -267,10 +268,14 @@ int flb_input_log_append(struct input *in, const char *tag, size_t tag_len, cons
         filters_of(in, tag, tag_len, data, size);
     }
     in->appends--;
-    a = &appended[appended_count++];
+    a = &appended[appended_count];
+    a->data = malloc(size);
+    if (!a->data) {
+        return -1;
+    }
+    appended_count++;
     a->name = strdup(in->alias ? in->alias : in->name);
     a->tag = strndup(tag, tag_len);
-    a->data = malloc(size);
     memcpy(a->data, data, size);
     a->size = size;
     in->bytes += size;
@@ -291,6 +296,21 @@ int flb_input_resume(struct input *in)
     in->pauses = 0;
     return 0;
 }
+
+#if FAMILY >= FAMILY_5_0_3
+
+/* flb_input.c (v5.1.1): pausing an input says nothing of its gate. */
+int flb_input_rate_gate_protect(struct input *in) { return in->gate == 1; }
+
+void flb_input_rate_gate_maybe_resume(struct input *in)
+{
+    if (in->gate == 2) {
+        in->gate = 0;
+        flb_input_resume(in);
+    }
+}
+
+#endif
 
 int flb_engine_flush(struct config *config, void *only)
 {

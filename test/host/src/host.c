@@ -952,6 +952,39 @@ static void set_busy(char *line)
     ok("set");
 }
 
+#if FAMILY >= FAMILY_2_1
+
+/* resume INPUT: by the host itself. */
+static void resume(char *line)
+{
+    flb_input_resume(next_input(&line));
+    ok("resumed");
+}
+
+/* gate INPUT 0|1|2: it is open, closed, or may be opened. */
+static void set_gate(char *line)
+{
+    struct input *in = next_input(&line);
+
+    in->gate = next_int(&line);
+    in->pauses = in->gate > 0 ? 1 : in->pauses;
+    ok("set");
+}
+
+#endif
+
+#ifndef PLAIN_MALLOC
+
+/* deny AFTER BYTES: blocks of so many bytes are refused, once so many have been given. */
+static void deny(char *line)
+{
+    memory_deny_after = next_int(&line);
+    memory_deny_bytes = next_int(&line);
+    ok("denied");
+}
+
+#endif
+
 /* from INPUT INSTANCE TAG CHUNK: cb_filter for a chunk of an input. */
 static void filter_from(char *line)
 {
@@ -1329,6 +1362,10 @@ static const struct {
     {"input", new_input},
     {"inputs", show_inputs},
     {"busy", set_busy},
+#if FAMILY >= FAMILY_2_1
+    {"resume", resume},
+    {"gate", set_gate},
+#endif
     {"from", filter_from},
     {"within", set_within},
     {"appended", show_appended},
@@ -1338,6 +1375,7 @@ static const struct {
     {"host", spoil_host},
 #ifndef PLAIN_MALLOC
     {"memory", memory},
+    {"deny", deny},
 #else
     {"time", time_rounds},
     {"instructions", instructions},

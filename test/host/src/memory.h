@@ -41,6 +41,10 @@ struct block {
 
 _Static_assert(sizeof(struct block) % 16 == 0, "a block is aligned as its header is");
 
+/* Blocks of so many bytes and more are refused, once some more have been given; 0: none are. */
+static atomic_size_t memory_deny_bytes;
+static atomic_long memory_deny_after;
+
 static atomic_size_t memory_live_bytes;
 static atomic_size_t memory_live_blocks;
 
@@ -83,7 +87,9 @@ static void *allocate(size_t align, size_t size)
     unsigned char *base;
     unsigned char *p;
 
-    if (size > PTRDIFF_MAX - 2 * align - sizeof(*b) - TAIL_BYTES) {
+    if (size > PTRDIFF_MAX - 2 * align - sizeof(*b) - TAIL_BYTES ||
+        (memory_deny_bytes > 0 && size >= memory_deny_bytes &&
+         atomic_fetch_sub(&memory_deny_after, 1) <= 0)) {
         errno = ENOMEM;
         return NULL;
     }
