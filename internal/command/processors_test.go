@@ -28,6 +28,17 @@ func TestProcessorsAreChecked(t *testing.T) {
 			"processor wasmtime.1 of dummy.0 of metrics\n", "function       flb_metrics: func (i32, i32) -> i32\n", "can't be marked: they pass",
 			"processor mine\n", "function       flb_traces: func (i32, i32) -> i32\n", "signal         traces\n",
 		}},
+		"several": {inputs + `
+        traces:
+          - {name: wasmtime, wasm_path: @otlp@}
+        metrics:
+          - {name: wasmtime, wasm_path: @otlp@}
+          - {name: wasmtime, wasm_path: @otlp@}
+          - {name: wasmtime, wasm_path: @otlp@}
+        logs:
+          - {name: wasm, wasm_path: @identity@, function_name: filter}
+`, 0, []string{"processor wasmtime.0 of dummy.0 of traces\n", "processor wasmtime.0 of dummy.0 of metrics\n",
+			"processor wasmtime.1 of dummy.0 of metrics\n", "processor wasmtime.2 of dummy.0 of metrics\n", "wasm.0 of dummy.0\n"}},
 		"of an output": {outputs + `
         logs:
           - {name: wasm, wasm_path: @identity@, function_name: filter}

@@ -322,7 +322,10 @@ func TestTagsThatAreNotGranted(t *testing.T) {
 			{of: 0, kind: opEmitTo, bytes: routedBytes("tenant.b", object{})},
 			{of: 1, kind: opEmitTo, bytes: routedBytes("a\nb", object{})},
 			{of: 2, kind: opPut, a: 1000, b: 1, bytes: []byte{1}},
+			{of: 3, kind: opEmitTo, bytes: routedBytes("", object{})},
+			{of: 4, kind: opEmitTo, bytes: routedBytes("large", object{})},
 		}
+		copy(ops[4].bytes[36:], []byte{1, 4}) // 1,025 bytes, of what stands there
 		at := uint32(scriptReply + 16 + 24*len(ops))
 		for _, o := range ops {
 			if o.kind == opEmitTo {
@@ -330,14 +333,23 @@ func TestTagsThatAreNotGranted(t *testing.T) {
 			}
 			at += uint32(len(o.bytes))
 		}
-		out, _ := f.Run(script(ops, nil), join(event(1, object{}), event(2, object{}), event(3, object{})))
-		var reasons []string
-		for _, e := range decode(t, out) {
-			reasons = append(reasons, fmt.Sprint(e.([]any)[0].([]any)[1].(map[any]any)[MarkKey]))
+		reasonsOf := func(reply []byte, records int) (list []string) {
+			out, _ := f.Run(reply, bytes.Repeat(event(1, object{}), records))
+			for _, e := range decode(t, out) {
+				list = append(list, fmt.Sprint(e.([]any)[0].([]any)[1].(map[any]any)[MarkKey]))
+			}
+			return list
 		}
+		reasons := reasonsOf(script(ops, nil), 5)
 		const breach = "an operation of the guest's reply is not valid: "
-		if len(reasons) != 3 || reasons[0] != breach+want+"tenant.b" || reasons[1] != breach+want+`"a\x0ab"` || strings.Contains(reasons[2], `a\x0ab`) {
+		const size = breach + "the tag of what is emitted has not 1 to 1,024 bytes"
+		if len(reasons) != 5 || reasons[0] != breach+want+"tenant.b" || reasons[1] != breach+want+`"a\x0ab"` || strings.Contains(reasons[2], `a\x0ab`) || reasons[3] != size || reasons[4] != size {
 			t.Errorf("%q", reasons)
+		}
+		reasonsOf(script(ops[:1], nil), 1)
+		reasons = reasonsOf(script([]batchOp{{of: 7, kind: opDrop}}, nil), 1)
+		if len(reasons) != 1 || !strings.HasSuffix(reasons[0], ", or not in the order of the events") {
+			t.Errorf("of no tag: %q", reasons)
 		}
 	}
 }

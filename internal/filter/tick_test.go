@@ -225,6 +225,33 @@ func TestTickHops(t *testing.T) {
 		tick(8)
 		give(0)
 		tick(0)
+		give(4)
+		tick(4)
+		silent(40)
+		give(4) // from where what has come as far is known for 64 ticks again
+		tick(4)
+		silent(40)
+		give(0)
+		tick(4)
+	}
+}
+
+// Counting begins anew for all workers, whether records come or not.
+func TestTickHopsWithoutRecords(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		f := startWith(t, counting(options.Options{Workers: workers}),
+			strings.Replace(counter, "(if (i32.eqz (global.get $n)) (then (return (i32.const 0))))", "", 1))
+		f.lane.CountHops(true, 8)
+		f.Run(tag, letters("."))
+		f.lane.EndHops(false)
+		for _, want := range []uint32{8, 0} {
+			f.lane.CountHops(false, 0)
+			f.Tick(false)
+			f.lane.EndHops(true)
+			if diff := cmp.Diff(slices.Repeat([]uint32{want}, workers), tickHops(f.Filter)); diff != "" {
+				t.Errorf("%d workers: %s", workers, diff)
+			}
+		}
 	}
 }
 

@@ -815,6 +815,9 @@ static bool read_tag(flbwt_lane *lane, const uint8_t *p, emitted *e)
     if (e->tag == NULL) {
         return refuse(&lane->batch, "the tag of what is emitted is not inside memory");
     }
+    if (e->tag_n == 0 || e->tag_n > FLBWT_TAG_BYTES) {
+        return refuse(&lane->batch, "the tag of what is emitted has not 1 to 1,024 bytes");
+    }
     if (flbwt_tags_grant(&g->instance.tags, e->tag, e->tag_n)) {
         return true;
     }
