@@ -59,6 +59,8 @@ func TestEndpoint(t *testing.T) {
 			}},
 			"of an output": {setup{options: guestDoes("drop"), outputs: true}, map[string]string{
 				"output.opentelemetry.0.metrics.0 metrics dropped": "3", "output.opentelemetry.0.traces.0 traces dropped": "2"}},
+			"of both": {setup{options: guestDoes("keep"), signals: []string{"metrics"}, output: "processors:\n  metrics:\n" + indent(does("keep"), "    ")},
+				map[string]string{"input.opentelemetry.0.metrics.0 metrics kept": "3", "output.opentelemetry.0.metrics.0 metrics kept": "3"}},
 			"alias": {setup{options: guestDoes("keep") + alias, signals: []string{"metrics"}}, map[string]string{"mine metrics kept": "3"}},
 		} {
 			t.Run(name, func(t *testing.T) {
