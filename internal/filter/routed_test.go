@@ -292,6 +292,27 @@ func TestManyRoutedOfABatch(t *testing.T) {
 	}
 }
 
+// A record that leaves its chunk for several tags is routed once; one that stays is returned.
+func TestRoutedRecordsAreCountedOnce(t *testing.T) {
+	f := startScript(t, options.Options{EmitTags: []string{"x", "y"}})
+	ops := []batchOp{
+		{of: 0, kind: opDrop}, {of: 0, kind: opEmitTo, bytes: routedBytes("x", object{})}, {of: 0, kind: opEmitTo, bytes: routedBytes("y", object{})},
+		{of: 1, kind: opEmitTo, bytes: routedBytes("x", object{})}, {of: 1, kind: opEmitTo, bytes: routedBytes("y", object{})},
+		{of: 2, kind: opDrop},
+	}
+	at := uint32(scriptReply + 16 + 24*len(ops))
+	for _, o := range ops {
+		if o.kind == opEmitTo {
+			locate(o.bytes, at)
+		}
+		at += uint32(len(o.bytes))
+	}
+	f.Run(script(ops, nil), bytes.Repeat(event(1, object{}), 3))
+	if s := f.Stats(); s.Records != 3 || s.Routed != 1 || s.Returned != 1 || s.Dropped != 1 || s.Failed != 0 || s.Elsewhere != 4 {
+		t.Error(s)
+	}
+}
+
 // routedBytes describes an event for another tag; locate has it know where it is.
 func routedBytes(tag string, body object) []byte {
 	b := make([]byte, 40)
