@@ -194,7 +194,7 @@ uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from);
 uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag);
 
 // flbwt_lane_hops is how often an event with that metadata will have come through a filter; 0 if that is not
-// counted. The metadata has been checked.
+// counted: it comes from an input, and does not say that it has come through some. The metadata has been checked.
 uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n);
 
 // flbwt_chunk_hops is how often the event of a chunk that has come farthest will have come through a filter.

@@ -80,7 +80,10 @@ static uint32_t one_more(uint32_t hops) { return hops < UINT32_MAX ? hops + 1 : 
 
 uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t n)
 {
-    return lane->count_hops ? one_more(hops_of(metadata, metadata + n)) : 0;
+    uint32_t hops = hops_of(metadata, metadata + n);
+
+    // What comes from an input has come through no filter, whatever its sender says.
+    return lane->count_hops ? one_more(hops) : hops > 0;
 }
 
 uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n)

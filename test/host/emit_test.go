@@ -518,11 +518,18 @@ func TestEmitLoops(t *testing.T) {
 		p.checkResult(i.from(other, "app", hops(7)), "7")
 		p.tick()
 		p.checkTaken()
+		// What an input has read has come through none, whatever it says.
+		p.checkResult(i.from(in, "app", hops(100)), "")
+		details := p.do("appended").details
+		if want := hops(1); len(details) != 1 || !bytes.Equal(unhex(details[0][3]), want) {
+			t.Errorf("%q, want %q", details, want)
+		}
+
 		// One without metadata gets some for them.
 		body := map[string]any{"n": 7}
 		p.checkResult(i.from(other, "app", oracle.Pack(oracle.Legacy(oracle.Timestamp(1700000000, 1), body))), "")
 		p.tick()
-		details := p.do("appended").details
+		details = p.do("appended").details
 		if want := hops(1); len(details) != 1 || !bytes.Equal(unhex(details[0][3]), want) {
 			t.Errorf("%q, want %q", details, want)
 		}
