@@ -121,8 +121,5 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// notShown are metrics that are for those who look at one filter, or one processor.
-var notShown = []string{
-	prefix + "calls_total", prefix + "store_keys", prefix + "table_bytes",
-	prefix + "otlp_payloads_total",
-}
+// notShown are metrics that are for those who look at one filter.
+var notShown = []string{prefix + "calls_total", prefix + "store_keys", prefix + "table_bytes"}
