@@ -105,13 +105,20 @@ static bool take(struct instance *inst, struct job *job)
     return !job->busy;
 }
 
+// takes_events says whether events have left the chunk of a JOB_FILTER.
+static bool takes_events(const struct job *job)
+{
+    return job->result == FLB_FILTER_MODIFIED &&
+           flbwt_chunk_events(job->out, job->out_size) < flbwt_chunk_events(job->data, job->size);
+}
+
 // give_up takes with it what the job has made for other tags.
 static void give_up(struct instance *inst, struct job *job)
 {
     flbwt_lane *lane = job->kind == JOB_STOP ? NULL : inst->lane;
 
     if (lane != NULL && lane->tick_hops > 0) {
-        flbwt_lane_end_hops(lane, job->kind == JOB_TICK);
+        flbwt_lane_end_hops(lane, job->kind == JOB_TICK, job->tick_hops > 0 && !takes_events(job));
     }
     if (lane != NULL && lane->routed.len + lane->ticked.len > 0) {
         pthread_mutex_lock(&inst->lock);

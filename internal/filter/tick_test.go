@@ -182,13 +182,13 @@ func TestTickHops(t *testing.T) {
 		give := func(hops uint32) {
 			f.lane.CountHops(hops > 0, hops)
 			f.Run(tag, letters(strings.Repeat(".", 200)))
-			f.lane.EndHops(false)
+			f.lane.EndHops(false, false)
 		}
 		tick := func(want uint32) {
 			t.Helper()
 			f.lane.CountHops(false, 0)
 			f.Tick(false)
-			f.lane.EndHops(true)
+			f.lane.EndHops(true, false)
 			if diff := cmp.Diff(slices.Repeat([]uint32{want}, workers), tickHops(f.Filter)); diff != "" {
 				t.Errorf("%d workers: %s", workers, diff)
 			}
@@ -198,7 +198,7 @@ func TestTickHops(t *testing.T) {
 			for range n {
 				f.lane.CountHops(false, 0)
 				f.Tick(false)
-				f.lane.EndHops(true)
+				f.lane.EndHops(true, false)
 			}
 			if list := tickHops(f.Filter); len(list) > 0 {
 				t.Errorf("%d workers: %v", workers, list)
@@ -233,6 +233,16 @@ func TestTickHops(t *testing.T) {
 		silent(40)
 		give(0)
 		tick(4)
+		// Of what stays in its chunk nothing is made.
+		f.lane.CountHops(true, 7)
+		f.Run(tag, letters(strings.Repeat(".", 200)))
+		f.lane.EndHops(false, true)
+		tick(4)
+		silent(20) // the 64 go on as if it had not come
+		give(0)
+		tick(4)
+		give(0)
+		tick(0)
 	}
 }
 
@@ -243,11 +253,11 @@ func TestTickHopsWithoutRecords(t *testing.T) {
 			strings.Replace(counter, "(if (i32.eqz (global.get $n)) (then (return (i32.const 0))))", "", 1))
 		f.lane.CountHops(true, 8)
 		f.Run(tag, letters("."))
-		f.lane.EndHops(false)
+		f.lane.EndHops(false, false)
 		for _, want := range []uint32{8, 0} {
 			f.lane.CountHops(false, 0)
 			f.Tick(false)
-			f.lane.EndHops(true)
+			f.lane.EndHops(true, false)
 			if diff := cmp.Diff(slices.Repeat([]uint32{want}, workers), tickHops(f.Filter)); diff != "" {
 				t.Errorf("%d workers: %s", workers, diff)
 			}

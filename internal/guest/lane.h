@@ -104,6 +104,7 @@ typedef struct {
     bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
     uint32_t tick_hops; // those of what ticks emit; 0: they are not counted
     uint32_t tick_hops_left; // ticks until that is forgotten
+    uint32_t tick_hops_before, tick_hops_left_before; // both before the chunk
     flbwt_emission emission;
 
     // The stop.
@@ -200,18 +201,24 @@ uint32_t flbwt_lane_hops(const flbwt_lane *lane, const uint8_t *metadata, size_t
 // flbwt_chunk_hops is how often the event of a chunk that has come farthest will have come through a filter.
 uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n);
 
+// flbwt_chunk_events is how many events a chunk has, as far as it can be read.
+size_t flbwt_chunk_events(const uint8_t *data, size_t n);
+
 // flbwt_lane_give_hops goes before a chunk, or a tick. count: events have come from an emitter, and what is made
 // of them in ticks will have come through so many filters; 0: there are no ticks.
-// flbwt_lane_end_hops goes behind it, before what has been emitted is taken, if tick_hops is not 0.
+// flbwt_lane_end_hops goes behind it, before what has been emitted is taken, if tick_hops is not 0. kept: no event of
+// the chunk has left it, so that nothing is made of them in ticks.
 static inline void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops)
 {
     lane->count_hops = count;
+    lane->tick_hops_before = lane->tick_hops;
+    lane->tick_hops_left_before = lane->tick_hops_left;
     if (hops > 0 && hops >= lane->tick_hops) {
         lane->tick_hops = hops;
         lane->tick_hops_left = FLBWT_HOPS_TICKS;
     }
 }
-void flbwt_lane_end_hops(flbwt_lane *lane, bool tick);
+void flbwt_lane_end_hops(flbwt_lane *lane, bool tick, bool kept);
 
 // flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there
 // is none. flbwt_batch_marker does so for a guest of the batch ABI, whose marker is in one part.

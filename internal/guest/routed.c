@@ -108,13 +108,27 @@ uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n)
     return one_more(highest);
 }
 
-void flbwt_lane_end_hops(flbwt_lane *lane, bool tick)
+size_t flbwt_chunk_events(const uint8_t *data, size_t n)
+{
+    size_t events = 0;
+
+    for (const uint8_t *p = data, *end = data + n; p < end && (p = skip(p, end)) != NULL;) {
+        events++;
+    }
+    return events;
+}
+
+void flbwt_lane_end_hops(flbwt_lane *lane, bool tick, bool kept)
 {
     bool forgotten = tick && --lane->tick_hops_left == 0;
 
     // What has come so far does not go on: the loop is cut, and what follows is not in it.
     if (forgotten || (lane->tick_hops >= FLBWT_MAX_HOPS && lane->ticked.len > 0)) {
         lane->tick_hops = 0;
+    }
+    else if (kept) {
+        lane->tick_hops = lane->tick_hops_before;
+        lane->tick_hops_left = lane->tick_hops_left_before;
     }
 }
 

@@ -89,14 +89,19 @@ func (l *Lane) CountHopsAs(other *Lane) {
 	l.c.count_hops, l.c.tick_hops = other.c.count_hops, other.c.tick_hops
 }
 
-// EndHops goes behind a chunk, or a tick, before TakeRouted.
-func (l *Lane) EndHops(tick bool) {
+// EndHops goes behind a chunk, or a tick, before TakeRouted. kept: no event of the chunk has left it.
+func (l *Lane) EndHops(tick, kept bool) {
 	if l.c.tick_hops > 0 {
-		C.flbwt_lane_end_hops(l.c, C.bool(tick))
+		C.flbwt_lane_end_hops(l.c, C.bool(tick), C.bool(kept))
 	}
 }
 
 // ChunkHops is how many filters the event of a chunk that has come farthest will have come through.
 func ChunkHops(chunk []byte) uint32 {
 	return uint32(C.flbwt_chunk_hops(pointer(chunk), C.size_t(len(chunk))))
+}
+
+// ChunkEvents is how many events a chunk has, as far as it can be read.
+func ChunkEvents(chunk []byte) int {
+	return int(C.flbwt_chunk_events(pointer(chunk), C.size_t(len(chunk))))
 }

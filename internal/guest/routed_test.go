@@ -56,22 +56,26 @@ func TestChunkHops(t *testing.T) {
 	start := oracle.Pack(oracle.Current(oracle.Timestamp(0xffffffff, 0), map[string]any{}, map[string]any{"resource": "x"}))
 	legacy := oracle.Pack(oracle.Legacy(1700000000, map[string]any{"wasmtime_hops": 6}))
 	for what, c := range map[string]struct {
-		chunk string
-		want  uint32
+		chunk  string
+		want   uint32
+		events int
 	}{
-		"nothing":          {"", 1},
-		"none":             {string(inBody) + string(legacy), 1},
-		"the first":        {string(hopping(7)) + string(hopping(2)), 8},
-		"the last":         {string(inBody) + string(start) + string(legacy) + string(hopping(2)) + string(hopping(7)), 8},
-		"a large one":      {string(hopping(70000)), 70001},
-		"too large a one":  {string(hopping(uint64(1) << 63)), 1<<32 - 1},
-		"a negative one":   {string(hopping(-7)), 1},
-		"a text":           {string(hopping("7")), 1},
-		"one and garbage":  {string(hopping(3)) + "\xc1" + string(hopping(7)), 4},
-		"one that is torn": {string(hopping(3)) + string(hopping(7)[:30]), 4},
+		"nothing":          {"", 1, 0},
+		"none":             {string(inBody) + string(legacy), 1, 2},
+		"the first":        {string(hopping(7)) + string(hopping(2)), 8, 2},
+		"the last":         {string(inBody) + string(start) + string(legacy) + string(hopping(2)) + string(hopping(7)), 8, 5},
+		"a large one":      {string(hopping(70000)), 70001, 1},
+		"too large a one":  {string(hopping(uint64(1) << 63)), 1<<32 - 1, 1},
+		"a negative one":   {string(hopping(-7)), 1, 1},
+		"a text":           {string(hopping("7")), 1, 1},
+		"one and garbage":  {string(hopping(3)) + "\xc1" + string(hopping(7)), 4, 1},
+		"one that is torn": {string(hopping(3)) + string(hopping(7)[:30]), 4, 1},
 	} {
 		if got := ChunkHops([]byte(c.chunk)); got != c.want {
 			t.Errorf("%s: %d, want %d", what, got, c.want)
+		}
+		if got := ChunkEvents([]byte(c.chunk)); got != c.events {
+			t.Errorf("%s: %d events, want %d", what, got, c.events)
 		}
 	}
 }
@@ -88,6 +92,13 @@ func FuzzChunkHops(f *testing.F) {
 		}
 		if want := chunkHops(t, data); got != want {
 			t.Errorf("%x: %d, want %d", data, got, want)
+		}
+		events, err := oracle.Unpack(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ChunkEvents(data); got != len(events) {
+			t.Errorf("%x: %d events, want %d", data, got, len(events))
 		}
 	})
 }

@@ -594,6 +594,36 @@ func TestTickLoops(t *testing.T) {
 	})
 }
 
+// What comes back and is let pass is in no round: a filter that matches all loses none of its ticks.
+func TestTicksThatPass(t *testing.T) {
+	const counts = "(i64.add (global.get $count) (i64.const 1)))\n    "
+	fold := guests.WAT("fold")
+	passes := strings.Replace(fold, counts+"(i32.const 0)", counts+"(local.get 4)", 1)
+	if passes == fold {
+		t.Fatal("the guest drops records in another way")
+	}
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		p, _ := engine(t, f)
+		i := p.ready(guestFile(t, passes), function, settings{"emit_tags": "*", "tick_interval": "1ms"})
+		own, event := p.input(emitter).number, numberedChunk(1)
+		const rounds = 30
+		for range rounds {
+			if r := i.from(own, "fold", event); r.verdict != notouch {
+				t.Fatalf("verdict %d: %q", r.verdict, r.out)
+			}
+			event = nil
+			p.ticksUntil("something is taken", func() bool {
+				for _, d := range p.do("appended").details {
+					event = append(event, unhex(d[3])...)
+				}
+				return len(event) > 0
+			})
+		}
+		i.checkEmissions(rounds, 0, 0, 0, 0)
+		i.exit()
+	})
+}
+
 // Once the host says that it ends, guests hand over what they hold, and all that waits is delivered, by another
 // emitter if need be.
 func TestEmitAtTheEnd(t *testing.T) {
