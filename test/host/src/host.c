@@ -273,6 +273,25 @@ static const char *borrowed(const void *data, size_t size)
     return p;
 }
 
+/* The tag as such bytes: those of the tests are few, and each has pages once. */
+static struct bytes borrowed_tag(const void *tag, size_t size)
+{
+    static struct bytes tags[256];
+    static size_t count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (tags[i].size == size && memcmp(tags[i].data, tag, size) == 0) {
+            return tags[i];
+        }
+    }
+    struct bytes b = {borrowed(tag, size), size};
+
+    if (count < sizeof(tags) / sizeof(tags[0])) {
+        tags[count++] = b;
+    }
+    return b;
+}
+
 /* flb-filter_NAME.so holds filter_NAME_plugin (src/flb_plugin.c, v5.1.1). */
 static int symbol_of(const char *path, char *symbol, size_t room)
 {
@@ -631,8 +650,7 @@ static int next_call(char **line, struct call *c)
     memset(c, 0, sizeof(*c));
     c->ins = next_instance(line);
     tag = next_word(line);
-    c->tag.size = unhex(tag);
-    c->tag.data = borrowed(tag, c->tag.size);
+    c->tag = borrowed_tag(tag, unhex(tag));
     chunk = next_int(line);
     if (chunk < 0 || chunk >= chunk_count || !c->ins->initialized) {
         fail("no chunk %i, or instance not initialized", chunk);
