@@ -193,8 +193,43 @@ func (r rootChanger) rmdir(path string) int {
 	}
 	return rootErrno(r.Remove(path))
 }
-func (r rootChanger) rename(from, to string) int { return rootErrno(r.Rename(from, to)) }
-func (r rootChanger) link(from, to string) int   { return rootErrno(r.Link(from, to)) }
+
+// rename by os.Root, which refuses a directory in the place of a directory, also of itself (os.Rename): here that place
+// is made free first.
+func (r rootChanger) rename(from, to string) int {
+	const aside = "aside"
+	if !r.isDir(from) || !r.isDir(to) {
+		return rootErrno(r.Rename(from, to))
+	}
+	if r.same(from, to) {
+		return errnoSuccess
+	}
+	if err := r.Rename(to, aside); err != nil {
+		return rootErrno(err)
+	}
+	to = strings.TrimRight(to, "/")
+	err := r.Rename(from, to)
+	if err == nil {
+		if err = r.Remove(aside); err == nil {
+			return errnoSuccess
+		}
+		if err := r.Rename(to, from); err != nil {
+			panic(err)
+		}
+	}
+	if err := r.Rename(aside, to); err != nil {
+		panic(err)
+	}
+	return rootErrno(err)
+}
+
+func (r rootChanger) same(one, other string) bool {
+	a, errA := r.Lstat(strings.TrimRight(one, "/"))
+	b, errB := r.Lstat(strings.TrimRight(other, "/"))
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+func (r rootChanger) link(from, to string) int { return rootErrno(r.Link(from, to)) }
 func (r rootChanger) symlink(target, path string) int {
 	if strings.HasPrefix(target, "/") { // which os.Root makes, and does not follow
 		return errnoPerm
@@ -285,6 +320,8 @@ func TestChangesAreOSRoots(t *testing.T) {
 
 func FuzzChanges(f *testing.F) {
 	f.Add([]byte{0, 24, 24, 0, 0, 0, 0, 0, 2, 25, 25, 0, 0, 0, 0, 0, 5, 2, 2, 0, 24, 24, 24, 24})
+	// mkdir new, rename new new, rename new dir//, rename empty new
+	f.Add([]byte{2, 24, 0, 0, 0, 0, 0, 0, 5, 24, 0, 0, 24, 0, 0, 0, 5, 24, 0, 0, 2, 26, 26, 0, 5, 33, 0, 0, 24, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) <= 8*20 {
 			checkChanges(t, script)
