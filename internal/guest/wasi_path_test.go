@@ -194,14 +194,14 @@ func (r rootChanger) rmdir(path string) int {
 	return rootErrno(r.Remove(path))
 }
 
-// rename by os.Root, which refuses a directory in the place of a directory, also of itself (os.Rename): here that place
+// rename renames by os.Root, which refuses a directory in the place of a directory, also of itself (os.Rename): here that place
 // is made free first.
 func (r rootChanger) rename(from, to string) int {
 	const aside = "aside"
 	if !r.isDir(from) || !r.isDir(to) {
 		return rootErrno(r.Rename(from, to))
 	}
-	if r.same(from, to) {
+	if r.same(from, to) && !endsInDots(from) && !endsInDots(to) {
 		return errnoSuccess
 	}
 	if err := r.Rename(to, aside); err != nil {
@@ -221,6 +221,13 @@ func (r rootChanger) rename(from, to string) int {
 		panic(err)
 	}
 	return rootErrno(err)
+}
+
+// endsInDots tells whether a path's last name is . or .., which no rename takes.
+func endsInDots(path string) bool {
+	path = strings.TrimRight(path, "/")
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	return name == "." || name == ".."
 }
 
 func (r rootChanger) same(one, other string) bool {
