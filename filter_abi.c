@@ -236,7 +236,7 @@ static int effective_log_level(struct flb_filter_instance *ins, const char *plug
     return level >= 0 ? level : FLB_LOG_INFO;
 }
 
-static int give_back(struct dl_phdr_info *info, size_t size, void *own)
+static int drop_pages(struct dl_phdr_info *info, size_t size, void *own)
 {
     uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
     bool here = false;
@@ -258,7 +258,7 @@ static int give_back(struct dl_phdr_info *info, size_t size, void *own)
     return here;
 }
 
-void border_give_back_pages(void) { dl_iterate_phdr(give_back, (void *) border_give_back_pages); }
+void border_drop_pages(void) { dl_iterate_phdr(drop_pages, (void *) border_drop_pages); }
 
 // The instances that have started and not stopped.
 static struct {
@@ -391,7 +391,7 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     }
     border_enter_running(inst);
     metrics_start(inst);
-    border_give_back_pages();
+    border_drop_pages();
     return 0;
 }
 

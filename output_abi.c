@@ -296,7 +296,7 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
     if (result == FLB_OK) {
         watch_engine();
     }
-    border_give_back_pages();
+    border_drop_pages();
     return result;
 }
 

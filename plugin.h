@@ -23,7 +23,7 @@
 
 #include "internal/guest/lane.h"
 
-// The host's objects, which only the host looks into.
+// The host's objects: opaque, but for what the files named above look for in them.
 struct flb_filter_instance;
 struct flb_input_instance;
 struct flb_config;
@@ -66,7 +66,7 @@ struct instance {
     char *name; // of a processor: what tells it apart; NULL: it is called as the host calls it
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
-    struct flb_config *config; // of its pipeline; only compared
+    struct flb_config *config; // of its pipeline; emit_abi.c reads it
     struct instance *next; // of those that have started
     bool reloads; // JOB_CHECK: it is for a reload, and another pipeline runs
     uintptr_t handle; // the Go side; 0 until it has started
@@ -164,7 +164,7 @@ struct instance *border_running(const void *ins);
 // border_siblings is how many processors of the same owner and signal run already.
 int border_siblings(const struct instance *inst);
 
-// What they do not.
+// Processors only (processor_abi.c).
 const char *processor_property(const struct instance *inst, const char *name);
 const char *processor_name(const struct instance *inst);
 // processor_fill fills the symbol in, while the library is loaded. why: it is to refuse to start.
@@ -291,9 +291,9 @@ void *border_alloc(size_t size); // for job.out: the host frees it
 // threads inherit from the first; 0, or an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
-// border_give_back_pages unmaps the library's code and constants, which are mapped again as
+// border_drop_pages has the kernel drop the library's code and constants, which are mapped again as
 // they are used. Most of them are the compiler's, and needed for starting only.
-void border_give_back_pages(void);
+void border_drop_pages(void);
 
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);
