@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "plugin.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,40 +31,36 @@ static struct {
     int (*input_pause)(struct flb_input_instance *in);
     int (*input_resume)(struct flb_input_instance *in);
     int (*engine_flush)(struct flb_config *config, void *only);
-    const char *missing; // NULL: all are there
 
     // Since 5.1, else NULL: an input may be paused by its gate, of which input_pause knows nothing.
     int (*gate_protect)(struct flb_input_instance *in);
     void (*gate_maybe_resume)(struct flb_input_instance *in);
 } host;
 
-static const struct {
-    void **to;
-    const char *name;
-} wanted[] = {
-    {(void **) &host.log_append, "flb_input_log_append"},
-    {(void **) &host.name_exists, "flb_input_name_exists"},
-    {(void **) &host.input_new, "flb_input_new"},
-    {(void **) &host.set_property, "flb_input_set_property"},
-    {(void **) &host.instance_init, "flb_input_instance_init"},
-    {(void **) &host.instance_exit, "flb_input_instance_exit"},
-    {(void **) &host.instance_destroy, "flb_input_instance_destroy"},
-    {(void **) &host.storage_create, "flb_storage_input_create"},
-    {(void **) &host.input_pause, "flb_input_pause"},
-    {(void **) &host.input_resume, "flb_input_resume"},
-    {(void **) &host.engine_flush, "flb_engine_flush"},
-};
+static const char *missing; // a function that the host does not export
 
 static void look_up(void)
 {
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
-        if (*wanted[i].to == NULL && host.missing == NULL) {
-            host.missing = wanted[i].name;
-        }
-    }
-    *(void **) &host.gate_protect = dlsym(RTLD_DEFAULT, "flb_input_rate_gate_protect");
-    *(void **) &host.gate_maybe_resume = dlsym(RTLD_DEFAULT, "flb_input_rate_gate_maybe_resume");
+    static const struct host_symbol symbols[] = {
+        {(void **) &host.log_append, "flb_input_log_append"},
+        {(void **) &host.name_exists, "flb_input_name_exists"},
+        {(void **) &host.input_new, "flb_input_new"},
+        {(void **) &host.set_property, "flb_input_set_property"},
+        {(void **) &host.instance_init, "flb_input_instance_init"},
+        {(void **) &host.instance_exit, "flb_input_instance_exit"},
+        {(void **) &host.instance_destroy, "flb_input_instance_destroy"},
+        {(void **) &host.storage_create, "flb_storage_input_create"},
+        {(void **) &host.input_pause, "flb_input_pause"},
+        {(void **) &host.input_resume, "flb_input_resume"},
+        {(void **) &host.engine_flush, "flb_engine_flush"},
+    };
+    static const struct host_symbol since_5_1[] = {
+        {(void **) &host.gate_protect, "flb_input_rate_gate_protect"},
+        {(void **) &host.gate_maybe_resume, "flb_input_rate_gate_maybe_resume"},
+    };
+
+    missing = host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0]));
+    host_look_up(since_5_1, sizeof(since_5_1) / sizeof(since_5_1[0]));
 }
 
 enum {
@@ -216,25 +211,25 @@ static bool is_cio(const char *p)
         MAX_STREAMS = 1000,
     };
 
-    if (!engine_readable(p, CIO_BYTES)) {
+    if (!host_readable(p, CIO_BYTES)) {
         return false;
     }
     for (size_t at = 0; at + 2 * sizeof(void *) <= CIO_BYTES; at += sizeof(void *)) {
-        const char *list = p + at, *before = list, *link = engine_word(list, sizeof(void *));
+        const char *list = p + at, *before = list, *link = host_word(list, sizeof(void *));
         int n = 0;
 
         while (link != list && n < MAX_STREAMS) {
             const char *stream = (const char *) ((uintptr_t) link - LINK); // link may be anything
 
-            if (!engine_readable(stream, PARENT + sizeof(void *)) ||
-                engine_word(link, 0) != before || engine_word(stream, PARENT) != (const void *) p) {
+            if (!host_readable(stream, PARENT + sizeof(void *)) || host_word(link, 0) != before ||
+                host_word(stream, PARENT) != (const void *) p) {
                 break;
             }
             n++;
             before = link;
-            link = engine_word(link, sizeof(void *));
+            link = host_word(link, sizeof(void *));
         }
-        if (n > 0 && link == list && engine_word(list, 0) == before) {
+        if (n > 0 && link == list && host_word(list, 0) == before) {
             return true;
         }
     }
@@ -245,11 +240,11 @@ static void *find_cio(const struct flb_config *config)
 {
     size_t readable = 0;
 
-    while (readable < CONFIG_BYTES && engine_readable((const char *) config + readable, 256)) {
+    while (readable < CONFIG_BYTES && host_readable((const char *) config + readable, 256)) {
         readable += 256;
     }
     for (size_t at = 0; at < readable; at += sizeof(void *)) {
-        void *p = engine_word(config, at);
+        void *p = host_word(config, at);
 
         if (p != NULL && is_cio(p)) {
             return p;
@@ -263,26 +258,23 @@ static void *find_cio(const struct flb_config *config)
 // (flb_filter.h, 1.8 to 5.1) _head stands six words behind context.
 static bool is_in_pipeline(const struct instance *inst)
 {
-    enum { FIRST = 48, LAST = 96, HEAD = 48, MAX_FILTERS = 10000 };
-    const char *ins = (const char *) inst->ins, *config = (const char *) inst->config;
-    size_t at = FIRST;
+    enum { HEAD = 48, MAX_FILTERS = 10000 };
+    size_t at = host_context_at(inst->ins, inst);
+    const char *head = (const char *) inst->ins + at + HEAD, *config = (const char *) inst->config;
 
-    while (at <= LAST && engine_word(ins, at) != inst) {
-        at += sizeof(void *);
-    }
-    if (at > LAST || !engine_readable(ins + at + HEAD, 2 * sizeof(void *))) {
+    if (at == 0 || !host_readable(head, sizeof(struct list))) {
         return false;
     }
-    const char *head = ins + at + HEAD, *link = engine_word(head, sizeof(void *));
+    const char *link = host_word(head, sizeof(void *));
 
     for (int n = 0; n < MAX_FILTERS && link != head; n++) {
         if (link >= config && link < config + CONFIG_BYTES) {
             return true;
         }
-        if (!engine_readable(link, 2 * sizeof(void *))) {
+        if (!host_readable(link, sizeof(struct list))) {
             return false;
         }
-        link = engine_word(link, sizeof(void *));
+        link = host_word(link, sizeof(void *));
     }
     return false;
 }
@@ -302,7 +294,7 @@ static bool see_ends(struct emission *e)
 {
     bool any = false;
 
-    if (!engine_readable(e->inst->config, (STOP_INTS + 2) * sizeof(int))) {
+    if (!host_readable(e->inst->config, (STOP_INTS + 2) * sizeof(int))) {
         return false;
     }
     for (size_t i = 0; i < STOP_INTS; i++) {
@@ -345,8 +337,8 @@ bool emission_check(struct instance *inst)
         return true;
     }
     pthread_once(&once, look_up);
-    if (host.missing != NULL) {
-        return refuse(inst, "this Fluent Bit does not export %s; 2.2 and later do", host.missing);
+    if (missing != NULL) {
+        return refuse(inst, "this Fluent Bit does not export %s; 2.2 and later do", missing);
     }
     if (host.name_exists(o->name, inst->config)) {
         return refuse(inst, "there is an input %s already: set emitter_name to another name",

@@ -137,13 +137,14 @@ static bool exported(const char *symbol) { return dlsym(RTLD_DEFAULT, symbol) !=
 
 static enum layout probe(void)
 {
-    *(void **) &host.filter_get_property = dlsym(RTLD_DEFAULT, "flb_filter_get_property");
-    *(void **) &host.filter_set_context = dlsym(RTLD_DEFAULT, "flb_filter_set_context");
-    *(void **) &host.filter_name = dlsym(RTLD_DEFAULT, "flb_filter_name");
-    *(void **) &host.log_print = dlsym(RTLD_DEFAULT, "flb_log_print");
+    static const struct host_symbol symbols[] = {
+        {(void **) &host.filter_get_property, "flb_filter_get_property"},
+        {(void **) &host.filter_set_context, "flb_filter_set_context"},
+        {(void **) &host.filter_name, "flb_filter_name"},
+        {(void **) &host.log_print, "flb_log_print"},
+    };
 
-    if (host.filter_get_property == NULL || host.filter_set_context == NULL ||
-        host.filter_name == NULL || host.log_print == NULL) {
+    if (host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0])) != NULL) {
         return LAYOUT_UNKNOWN;
     }
 

@@ -7,7 +7,9 @@
 //               thread
 // processor_abi.c  the symbol of a processor of metrics and traces, and its callbacks
 // otlp_abi.c    metrics and traces as the host holds them, to OTLP and back
-// engine.c      the host's engine: its thread, timers on it, memory that may be looked at
+// engine.c      the host's engine: its thread, and timers on it
+// host_access.c  what the host exports, and what stands in its memory
+// properties.c  the properties that the user has set, in the host's memory
 // emit_abi.c    who takes events under other tags, and when; ticks
 // metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
@@ -199,10 +201,32 @@ bool border_scope_attributes(void);
 // border_scopeless says whether the host can encode spans without a scope.
 bool border_scopeless(void);
 
-// engine_readable says whether memory of the host may be read: the kernel takes it, or says that it can't.
-// engine_word is the pointer that stands there.
-bool engine_readable(const void *p, size_t n);
-void *engine_word(const void *p, size_t at);
+// host_look_up finds functions that the host exports; those that it does not become NULL. It returns the name of
+// the first of these; NULL: all are there.
+struct host_symbol {
+    void **to;
+    const char *name;
+};
+
+const char *host_look_up(const struct host_symbol *symbols, size_t n);
+
+// host_readable says whether n bytes of memory, up to 4,096, may be read: the kernel does, or says that they can't
+// be. False, too, if p is not aligned as a pointer is. host_copy copies what may not be memory, at any address;
+// false: it is not.
+bool host_readable(const void *p, size_t n);
+bool host_copy(void *to, const void *from, size_t n);
+
+// host_word is the pointer that stands at p + at, which has to be readable.
+void *host_word(const void *p, size_t at);
+
+// host_context_at returns where in a struct flb_filter_instance (flb_filter.h) its context stands, once the host
+// has been given it: from there on, the members are the same from 1.8 to 5.1. 0: nowhere, or in two places.
+size_t host_context_at(const void *ins, const void *context);
+
+// struct mk_list (lib/monkey) and struct cfl_list (lib/cfl), 1.8 to 5.1.
+struct list {
+    struct list *prev, *next;
+};
 
 // is_engine_thread says whether this is the engine's thread (src/flb_lib.c, 1.8 to 5.1).
 bool is_engine_thread(void);
