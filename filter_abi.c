@@ -287,6 +287,14 @@ static void leave_running(struct instance *inst)
     pthread_mutex_unlock(&running.lock);
 }
 
+struct instance *border_lock_running(void)
+{
+    pthread_mutex_lock(&running.lock);
+    return running.first;
+}
+
+void border_unlock_running(void) { pthread_mutex_unlock(&running.lock); }
+
 struct instance *border_running(const void *ins)
 {
     struct instance *p;
@@ -385,12 +393,12 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     }
     border_call(inst, &job);
     host.filter_set_context(ins, inst);
+    border_enter_running(inst);
     if (job.result != 0 || !emission_start(inst)) {
         host.filter_set_context(ins, NULL);
         border_end(inst);
         return -1;
     }
-    border_enter_running(inst);
     metrics_start(inst);
     border_drop_pages();
     return 0;

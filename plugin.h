@@ -10,7 +10,8 @@
 // engine.c      the host's engine: its thread, and timers on it
 // host_access.c  what the host exports, and what stands in its memory
 // properties.c  the properties that the user has set, in the host's memory
-// emit_abi.c    who takes events under other tags, and when; ticks
+// emit_abi.c    when events under other tags are delivered, and what becomes of the others; ticks.
+//               emit.h says what belongs to it
 // metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 // load.c        what happens while the library is loaded, and when Go starts
@@ -68,7 +69,7 @@ struct instance {
     char *name; // of a processor: what tells it apart; NULL: it is called as the host calls it
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
-    struct flb_config *config; // of its pipeline; emit_abi.c reads it
+    struct flb_config *config; // of its pipeline; emit_host.c reads it
     struct instance *next; // of those that have started
     bool reloads; // JOB_CHECK: it is for a reload, and another pipeline runs
     uintptr_t handle; // the Go side; 0 until it has started
@@ -79,7 +80,8 @@ struct instance {
     struct metrics *metrics; // NULL: the host's endpoint does not have them
 
     struct emission_options emits;
-    struct emission *emission; // NULL: there are neither events under other tags nor ticks
+    // NULL: there are neither events under other tags nor ticks. Written while running instances are locked.
+    struct emission *emission;
 
     pthread_mutex_t lock; // guards all that follows, and finished of jobs
     flbwt_buffer spare; // memory for the next journal
@@ -158,10 +160,15 @@ struct instance *border_begin(void *ins, struct flb_config *config, const char *
                               bool processor, int log_level);
 void border_end(struct instance *inst);
 
-// border_enter_running says that the instance has started. border_running finds it by what the host calls
-// it; NULL: there is none.
+// border_enter_running has the instance be one of those that run, until border_end. border_running finds it by what
+// the host calls it; NULL: there is none.
 void border_enter_running(struct instance *inst);
 struct instance *border_running(const void *ins);
+
+// border_lock_running returns the first of the instances that run, the one that has started last; each has the
+// next one. None is entered or ends, and emission of none changes, until border_unlock_running.
+struct instance *border_lock_running(void);
+void border_unlock_running(void);
 
 // border_siblings is how many processors of the same owner and signal run already.
 int border_siblings(const struct instance *inst);
