@@ -2,6 +2,7 @@
 // delivers what waits, and sees the end come.
 #define _GNU_SOURCE
 #include "emit.h"
+#include "internal/bounds/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <linux/random.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { TIMER_MS = 100 };
@@ -40,13 +40,7 @@ static const struct {
                      "it)"},
 };
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
-}
+static int64_t now_ns(void) { return (int64_t) flbwt_clock_ns(CLOCK_MONOTONIC); }
 
 static void count(uint64_t *counter, uint64_t n)
 {

@@ -3,11 +3,11 @@
 // processors, whose metrics go to the input's or output's.
 #define _GNU_SOURCE
 #include "plugin.h"
+#include "internal/bounds/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "_cgo_export.h"
 
@@ -209,9 +209,7 @@ void *border_family(struct metrics *m, bool counter, const char *ns, const char 
 
 bool border_set(void *family, bool counter, double value, int labels, char **values)
 {
-    struct timespec t;
+    uint64_t now = flbwt_clock_ns(CLOCK_REALTIME);
 
-    clock_gettime(CLOCK_REALTIME, &t);
-    uint64_t now = (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
     return (counter ? host.counter_set : host.gauge_set)(family, now, value, labels, values) == 0;
 }
