@@ -1,15 +1,14 @@
-// otlp_abi.c of the plugin alone, in a host whose metrics and traces are made here, in the layouts that there
-// are (-DLISTS) and in such as there are not (-DWRONG_…). All of it belongs to the sanitizers: what is freed
-// twice, used after, or not at all, ends the program.
+// otlp_abi.c and host_access.c of the plugin alone, in a host whose metrics and traces are made here, in the layouts
+// that there are (-DLISTS) and in such as there are not (-DWRONG_…). All of it belongs to the sanitizers: what is
+// freed twice, used after, or not at all, ends the program.
 #define _GNU_SOURCE
+#include "../../../host_access.c"
 #include "../../../otlp_abi.c"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "readable.h"
 
 #ifndef LISTS
 #define LISTS 5
