@@ -12,11 +12,6 @@ enum {
     HOPS_BYTES = 4 + FLBWT_HOPS_KEY_BYTES + 5, // by which an event grows: heads, the key, a number
 };
 
-// The marker that ends a group, as Fluent Bit writes it (src/flb_log_event_encoder.c, 3.2 to 5.1): an event
-// of the time -2.
-static const uint8_t group_end[] = {0x92, 0x92, 0xd7, 0x00, 0xff, 0xff, 0xff,
-                                    0xfe, 0x00, 0x00, 0x00, 0x00, 0x80, 0x80};
-
 // entry is an event of the journal.
 typedef struct {
     size_t at;
@@ -124,7 +119,7 @@ bool flbwt_delivery_sort(flbwt_delivery *d, const uint8_t *journal, size_t n)
         }
         to->last = d->events++;
         to->events++;
-        to->room += (size_t) head.marker_len + head.event_len + sizeof(group_end) + HOPS_BYTES;
+        to->room += (size_t) head.marker_len + head.event_len + FLBWT_GROUP_END_BYTES + HOPS_BYTES;
         at += size_of(&head);
     }
     return true;
@@ -220,7 +215,7 @@ static uint8_t *put_entry(uint8_t *out, const uint8_t *at, bool with_hops, const
     const uint8_t *marker = at + sizeof(head) + head.tag_len;
 
     if (head.marker_len != *n || memcmp(marker, *open, *n) != 0) {
-        out = *n > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+        out = *n > 0 ? copy(out, flbwt_group_end, FLBWT_GROUP_END_BYTES) : out;
         out = copy(out, marker, head.marker_len);
         *open = marker;
         *n = head.marker_len;
@@ -242,7 +237,7 @@ const uint8_t *flbwt_delivery_events(flbwt_delivery *d, const flbwt_destination 
     for (uint32_t i = to->first; i != NONE; i = entries[i].next) {
         out = put_entry(out, d->journal + entries[i].at, true, &open, &open_len);
     }
-    out = open_len > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+    out = open_len > 0 ? copy(out, flbwt_group_end, FLBWT_GROUP_END_BYTES) : out;
     *n = (size_t) (out - d->bytes.data);
     return d->bytes.data;
 }
@@ -271,7 +266,7 @@ const uint8_t *flbwt_delivery_left(flbwt_delivery *d, size_t *n, uint32_t *event
             out = put_entry(out, d->journal + entries[i].at, false, &open, &open_len);
         }
     }
-    out = open_len > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+    out = open_len > 0 ? copy(out, flbwt_group_end, FLBWT_GROUP_END_BYTES) : out;
     *n = (size_t) (out - d->bytes.data);
     return d->bytes.data;
 }

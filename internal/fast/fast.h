@@ -29,6 +29,11 @@ typedef struct {
 // no ordinary record.
 bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e);
 
+// The marker that ends a group, as Fluent Bit writes it (src/flb_log_event_encoder.c, 3.2 to 5.1): an event of the
+// time -2.
+enum { FLBWT_GROUP_END_BYTES = 14 };
+extern const uint8_t flbwt_group_end[FLBWT_GROUP_END_BYTES];
+
 // An ordinary event among others, as offsets from where they begin. Each part ends where the next
 // begins; an event without metadata has none, in no bytes.
 typedef struct {

@@ -33,23 +33,6 @@ enum {
 static const uint8_t nothing[1];
 static const flbwt_ops no_ops = {.ops = nothing};
 
-// Numbers of the guest, which needs not align them.
-static uint32_t get32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static uint8_t *put32(uint8_t *p, size_t v)
-{
-    uint32_t w = (uint32_t) v;
-
-    memcpy(p, &w, sizeof(w));
-    return p + sizeof(w);
-}
-
 // An event of the guest's table.
 typedef struct {
     int64_t sec;
@@ -452,10 +435,6 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
 
 // ---- Emitting
 
-// As the host writes it.
-static const uint8_t group_end[] = {0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff,
-                                    0xfe, 0,    0,    0, 0,    0x80, 0x80};
-
 // turn_to has what is emitted next stand between the markers of that group.
 static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
 {
@@ -464,7 +443,7 @@ static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
     if (b->open == group) {
         return true;
     }
-    if (b->open != 0 && !flbwt_lane_append(lane, group_end, sizeof(group_end))) {
+    if (b->open != 0 && !flbwt_lane_append(lane, flbwt_group_end, FLBWT_GROUP_END_BYTES)) {
         return false;
     }
     if (group != 0) {
@@ -482,7 +461,8 @@ static bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
 // marker_bytes is what turn_to may append.
 static size_t marker_bytes(const flbwt_batch *b, uint32_t group)
 {
-    return sizeof(group_end) + (group != 0 ? group_at(b, group)->next - group_at(b, group)->at : 0);
+    return FLBWT_GROUP_END_BYTES +
+           (group != 0 ? group_at(b, group)->next - group_at(b, group)->at : 0);
 }
 
 typedef struct {

@@ -1,17 +1,11 @@
 #include "otlp.h"
 
+#include "../fast/bytes.h"
+
 #include <string.h>
 
 // The structures of docs/abi.md.
 enum { HEADER_BYTES = 64, REPLY_BYTES = 16 };
-
-static uint32_t get32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
 
 // write_input writes header, tag and payload to memory of HEADER_BYTES and both.
 static void write_input(uint8_t *to, uint32_t signal, const uint8_t *tag, uint32_t tag_len,
