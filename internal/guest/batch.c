@@ -401,34 +401,22 @@ static enum flbwt_outcome call_guest(flbwt_lane *lane, const uint8_t *tag, uint3
                                      const uint8_t *data)
 {
     flbwt_batch *b = &lane->batch;
-    flbwt_guest *g = lane->guest;
-    flbwt_call x = {.guest = g};
+    flbwt_call x = {0};
     uint32_t at = 0;
     uint64_t first =
         HEADER_BYTES + (uint64_t) b->records * EVENT_BYTES + (uint64_t) b->groups_n * GROUP_BYTES +
         (lane->batch.outer.next > 0 ? lane->batch.outer.next - lane->batch.outer.meta : 0);
     uint64_t need = first + (b->end - lane->at) + tag_len;
-    bool timed = flbwt_times_due(&lane->call_times) || lane->timed;
-    uint64_t from = timed ? flbwt_now() : 0;
+    enum flbwt_outcome outcome = flbwt_lane_begin_call(lane, &x, need);
 
-    flbwt_watch_enter(&g->instance.watch);
-    enum flbwt_outcome outcome = flbwt_call_room(&x, need);
     b->seen = outcome == FLBWT_NOT_RUN;
     if (b->seen) {
-        write_input(lane, tag, tag_len, data, g->instance.base + x.at, first);
+        write_input(lane, tag, tag_len, data, x.guest->instance.base + x.at, first);
         outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
     }
-    flbwt_watch_leave(&g->instance.watch);
-    if (timed) {
-        flbwt_times_add(&lane->call_times, flbwt_now() - from);
-    }
-    lane->trap = x.trap;
-    lane->error = x.error;
+    flbwt_lane_end_call(lane, &x, outcome);
     if (outcome == FLBWT_REPLY && !read_reply(lane, at)) {
         outcome = FLBWT_BAD_REPLY;
-    }
-    if (outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
-        g->recycle = true;
     }
     return outcome;
 }

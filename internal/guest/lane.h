@@ -93,6 +93,7 @@ typedef struct {
     uint64_t records, returned, dropped; // called for, and what became of them
     uint64_t added; // events that came out beyond one for each record
     uint64_t began_ns; // the chunk, if it is a sample; else 0
+    uint64_t call_began_ns; // the call of flbwt_lane_begin_call, if it is timed; else 0
     flbwt_group group;
 
     // Events that are emitted under another tag, as flbwt_routed: those of chunks, and of ticks. Both keep
@@ -258,6 +259,12 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
 enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                                 const uint8_t *data, const uint8_t *in, uint32_t in_len,
                                 bool lossy);
+
+// flbwt_lane_begin_call begins a call of the lane's guest for a batch or a payload, with need bytes of input. x is
+// zeroed. FLBWT_NOT_RUN: the input's place is x->at, and flbwt_call_batch may follow. flbwt_lane_end_call follows
+// either way, with the outcome: it sets lane->trap and lane->error, and guest->recycle if the guest has to go.
+enum flbwt_outcome flbwt_lane_begin_call(flbwt_lane *lane, flbwt_call *x, uint64_t need);
+void flbwt_lane_end_call(flbwt_lane *lane, const flbwt_call *x, enum flbwt_outcome outcome);
 
 // flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
 // flbwt_lane_replace emits bytes in its place. False: there is no memory.
