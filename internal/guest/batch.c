@@ -524,6 +524,56 @@ static void say_error(flbwt_lane *lane, const op *o)
     lane->batch.text_len = o->len < MAX_TEXT_BYTES ? o->len : MAX_TEXT_BYTES;
 }
 
+// read_operation notes an operation in the plan, and which part it edits. False: it may not be, or says that the event
+// has failed; then lane->outcome is FLBWT_ERROR.
+static bool read_operation(flbwt_lane *lane, const op *o, plan *p, bool edited[PARTS])
+{
+    flbwt_batch *b = &lane->batch;
+
+    if (o->bytes == NULL) {
+        return refuse(b, "bytes are not inside memory");
+    }
+    switch (o->kind) {
+    case OP_DROP:
+        p->drop = true;
+        return true;
+    case OP_ERROR:
+        if (p->n > 1) {
+            return refuse(b, "error goes with nothing else");
+        }
+        say_error(lane, o);
+        return false;
+    case OP_TIME:
+        if (o->a >= UINT32_MAX - 1 || o->b >= 1000000000) {
+            return refuse(b, "the time is none that an event can have");
+        }
+        p->timed = true;
+        p->sec = o->a;
+        p->nsec = o->b;
+        return true;
+    case OP_EMIT_TO:
+        p->elsewhere++;
+        p->emitted++;
+        return true;
+    case OP_EMIT:
+        p->emitted++;
+        return true;
+    case FLBWT_EDIT_REPLACE:
+    case FLBWT_EDIT_SET:
+    case FLBWT_EDIT_ADD:
+    case FLBWT_EDIT_REMOVE:
+    case FLBWT_EDIT_PUT:
+        if (o->part >= PARTS) {
+            return refuse(b, "an event has no part of that number");
+        }
+        edited[o->part] = true;
+        p->made += o->len;
+        return true;
+    default:
+        return refuse(b, "there is no operation of that number");
+    }
+}
+
 // make_plan reads the operations of an event or group. False: one may not be; of an event that has failed,
 // lane->outcome is FLBWT_ERROR.
 static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool group)
@@ -541,50 +591,8 @@ static bool make_plan(flbwt_lane *lane, const flbwt_ops *ops, plan *p, bool grou
     for (uint32_t i = 0; i < p->n; i++) {
         op o = op_at(lane->guest, ops, ops->at + i);
 
-        if (o.bytes == NULL) {
-            return refuse(b, "bytes are not inside memory");
-        }
-        switch (o.kind) {
-        case OP_DROP:
-            p->drop = true;
-            break;
-        case OP_ERROR:
-            if (p->n > 1) {
-                break;
-            }
-            say_error(lane, &o);
+        if (!read_operation(lane, &o, p, edited)) {
             return false;
-        case OP_TIME:
-            if (o.a >= UINT32_MAX - 1 || o.b >= 1000000000) {
-                return refuse(b, "the time is none that an event can have");
-            }
-            p->timed = true;
-            p->sec = o.a;
-            p->nsec = o.b;
-            break;
-        case OP_EMIT_TO:
-            p->elsewhere++;
-            p->emitted++;
-            break;
-        case OP_EMIT:
-            p->emitted++;
-            break;
-        case FLBWT_EDIT_REPLACE:
-        case FLBWT_EDIT_SET:
-        case FLBWT_EDIT_ADD:
-        case FLBWT_EDIT_REMOVE:
-        case FLBWT_EDIT_PUT:
-            if (o.part >= PARTS) {
-                return refuse(b, "an event has no part of that number");
-            }
-            edited[o.part] = true;
-            p->made += o.len;
-            break;
-        default:
-            return refuse(b, "there is no operation of that number");
-        }
-        if (o.kind == OP_ERROR) {
-            return refuse(b, "error goes with nothing else");
         }
     }
     if (group && (p->drop || p->timed || p->emitted > 0)) {
@@ -836,33 +844,63 @@ static bool write_elsewhere(flbwt_lane *lane, const uint8_t *data, const emitted
     return true;
 }
 
+// read_emitted reads all of the description at p of an emitted event, but for its maps. False: it is not valid.
+static bool read_emitted(flbwt_lane *lane, const flbwt_entry *entry, const heritage *h,
+                         const uint8_t *p, bool tagged, emitted *e)
+{
+    flbwt_batch *b = &lane->batch;
+
+    *e = (emitted) {.sec = (int64_t) get64(p),
+                    .nsec = get32(p + 8),
+                    .group = get32(p + 12),
+                    .meta = h->meta,
+                    .meta_n = h->meta_n};
+    if (e->sec != -1 && (e->sec < 0 || e->sec >= UINT32_MAX - 1 || e->nsec >= 1000000000)) {
+        return refuse(b, "the time of what is emitted is none that an event can have");
+    }
+    e->time_n = e->sec == -1 ? h->time_n : MAX_TIME_BYTES;
+    e->group = e->group == (uint32_t) SAME_GROUP ? entry->group : e->group;
+    if (e->group > b->groups_n) {
+        return refuse(b, "there is no group of the number that is emitted to");
+    }
+    if (e->group > 0 && group_at(b, e->group)->error != NULL) {
+        return refuse(b, "the group that is emitted to has failed");
+    }
+    return !tagged || read_tag(lane, p, e);
+}
+
+// read_maps reads the metadata and body of an emitted event. False: they are not valid.
+static bool read_maps(flbwt_lane *lane, const uint8_t *p, bool legacy, emitted *e)
+{
+    static const uint8_t none[] = {0x80};
+    flbwt_batch *b = &lane->batch;
+
+    if (get32(p + 20) > 0 &&
+        !read_map(lane->guest, p + 16, FLBWT_METADATA_DEPTH, &e->meta, &e->meta_n)) {
+        return refuse(b, "the metadata of what is emitted is not one map");
+    }
+    if (!read_map(lane->guest, p + 24, FLBWT_REPLY_DEPTH, &e->body, &e->body_n)) {
+        return refuse(b, "the body of what is emitted is not one map");
+    }
+    if (legacy && e->meta_n > 0 && (e->meta_n != sizeof(none) || *e->meta != none[0])) {
+        return refuse(b, "an event without metadata can't emit one with");
+    }
+    return true;
+}
+
 // write_emitted appends the event that an operation emits behind one, whose description p has bytes for, or
 // journals it, if it has a tag.
 static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *entry,
                           const heritage *h, const uint8_t *p, bool tagged, size_t *made)
 {
-    static const uint8_t none[] = {0x80};
     flbwt_batch *b = &lane->batch;
     bool legacy = entry->place.meta == entry->place.body;
-    emitted e = {
-        .nsec = get32(p + 8), .group = get32(p + 12), .meta = h->meta, .meta_n = h->meta_n};
+    emitted e;
 
-    memcpy(&e.sec, p, sizeof(e.sec));
-    if (e.sec != -1 && (e.sec < 0 || e.sec >= UINT32_MAX - 1 || e.nsec >= 1000000000)) {
-        return refuse(b, "the time of what is emitted is none that an event can have");
-    }
-    e.group = e.group == (uint32_t) SAME_GROUP ? entry->group : e.group;
-    if (e.group > b->groups_n) {
-        return refuse(b, "there is no group of the number that is emitted to");
-    }
-    if (e.group > 0 && group_at(b, e.group)->error != NULL) {
-        return refuse(b, "the group that is emitted to has failed");
-    }
-    if (tagged && !read_tag(lane, p, &e)) {
+    if (!read_emitted(lane, entry, h, p, tagged, &e)) {
         return false;
     }
     // What is too much is not gone through.
-    e.time_n = e.sec == -1 ? h->time_n : MAX_TIME_BYTES;
     size_t n = 2 + e.time_n + (get32(p + 20) > 0 ? get32(p + 20) : e.meta_n) + get32(p + 28);
     if (tagged) {
         n += sizeof(flbwt_routed) + e.tag_n + marker_bytes(b, e.group);
@@ -872,18 +910,9 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     }
     *made += n;
     if (!charge(lane, n) ||
-        !(tagged ? reserve_in(lane, &lane->routed, n, *made) : reserve(lane, n, *made))) {
+        !(tagged ? reserve_in(lane, &lane->routed, n, *made) : reserve(lane, n, *made)) ||
+        !read_maps(lane, p, legacy, &e)) {
         return false;
-    }
-    if (get32(p + 20) > 0 &&
-        !read_map(lane->guest, p + 16, FLBWT_METADATA_DEPTH, &e.meta, &e.meta_n)) {
-        return refuse(b, "the metadata of what is emitted is not one map");
-    }
-    if (!read_map(lane->guest, p + 24, FLBWT_REPLY_DEPTH, &e.body, &e.body_n)) {
-        return refuse(b, "the body of what is emitted is not one map");
-    }
-    if (legacy && e.meta_n > 0 && (e.meta_n != sizeof(none) || *e.meta != none[0])) {
-        return refuse(b, "an event without metadata can't emit one with");
     }
     if (tagged) {
         return write_elsewhere(lane, data, &e, h, legacy);
