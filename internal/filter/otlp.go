@@ -48,9 +48,7 @@ func (f *Filter) RunPayload(p Payload) Verdict {
 	result := Failed // if there is a panic
 	defer func() {
 		f.count.Payloads[f.signal][result]++
-		f.mu.Lock()
-		f.total.Add(f.count)
-		f.mu.Unlock()
+		f.addCount()
 		f.show()
 	}()
 	verdict, result := f.decidePayload(&p)
