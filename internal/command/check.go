@@ -216,7 +216,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	row("engine", guest.EngineText())
 	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
 	switch {
-	case r.Signal != guest.Logs:
+	case r.Signal != options.Logs:
 		row("signal", r.Signal.String())
 		row("function", cmp.Or(r.Function, "none"))
 	case r.Function != "":
@@ -234,7 +234,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	switch {
 	case len(r.Problems) > 0:
 		row("result", "the plugin would refuse this module")
-	case r.Signal == guest.Logs && r.Function == "" && len(r.Candidates) > 0:
+	case r.Signal == options.Logs && r.Function == "" && len(r.Candidates) > 0:
 		row("result", "the plugin would start with one of the candidates as function_name")
 	default:
 		row("result", "the plugin would start")
@@ -244,7 +244,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 
 // abi is the convention that the function is called by.
 func abi(r guest.Report) string {
-	if r.Signal != guest.Logs {
+	if r.Signal != options.Logs {
 		return "metrics and traces, version 1: (input, length) -> reply"
 	}
 	if !r.Callable {

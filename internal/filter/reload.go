@@ -173,7 +173,7 @@ func (r *reloader) look() {
 	}
 	old := r.retired
 	r.retired = nil
-	if !r.closed.Load() && r.options.ReloadModule && r.options.ReloadProbe > 0 && r.filter.signal == guest.Logs && r.now().Sub(r.sampled) >= sampleInterval {
+	if !r.closed.Load() && r.options.ReloadModule && r.options.ReloadProbe > 0 && r.filter.signal == options.Logs && r.now().Sub(r.sampled) >= sampleInterval {
 		r.sample = true
 		r.notify()
 	}
@@ -441,7 +441,7 @@ func (f *Filter) beforeChunk(tag, data []byte) {
 		f.addCounts()
 	}
 	r.mu.Lock()
-	if r.sample && f.signal == guest.Logs {
+	if r.sample && f.signal == options.Logs {
 		r.sample, r.sampled = false, r.now()
 		r.heads.add(tag, data, r.options.ReloadProbe)
 	}

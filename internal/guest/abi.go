@@ -13,6 +13,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // allocator is how input gets a place in a guest's memory: call.h explains each.
@@ -48,7 +49,7 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	if m.IsBatch() || config.Signal != Logs {
+	if m.IsBatch() || config.Signal != options.Logs {
 		a.allocator, a.alloc = allocOwn, bufferFunction
 	} else {
 		a.chooseAllocator(m, config.Allocator)
@@ -253,7 +254,7 @@ func (m *Module) problems(config Config) []string {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
 	switch e := m.export(function); {
-	case config.Signal != Logs: // the function is not called
+	case config.Signal != options.Logs: // the function is not called
 	case function == "":
 		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"sync"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // replies answers whatever address the payload begins with. Of its memory all but the input is 0.
@@ -42,7 +44,7 @@ func FuzzOTLPReply(f *testing.F) {
 	seed(memory - 15)
 	seed(memory)
 	seed(0xfffffff8)
-	in := instantiate(f, replies, Config{Signal: Traces})
+	in := instantiate(f, replies, Config{Signal: options.Traces})
 	l := NewLane()
 	f.Cleanup(l.Close)
 	l.Attach(in)
@@ -58,8 +60,8 @@ func FuzzOTLPReply(f *testing.F) {
 			binary.LittleEndian.PutUint32(image[at+4*i:], v)
 		}
 		copy(image[at+64:], tag+string(data))
-		defer l.CallOTLP(Traces, nil, make([]byte, len(tag)+len(data))) // the next one finds 0 there
-		answer, outcome := l.CallOTLP(Traces, []byte(tag), data)
+		defer l.CallOTLP(options.Traces, nil, make([]byte, len(tag)+len(data))) // the next one finds 0 there
+		answer, outcome := l.CallOTLP(options.Traces, []byte(tag), data)
 		get := func(i uint64) uint32 { return binary.LittleEndian.Uint32(image[i:]) }
 		reply := uint64(binary.LittleEndian.Uint32(data))
 		wantOutcome, operation := Reply, Keep

@@ -7,6 +7,7 @@ package options
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -95,7 +96,7 @@ var Table = []Option{
 	{Name: "table.", Type: String, Prefix: "NAME=PATH", Flag: "table",
 		Help: "Path of a file that the module may look things up in by that name: .csv (PATH:COLUMN if the keys are not in the first one), .json or .mmdb; any number of them"},
 	{Name: "table_limit", Type: Size, Default: "256M",
-		Help: "Max memory of all tables together; while one is refreshed, the version before stays beside it"},
+		Help: "Max memory of all tables together, without the previous version of one that is being refreshed"},
 	{Name: "table_refresh", Type: Time, Default: "5s",
 		Help: "How often the files of tables are looked at, to load those that have changed; 0 for never"},
 	{Name: "on_error", Type: String, Default: "passthrough", Values: []string{"passthrough", "drop", "mark"}, Open: true,
@@ -137,7 +138,7 @@ var Table = []Option{
 	{Name: "emitter_mem_buf_limit", Type: Size, Default: "10M",
 		Help: "Max memory of that input, and of records that wait for it"},
 	{Name: "tick_interval", Type: Time, Default: "1s",
-		Help: "How often a module that exports flb_tick is called by that, whether records come or not; 0 for never"},
+		Help: "How often a module that exports flb_tick is called by that, whether records come or not: at most ten times a second, and late while a chunk runs; 0 for never"},
 	{Name: "stats_interval", Type: Time, Default: "0",
 		Help: "How often the log gets a line of what was counted so far, with the next chunk; 0 for never, but for the last line at the end"},
 	{Name: "stats_format", Type: String, Default: "text", Values: []string{"text", "json"},
@@ -165,6 +166,20 @@ var Table = []Option{
 	{Name: "wasm_stack_size", Type: Size, Default: "8192",
 		Help: "Native stack of the module; at least 512 KiB are always given, at most 4M"},
 }
+
+// Signal is a kind of telemetry.
+type Signal int
+
+// The signals: a filter is for Logs, a native processor for Metrics or Traces. They have the numbers of docs/abi.md,
+// by which C knows them as well.
+const (
+	Logs Signal = iota
+	Metrics
+	Traces
+	NumSignals
+)
+
+func (s Signal) String() string { return [NumSignals]string{"logs", "metrics", "traces"}[s] }
 
 // EventFormat says how a record crosses into the guest and back.
 type EventFormat int
@@ -298,8 +313,8 @@ type Options struct {
 	// The level of the instance's log, for the module to ask; who makes the options sets it. 0: info; less: none.
 	LogLevel int
 
-	// What is filtered: 0 logs, 1 metrics, 2 traces (guest.Signal). It is no option.
-	Signal int
+	// What is filtered. It is not an option.
+	Signal Signal
 
 	// What the user should know of values that were not taken as they are; lines for
 	// the log.
@@ -369,6 +384,9 @@ func From(get func(name string) (value string, ok bool)) Source {
 	}}
 }
 
+// minTick is how often the plugin looks whether a tick is due (TIMER_MS in emit_abi.c); flb-wasmtime keeps less, too.
+const minTick = 100 * time.Millisecond
+
 // Parse reads the options of a filter instance. Every error is an *Error.
 func Parse(source Source) (Options, error) {
 	p := parser{source: source}
@@ -377,6 +395,10 @@ func Parse(source Source) (Options, error) {
 	if !o.Emits() {
 		p.unused(" without emit_tags or on_error route", emitterOptions...)
 	}
+	if o.TickInterval > 0 && o.TickInterval < minTick {
+		p.warnings = append(p.warnings, fmt.Sprintf(
+			"option tick_interval: %v can't be kept in Fluent Bit: flb_tick is called at most once in %v", o.TickInterval, minTick))
+	}
 	o.Warnings = p.warnings
 	if p.err != nil {
 		return Options{}, p.err
@@ -384,14 +406,20 @@ func Parse(source Source) (Options, error) {
 	return o, nil
 }
 
-// ParseSignal reads the options of a processor of metrics (1) or traces (2), whose function is not named.
-func ParseSignal(source Source, signal int) (Options, error) {
-	p := parser{source: source, unnamed: true}
+// unusedByPayloads are the options without effect on Metrics and Traces, but for emitterOptions.
+var unusedByPayloads = []string{
+	"function_name", "event_format", "mark_key", "log_failed_records", "split", "batch_records", "batch_bytes", "retry_batch",
+	"tick_interval", "allocator", "reload_probe", "workers", "wasm_heap_size",
+}
+
+// ParseSignal reads the options of a processor of Metrics or Traces. Defaults are those of a filter, but function_name
+// need not be set, and Workers is 1. An option without effect on payloads gives a warning; one that would give them
+// another tag is an error. Every error is an *Error.
+func ParseSignal(source Source, signal Signal) (Options, error) {
+	p := parser{source: source, signal: signal}
 	o := p.shared()
-	o.Workers, o.Signal = 1, signal
-	if v := p.value("workers"); v != find("workers").Default {
-		p.warnings = append(p.warnings, "option workers: it has no effect on metrics and traces")
-	}
+	o.Signal = signal
+	p.unused(" on metrics and traces", slices.Concat(unusedByPayloads, emitterOptions)...)
 	if o.OnError == Mark {
 		p.warnings = append(p.warnings, "option on_error: metrics and traces can't be marked: they pass")
 	}
@@ -465,8 +493,8 @@ func (p *parser) shared() Options {
 	o.OnError, o.RouteTag = p.onError("on_error")
 	o.EmitOnBusy, o.EmitBlockTime = p.onBusy("emit_on_busy")
 	p.failBy(o.readConfig())
-	if o.MarkKey != "" && o.OnError != Mark && o.OnError != Route {
-		p.warnings = append(p.warnings, "option mark_key: it has no effect without on_error mark or route")
+	if p.signal == Logs && o.OnError != Mark && o.OnError != Route {
+		p.unused(" without on_error mark or route", "mark_key")
 	}
 	return o
 }

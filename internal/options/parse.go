@@ -19,7 +19,7 @@ type parser struct {
 	source   Source
 	err      error
 	warnings []string
-	unnamed  bool // function_name need not be set
+	signal   Signal
 }
 
 func (p *parser) fail(option, value, want string) {
@@ -63,7 +63,7 @@ func (p *parser) str(name, want string) string {
 }
 
 func (p *parser) function() string {
-	if p.unnamed {
+	if p.signal != Logs {
 		return p.value("function_name")
 	}
 	return p.str("function_name", "give the name of a function that the module exports")
@@ -146,7 +146,7 @@ func (p *parser) clampedSize(name string, max int64) int64 {
 	if n >= 0 && n <= float64(max) {
 		return int64(n)
 	}
-	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the most that is given", name, v, max))
+	p.warnings = append(p.warnings, fmt.Sprintf("option %s: %q is taken as %d bytes, the maximum", name, v, max))
 	return max
 }
 

@@ -214,7 +214,7 @@ var errProcessor = errors.New("options emit_tags and on_error route:TAG: a proce
 const logs = "logs"
 
 // signals are those of native processors.
-var signals = map[string]guest.Signal{"metrics": guest.Metrics, "traces": guest.Traces}
+var signals = map[string]options.Signal{"metrics": options.Metrics, "traces": options.Traces}
 
 // addProcessor takes up a processor that is not run here.
 func (c *Configuration) addProcessor(r specReader, s *fbconf.Section, name string) {
@@ -279,10 +279,10 @@ type specReader struct {
 }
 
 func (r specReader) read(s *fbconf.Section, name string, match func(string) (bool, error)) (Spec, error) {
-	return r.readFor(s, name, match, guest.Logs)
+	return r.readFor(s, name, match, options.Logs)
 }
 
-func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (bool, error), signal guest.Signal) (Spec, error) {
+func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (bool, error), signal options.Signal) (Spec, error) {
 	sp := Spec{Plugin: strings.ToLower(s.Name), Name: name, LogLevel: r.level, Match: match}
 	for _, p := range s.Properties {
 		if !p.Nested && !isHosts(s, p.Key) {
@@ -309,10 +309,10 @@ func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (
 		sp.LogLevel = *r.forced
 	}
 	var err error
-	if signal == guest.Logs {
+	if signal == options.Logs {
 		sp.Options, err = options.Parse(options.Of(sp.Properties))
 	} else if err = checkTexts(s); err == nil {
-		sp.Options, err = options.ParseSignal(options.Of(sp.Properties), int(signal))
+		sp.Options, err = options.ParseSignal(options.Of(sp.Properties), signal)
 	}
 	sp.Options.LogLevel = int(hostlog.LevelOf(int(sp.LogLevel)))
 	return sp, err
