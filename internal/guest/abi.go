@@ -320,7 +320,8 @@ var grants = []grant{
 	{"store_", "store_limit", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
 	{"metric_", "metrics_series", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
 	{"table_", "table.NAME", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
-	{"emit_to", "emit_tags", func(c Config) bool { return len(c.EmitTags) > 0 }, "set emit_tags to the tags that it may emit events under, such as tenant.*,alerts"},
+	// Without a record it returns -1, so a module for several signals starts for metrics and traces, too.
+	{"emit_to", "emit_tags", func(c Config) bool { return len(c.EmitTags) > 0 || c.Signal != options.Logs }, "set emit_tags to the tags that it may emit events under, such as tenant.*,alerts"},
 }
 
 // grantFor returns what an import needs, nil if that is nothing.
