@@ -80,7 +80,7 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
             b->ops = b->group_ops = no_ops;
             if (b->records > 0 || has_groups(lane)) {
                 lane->outcome = flbwt_batch_call(lane, tag, tag_len, data);
-                if (lane->outcome == FLBWT_REPLY) {
+                if (lane->outcome == FLBWT_REPLY && b->groups_n > 0) {
                     bool ok = flbwt_batch_edit_groups(lane, data);
 
                     lane->outcome = ok ? FLBWT_REPLY : FLBWT_BAD_REPLY;
@@ -88,7 +88,7 @@ enum flbwt_stop flbwt_batch_go_on(flbwt_lane *lane, const uint8_t *tag, uint32_t
                 if (lane->outcome != FLBWT_REPLY) {
                     return FLBWT_STOP_BATCH;
                 }
-                if (!flbwt_batch_take_groups(lane, data)) {
+                if (b->groups_n > 0 && !flbwt_batch_take_groups(lane, data)) {
                     return FLBWT_STOP_NO_MEMORY;
                 }
                 lane->answered = lane->answered || b->records == 0;

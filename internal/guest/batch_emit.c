@@ -14,7 +14,7 @@ enum {
 
 enum { SAME_GROUP = -1 }; // of an emitted event: that of the event it comes behind
 
-// marker_bytes is what flbwt_batch_turn_to may append.
+// marker_bytes is what turn_to may append.
 static size_t marker_bytes(const flbwt_batch *b, uint32_t group)
 {
     return FLBWT_GROUP_END_BYTES +
@@ -272,7 +272,7 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     if (tagged) {
         return write_elsewhere(lane, data, &e, h, legacy);
     }
-    if (!flbwt_batch_turn_to(lane, data, e.group)) {
+    if (!turn_to(lane, data, e.group)) {
         lane->outcome = FLBWT_HOST_NO_MEMORY;
         return refuse(b, "the host has no memory");
     }
@@ -327,7 +327,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     size_t len = lane->out.len, journalled = lane->routed.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
-    bool ok = flbwt_batch_turn_to(lane, data, b->now) &&
+    bool ok = turn_to(lane, data, b->now) &&
               (p.drop || stays || write_event(lane, data, &e->place, &p)) &&
               ((!p.drop && p.emitted == 0) || inherit(lane, data, &e->place, &p, &h));
 
@@ -445,7 +445,7 @@ static enum flbwt_stop emit_next(flbwt_lane *lane, const uint8_t *data, const fl
     if (b->failed == FLBWT_NOT_RUN && tell_error(lane, e)) {
         lane->records += record;
         lane->answered = true;
-        return flbwt_batch_turn_to(lane, data, b->now) ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
+        return turn_to(lane, data, b->now) ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
     }
     if (record && b->failed == FLBWT_NOT_RUN) {
         uint32_t n = ops_of(&b->ops, b->record);
@@ -457,11 +457,10 @@ static enum flbwt_stop emit_next(flbwt_lane *lane, const uint8_t *data, const fl
                 return FLBWT_STOP_DONE;
             }
             lane->answered = lane->answered || lane->outcome == FLBWT_ERROR;
-            return flbwt_batch_turn_to(lane, data, b->now) ? FLBWT_STOP_RECORD
-                                                           : FLBWT_STOP_NO_MEMORY;
+            return turn_to(lane, data, b->now) ? FLBWT_STOP_RECORD : FLBWT_STOP_NO_MEMORY;
         }
     }
-    bool ok = flbwt_batch_turn_to(lane, data, b->now);
+    bool ok = turn_to(lane, data, b->now);
     switch (e->kind) {
     case FLBWT_ENTRY_UNUSABLE:
         lane->outcome = FLBWT_NOT_RUN;
@@ -498,9 +497,11 @@ enum flbwt_stop flbwt_batch_emit(flbwt_lane *lane, const uint8_t *data)
             return stop;
         }
     }
-    if (!flbwt_batch_turn_to(lane, data, b->now)) {
+    if (!turn_to(lane, data, b->now)) {
         return FLBWT_STOP_NO_MEMORY;
     }
-    flbwt_batch_keep_outer(b);
+    if (b->groups_n > 0) {
+        flbwt_batch_keep_outer(b);
+    }
     return FLBWT_STOP_DONE;
 }

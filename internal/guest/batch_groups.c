@@ -8,9 +8,6 @@ bool flbwt_batch_turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
 {
     flbwt_batch *b = &lane->batch;
 
-    if (b->open == group) {
-        return true;
-    }
     if (b->open != 0 && !flbwt_lane_append(lane, flbwt_group_end, FLBWT_GROUP_END_BYTES)) {
         return false;
     }

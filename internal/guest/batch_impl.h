@@ -180,9 +180,12 @@ uint8_t *flbwt_batch_write_parts(flbwt_batch *b, const uint8_t *data, const flbw
 // them. False: the chunk may have no more.
 bool flbwt_batch_charge(flbwt_lane *lane, size_t n);
 
-// flbwt_batch_turn_to has what is emitted next stand between the markers of that group; 0: of none. False: there is no
-// memory.
+// turn_to has what is emitted next stand between the markers of that group; 0: of none. False: there is no memory.
 bool flbwt_batch_turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group);
+static inline bool turn_to(flbwt_lane *lane, const uint8_t *data, uint32_t group)
+{
+    return lane->batch.open == group || flbwt_batch_turn_to(lane, data, group);
+}
 
 // flbwt_batch_restore_groups has the groups of a failed batch that begin in it be as they came. Of the one before,
 // nothing more is emitted if another one was edited.

@@ -264,8 +264,30 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
 // flbwt_lane_begin_call begins a call of the lane's guest for a batch or a payload, with need bytes of input. x is
 // zeroed. FLBWT_NOT_RUN: the input's place is x->at, and flbwt_call_batch may follow. flbwt_lane_end_call follows
 // either way, with the outcome: it sets lane->trap and lane->error, and guest->recycle if the guest has to go.
-enum flbwt_outcome flbwt_lane_begin_call(flbwt_lane *lane, flbwt_call *x, uint64_t need);
-void flbwt_lane_end_call(flbwt_lane *lane, const flbwt_call *x, enum flbwt_outcome outcome);
+static inline enum flbwt_outcome flbwt_lane_begin_call(flbwt_lane *lane, flbwt_call *x,
+                                                       uint64_t need)
+{
+    x->guest = lane->guest;
+    lane->call_began_ns = flbwt_times_due(&lane->call_times) || lane->timed ? flbwt_now() : 0;
+    flbwt_watch_enter(&x->guest->instance.watch);
+    return flbwt_call_room(x, need);
+}
+
+static inline void flbwt_lane_end_call(flbwt_lane *lane, const flbwt_call *x,
+                                       enum flbwt_outcome outcome)
+{
+    flbwt_guest *g = x->guest;
+
+    flbwt_watch_leave(&g->instance.watch);
+    if (lane->call_began_ns != 0) {
+        flbwt_times_add(&lane->call_times, flbwt_now() - lane->call_began_ns);
+    }
+    lane->trap = x->trap;
+    lane->error = x->error;
+    if (outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
+        g->recycle = true;
+    }
+}
 
 // flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
 // flbwt_lane_replace emits bytes in its place. False: there is no memory.
