@@ -128,6 +128,7 @@ type checker struct {
 	labels                  map[string]int // of the metric: the last point that has it, from 1
 	point                   int
 	pointQuantiles          []byte
+	value                   int // the number of the field of the AnyValue that was checked last
 }
 
 // newChecker makes one for what takes the place of a request of that type.
@@ -242,9 +243,13 @@ func (c *checker) walk(m *message, b []byte) error {
 		b = rest
 		member, known := m.fields[f.number]
 		if !known {
+			if m.closed {
+				return fmt.Errorf("%s has field %d, which Fluent Bit does not hold", m.name, f.number)
+			}
 			continue
 		}
-		if member.kind == one && seen&(1<<f.number) != 0 || member.kind == choice && chosen {
+		// Decoders take the last one, or join messages.
+		if !member.kind.repeated() && seen&(1<<f.number) != 0 || member.kind == choice && chosen {
 			return fmt.Errorf("%s has field %d, or one in its place, twice", m.name, f.number)
 		}
 		seen |= 1 << f.number
@@ -315,7 +320,7 @@ func (c *checker) countNumbers(list []byte) bool {
 	return true
 }
 
-// find returns the first field of that number.
+// find returns the field of that number, which is not repeated.
 func find(values []field, number int) (field, bool) {
 	for _, f := range values {
 		if f.number == number {
@@ -325,13 +330,14 @@ func find(values []field, number int) (field, bool) {
 	return field{}, false
 }
 
-func checkAnyValue(_ *checker, values []field) error {
+func checkAnyValue(c *checker, values []field) error {
 	if len(values) == 0 {
 		return errors.New("a value is empty (AnyValue has none of its fields): Fluent Bit can't hold it")
 	}
 	if values[0].number == 1 && stdbytes.IndexByte(values[0].bytes, 0) >= 0 {
 		return errors.New("a value is a text with a NUL")
 	}
+	c.value = values[0].number
 	return nil
 }
 
@@ -348,18 +354,11 @@ func keyOf(values []field) string {
 	return fmt.Sprintf("%.64q", f.bytes)
 }
 
-// valueOf is which field an AnyValue has.
-func valueOf(values []field) int {
-	f, _ := find(values, 2)
-	value, _, _ := next(f.bytes)
-	return value.number
-}
-
 func checkAttribute(c *checker, values []field) error {
 	if err := checkKeyValue(c, values); err != nil {
 		return err
 	}
-	if valueOf(values) == 7 {
+	if c.value == 7 {
 		return fmt.Errorf("attribute %s is bytes, which Fluent Bit has only inside of lists and maps", keyOf(values))
 	}
 	return nil
@@ -369,7 +368,7 @@ func checkLabel(c *checker, values []field) error {
 	if err := checkKeyValue(c, values); err != nil {
 		return err
 	}
-	switch valueOf(values) {
+	switch c.value {
 	case 1, 2, 3, 4:
 	default:
 		return fmt.Errorf("label %s of a data point is neither text nor a number nor a truth value", keyOf(values))
