@@ -29,6 +29,7 @@ const (
 	freePoints   = 10_000
 
 	integersInMessage = 32 // so many numbers of a list count as one message
+	integersInField   = 8  // and a field that is not known, or of a list of numbers, as so many numbers
 )
 
 // CheckMetrics says why a request can't take the place of another, was, in that host: which would not decode
@@ -118,7 +119,7 @@ type checker struct {
 	depth                   int
 	messages, maxMessages   int
 	points, maxPoints       int // data points and metrics
-	numbers                 int // in lists
+	numbers                 int // in lists, and what counts as them
 	resources, scopes, full int
 	empty                   int // metrics without data points
 	pointsBefore            int // the metric
@@ -242,6 +243,12 @@ func (c *checker) walk(m *message, b []byte) error {
 		}
 		b = rest
 		member, known := m.fields[f.number]
+		if !known || member.kind == quads || member.kind == integers {
+			c.numbers += integersInField
+			if err := c.countMessages(); err != nil {
+				return err
+			}
+		}
 		if !known {
 			if m.closed {
 				return fmt.Errorf("%s has field %d, which Fluent Bit does not hold", m.name, f.number)

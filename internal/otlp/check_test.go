@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	stdbytes "bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -265,6 +266,28 @@ func TestBounds(t *testing.T) {
 	}
 	if _, err := CheckTraces(spans(freeMessages), spans(freeMessages+1000), all); err != nil {
 		t.Error(err)
+	}
+	// A decoder makes some hundred bytes of a field of two.
+	for name, of := range map[string]struct {
+		traces bool
+		field  []byte
+		in     func(fields []byte) []byte
+	}{
+		"unknown numbers": {false, num(15, 0), func(fields []byte) []byte { return ofMetrics(sub(2, str(1, "g"), sub(5, point(), fields))) }},
+		"unknown texts":   {true, str(20, ""), func(fields []byte) []byte { return ofTraces(sub(2, fields)) }},
+		"empty lists":     {false, str(7, ""), func(fields []byte) []byte { return ofMetrics(sub(2, str(1, "h"), sub(9, sub(1, fields)))) }},
+		"lists of one":    {false, num(2, 0), func(fields []byte) []byte { return ofMetrics(sub(2, str(1, "e"), sub(10, sub(1, sub(8, fields))))) }},
+	} {
+		check := CheckMetrics
+		if of.traces {
+			check = CheckTraces
+		}
+		if _, err := check(nil, of.in(stdbytes.Repeat(of.field, 1_000)), all); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := check(nil, of.in(stdbytes.Repeat(of.field, 1_000_000)), all); err == nil || !strings.Contains(err.Error(), "messages") {
+			t.Errorf("a million %s: %v", name, err)
+		}
 	}
 	varints := ofMetrics(sub(2, str(1, "e"), sub(10, sub(1, sub(8, appendBytes(nil, 2, make([]byte, (freeMessages+1)*integersInMessage)))))))
 	if _, err := CheckMetrics(nil, varints, all); err == nil {
