@@ -1,106 +1,25 @@
-// Events under other tags, and ticks. An input of the host, an emitter, takes them for each filter that
-// makes some; a timer of the engine has the guest ticked, delivers what waits, and sees the end come.
+// Events under other tags, and ticks. The filter's emitter takes them; a timer of the engine has the guest ticked,
+// delivers what waits, and sees the end come.
 #define _GNU_SOURCE
-#include "plugin.h"
+#include "emit.h"
+#include "internal/bounds/clock.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/random.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "internal/delivery/delivery.h"
-
-// What Fluent Bit exports and is called here: flb_input.h, flb_storage.h and flb_engine.h of all releases from
-// 1.8 to 5.1, flb_input_log.h of those from 2.1 on.
-static struct {
-    int (*log_append)(struct flb_input_instance *in, const char *tag, size_t tag_len,
-                      const void *data, size_t size);
-    int (*name_exists)(const char *name, struct flb_config *config);
-    struct flb_input_instance *(*input_new)(struct flb_config *config, const char *plugin,
-                                            void *data, int public_only);
-    int (*set_property)(struct flb_input_instance *in, const char *key, const char *value);
-    int (*instance_init)(struct flb_input_instance *in, struct flb_config *config);
-    void (*instance_exit)(struct flb_input_instance *in, struct flb_config *config);
-    void (*instance_destroy)(struct flb_input_instance *in);
-    int (*storage_create)(void *cio, struct flb_input_instance *in);
-    int (*input_pause)(struct flb_input_instance *in);
-    int (*input_resume)(struct flb_input_instance *in);
-    int (*engine_flush)(struct flb_config *config, void *only);
-    const char *missing; // NULL: all are there
-
-    // Since 5.1, else NULL: an input may be paused by its gate, of which input_pause knows nothing.
-    int (*gate_protect)(struct flb_input_instance *in);
-    void (*gate_maybe_resume)(struct flb_input_instance *in);
-} host;
-
-static const struct {
-    void **to;
-    const char *name;
-} wanted[] = {
-    {(void **) &host.log_append, "flb_input_log_append"},
-    {(void **) &host.name_exists, "flb_input_name_exists"},
-    {(void **) &host.input_new, "flb_input_new"},
-    {(void **) &host.set_property, "flb_input_set_property"},
-    {(void **) &host.instance_init, "flb_input_instance_init"},
-    {(void **) &host.instance_exit, "flb_input_instance_exit"},
-    {(void **) &host.instance_destroy, "flb_input_instance_destroy"},
-    {(void **) &host.storage_create, "flb_storage_input_create"},
-    {(void **) &host.input_pause, "flb_input_pause"},
-    {(void **) &host.input_resume, "flb_input_resume"},
-    {(void **) &host.engine_flush, "flb_engine_flush"},
-};
-
-static void look_up(void)
-{
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
-        if (*wanted[i].to == NULL && host.missing == NULL) {
-            host.missing = wanted[i].name;
-        }
-    }
-    *(void **) &host.gate_protect = dlsym(RTLD_DEFAULT, "flb_input_rate_gate_protect");
-    *(void **) &host.gate_maybe_resume = dlsym(RTLD_DEFAULT, "flb_input_rate_gate_maybe_resume");
-}
-
-enum {
-    TIMER_MS = 100,
-    STOP_INTS =
-        512 / sizeof(int), // of flb_config, in which those that tell of the end are looked for
-    CONFIG_BYTES = 8192, // in which the storage is
-    MAX_PAUSED = 16,
-};
+enum { TIMER_MS = 100 };
 
 static const int64_t LOG_EVERY_NS = 10 * INT64_C(1000000000);
-
-// held are events that wait, as a journal.
-struct held {
-    struct held *next;
-    int64_t until_ns; // they are dropped then; INT64_MAX: never
-    flbwt_buffer journal;
-};
-
-// What a line of the log, of which there is one in 10 seconds, tells of.
-enum about {
-    KEPT,
-    DROPPED_BUSY,
-    DROPPED_LATE,
-    DROPPED_FULL,
-    DROPPED_NO_MEMORY,
-    LOOPED,
-    TICK_LOOPED,
-    ABOUTS
-};
 
 static const struct {
     int level;
     const char *text;
-} abouts[ABOUTS] = {
+} causes[CAUSES] = {
     [KEPT] = {FLB_LOG_WARN,
               "events stay under the tag that they came with, which an output has to match: the "
               "emitter is busy"},
@@ -121,338 +40,38 @@ static const struct {
                      "it)"},
 };
 
-struct emission {
-    struct instance *inst;
-    struct emission *next; // of all
-    struct flb_input_instance *emitter; // NULL: there are ticks alone
-    struct flb_input_instance
-        *last; // takes what the emitter does not at the end; NULL: not needed yet
-    void *cio;
-    pthread_t engine;
-    struct engine_timer *timer;
-    bool stops[STOP_INTS]; // where the ints stand that may tell of the end
-
-    // Of the engine's thread.
-    flbwt_delivery delivery;
-    flbwt_buffer tag; // the one that is delivered, with a NUL behind it
-    bool delivering;
-    bool stopping;
-    bool appended; // since the engine was last told to flush
-    bool ended; // there has been a final tick,
-    uint64_t ended_at; // after so many chunks
-    int64_t next_tick_ns;
-    struct flb_input_instance *to_pause[MAX_PAUSED];
-    int to_pause_count;
-    struct flb_input_instance *paused[MAX_PAUSED]; // written while all.lock is held
-    int paused_count;
-
-    uint64_t chunks; // atomic: that have come
-
-    pthread_mutex_t lock; // guards all that follows
-    struct held *first, **end;
-    size_t held_bytes;
-    bool busy; // the emitter has not taken what was last delivered
-    uint64_t untold[ABOUTS]; // events, since the last line
-    int64_t told_ns[ABOUTS];
-};
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
-}
+static int64_t now_ns(void) { return (int64_t) flbwt_clock_ns(CLOCK_MONOTONIC); }
 
 static void count(uint64_t *counter, uint64_t n)
 {
     __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
-static flbwt_emission *counters(struct emission *e) { return &e->inst->lane->emission; }
-
-static void set_held(struct emission *e, size_t bytes)
-{
-    e->held_bytes = bytes;
-    __atomic_store_n(&counters(e)->held_bytes, bytes, __ATOMIC_RELAXED);
-}
-
-// tell counts events for the log, and says so unless that has been done just before.
-static void tell(struct emission *e, enum about about, uint64_t events, bool now)
+// log_limited counts events, and logs how many that are since its last line: once in 10 seconds, or now.
+static void log_limited(struct emission *e, enum cause cause, uint64_t events, bool now)
 {
     char text[512];
     int64_t t = now_ns();
 
     pthread_mutex_lock(&e->lock);
-    events = e->untold[about] += events;
-    if (events == 0 || (!now && t < e->told_ns[about])) {
+    events = e->unlogged[cause] += events;
+    if (events == 0 || (!now && t < e->next_log_ns[cause])) {
         pthread_mutex_unlock(&e->lock);
         return;
     }
-    e->untold[about] = 0;
-    e->told_ns[about] = t + LOG_EVERY_NS;
+    e->unlogged[cause] = 0;
+    e->next_log_ns[cause] = t + LOG_EVERY_NS;
     pthread_mutex_unlock(&e->lock);
-    snprintf(text, sizeof(text), "%" PRIu64 " %s", events, abouts[about].text);
-    border_print(e->inst, abouts[about].level, text);
+    snprintf(text, sizeof(text), "%" PRIu64 " %s", events, causes[cause].text);
+    border_print(e->inst, causes[cause].level, text);
 }
 
-static void drop(struct emission *e, enum about why, uint64_t events)
+static void drop(struct emission *e, enum cause cause, uint64_t events)
 {
     if (events > 0) {
-        count(&counters(e)->dropped, events);
-        tell(e, why, events, false);
+        count(&emit_counters(e)->dropped, events);
+        log_limited(e, cause, events, false);
     }
-}
-
-// find_cio returns the storage of a pipeline, which the emitter needs: a struct cio_ctx (chunkio.h), that has
-// a list of streams (cio_stream.h), of which each points back to it. At the start all inputs have theirs. NULL:
-// it can't be told.
-static bool is_cio(const char *p)
-{
-    enum {
-        CIO_BYTES = 192, // the list stands behind the options, 112 to 144 bytes
-        LINK = 16, // of a stream: its type and name come first,
-        PARENT = 80, // and behind it three more lists
-        MAX_STREAMS = 1000,
-    };
-
-    if (!engine_readable(p, CIO_BYTES)) {
-        return false;
-    }
-    for (size_t at = 0; at + 2 * sizeof(void *) <= CIO_BYTES; at += sizeof(void *)) {
-        const char *list = p + at, *before = list, *link = engine_word(list, sizeof(void *));
-        int n = 0;
-
-        while (link != list && n < MAX_STREAMS) {
-            const char *stream = (const char *) ((uintptr_t) link - LINK); // link may be anything
-
-            if (!engine_readable(stream, PARENT + sizeof(void *)) ||
-                engine_word(link, 0) != before || engine_word(stream, PARENT) != (const void *) p) {
-                break;
-            }
-            n++;
-            before = link;
-            link = engine_word(link, sizeof(void *));
-        }
-        if (n > 0 && link == list && engine_word(list, 0) == before) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void *find_cio(const struct flb_config *config)
-{
-    size_t readable = 0;
-
-    while (readable < CONFIG_BYTES && engine_readable((const char *) config + readable, 256)) {
-        readable += 256;
-    }
-    for (size_t at = 0; at < readable; at += sizeof(void *)) {
-        void *p = engine_word(config, at);
-
-        if (p != NULL && is_cio(p)) {
-            return p;
-        }
-    }
-    return NULL;
-}
-
-// is_in_pipeline says whether an instance, which is the host's context, is one of the pipeline's filters, whose
-// list begins in flb_config, and in no processor, which has a list of its own. In struct flb_filter_instance
-// (flb_filter.h, 1.8 to 5.1) _head stands six words behind context.
-static bool is_in_pipeline(const struct instance *inst)
-{
-    enum { FIRST = 48, LAST = 96, HEAD = 48, MAX_FILTERS = 10000 };
-    const char *ins = (const char *) inst->ins, *config = (const char *) inst->config;
-    size_t at = FIRST;
-
-    while (at <= LAST && engine_word(ins, at) != inst) {
-        at += sizeof(void *);
-    }
-    if (at > LAST || !engine_readable(ins + at + HEAD, 2 * sizeof(void *))) {
-        return false;
-    }
-    const char *head = ins + at + HEAD, *link = engine_word(head, sizeof(void *));
-
-    for (int n = 0; n < MAX_FILTERS && link != head; n++) {
-        if (link >= config && link < config + CONFIG_BYTES) {
-            return true;
-        }
-        if (!engine_readable(link, 2 * sizeof(void *))) {
-            return false;
-        }
-        link = engine_word(link, sizeof(void *));
-    }
-    return false;
-}
-
-// is_ending says whether the pipeline has been told to stop. In flb_config.h, 2.0 to 5.1, stand in a row the
-// ints is_ingestion_active, is_shutting_down and is_running, of which the engine then changes the first two
-// at once; it goes on for a second and more. see_ends notes where they may be; false: nowhere.
-static bool at_stop(const struct emission *e, size_t i, int ingests, int shuts)
-{
-    int ints[3];
-
-    memcpy(ints, (const char *) e->inst->config + i * sizeof(int), sizeof(ints));
-    return ints[0] == ingests && ints[1] == shuts && ints[2] == 1;
-}
-
-static bool see_ends(struct emission *e)
-{
-    bool any = false;
-
-    if (!engine_readable(e->inst->config, (STOP_INTS + 2) * sizeof(int))) {
-        return false;
-    }
-    for (size_t i = 0; i < STOP_INTS; i++) {
-        e->stops[i] = at_stop(e, i, 1, 0);
-        any |= e->stops[i];
-    }
-    return any;
-}
-
-static bool is_ending(struct emission *e)
-{
-    for (size_t i = 0; i < STOP_INTS && !e->stopping; i++) {
-        e->stopping = e->stops[i] && at_stop(e, i, 0, 1);
-    }
-    return e->stopping;
-}
-
-__attribute__((format(printf, 2, 3))) static bool refuse(struct instance *inst, const char *format,
-                                                         ...)
-{
-    char text[1024];
-    int n = snprintf(text, sizeof(text),
-                     "events can't go under other tags (emit_tags, on_error "
-                     "route): ");
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text + n, sizeof(text) - (size_t) n, format, args);
-    va_end(args);
-    border_print(inst, FLB_LOG_ERROR, text);
-    return false;
-}
-
-bool emission_check(struct instance *inst)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    const struct emission_options *o = &inst->emits;
-
-    if (!o->wanted) {
-        return true;
-    }
-    pthread_once(&once, look_up);
-    if (host.missing != NULL) {
-        return refuse(inst, "this Fluent Bit does not export %s; 2.2 and later do", host.missing);
-    }
-    if (host.name_exists(o->name, inst->config)) {
-        return refuse(inst, "there is an input %s already: set emitter_name to another name",
-                      o->name);
-    }
-    return true;
-}
-
-// make_emitter makes an input that takes events, of the given name, with a limit unless that is 0; NULL:
-// the host can't, and has said why.
-static struct flb_input_instance *make_emitter(struct emission *e, const char *name, int64_t limit)
-{
-    struct flb_config *config = e->inst->config;
-    struct flb_input_instance *in = host.input_new(config, "emitter", NULL, 0);
-    char number[32];
-
-    if (in == NULL) {
-        return NULL;
-    }
-    snprintf(number, sizeof(number), "%" PRId64, limit);
-    if (host.set_property(in, "alias", name) == 0 &&
-        host.set_property(in, "mem_buf_limit", number) == 0 &&
-        host.set_property(in, "storage.type",
-                          e->inst->emits.filesystem ? "filesystem" : "memory") == 0 &&
-        (limit > 0 || host.set_property(in, "storage.pause_on_chunks_overlimit", "off") == 0) &&
-        host.instance_init(in, config) == 0 && host.storage_create(e->cio, in) == 0) {
-        return in;
-    }
-    host.instance_exit(in, config);
-    host.instance_destroy(in);
-    return NULL;
-}
-
-// The emissions that there are: their emitters are told from those of other plugins.
-static struct {
-    pthread_mutex_t lock;
-    struct emission *first;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void enter_all(struct emission *e)
-{
-    pthread_mutex_lock(&all.lock);
-    e->next = all.first;
-    all.first = e;
-    pthread_mutex_unlock(&all.lock);
-}
-
-static void leave_all(struct emission *e)
-{
-    pthread_mutex_lock(&all.lock);
-    for (struct emission **p = &all.first; *p != NULL; p = &(*p)->next) {
-        if (*p == e) {
-            *p = e->next;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&all.lock);
-}
-
-static bool is_of_this_plugin(const struct flb_input_instance *in)
-{
-    bool found = false;
-
-    pthread_mutex_lock(&all.lock);
-    for (const struct emission *e = all.first; e != NULL; e = e->next) {
-        found |= in == e->emitter || in == e->last;
-    }
-    pthread_mutex_unlock(&all.lock);
-    return found;
-}
-
-// input_is_emitter says whether an input is one, of this filter or of another one: rewrite_tag has some, too.
-// Its name, emitter.N, stands near the beginning of struct flb_input_instance (flb_input.h, 2.2 to 5.1).
-static bool input_is_emitter(const struct flb_input_instance *in)
-{
-    enum { NAMED = 192 };
-
-    return in != NULL && memmem(in, NAMED, "emitter.", 8) != NULL;
-}
-
-// append has the emitter take events. False: it is busy, and nothing was taken.
-static bool append(struct emission *e, struct flb_input_instance *in, const flbwt_destination *to,
-                   const uint8_t *events, size_t n)
-{
-    e->tag.len = 0;
-    if (!flbwt_reserve(&e->tag, (size_t) to->tag_len + 1)) {
-        return false;
-    }
-    memcpy(e->tag.data, to->tag, to->tag_len);
-    e->tag.data[to->tag_len] = '\0'; // for matches of older hosts
-    e->delivering = true;
-    bool ok = host.log_append(in, (const char *) e->tag.data, to->tag_len, events, n) == 0;
-    e->delivering = false;
-    return ok;
-}
-
-static struct flb_input_instance *last_emitter(struct emission *e)
-{
-    if (e->last == NULL && e->stopping) {
-        char name[512];
-
-        // The emitter stays paused once the pipeline stops, if it was.
-        snprintf(name, sizeof(name), "%s_end", e->inst->emits.name);
-        e->last = make_emitter(e, name, 0);
-    }
-    return e->last;
 }
 
 // deliver has the emitter take what it can of a delivery that has been sorted, on the engine's thread.
@@ -469,12 +88,10 @@ static void deliver(struct emission *e)
             continue;
         }
         const uint8_t *events = flbwt_delivery_events(d, to, &n);
-        to->taken = events != NULL &&
-                    (append(e, e->emitter, to, events, n) ||
-                     (e->stopping && last_emitter(e) != NULL && append(e, e->last, to, events, n)));
+        to->taken = events != NULL && emit_host_append(e, to, events, n);
         if (to->taken) {
             e->appended = true;
-            count(&counters(e)->delivered, to->events);
+            count(&emit_counters(e)->delivered, to->events);
         }
         busy |= !to->taken;
     }
@@ -483,86 +100,21 @@ static void deliver(struct emission *e)
     pthread_mutex_unlock(&e->lock);
 }
 
-static size_t bytes_of(const flbwt_buffer *journal) { return journal->len + sizeof(struct held); }
-
-// hold has a journal wait, which it then owns. False: there is no room, and the caller keeps it.
-static bool hold(struct emission *e, flbwt_buffer *journal, int64_t until_ns)
-{
-    struct held *h = malloc(sizeof(*h));
-
-    if (h == NULL) {
-        return false;
-    }
-    // What a journal has beyond its length does not count.
-    uint8_t *exact = realloc(journal->data, journal->len);
-    if (exact != NULL) {
-        journal->data = exact;
-        journal->cap = journal->len;
-    }
-    *h = (struct held) {.until_ns = until_ns, .journal = *journal};
-    pthread_mutex_lock(&e->lock);
-    if (e->held_bytes + bytes_of(journal) > (size_t) e->inst->emits.limit) {
-        pthread_mutex_unlock(&e->lock);
-        free(h);
-        return false;
-    }
-    set_held(e, e->held_bytes + bytes_of(journal));
-    *e->end = h;
-    e->end = &h->next;
-    pthread_mutex_unlock(&e->lock);
-    *journal = (flbwt_buffer) {0};
-    return true;
-}
-
-// take_held returns what waits for longest; NULL: nothing does. put_back has it do so again.
-static struct held *take_held(struct emission *e)
-{
-    pthread_mutex_lock(&e->lock);
-    struct held *h = e->first;
-    if (h != NULL) {
-        e->first = h->next;
-        if (e->first == NULL) {
-            e->end = &e->first;
-        }
-        set_held(e, e->held_bytes - bytes_of(&h->journal));
-    }
-    pthread_mutex_unlock(&e->lock);
-    return h;
-}
-
-static void put_back(struct emission *e, struct held *h)
-{
-    pthread_mutex_lock(&e->lock);
-    h->next = e->first;
-    e->first = h;
-    if (h->next == NULL) {
-        e->end = &h->next;
-    }
-    set_held(e, e->held_bytes + bytes_of(&h->journal));
-    pthread_mutex_unlock(&e->lock);
-}
-
-static void free_held(struct held *h)
-{
-    free(h->journal.data);
-    free(h);
-}
-
 // events_left is how many of a delivery are not taken: those in a loop, or the others.
-static uint64_t events_left(const flbwt_delivery *d, bool cut)
+static uint64_t events_left(const flbwt_delivery *d, bool looped)
 {
     uint64_t events = 0;
 
     for (uint32_t i = 0; i < d->destinations; i++) {
         const flbwt_destination *to = flbwt_delivery_at(d, i);
 
-        events += !to->taken && to->cut == cut ? to->events : 0;
+        events += !to->taken && to->cut == looped ? to->events : 0;
     }
     return events;
 }
 
-// take_others has all be taken but what is in a loop.
-static void take_others(flbwt_delivery *d)
+// mark_taken has all be taken but what is in a loop.
+static void mark_taken(flbwt_delivery *d)
 {
     for (uint32_t i = 0; i < d->destinations; i++) {
         flbwt_destination *to = flbwt_delivery_at(d, i);
@@ -579,10 +131,10 @@ static bool drain(struct emission *e, int64_t now)
     flbwt_delivery *d = &e->delivery;
     struct held *h;
 
-    while ((h = take_held(e)) != NULL) {
+    while ((h = emit_queue_take(e)) != NULL) {
         if (h->until_ns <= now) {
             drop(e, DROPPED_LATE, events_of(&h->journal));
-            free_held(h);
+            emit_queue_free(h);
             continue;
         }
         flbwt_buffer left = {0};
@@ -592,12 +144,12 @@ static bool drain(struct emission *e, int64_t now)
             deliver(e);
         }
         if (sorted && events_left(d, false) == 0) {
-            free_held(h);
+            emit_queue_free(h);
             continue;
         }
         if (e->inst->emits.on_busy == ON_BUSY_DROP) {
             drop(e, DROPPED_BUSY, sorted ? events_left(d, false) : events_of(&h->journal));
-            free_held(h);
+            emit_queue_free(h);
             continue;
         }
         if (sorted && flbwt_delivery_journal(d, &left)) {
@@ -607,99 +159,14 @@ static bool drain(struct emission *e, int64_t now)
         else {
             free(left.data);
         }
-        put_back(e, h);
+        emit_queue_put_back(e, h);
         return false;
     }
     return true;
 }
 
-// want_pause has the timer pause an input of which events wait. Here the input is in the midst of an append, whose
-// data it still needs: servers (forward) close connections when they are paused.
-static void want_pause(struct emission *e, struct flb_input_instance *in)
-{
-    for (int i = 0; i < e->to_pause_count; i++) {
-        if (e->to_pause[i] == in) {
-            return;
-        }
-    }
-    if (in != NULL && e->to_pause_count < MAX_PAUSED) {
-        e->to_pause[e->to_pause_count++] = in;
-    }
-}
-
-static bool has_paused(const struct emission *e, const struct flb_input_instance *in)
-{
-    bool found = false;
-
-    for (int i = 0; i < e->paused_count; i++) {
-        found |= e->paused[i] == in;
-    }
-    return found;
-}
-
-// resume_input has an input go on, unless events of another filter wait for that, or the host has paused it
-// meanwhile, which then lets it go on.
-static void resume_input(const struct emission *e, struct flb_input_instance *in)
-{
-    bool others = false;
-
-    pthread_mutex_lock(&all.lock);
-    for (const struct emission *other = all.first; other != NULL; other = other->next) {
-        others |= other != e && has_paused(other, in);
-    }
-    pthread_mutex_unlock(&all.lock);
-    // One that is paused for its limits says so if it is to be paused again. A gate that is closed is asked: it
-    // opens if it may, else it pauses the input once more, until its own timer lets it go on.
-    if (others || host.input_pause(in) != 0) {
-        return;
-    }
-    if (host.gate_protect != NULL && host.gate_maybe_resume != NULL) {
-        host.gate_maybe_resume(in);
-        if (host.gate_protect(in) != 0) {
-            return;
-        }
-    }
-    host.input_resume(in);
-}
-
-// pause_input pauses an input, also one that is paused already: the host may have let it go on.
-static void pause_input(struct emission *e, struct flb_input_instance *in)
-{
-    if (host.input_pause(in) != 0) {
-        return; // the host has paused it, and lets it go on when it will
-    }
-    pthread_mutex_lock(&all.lock);
-    bool noted = has_paused(e, in);
-    if (!noted && e->paused_count < MAX_PAUSED) {
-        e->paused[e->paused_count++] = in;
-        noted = true;
-    }
-    pthread_mutex_unlock(&all.lock);
-    if (!noted) {
-        resume_input(e, in);
-    }
-}
-
-// pause_inputs has the host read no more of inputs while events of them wait: they would have to be dropped.
-static void pause_inputs(struct emission *e)
-{
-    for (int i = 0; i < e->to_pause_count; i++) {
-        pause_input(e, e->to_pause[i]);
-    }
-}
-
-static void resume_inputs(struct emission *e)
-{
-    for (int i = 0; i < e->paused_count; i++) {
-        resume_input(e, e->paused[i]);
-    }
-    pthread_mutex_lock(&all.lock);
-    e->paused_count = 0;
-    pthread_mutex_unlock(&all.lock);
-}
-
-// keep appends events to what comes out of the chunk.
-static bool keep(struct job *job, const uint8_t *events, size_t n)
+// keep_in_chunk appends events to what comes out of the chunk. False: there is no memory.
+static bool keep_in_chunk(struct job *job, const uint8_t *events, size_t n)
 {
     bool modified = job->result == FLB_FILTER_MODIFIED;
     size_t size = modified ? job->out_size : job->size;
@@ -718,73 +185,74 @@ static bool keep(struct job *job, const uint8_t *events, size_t n)
     return true;
 }
 
-// have_wait has what is left of a delivery wait. False: there is no room.
-static bool have_wait(struct emission *e, const flbwt_delivery *d)
+// hold has what is left of a delivery wait. False: there is no room.
+static bool hold(struct emission *e, const flbwt_delivery *d)
 {
     const struct emission_options *o = &e->inst->emits;
     int64_t until = o->on_busy == ON_BUSY_BLOCK ? now_ns() + o->block_ns : INT64_MAX;
     flbwt_buffer journal = {0};
-    bool held = flbwt_delivery_journal(d, &journal) && hold(e, &journal, until);
+    bool held = flbwt_delivery_journal(d, &journal) && emit_queue_add(e, &journal, until);
 
     free(journal.data);
     return held;
 }
 
-// settle decides about what is left of a delivery: job is that of the chunk that it came of, or of a tick.
-static void settle(struct emission *e, flbwt_delivery *d, struct job *job, bool may_wait,
-                   struct flb_input_instance *input)
+// handle_undelivered decides about what is left of a delivery: job is that of the chunk that it came of, or of a
+// tick.
+static void handle_undelivered(struct emission *e, flbwt_delivery *d, struct job *job,
+                               bool may_wait, struct flb_input_instance *input)
 {
     const struct emission_options *o = &e->inst->emits;
     bool chunk = job->kind == JOB_FILTER;
-    uint64_t busy = events_left(d, false), cut = events_left(d, true);
+    uint64_t busy = events_left(d, false), looped = events_left(d, true);
 
     may_wait |= o->on_busy == ON_BUSY_BLOCK || (!chunk && o->on_busy == ON_BUSY_KEEP);
-    if (busy > 0 && may_wait && have_wait(e, d)) {
-        take_others(d);
+    if (busy > 0 && may_wait && hold(e, d)) {
+        mark_taken(d);
         busy = 0;
         if (o->on_busy == ON_BUSY_BLOCK && pthread_equal(pthread_self(), e->engine)) {
-            want_pause(e, input);
+            emit_pause_later(e, input);
         }
     }
     else if (busy > 0 && (!chunk || o->on_busy == ON_BUSY_DROP)) {
         drop(e, may_wait ? DROPPED_FULL : DROPPED_BUSY, busy);
-        take_others(d);
+        mark_taken(d);
         busy = 0;
     }
-    if (!chunk && cut > 0) { // there is no chunk for them to stay in
-        drop(e, TICK_LOOPED, cut);
-        cut = 0;
+    if (!chunk && looped > 0) { // there is no chunk for them to stay in
+        drop(e, TICK_LOOPED, looped);
+        looped = 0;
     }
-    if (busy + cut == 0) {
+    if (busy + looped == 0) {
         return;
     }
     uint32_t events;
     size_t n;
     const uint8_t *bytes = flbwt_delivery_left(d, &n, &events);
 
-    if (bytes == NULL || !keep(job, bytes, n)) {
-        drop(e, DROPPED_NO_MEMORY, busy + cut);
+    if (bytes == NULL || !keep_in_chunk(job, bytes, n)) {
+        drop(e, DROPPED_NO_MEMORY, busy + looped);
         return;
     }
-    count(&counters(e)->kept, busy);
-    tell(e, KEPT, busy, false);
-    count(&counters(e)->looped, cut);
-    tell(e, LOOPED, cut, false);
+    count(&emit_counters(e)->kept, busy);
+    log_limited(e, KEPT, busy, false);
+    count(&emit_counters(e)->looped, looped);
+    log_limited(e, LOOPED, looped, false);
 }
 
 void emission_begin(struct instance *inst, struct flb_input_instance *input, struct job *job)
 {
     if (inst->emission != NULL) {
         count(&inst->emission->chunks, 1);
-        job->count_hops = inst->emission->emitter != NULL && input_is_emitter(input);
+        job->count_hops = inst->emission->emitter != NULL && emit_host_is_emitter(input);
         if (job->count_hops && inst->emits.tick_ns > 0) {
             job->tick_hops = flbwt_chunk_hops(job->data, job->size);
         }
     }
 }
 
-// give_back returns what a journal has allocated to the instance, for the next one.
-static void give_back(struct instance *inst, flbwt_buffer *journal)
+// recycle_journal keeps what a journal has allocated for the instance's next one, or frees it.
+static void recycle_journal(struct instance *inst, flbwt_buffer *journal)
 {
     pthread_mutex_lock(&inst->lock);
     if (inst->spare.data == NULL) {
@@ -801,17 +269,17 @@ static void deliver_here(struct emission *e, struct job *job, struct flb_input_i
 {
     flbwt_delivery *d = &e->delivery;
 
-    is_ending(e);
-    bool free = drain(e, now_ns()); // what has waited comes first
+    emit_host_is_stopping(e);
+    bool drained = drain(e, now_ns()); // what has waited comes first
 
     if (!flbwt_delivery_sort(d, job->routed.data, job->routed.len)) {
         drop(e, DROPPED_NO_MEMORY, events_of(&job->routed));
         return;
     }
-    if (free) {
+    if (drained) {
         deliver(e);
     }
-    settle(e, d, job, false, input);
+    handle_undelivered(e, d, job, false, input);
     flbwt_delivery_give_back(d);
 }
 
@@ -832,7 +300,7 @@ static void deliver_later(struct emission *e, struct job *job, bool loop,
     pthread_mutex_lock(&e->lock);
     bool busy = e->busy;
     pthread_mutex_unlock(&e->lock);
-    settle(e, &d, job, !busy, input_is_emitter(input) ? NULL : input);
+    handle_undelivered(e, &d, job, !busy, emit_host_is_emitter(input) ? NULL : input);
     flbwt_delivery_end(&d);
 }
 
@@ -844,10 +312,10 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
         bool engine = pthread_equal(pthread_self(), e->engine);
         // Filters run inside of a delivery, and this one may be among them.
         bool loop = (engine && e->delivering) ||
-                    (input != NULL && (input == e->emitter || input == e->last));
+                    (input != NULL && (input == e->emitter || input == e->shutdown_emitter));
 
         // An emitter of rewrite_tag, from 3.0 on, frees what is added to it while it delivers.
-        bool nested = input_is_emitter(input) && !is_of_this_plugin(input);
+        bool nested = emit_host_is_foreign(input);
 
         if (engine && !loop && !nested && has_stack_for_go()) {
             deliver_here(e, job, input);
@@ -857,7 +325,7 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
         }
     }
     if (job->routed.data != NULL) {
-        give_back(inst, &job->routed);
+        recycle_journal(inst, &job->routed);
     }
 }
 
@@ -893,26 +361,25 @@ static bool tick_finally(struct emission *e)
     return true;
 }
 
-// round_off has all filters of the pipeline hand over what they hold, again and again as long as some get
+// flush_at_end has all filters of the pipeline hand over what they hold, again and again as long as some get
 // what others have handed over: the host ends with the next full second of its clock, which may be at once.
-static void round_off(const struct emission *e)
+static void flush_at_end(const struct emission *e)
 {
     enum { ROUNDS = 8, FILTERS = 256 };
     struct emission *here[FILTERS];
     size_t n = 0;
     bool more = true;
 
-    pthread_mutex_lock(&all.lock);
-    for (struct emission *p = all.first; p != NULL && n < FILTERS; p = p->next) {
-        if (p->timer != NULL && p->inst->config == e->inst->config) {
-            here[n++] = p; // on this thread, which ends them, too
+    for (struct instance *p = border_lock_running(); p != NULL && n < FILTERS; p = p->next) {
+        if (p->emission != NULL && p->emission->timer != NULL && p->config == e->inst->config) {
+            here[n++] = p->emission; // on this thread, which ends them, too
         }
     }
-    pthread_mutex_unlock(&all.lock);
+    border_unlock_running();
     for (int round = 0; more && round < ROUNDS; round++) {
         more = false;
         for (size_t i = n; i-- > 0;) { // the first to start comes first
-            is_ending(here[i]); // its own timer may not have been called yet
+            emit_host_is_stopping(here[i]); // its own timer may not have been called yet
             more |= tick_finally(here[i]);
             drain(here[i], now_ns());
         }
@@ -924,7 +391,7 @@ static void round_off(const struct emission *e)
     }
     if (appended) {
         // The host flushes when it is told to stop, which is over, and may end before it would again.
-        host.engine_flush(e->inst->config, NULL);
+        emit_host_flush(e);
     }
 }
 
@@ -940,22 +407,22 @@ static void tick_in_time(struct emission *e, int64_t now)
     }
 }
 
-static void tell_all(struct emission *e, bool now)
+// log_pending logs what has been counted since the last line of each cause, if it is time for one, or now.
+static void log_pending(struct emission *e, bool now)
 {
-    for (int i = 0; i < ABOUTS; i++) {
-        if (__atomic_load_n(&e->untold[i], __ATOMIC_RELAXED) > 0) {
-            tell(e, i, 0, now);
+    for (int i = 0; i < CAUSES; i++) {
+        if (__atomic_load_n(&e->unlogged[i], __ATOMIC_RELAXED) > 0) {
+            log_limited(e, i, 0, now);
         }
     }
 }
 
-// come_round is called by the timer.
-static void come_round(void *arg)
+static void on_timer(void *arg)
 {
     struct emission *e = arg;
 
-    if (is_ending(e)) {
-        round_off(e);
+    if (emit_host_is_stopping(e)) {
+        flush_at_end(e);
         return;
     }
     int64_t now = now_ns();
@@ -963,45 +430,13 @@ static void come_round(void *arg)
         pthread_mutex_lock(&e->lock);
         e->busy = false; // as far as is known: the next one finds out
         pthread_mutex_unlock(&e->lock);
-        resume_inputs(e);
+        emit_pause_end(e);
     }
     else {
-        pause_inputs(e);
+        emit_pause_inputs(e);
     }
-    e->to_pause_count = 0;
     tick_in_time(e, now);
-    tell_all(e, false);
-}
-
-// has_emitter makes what takes events. False: the log says why it can't be.
-static bool has_emitter(struct emission *e)
-{
-    struct instance *inst = e->inst;
-
-    if (!emission_check(inst)) {
-        return false;
-    }
-    if (!is_in_pipeline(inst)) {
-        return refuse(inst,
-                      "a filter in processors of an input or output can't do that; one of the "
-                      "pipeline's filters can");
-    }
-    e->cio = find_cio(inst->config);
-    if (e->cio == NULL) {
-        return refuse(inst, "where this Fluent Bit has its storage is not known");
-    }
-    if (!see_ends(e)) {
-        return refuse(inst, "where this Fluent Bit says that it ends is not known");
-    }
-    e->emitter = make_emitter(e, inst->emits.name, inst->emits.limit);
-    if (e->emitter == NULL) {
-        return refuse(inst, "Fluent Bit can't make the emitter %s%s", inst->emits.name,
-                      inst->emits.filesystem
-                          ? ": emitter_storage.type filesystem needs storage.path "
-                            "of the service to be set"
-                          : "");
-    }
-    return true;
+    log_pending(e, false);
 }
 
 static void free_emission(struct emission *e)
@@ -1017,17 +452,16 @@ static bool begin(struct emission *e)
     struct instance *inst = e->inst;
     const char *why = NULL;
 
-    if (inst->emits.wanted && !has_emitter(e)) {
+    if (inst->emits.wanted && !emit_host_open(e)) {
         return false;
     }
-    e->timer = engine_timer_start(TIMER_MS, come_round, e, &why);
+    e->timer = engine_timer_start(TIMER_MS, on_timer, e, &why);
     if (e->timer != NULL) {
         return true;
     }
     if (e->emitter != NULL) {
-        host.instance_exit(e->emitter, inst->config);
-        host.instance_destroy(e->emitter);
-        return refuse(inst, "%s", why);
+        emit_host_close(e);
+        return emit_host_refuse(inst, "%s", why);
     }
     char text[256];
 
@@ -1044,7 +478,7 @@ bool emission_start(struct instance *inst)
     struct emission *e = calloc(1, sizeof(*e));
 
     if (e == NULL) {
-        return refuse(inst, "there is no memory");
+        return emit_host_refuse(inst, "there is no memory");
     }
     e->inst = inst;
     e->engine = pthread_self();
@@ -1057,14 +491,15 @@ bool emission_start(struct instance *inst)
         e->delivery.seed.k0 = (uintptr_t) e ^ (uint64_t) now_ns();
     }
     if (!inst->emits.wanted) {
-        see_ends(e);
+        emit_host_find_stops(e);
     }
     if (!begin(e)) {
         free_emission(e);
         return false;
     }
-    enter_all(e);
+    border_lock_running();
     inst->emission = e;
+    border_unlock_running();
     return true;
 }
 
@@ -1083,27 +518,28 @@ void emission_stop(struct instance *inst)
 
         border_call(inst, &job);
         lost += events_of(&job.routed);
-        give_back(inst, &job.routed);
+        recycle_journal(inst, &job.routed);
     }
     if (e->timer != NULL) {
         engine_timer_end(e->timer);
     }
-    while ((h = take_held(e)) != NULL) {
+    while ((h = emit_queue_take(e)) != NULL) {
         lost += events_of(&h->journal);
-        free_held(h);
+        emit_queue_free(h);
     }
-    tell_all(e, true);
+    log_pending(e, true);
     if (lost > 0) {
         char text[256];
 
-        count(&counters(e)->dropped, lost);
+        count(&emit_counters(e)->dropped, lost);
         snprintf(text, sizeof(text),
                  "%" PRIu64 " events for other tags are lost: Fluent Bit ends before it has taken "
                  "them",
                  lost);
         border_print(inst, FLB_LOG_ERROR, text);
     }
+    border_lock_running();
     inst->emission = NULL;
-    leave_all(e);
+    border_unlock_running();
     free_emission(e);
 }

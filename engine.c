@@ -1,13 +1,10 @@
-// The host's engine: its thread, timers on it, and memory of the host that may be looked at.
+// The host's engine: its thread, and timers on it.
 #define _GNU_SOURCE
 #include "plugin.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 // flb_scheduler.h, 1.8 to 5.1.
 static struct {
@@ -20,32 +17,17 @@ static struct {
 
 enum { TIMER_PERMANENT = 4 }; // FLB_SCHED_TIMER_CB_PERM of flb_scheduler.h, 1.8 to 5.1
 
+static const char *missing; // a function that the host does not export
+
 static void look_up(void)
 {
-    *(void **) &host.sched_ctx_get = dlsym(RTLD_DEFAULT, "flb_sched_ctx_get");
-    *(void **) &host.timer_create = dlsym(RTLD_DEFAULT, "flb_sched_timer_cb_create");
-    *(void **) &host.timer_invalidate = dlsym(RTLD_DEFAULT, "flb_sched_timer_invalidate");
-}
+    static const struct host_symbol symbols[] = {
+        {(void **) &host.sched_ctx_get, "flb_sched_ctx_get"},
+        {(void **) &host.timer_create, "flb_sched_timer_cb_create"},
+        {(void **) &host.timer_invalidate, "flb_sched_timer_invalidate"},
+    };
 
-bool engine_readable(const void *p, size_t n)
-{
-    int ends[2];
-
-    if ((uintptr_t) p % sizeof(void *) != 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-        return false;
-    }
-    bool ok = write(ends[1], p, n) == (ssize_t) n;
-    close(ends[0]);
-    close(ends[1]);
-    return ok;
-}
-
-void *engine_word(const void *p, size_t at)
-{
-    void *word;
-
-    memcpy(&word, (const char *) p + at, sizeof(word));
-    return word;
+    missing = host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0]));
 }
 
 bool is_engine_thread(void)
@@ -79,7 +61,7 @@ struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *ar
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, look_up);
-    if (host.sched_ctx_get == NULL || host.timer_create == NULL || host.timer_invalidate == NULL) {
+    if (missing != NULL) {
         *why = "it does not export what is needed for that";
         return NULL;
     }

@@ -137,13 +137,14 @@ static bool exported(const char *symbol) { return dlsym(RTLD_DEFAULT, symbol) !=
 
 static enum layout probe(void)
 {
-    *(void **) &host.filter_get_property = dlsym(RTLD_DEFAULT, "flb_filter_get_property");
-    *(void **) &host.filter_set_context = dlsym(RTLD_DEFAULT, "flb_filter_set_context");
-    *(void **) &host.filter_name = dlsym(RTLD_DEFAULT, "flb_filter_name");
-    *(void **) &host.log_print = dlsym(RTLD_DEFAULT, "flb_log_print");
+    static const struct host_symbol symbols[] = {
+        {(void **) &host.filter_get_property, "flb_filter_get_property"},
+        {(void **) &host.filter_set_context, "flb_filter_set_context"},
+        {(void **) &host.filter_name, "flb_filter_name"},
+        {(void **) &host.log_print, "flb_log_print"},
+    };
 
-    if (host.filter_get_property == NULL || host.filter_set_context == NULL ||
-        host.filter_name == NULL || host.log_print == NULL) {
+    if (host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0])) != NULL) {
         return LAYOUT_UNKNOWN;
     }
 
@@ -236,7 +237,7 @@ static int effective_log_level(struct flb_filter_instance *ins, const char *plug
     return level >= 0 ? level : FLB_LOG_INFO;
 }
 
-static int give_back(struct dl_phdr_info *info, size_t size, void *own)
+static int drop_pages(struct dl_phdr_info *info, size_t size, void *own)
 {
     uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
     bool here = false;
@@ -258,7 +259,7 @@ static int give_back(struct dl_phdr_info *info, size_t size, void *own)
     return here;
 }
 
-void border_give_back_pages(void) { dl_iterate_phdr(give_back, (void *) border_give_back_pages); }
+void border_drop_pages(void) { dl_iterate_phdr(drop_pages, (void *) border_drop_pages); }
 
 // The instances that have started and not stopped.
 static struct {
@@ -285,6 +286,14 @@ static void leave_running(struct instance *inst)
     }
     pthread_mutex_unlock(&running.lock);
 }
+
+struct instance *border_lock_running(void)
+{
+    pthread_mutex_lock(&running.lock);
+    return running.first;
+}
+
+void border_unlock_running(void) { pthread_mutex_unlock(&running.lock); }
 
 struct instance *border_running(const void *ins)
 {
@@ -384,14 +393,14 @@ static int init(struct flb_filter_instance *ins, struct flb_config *config, cons
     }
     border_call(inst, &job);
     host.filter_set_context(ins, inst);
+    border_enter_running(inst);
     if (job.result != 0 || !emission_start(inst)) {
         host.filter_set_context(ins, NULL);
         border_end(inst);
         return -1;
     }
-    border_enter_running(inst);
     metrics_start(inst);
-    border_give_back_pages();
+    border_drop_pages();
     return 0;
 }
 

@@ -3,12 +3,11 @@
 // processors, whose metrics go to the input's or output's.
 #define _GNU_SOURCE
 #include "plugin.h"
+#include "internal/bounds/clock.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "_cgo_export.h"
 
@@ -22,27 +21,21 @@ static struct {
     void *(*gauge_create)(void *cmt, const char *ns, const char *subsystem, const char *name,
                           const char *help, int labels, char **keys);
     int (*gauge_set)(void *gauge, uint64_t ns, double value, int labels, char **values);
-    bool complete;
 } host;
 
-static const struct {
-    void **to;
-    const char *name;
-} wanted[] = {
-    {(void **) &host.counter_create, "cmt_counter_create"},
-    {(void **) &host.counter_allow_reset, "cmt_counter_allow_reset"},
-    {(void **) &host.counter_set, "cmt_counter_set"},
-    {(void **) &host.gauge_create, "cmt_gauge_create"},
-    {(void **) &host.gauge_set, "cmt_gauge_set"},
-};
+static const char *missing; // a function that the host does not export
 
 static void look_up(void)
 {
-    host.complete = true;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
-        host.complete &= *wanted[i].to != NULL;
-    }
+    static const struct host_symbol symbols[] = {
+        {(void **) &host.counter_create, "cmt_counter_create"},
+        {(void **) &host.counter_allow_reset, "cmt_counter_allow_reset"},
+        {(void **) &host.counter_set, "cmt_counter_set"},
+        {(void **) &host.gauge_create, "cmt_gauge_create"},
+        {(void **) &host.gauge_set, "cmt_gauge_set"},
+    };
+
+    missing = host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0]));
 }
 
 // metrics is what an instance writes to.
@@ -60,34 +53,20 @@ enum { INTERVAL_MS = 1000 };
 // cmt_counter.h says that it points back to its cmt.
 static void *find_cmt(const void *ins, const void *context)
 {
-    enum {
-        FIRST = 48, // context: behind the name and two words in 1.8,
-        LAST = 96, // at 80 since 2.1.4
-        CMT = 64,
-        COUNTER = 72,
-        COUNTER_BYTES = 128,
-    };
-    size_t at = 0;
+    enum { CMT = 64, COUNTER = 72, COUNTER_BYTES = 128 }; // from context on
+    size_t at = host_context_at(ins, context);
 
-    for (size_t i = FIRST; i <= LAST; i += sizeof(void *)) {
-        if (engine_word(ins, i) == context) {
-            if (at != 0) {
-                return NULL;
-            }
-            at = i;
-        }
-    }
-    if (at == 0 || !engine_readable((const char *) ins + at, COUNTER + sizeof(void *))) {
+    if (at == 0 || !host_readable((const char *) ins + at, COUNTER + sizeof(void *))) {
         return NULL;
     }
-    void *cmt = engine_word(ins, at + CMT), *counter = engine_word(ins, at + COUNTER);
+    void *cmt = host_word(ins, at + CMT), *counter = host_word(ins, at + COUNTER);
 
-    if (cmt == NULL || counter == NULL || !engine_readable(cmt, COUNTER_BYTES) ||
-        !engine_readable(counter, COUNTER_BYTES)) {
+    if (cmt == NULL || counter == NULL || !host_readable(cmt, COUNTER_BYTES) ||
+        !host_readable(counter, COUNTER_BYTES)) {
         return NULL;
     }
     for (size_t i = 0; i < COUNTER_BYTES; i += sizeof(void *)) {
-        if (engine_word(counter, i) == cmt) {
+        if (host_word(counter, i) == cmt) {
             return cmt;
         }
     }
@@ -96,7 +75,7 @@ static void *find_cmt(const void *ins, const void *context)
 
 static bool has_text(const void *p, const char *text)
 {
-    return engine_readable(p, strlen(text) + 1) && strcmp(p, text) == 0;
+    return host_readable(p, strlen(text) + 1) && strcmp(p, text) == 0;
 }
 
 // owner_of_counter returns what a counter counts for, if it is one of that cmt and of Fluent Bit's own; NULL:
@@ -105,16 +84,16 @@ static const char *owner_of_counter(const void *counter, const void *cmt)
 {
     enum { COUNTER_BYTES = 96, NAMESPACE = 0, SUBSYSTEM = 8 };
 
-    if (!engine_readable(cmt, sizeof(void *)) || !engine_readable(counter, COUNTER_BYTES) ||
-        !has_text(engine_word(counter, NAMESPACE), "fluentbit")) {
+    if (!host_readable(cmt, sizeof(void *)) || !host_readable(counter, COUNTER_BYTES) ||
+        !has_text(host_word(counter, NAMESPACE), "fluentbit")) {
         return NULL;
     }
     bool its = false;
 
     for (size_t i = SUBSYSTEM; i < COUNTER_BYTES; i += sizeof(void *)) {
-        its |= engine_word(counter, i) == cmt;
+        its |= host_word(counter, i) == cmt;
     }
-    const void *subsystem = engine_word(counter, SUBSYSTEM);
+    const void *subsystem = host_word(counter, SUBSYSTEM);
 
     return !its                            ? NULL
            : has_text(subsystem, "input")  ? "input"
@@ -129,12 +108,12 @@ const char *metrics_owner(const void *owner, void **cmt)
     enum { FIRST = 256, LAST = 1024 };
 
     for (size_t i = FIRST; owner != NULL && i <= LAST; i += sizeof(void *)) {
-        if (!engine_readable((const char *) owner + i, 2 * sizeof(void *))) {
+        if (!host_readable((const char *) owner + i, 2 * sizeof(void *))) {
             break;
         }
-        *cmt = engine_word(owner, i);
+        *cmt = host_word(owner, i);
 
-        const char *kind = owner_of_counter(engine_word(owner, i + sizeof(void *)), *cmt);
+        const char *kind = owner_of_counter(host_word(owner, i + sizeof(void *)), *cmt);
 
         if (kind != NULL) {
             return kind;
@@ -160,7 +139,7 @@ static const char *begin(struct instance *inst, struct metrics *m)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, look_up);
-    if (!host.complete) {
+    if (missing != NULL) {
         return "it does not export what is needed for that";
     }
     if (inst->processor) {
@@ -230,9 +209,7 @@ void *border_family(struct metrics *m, bool counter, const char *ns, const char 
 
 bool border_set(void *family, bool counter, double value, int labels, char **values)
 {
-    struct timespec t;
+    uint64_t now = flbwt_clock_ns(CLOCK_REALTIME);
 
-    clock_gettime(CLOCK_REALTIME, &t);
-    uint64_t now = (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
     return (counter ? host.counter_set : host.gauge_set)(family, now, value, labels, values) == 0;
 }

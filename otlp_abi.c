@@ -9,10 +9,6 @@
 #include <dlfcn.h>
 #include <string.h>
 
-struct list { // struct cfl_list
-    struct list *prev, *next;
-};
-
 // cmetrics 0.7 to 2.2, ctraces 0.4 to 0.7 and cfl, as Fluent Bit 3.0 to 5.1 export them.
 static struct {
     struct cmt *(*cmt_create)(void);
@@ -43,36 +39,6 @@ static struct {
     bool exponential; // histograms of that kind, and signed integers with them
     bool scopeless; // spans without a scope are encoded without harm
 } host;
-
-static const struct {
-    void **to;
-    const char *name;
-} wanted[] = {
-    {(void **) &host.cmt_create, "cmt_create"},
-    {(void **) &host.cmt_destroy, "cmt_destroy"},
-    {(void **) &host.cmt_pack, "cmt_encode_msgpack_create"},
-    {(void **) &host.cmt_packed, "cmt_encode_msgpack_destroy"},
-    {(void **) &host.cmt_unpack, "cmt_decode_msgpack_create"},
-    {(void **) &host.cmt_encode, "cmt_encode_opentelemetry_create"},
-    {(void **) &host.cmt_encoded, "cmt_encode_opentelemetry_destroy"},
-    {(void **) &host.cmt_decode, "cmt_decode_opentelemetry_create"},
-    {(void **) &host.cmt_decoded, "cmt_decode_opentelemetry_destroy"},
-    {(void **) &host.ctr_create, "ctr_create"},
-    {(void **) &host.ctr_destroy, "ctr_destroy"},
-    {(void **) &host.ctr_encode, "ctr_encode_opentelemetry_create"},
-    {(void **) &host.ctr_encoded, "ctr_encode_opentelemetry_destroy"},
-    {(void **) &host.ctr_decode, "ctr_decode_opentelemetry_create"},
-    {(void **) &host.ctr_resource, "ctr_resource_span_create"},
-    {(void **) &host.ctr_scope, "ctr_scope_span_create"},
-    {(void **) &host.ctr_span, "ctr_span_create"},
-    {(void **) &host.sds_create, "cfl_sds_create_len"},
-    {(void **) &host.sds_destroy, "cfl_sds_destroy"},
-    {(void **) &host.kvlist_create, "cfl_kvlist_create"},
-    {(void **) &host.kvlist_count, "cfl_kvlist_count"},
-    {(void **) &host.kvlist_fetch, "cfl_kvlist_fetch"},
-    {(void **) &host.variant_of, "cfl_variant_create_from_kvlist"},
-    {(void **) &host.variant_destroy, "cfl_variant_destroy"},
-};
 
 // struct ctrace (ctraces.h of ctraces 0.4 to 0.7) begins with uint64_t last_span_id and these lists. A span
 // has in a row its link in the second one, its scope, and its ctrace (ctr_span.h).
@@ -120,19 +86,11 @@ enum { CMT_EXTERNAL = 24 };
 
 static size_t variant_value;
 
-static void *word_at(const void *p, size_t at)
-{
-    void *word;
-
-    memcpy(&word, (const char *) p + at, sizeof(word));
-    return word;
-}
-
 static bool has_sds(void)
 {
     static const char text[] = "a\0b";
     char *sds = host.sds_create(text, sizeof(text));
-    bool ok = sds != NULL && engine_readable(sds + SDS_LENGTH, -SDS_LENGTH + sizeof(text)) &&
+    bool ok = sds != NULL && host_readable(sds + SDS_LENGTH, -SDS_LENGTH + sizeof(text)) &&
               sds_length(sds) == sizeof(text) && memcmp(sds, text, sizeof(text)) == 0;
 
     if (sds != NULL) {
@@ -164,14 +122,14 @@ SEARCHES static size_t find_cmt_link(const struct list *link)
     for (size_t back = sizeof(struct list); back <= FARTHEST; back += sizeof(void *)) {
         const struct list *head = (const struct list *) (end - back);
 
-        if (!engine_readable(head, sizeof(*head))) {
+        if (!host_readable(head, sizeof(*head))) {
             break;
         }
         const struct list *gauge = head->next;
         const char *cmt;
 
         if (gauge == NULL || gauge == head || gauge != head->prev ||
-            !engine_readable((const char *) gauge - sizeof(cmt), sizeof(cmt) + sizeof(*gauge)) ||
+            !host_readable((const char *) gauge - sizeof(cmt), sizeof(cmt) + sizeof(*gauge)) ||
             !is_only(head, gauge)) {
             continue;
         }
@@ -191,10 +149,10 @@ static bool find_variant_value(void)
 
     for (size_t at = 0; variant != NULL && at <= FARTHEST && variant_value == 0;
          at += sizeof(void *)) {
-        if (!engine_readable((const char *) variant + at, sizeof(void *))) {
+        if (!host_readable((const char *) variant + at, sizeof(void *))) {
             break;
         }
-        variant_value = word_at(variant, at) == kvlist ? at : 0;
+        variant_value = host_word(variant, at) == kvlist ? at : 0;
     }
     if (variant != NULL) {
         host.variant_destroy(variant); // and the list, which it owns
@@ -206,27 +164,27 @@ static bool find_variant_value(void)
 static bool is_external(const struct cmt *cmt)
 {
     static const char scope[] = "scope";
-    const struct list *head = word_at(cmt, CMT_EXTERNAL);
+    const struct list *head = host_word(cmt, CMT_EXTERNAL);
 
-    if (!engine_readable(head, sizeof(*head)) || !engine_readable(head->next, sizeof(*head)) ||
+    if (!host_readable(head, sizeof(*head)) || !host_readable(head->next, sizeof(*head)) ||
         head->next->prev != head) {
         return false;
     }
-    const char *key = word_at((const char *) head->next - 2 * sizeof(void *), 0);
+    const char *key = host_word((const char *) head->next - 2 * sizeof(void *), 0);
 
-    return engine_readable(key, sizeof(scope)) && strcmp(key, scope) == 0;
+    return host_readable(key, sizeof(scope)) && strcmp(key, scope) == 0;
 }
 
 static void *fetch(void *kvlist, char *key)
 {
     void *variant = host.kvlist_fetch(kvlist, key);
 
-    return variant != NULL ? word_at(variant, variant_value) : NULL;
+    return variant != NULL ? host_word(variant, variant_value) : NULL;
 }
 
 static bool has_scope_attributes(const struct cmt *cmt)
 {
-    void *external = word_at(cmt, CMT_EXTERNAL);
+    void *external = host_word(cmt, CMT_EXTERNAL);
     void *scope = external != NULL ? fetch(external, "scope") : NULL;
     void *attributes = scope != NULL ? fetch(scope, "attributes") : NULL;
 
@@ -242,7 +200,7 @@ static bool knows_metrics(void)
     if (host.cmt_decode(&list, (char *) one_gauge, sizeof(one_gauge) - 1, &offset) != 0) {
         return false;
     }
-    if (engine_readable(list.next, sizeof(list)) && is_only(&list, list.next)) {
+    if (host_readable(list.next, sizeof(list)) && is_only(&list, list.next)) {
         cmt_link = find_cmt_link(list.next);
         external = cmt_link != 0 && is_external((void *) ((char *) list.next - cmt_link));
     }
@@ -259,7 +217,7 @@ static const struct group *group_of(const struct list *link)
 
 static bool holds_scopes(const struct group *resource, const struct group *scope)
 {
-    return engine_readable(resource, sizeof(*resource)) && engine_readable(scope, sizeof(*scope)) &&
+    return host_readable(resource, sizeof(*resource)) && host_readable(scope, sizeof(*scope)) &&
            is_only(&resource->members, &scope->link) && scope->of == NULL;
 }
 
@@ -283,15 +241,15 @@ static bool holds_spans(struct ctrace *ctr)
 {
     const struct traces *t = (const struct traces *) ctr;
 
-    if (!engine_readable(ctr, sizeof(*t)) || !is_empty(&t->resources) || !is_empty(&t->spans)) {
+    if (!host_readable(ctr, sizeof(*t)) || !is_empty(&t->resources) || !is_empty(&t->spans)) {
         return false;
     }
     void *resource = host.ctr_resource(ctr);
     void *scope = resource != NULL ? host.ctr_scope(resource) : NULL;
     void *span = scope != NULL ? host.ctr_span(ctr, scope, "a", NULL) : NULL;
 
-    if (span == NULL || !engine_readable(t->spans.next, sizeof(struct span_end)) ||
-        !engine_readable(t->resources.next, sizeof(struct list))) {
+    if (span == NULL || !host_readable(t->spans.next, sizeof(struct span_end)) ||
+        !host_readable(t->resources.next, sizeof(struct list))) {
         return false;
     }
     const struct span_end *end = (const struct span_end *) t->spans.next;
@@ -313,14 +271,36 @@ static bool knows_traces(void)
     return ok;
 }
 
-static void look(void)
+static void look_up(void)
 {
-    bool complete = true;
+    static const struct host_symbol symbols[] = {
+        {(void **) &host.cmt_create, "cmt_create"},
+        {(void **) &host.cmt_destroy, "cmt_destroy"},
+        {(void **) &host.cmt_pack, "cmt_encode_msgpack_create"},
+        {(void **) &host.cmt_packed, "cmt_encode_msgpack_destroy"},
+        {(void **) &host.cmt_unpack, "cmt_decode_msgpack_create"},
+        {(void **) &host.cmt_encode, "cmt_encode_opentelemetry_create"},
+        {(void **) &host.cmt_encoded, "cmt_encode_opentelemetry_destroy"},
+        {(void **) &host.cmt_decode, "cmt_decode_opentelemetry_create"},
+        {(void **) &host.cmt_decoded, "cmt_decode_opentelemetry_destroy"},
+        {(void **) &host.ctr_create, "ctr_create"},
+        {(void **) &host.ctr_destroy, "ctr_destroy"},
+        {(void **) &host.ctr_encode, "ctr_encode_opentelemetry_create"},
+        {(void **) &host.ctr_encoded, "ctr_encode_opentelemetry_destroy"},
+        {(void **) &host.ctr_decode, "ctr_decode_opentelemetry_create"},
+        {(void **) &host.ctr_resource, "ctr_resource_span_create"},
+        {(void **) &host.ctr_scope, "ctr_scope_span_create"},
+        {(void **) &host.ctr_span, "ctr_span_create"},
+        {(void **) &host.sds_create, "cfl_sds_create_len"},
+        {(void **) &host.sds_destroy, "cfl_sds_destroy"},
+        {(void **) &host.kvlist_create, "cfl_kvlist_create"},
+        {(void **) &host.kvlist_count, "cfl_kvlist_count"},
+        {(void **) &host.kvlist_fetch, "cfl_kvlist_fetch"},
+        {(void **) &host.variant_of, "cfl_variant_create_from_kvlist"},
+        {(void **) &host.variant_destroy, "cfl_variant_destroy"},
+    };
+    bool complete = host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0])) == NULL;
 
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        *wanted[i].to = dlsym(RTLD_DEFAULT, wanted[i].name);
-        complete &= *wanted[i].to != NULL;
-    }
     // The encoder frees what it has not allocated, of attributes of a scope, from 3.0 to 3.1 and from 4.0.1
     // to 5.0.9 (destroy_instrumentation_scope in lib/cmetrics/src/cmt_encode_opentelemetry.c).
     host.scope_attributes = dlsym(RTLD_DEFAULT, "cfl_arena_create") != NULL ||
@@ -349,7 +329,7 @@ const char *otlp_lack(enum flbwt_signal signal)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, look);
+    pthread_once(&once, look_up);
     return lack[signal];
 }
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "plugin.h"
+#include "internal/bounds/clock.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -7,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "_cgo_export.h"
 
@@ -219,13 +219,7 @@ static int call(struct output_job *job)
     return job->result;
 }
 
-static int64_t monotonic_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
+static int64_t monotonic_ns(void) { return (int64_t) flbwt_clock_ns(CLOCK_MONOTONIC); }
 
 static void see_engine(struct flb_config *config, void *data)
 {
@@ -296,7 +290,7 @@ __attribute__((visibility("default"))) int FLBPluginInit(void *plugin)
     if (result == FLB_OK) {
         watch_engine();
     }
-    border_give_back_pages();
+    border_drop_pages();
     return result;
 }
 

@@ -7,8 +7,11 @@
 //               thread
 // processor_abi.c  the symbol of a processor of metrics and traces, and its callbacks
 // otlp_abi.c    metrics and traces as the host holds them, to OTLP and back
-// engine.c      the host's engine: its thread, timers on it, memory that may be looked at
-// emit_abi.c    who takes events under other tags, and when; ticks
+// engine.c      the host's engine: its thread, and timers on it
+// host_access.c  what the host exports, and what stands in its memory
+// properties.c  the properties that the user has set, in the host's memory
+// emit_abi.c    when events under other tags are delivered, and what becomes of the others; ticks.
+//               emit.h says what belongs to it
 // metrics_abi.c the struct of the host that an instance's metrics are in, and who writes to it
 // output_abi.c  what the Go proxy of Fluent Bit calls, and the thread that takes it to Go
 // load.c        what happens while the library is loaded, and when Go starts
@@ -23,7 +26,7 @@
 
 #include "internal/guest/lane.h"
 
-// The host's objects, which only the host looks into.
+// The host's objects: opaque, but for what the files named above look for in them.
 struct flb_filter_instance;
 struct flb_input_instance;
 struct flb_config;
@@ -66,7 +69,7 @@ struct instance {
     char *name; // of a processor: what tells it apart; NULL: it is called as the host calls it
     const char *plugin; // "wasmtime" or "wasm"
     int log_level;
-    struct flb_config *config; // of its pipeline; only compared
+    struct flb_config *config; // of its pipeline; emit_host.c reads it
     struct instance *next; // of those that have started
     bool reloads; // JOB_CHECK: it is for a reload, and another pipeline runs
     uintptr_t handle; // the Go side; 0 until it has started
@@ -77,7 +80,8 @@ struct instance {
     struct metrics *metrics; // NULL: the host's endpoint does not have them
 
     struct emission_options emits;
-    struct emission *emission; // NULL: there are neither events under other tags nor ticks
+    // NULL: there are neither events under other tags nor ticks. Written while running instances are locked.
+    struct emission *emission;
 
     pthread_mutex_t lock; // guards all that follows, and finished of jobs
     flbwt_buffer spare; // memory for the next journal
@@ -156,15 +160,20 @@ struct instance *border_begin(void *ins, struct flb_config *config, const char *
                               bool processor, int log_level);
 void border_end(struct instance *inst);
 
-// border_enter_running says that the instance has started. border_running finds it by what the host calls
-// it; NULL: there is none.
+// border_enter_running has the instance be one of those that run, until border_end. border_running finds it by what
+// the host calls it; NULL: there is none.
 void border_enter_running(struct instance *inst);
 struct instance *border_running(const void *ins);
+
+// border_lock_running returns the first of the instances that run, the one that has started last; each has the
+// next one. None is entered or ends, and emission of none changes, until border_unlock_running.
+struct instance *border_lock_running(void);
+void border_unlock_running(void);
 
 // border_siblings is how many processors of the same owner and signal run already.
 int border_siblings(const struct instance *inst);
 
-// What they do not.
+// Processors only (processor_abi.c).
 const char *processor_property(const struct instance *inst, const char *name);
 const char *processor_name(const struct instance *inst);
 // processor_fill fills the symbol in, while the library is loaded. why: it is to refuse to start.
@@ -199,10 +208,32 @@ bool border_scope_attributes(void);
 // border_scopeless says whether the host can encode spans without a scope.
 bool border_scopeless(void);
 
-// engine_readable says whether memory of the host may be read: the kernel takes it, or says that it can't.
-// engine_word is the pointer that stands there.
-bool engine_readable(const void *p, size_t n);
-void *engine_word(const void *p, size_t at);
+// host_look_up finds functions that the host exports; those that it does not become NULL. It returns the name of
+// the first of these; NULL: all are there.
+struct host_symbol {
+    void **to;
+    const char *name;
+};
+
+const char *host_look_up(const struct host_symbol *symbols, size_t n);
+
+// host_readable says whether n bytes of memory, up to 4,096, may be read: the kernel does, or says that they can't
+// be. False, too, if p is not aligned as a pointer is. host_copy copies what may not be memory, at any address;
+// false: it is not.
+bool host_readable(const void *p, size_t n);
+bool host_copy(void *to, const void *from, size_t n);
+
+// host_word is the pointer that stands at p + at, which has to be readable.
+void *host_word(const void *p, size_t at);
+
+// host_context_at returns where in a struct flb_filter_instance (flb_filter.h) its context stands, once the host
+// has been given it: from there on, the members are the same from 1.8 to 5.1. 0: nowhere, or in two places.
+size_t host_context_at(const void *ins, const void *context);
+
+// struct mk_list (lib/monkey) and struct cfl_list (lib/cfl), 1.8 to 5.1.
+struct list {
+    struct list *prev, *next;
+};
 
 // is_engine_thread says whether this is the engine's thread (src/flb_lib.c, 1.8 to 5.1).
 bool is_engine_thread(void);
@@ -291,9 +322,9 @@ void *border_alloc(size_t size); // for job.out: the host frees it
 // threads inherit from the first; 0, or an errno.
 int plugin_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
-// border_give_back_pages unmaps the library's code and constants, which are mapped again as
+// border_drop_pages has the kernel drop the library's code and constants, which are mapped again as
 // they are used. Most of them are the compiler's, and needed for starting only.
-void border_give_back_pages(void);
+void border_drop_pages(void);
 
 // border_second_copy says whether another copy of the library was loaded before.
 bool border_second_copy(void);

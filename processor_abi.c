@@ -199,7 +199,7 @@ static int init(struct flb_processor_instance *ins, void *owner, int owner_type,
     border_enter_running(inst);
     host.set_context(ins, inst);
     metrics_start(inst);
-    border_give_back_pages();
+    border_drop_pages();
     return 0;
 }
 

@@ -47,7 +47,7 @@ __attribute__((constructor)) static void make_sets(void)
     sigandset(&blocked, &own, &not_real_time);
 }
 
-// filter_directly filters without Go; false: Go has to go on.
+// filter_directly filters without Go; false: Go has to go on, or the job is another one.
 static bool filter_directly(struct instance *inst, struct job *job)
 {
     if (job->kind != JOB_FILTER || inst->lane == NULL || !flbwt_lane_ready(inst->lane)) {
@@ -86,9 +86,9 @@ static void run_in_go(struct instance *inst, struct job *job)
     }
 }
 
-// take waits until no other job runs, and makes this one the current one. give_up has
+// acquire waits until no other job runs, and makes this one the current one. release has
 // to follow. False: another job runs, and this one does not wait.
-static bool take(struct instance *inst, struct job *job)
+static bool acquire(struct instance *inst, struct job *job)
 {
     pthread_mutex_lock(&inst->lock);
     while (inst->current != NULL && job->kind != JOB_TICK) {
@@ -105,22 +105,23 @@ static bool take(struct instance *inst, struct job *job)
     return !job->busy;
 }
 
-// takes_events says whether events have left the chunk of a JOB_FILTER.
-static bool takes_events(const struct job *job)
+// removes_events says whether fewer events have come out of the chunk of a JOB_FILTER than were in it.
+static bool removes_events(const struct job *job)
 {
     return job->result == FLB_FILTER_MODIFIED &&
            flbwt_chunk_events(job->out, job->out_size) < flbwt_chunk_events(job->data, job->size);
 }
 
-// give_up takes with it what the job has made for other tags.
-static void give_up(struct instance *inst, struct job *job)
+// release lets the next job have the instance. This one takes with it what it has emitted under other tags.
+static void release(struct instance *inst, struct job *job)
 {
     flbwt_lane *lane = job->kind == JOB_STOP ? NULL : inst->lane;
 
     if (lane != NULL && lane->tick_hops > 0) {
-        flbwt_lane_end_hops(lane, job->kind == JOB_TICK, job->tick_hops > 0 && !takes_events(job));
+        flbwt_lane_end_hops(lane, job->kind == JOB_TICK,
+                            job->tick_hops > 0 && !removes_events(job));
     }
-    if (lane != NULL && lane->routed.len + lane->ticked.len > 0) {
+    if (lane != NULL && flbwt_lane_has_routed(lane)) {
         pthread_mutex_lock(&inst->lock);
         job->routed = inst->spare;
         inst->spare = (flbwt_buffer) {0};
@@ -216,11 +217,11 @@ static void call_here(struct instance *inst, struct job *job)
     sigset_t before;
 
     block_signals(&before);
-    if (take(inst, job)) {
-        if (job->kind != JOB_FILTER || !filter_directly(inst, job)) {
+    if (acquire(inst, job)) {
+        if (!filter_directly(inst, job)) {
             run_in_go(inst, job);
         }
-        give_up(inst, job);
+        release(inst, job);
     }
     restore_signals(&before);
 }
@@ -328,11 +329,11 @@ static void call_from_coroutine(struct instance *inst, struct job *job)
     // As the watchdog wants it, too: what it changes for the thread does not outlast a
     // context.
     pthread_sigmask(SIG_UNBLOCK, &real_time, NULL);
-    take(inst, job);
+    acquire(inst, job);
     if (!run_on_stack(inst)) {
         hand_over(inst, job);
     }
-    give_up(inst, job);
+    release(inst, job);
     restore_signals(&before);
 }
 
@@ -371,9 +372,9 @@ void run_job(struct instance *inst, struct job *job)
     else if (job->kind == JOB_FILTER) {
         call_from_coroutine(inst, job);
     }
-    else if (take(inst, job)) {
+    else if (acquire(inst, job)) {
         hand_over(inst, job);
-        give_up(inst, job);
+        release(inst, job);
     }
 
     if (job->kind == JOB_STOP) {

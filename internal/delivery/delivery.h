@@ -11,8 +11,8 @@
 typedef struct {
     const uint8_t *tag; // in the journal
     uint32_t tag_len;
-    bool
-        cut; // its events are in a loop; those of the same tag that are not are another destination
+    // Its events are in a loop; those of the same tag that are not are another destination.
+    bool cut;
     bool taken; // set by the caller: flbwt_delivery_left leaves them out
     uint32_t events;
     // Of the delivery.

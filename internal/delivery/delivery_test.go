@@ -142,6 +142,30 @@ func TestHops(t *testing.T) {
 	}
 }
 
+// A member of hops whose key is a string in a longer form than need be is replaced too, and no second one is added.
+func TestHopsOfLongerKeys(t *testing.T) {
+	const key = "wasmtime_hops"
+	for _, head := range []string{"\xad", "\xd9\x0d", "\xda\x00\x0d", "\xdb\x00\x00\x00\x0d"} {
+		in := bytes.Replace(event(map[string]any{"a": 1, key: 3, "z": 2}, 1), []byte("\xad"+key), []byte(head+key), 1)
+		s, ok := sort(journal(routed{tag: "x", event: in, hops: 4}), none)
+		if !ok || !bytes.Equal(s.left, in) {
+			t.Fatalf("%v: left is %q", ok, s.left)
+		}
+		got := s.destinations[0].events
+		if hops, all := hopsOf(t, got); fmt.Sprint(hops) != "4" || len(all) != 3 || bytes.Count(got, []byte(key)) != 1 {
+			t.Errorf("%q became %q", in, got)
+		}
+	}
+	// Bytes are not a string, and a longer string is another one.
+	for _, other := range []string{"\xc4\x0d" + key, "\xae" + key + "s", "\xae_" + key, "\x91\xad" + key} {
+		in := bytes.Replace(event(map[string]any{key: 3}, 1), []byte("\xad"+key), []byte(other), 1)
+		s, _ := sort(journal(routed{tag: "x", event: in, hops: 4}), none)
+		if got := s.destinations[0].events; bytes.Count(got, []byte(key)) != 2 || !bytes.Contains(got, []byte(other+"\x03\xad"+key+"\x04")) {
+			t.Errorf("%q became %q", in, got)
+		}
+	}
+}
+
 // Of one tag, events that are cut and others are two destinations, of which each has its own.
 func TestCutAndOthers(t *testing.T) {
 	e := [][]byte{event(map[string]any{}, 0), event(map[string]any{}, 1), event(map[string]any{}, 2)}

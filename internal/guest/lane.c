@@ -490,6 +490,29 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     return lane->stop;
 }
 
+enum flbwt_outcome flbwt_lane_begin_call(flbwt_lane *lane, flbwt_call *x, uint64_t need)
+{
+    x->guest = lane->guest;
+    lane->call_began_ns = flbwt_times_due(&lane->call_times) || lane->timed ? flbwt_now() : 0;
+    flbwt_watch_enter(&x->guest->instance.watch);
+    return flbwt_call_room(x, need);
+}
+
+void flbwt_lane_end_call(flbwt_lane *lane, const flbwt_call *x, enum flbwt_outcome outcome)
+{
+    flbwt_guest *g = x->guest;
+
+    flbwt_watch_leave(&g->instance.watch);
+    if (lane->call_began_ns != 0) {
+        flbwt_times_add(&lane->call_times, flbwt_now() - lane->call_began_ns);
+    }
+    lane->trap = x->trap;
+    lane->error = x->error;
+    if (outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
+        g->recycle = true;
+    }
+}
+
 // finish_routed does so with what the chunk has emitted under other tags.
 static void finish_routed(flbwt_lane *lane, bool forgotten)
 {

@@ -295,6 +295,95 @@ func TestEmitterIsBusy(t *testing.T) {
 	})
 }
 
+// A failed record that on_error route can't hand over comes out of its chunk with the body that it came with, as on_error
+// mark has it, or does not come out: emit_on_busy decides, as of any event.
+func TestFailedRecordsWhileBusy(t *testing.T) {
+	body := func(n int) map[string]any { return map[string]any{"n": n} }
+	failing := body(1)
+	failing["trap"], failing["pad"] = true, strings.Repeat("x", 8000)
+	before, failed, after := bodiesChunk(body(0)), bodiesChunk(failing), bodiesChunk(body(2))
+	chunk := slices.Concat(before, failed, after)
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		start := func(t *testing.T, more settings) (p *process, in string, i instance, kept []byte) {
+			p, in = engine(t, f)
+			path := guest(t, "trap_when_told")
+			marks := p.ready(path, function, settings{"on_error": "mark"})
+			marked := marks.from(in, "app", failed)
+			marks.exit()
+			if marked.verdict != modified {
+				t.Fatalf("%+v", marked)
+			}
+			s := settings{"on_error": "route:failed.$TAG", "alias": "routing", "breaker_failures": "0"}
+			for key, value := range more {
+				s[key] = value
+			}
+			i = p.ready(path, function, s)
+			return p, in, i, slices.Concat(before, after, marked.out)
+		}
+		stays := func(t *testing.T, r result, want []byte) {
+			t.Helper()
+			if diff := oracle.Diff(want, r.out); diff != "" {
+				t.Error(diff)
+			}
+		}
+		const emitter, taken = "emitter_for_routing", "emitter_for_routing failed.app: 1"
+		t.Run("keep", func(t *testing.T) {
+			p, in, i, kept := start(t, nil)
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			stays(t, i.from(in, "app", chunk), kept)
+			p.waitLog(levelWarn, "1 events stay under the tag that they came with, which an output has to match: the emitter is busy")
+			p.do("busy", e, "0")
+			p.checkResult(i.from(in, "app", chunk), "0 2")
+			p.checkTaken(taken)
+			stays(t, i.from(e, "app", chunk), kept) // what comes from its own emitter
+			p.checkTaken()
+			i.checkEmissions(1, 1, 0, 1, 0)
+			i.exit()
+		})
+		t.Run("drop", func(t *testing.T) {
+			p, in, i, _ := start(t, settings{"emit_on_busy": "drop"})
+			p.do("busy", p.input(emitter).number, "1")
+			p.checkResult(i.from(in, "app", chunk), "0 2")
+			p.waitLog(levelError, "1 events for other tags are dropped: the emitter is busy (emit_on_busy drop)")
+			i.checkEmissions(0, 0, 1, 0, 0)
+			i.exit()
+		})
+		t.Run("block", func(t *testing.T) {
+			p, in, i, _ := start(t, settings{"emit_on_busy": "block 1h"})
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			p.checkResult(i.from(in, "app", chunk), "0 2")
+			i.checkEmissions(0, 0, 0, 0, 1)
+			p.checkTaken()
+			p.do("busy", e, "0")
+			p.tick()
+			p.checkTaken(taken)
+			i.checkEmissions(1, 0, 0, 0, 0)
+			i.exit()
+		})
+		t.Run("block, beyond the limit", func(t *testing.T) {
+			p, in, i, kept := start(t, settings{"emit_on_busy": "block 1h", "emitter_mem_buf_limit": "64K"})
+			p.do("busy", p.input(emitter).number, "1")
+			stay, wait := 0, 0
+			for range 12 {
+				r := i.from(in, "app", chunk)
+				if numbers(t, r.out) == "0 2" {
+					wait++
+					continue
+				}
+				stay++
+				stays(t, r, kept)
+			}
+			if stay == 0 || wait == 0 {
+				t.Errorf("%d stay, %d wait", stay, wait)
+			}
+			i.checkEmissions(0, float64(stay), 0, 0, 1)
+			i.exit()
+		})
+	})
+}
+
 // An input goes on once nothing of it waits in any filter, and when the host lets it.
 func TestPausedInputs(t *testing.T) {
 	eachThatTakesEvents(t, func(t *testing.T, f family) {

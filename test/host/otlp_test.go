@@ -38,10 +38,17 @@ func TestOTLPBorder(t *testing.T) {
 }
 
 // Where an input or output has its metrics is found by what it must be, and what is not like that is left alone.
-func TestMetricsOfOwner(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "owner")
+func TestMetricsOfOwner(t *testing.T) { passes(t, "owner") }
+
+// Memory that can't be read is told from such that can, and a context that stands in two places from one that is known.
+func TestHostAccess(t *testing.T) { passes(t, "access") }
+
+// passes runs a program that takes files of the plugin alone, and asserts.
+func passes(t *testing.T, name string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
 	build := exec.Command("gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-		"-Isrc/stub", "-rdynamic", "-o", program, "src/owner.c", "-ldl", "-lpthread")
+		"-Isrc/stub", "-rdynamic", "-o", program, "src/"+name+".c", "-ldl", "-lpthread")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

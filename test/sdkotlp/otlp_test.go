@@ -401,50 +401,33 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// pointsOf returns the attributes of a metric's data points, and what takes points away and says how many are left.
 func pointsOf(m *metrics.Metric) (lists []*[]*common.KeyValue, keep func(gone map[int]bool) int) {
+	number := func(p *metrics.NumberDataPoint) *[]*common.KeyValue { return &p.Attributes }
 	switch d := m.Data.(type) {
 	case *metrics.Metric_Gauge:
-		for _, p := range d.Gauge.DataPoints {
-			lists = append(lists, &p.Attributes)
-		}
-		return lists, func(gone map[int]bool) int {
-			d.Gauge.DataPoints = filter(d.Gauge.DataPoints, func(i int) bool { return gone[i] })
-			return len(d.Gauge.DataPoints)
-		}
+		return pointsIn(&d.Gauge.DataPoints, number)
 	case *metrics.Metric_Sum:
-		for _, p := range d.Sum.DataPoints {
-			lists = append(lists, &p.Attributes)
-		}
-		return lists, func(gone map[int]bool) int {
-			d.Sum.DataPoints = filter(d.Sum.DataPoints, func(i int) bool { return gone[i] })
-			return len(d.Sum.DataPoints)
-		}
+		return pointsIn(&d.Sum.DataPoints, number)
 	case *metrics.Metric_Histogram:
-		for _, p := range d.Histogram.DataPoints {
-			lists = append(lists, &p.Attributes)
-		}
-		return lists, func(gone map[int]bool) int {
-			d.Histogram.DataPoints = filter(d.Histogram.DataPoints, func(i int) bool { return gone[i] })
-			return len(d.Histogram.DataPoints)
-		}
+		return pointsIn(&d.Histogram.DataPoints, func(p *metrics.HistogramDataPoint) *[]*common.KeyValue { return &p.Attributes })
 	case *metrics.Metric_ExponentialHistogram:
-		for _, p := range d.ExponentialHistogram.DataPoints {
-			lists = append(lists, &p.Attributes)
-		}
-		return lists, func(gone map[int]bool) int {
-			d.ExponentialHistogram.DataPoints = filter(d.ExponentialHistogram.DataPoints, func(i int) bool { return gone[i] })
-			return len(d.ExponentialHistogram.DataPoints)
-		}
+		return pointsIn(&d.ExponentialHistogram.DataPoints, func(p *metrics.ExponentialHistogramDataPoint) *[]*common.KeyValue { return &p.Attributes })
 	case *metrics.Metric_Summary:
-		for _, p := range d.Summary.DataPoints {
-			lists = append(lists, &p.Attributes)
-		}
-		return lists, func(gone map[int]bool) int {
-			d.Summary.DataPoints = filter(d.Summary.DataPoints, func(i int) bool { return gone[i] })
-			return len(d.Summary.DataPoints)
-		}
+		return pointsIn(&d.Summary.DataPoints, func(p *metrics.SummaryDataPoint) *[]*common.KeyValue { return &p.Attributes })
 	}
 	panic("a metric without type")
+}
+
+// pointsIn is pointsOf for data points of one type.
+func pointsIn[P any](points *[]P, attributes func(P) *[]*common.KeyValue) (lists []*[]*common.KeyValue, keep func(gone map[int]bool) int) {
+	for _, p := range *points {
+		lists = append(lists, attributes(p))
+	}
+	return lists, func(gone map[int]bool) int {
+		*points = filter(*points, func(i int) bool { return gone[i] })
+		return len(*points)
+	}
 }
 
 func numbers(m *metrics.Metric) []*metrics.NumberDataPoint {

@@ -1,7 +1,8 @@
-// otlp_abi.c of the plugin alone, in a host whose metrics and traces are made here, in the layouts that there
-// are (-DLISTS) and in such as there are not (-DWRONG_…). All of it belongs to the sanitizers: what is freed
-// twice, used after, or not at all, ends the program.
+// otlp_abi.c and host_access.c of the plugin alone, in a host whose metrics and traces are made here, in the layouts
+// that there are (-DLISTS) and in such as there are not (-DWRONG_…). All of it belongs to the sanitizers: what is
+// freed twice, used after, or not at all, ends the program.
 #define _GNU_SOURCE
+#include "../../../host_access.c"
 #include "../../../otlp_abi.c"
 
 #include <assert.h>
@@ -9,13 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "readable.h"
-
 #ifndef LISTS
 #define LISTS 5
 #endif
-
-// ---- texts, lists and variants
 
 struct sds {
     uint64_t len, alloc;
@@ -128,8 +125,6 @@ static struct kvlist *insert(struct kvlist *l, const char *key)
     add(&p->link, &l->list);
     return inner;
 }
-
-// ---- metrics
 
 struct cmt {
     int log_level;
@@ -244,8 +239,6 @@ char *cmt_encode_opentelemetry_create(struct cmt *c)
 }
 
 void cmt_encode_opentelemetry_destroy(char *s) { cfl_sds_destroy(s); }
-
-// ---- traces
 
 struct ctrace {
     uint64_t last_span_id;
@@ -403,8 +396,6 @@ char *ctr_encode_opentelemetry_create(struct ctrace *t)
 }
 
 void ctr_encode_opentelemetry_destroy(char *s) { cfl_sds_destroy(s); }
-
-// ---- the checks
 
 static void check_metrics(void)
 {

@@ -1,14 +1,11 @@
-// metrics_abi.c of the plugin alone: where an input or output has its metrics is found in memory that is like it,
-// and in no other.
+// metrics_abi.c and host_access.c of the plugin alone: where an input or output has its metrics is found in memory
+// that is like it, and in no other.
 #define _GNU_SOURCE
+#include "../../../host_access.c"
 #include "../../../metrics_abi.c"
 
 #include <assert.h>
 #include <sys/mman.h>
-
-#include "readable.h"
-
-void *engine_word(const void *p, size_t at) { return *(void *const *) ((const char *) p + at); }
 
 struct engine_timer *engine_timer_start(int ms, void (*run)(void *arg), void *arg, const char **why)
 {
