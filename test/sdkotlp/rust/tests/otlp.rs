@@ -364,7 +364,8 @@ fn the_last_counts() {
     let double = |n: f64| [b"\x21", &n.to_le_bytes()[..]].concat();
     let whole = |n: i64| [b"\x31", &n.to_le_bytes()[..]].concat();
 
-    let span = [b"\x2a\x01x\x2a\x03GET\x30\x01\x30\x02\x7a\x04\x18\x01\x18\x02", &wrap(0x4a, attribute)[..]].concat();
+    let span = [b"\x2a\x01x\x2a\x03GET\x30\x01\x30\x02\x7a\x04\x18\x01\x18\x02", &wrap(0x4a, attribute)[..]]
+        .concat();
     let payload = request(&span);
     let model = ExportTraceServiceRequest::decode(&payload[..]).unwrap();
     let want = &model.resource_spans[0].scope_spans[0].spans[0];
