@@ -137,7 +137,6 @@ static bool drain(struct emission *e, int64_t now)
             emit_queue_free(h);
             continue;
         }
-        flbwt_buffer left = {0};
         bool sorted = flbwt_delivery_sort(d, h->journal.data, h->journal.len);
 
         if (sorted) {
@@ -152,12 +151,8 @@ static bool drain(struct emission *e, int64_t now)
             emit_queue_free(h);
             continue;
         }
-        if (sorted && flbwt_delivery_journal(d, &left)) {
-            free(h->journal.data);
-            h->journal = left;
-        }
-        else {
-            free(left.data);
+        if (sorted) {
+            h->journal.len = flbwt_delivery_journal(d, h->journal.data);
         }
         emit_queue_put_back(e, h);
         return false;
@@ -185,14 +180,18 @@ static bool keep_in_chunk(struct job *job, const uint8_t *events, size_t n)
     return true;
 }
 
-// hold has what is left of a delivery wait. False: there is no room.
-static bool hold(struct emission *e, const flbwt_delivery *d)
+// hold has what is left of a delivery of a journal wait. False: there is no room.
+static bool hold(struct emission *e, const flbwt_delivery *d, const flbwt_buffer *of)
 {
     const struct emission_options *o = &e->inst->emits;
     int64_t until = o->on_busy == ON_BUSY_BLOCK ? now_ns() + o->block_ns : INT64_MAX;
     flbwt_buffer journal = {0};
-    bool held = flbwt_delivery_journal(d, &journal) && emit_queue_add(e, &journal, until);
+    bool held = false;
 
+    if (flbwt_reserve(&journal, of->len)) {
+        journal.len = flbwt_delivery_journal(d, journal.data);
+        held = emit_queue_add(e, &journal, until);
+    }
     free(journal.data);
     return held;
 }
@@ -207,7 +206,7 @@ static void handle_undelivered(struct emission *e, flbwt_delivery *d, struct job
     uint64_t busy = events_left(d, false), looped = events_left(d, true);
 
     may_wait |= o->on_busy == ON_BUSY_BLOCK || (!chunk && o->on_busy == ON_BUSY_KEEP);
-    if (busy > 0 && may_wait && hold(e, d)) {
+    if (busy > 0 && may_wait && hold(e, d, &job->routed)) {
         mark_taken(d);
         busy = 0;
         if (o->on_busy == ON_BUSY_BLOCK && pthread_equal(pthread_self(), e->engine)) {

@@ -434,6 +434,44 @@ func TestEmitWithoutMemory(t *testing.T) {
 	}
 }
 
+// Of two waiting events the emitter takes one, and then nothing more: whatever memory is refused meanwhile, that one has
+// come once and the other one waits.
+func TestEmitterFillsWithoutMemory(t *testing.T) {
+	large := func(n, size int) []byte {
+		return oracle.Pack(oracle.Current(oracle.Timestamp(1700000000, 1), map[string]any{}, map[string]any{"n": n, "pad": strings.Repeat("x", size)}))
+	}
+	const blocks = 6
+	for after := range blocks {
+		p, in := engine(t, newest)
+		i := p.routing(t, settings{"emit_on_busy": "block 1h", "emitter_mem_buf_limit": "3M"})
+		e := p.input(emitter).number
+		p.checkResult(i.from(in, "app", large(0, 2_500_000)), "")
+		p.checkTaken(emitter + " out.0: 0")
+		p.do("busy", e, "1")
+		p.checkResult(i.from(in, "app", append(large(1, 1_000_000), large(2, 1_000_000)...)), "")
+		p.do("busy", e, "0")
+
+		p.do("deny", fmt.Sprint(after), "500000")
+		p.tick()
+		p.do("deny", "0", "0")
+		taken := p.taken()
+		if after == blocks-1 && len(taken) != 1 {
+			t.Errorf("with all memory %q", taken)
+		}
+		for range 2 { // it takes one a time
+			p.do("busy", e, "2")
+			p.tick()
+			taken = append(taken, p.taken()...)
+		}
+		slices.Sort(taken) // what was refused memory may come later
+		if want := []string{emitter + " out.1: 1", emitter + " out.2: 2"}; !slices.Equal(taken, want) {
+			t.Errorf("%d: %q", after, taken)
+		}
+		i.checkEmissions(3, 0, 0, 0, 0)
+		i.exit()
+	}
+}
+
 // From where the emitter can't be called, events wait for the engine's thread: on a coroutine, and on others.
 func TestEmitElsewhere(t *testing.T) {
 	chunk := numberedChunk(12)
