@@ -271,27 +271,22 @@ const uint8_t *flbwt_delivery_left(flbwt_delivery *d, size_t *n, uint32_t *event
     return d->bytes.data;
 }
 
-bool flbwt_delivery_journal(const flbwt_delivery *d, flbwt_buffer *to)
+size_t flbwt_delivery_journal(const flbwt_delivery *d, uint8_t *to)
 {
     const entry *entries = (const entry *) d->entries.data;
+    const uint8_t *begin = to;
 
-    to->len = 0;
     for (uint32_t i = 0; i < d->events; i++) {
         const flbwt_destination *of = flbwt_delivery_at(d, entries[i].destination);
+        flbwt_routed head =
+            head_at(d->journal + entries[i].at); // still there: to is never beyond it
 
-        if (of->taken || of->cut) {
-            continue;
+        if (!of->taken && !of->cut) {
+            memmove(to, d->journal + entries[i].at, size_of(&head));
+            to += size_of(&head);
         }
-        flbwt_routed head = head_at(d->journal + entries[i].at);
-        size_t n = size_of(&head);
-
-        if (!flbwt_reserve(to, n)) {
-            return false;
-        }
-        memcpy(to->data + to->len, d->journal + entries[i].at, n);
-        to->len += n;
     }
-    return true;
+    return (size_t) (to - begin);
 }
 
 void flbwt_delivery_end(flbwt_delivery *d)

@@ -79,8 +79,8 @@ func TestSort(t *testing.T) {
 	if want := join(e[0], a, e[2], e[6], end); !bytes.Equal(s.left, want) || s.leftEvents != 3 {
 		t.Errorf("%d events are left: %q", s.leftEvents, s.left)
 	}
-	if want := journal(routed{tag: "x", event: e[0]}, routed{tag: "x", marker: a, event: e[2]}, routed{tag: "x", marker: a, event: e[6]}); !bytes.Equal(s.journal, want) {
-		t.Errorf("%q", s.journal)
+	if want := journal(routed{tag: "x", event: e[0]}, routed{tag: "x", marker: a, event: e[2]}, routed{tag: "x", marker: a, event: e[6]}); !bytes.Equal(s.journal, want) || !bytes.Equal(s.inPlace, want) {
+		t.Errorf("%q, in place %q", s.journal, s.inPlace)
 	}
 }
 
@@ -261,8 +261,8 @@ func FuzzSort(f *testing.F) {
 		if !ok {
 			return
 		}
-		if want := j[:len(j)*max(0, min(1, 8-int(min(hops, 8))))]; !bytes.Equal(s.journal, want) {
-			t.Fatalf("the journal became %q", s.journal)
+		if want := j[:len(j)*max(0, min(1, 8-int(min(hops, 8))))]; !bytes.Equal(s.journal, want) || !bytes.Equal(s.inPlace, want) {
+			t.Fatalf("the journal became %q, in place %q", s.journal, s.inPlace)
 		}
 		var want []byte
 		if marker > 0 && len(j) > 0 {

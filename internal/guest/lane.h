@@ -222,6 +222,9 @@ static inline void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t h
 }
 void flbwt_lane_end_hops(flbwt_lane *lane, bool tick, bool kept);
 
+// flbwt_lane_forget_hops has ticks count from what comes next.
+static inline void flbwt_lane_forget_hops(flbwt_lane *lane) { lane->tick_hops = 0; }
+
 // flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there
 // is none. flbwt_batch_marker does so for a guest of the batch ABI, whose marker is in one part.
 void flbwt_lane_marker(const flbwt_lane *lane, const uint8_t *data, const uint8_t **start,
