@@ -133,8 +133,8 @@ struct job {
 
     bool count_hops; // JOB_FILTER: the chunk comes of an emitter
     uint32_t tick_hops; // of such a chunk, for flbwt_lane_give_hops
-    bool
-        ending; // JOB_FILTER: the pipeline ends, and its tick_hops count though the guest lets all events pass
+    // JOB_FILTER: the pipeline ends, and its tick_hops count though the guest lets all events pass.
+    bool ending;
     bool final; // JOB_TICK: it is the last one
     bool count_anew; // JOB_TICK: what has come before does not count for the hops of what it emits
     bool busy; // set by a JOB_TICK that found another job running, and did nothing
