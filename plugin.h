@@ -191,14 +191,14 @@ const char *otlp_lack(enum flbwt_signal signal);
 struct cmt *otlp_metrics_out(const struct job *job, bool copied);
 void otlp_traces_in_place(struct job *job);
 
-// otlp_inspect finds out whether the host's encoder survives a payload. It is called as the host calls, on whose
-// stack the host writes the same.
+// otlp_inspect finds out whether the host's encoder survives a payload. To be called on the stack that the host calls
+// on: there the host writes the same MessagePack next, and what nests too deep for it ends the process anyway.
 void otlp_inspect(struct payload *p);
 
 // otlp_refusal does, for a payload as MessagePack of the host's, of a host that can encode attributes of a scope of
 // metrics, or spans without a scope, or can't: why it is not to encode it, else NULL.
 const char *otlp_refusal(enum flbwt_signal signal, const void *packed, size_t size,
-                         bool scope_attributes, bool scopeless);
+                         bool takes_scope_attributes, bool takes_scopeless);
 
 // What the Go side asks for, of a payload.
 

@@ -82,6 +82,8 @@ static const struct packed of_metrics_sent[] = {
     REFUSED(WITH("\x81\xa5scope\x82" ATTRIBUTES "\x80" METADATA "\x81\xb8"
                  "dropped_attributes_count\xa1"
                  "1")),
+    REFUSED(WITH("\x81\xa5scope\x82" ATTRIBUTES "\x80" METADATA "\x81\xa7version\x80")),
+    REFUSED(WITH("\x81\xadscope_metrics\x81" METADATA "\x81\xaaschema_url\x07")),
     REFUSED(WITH("\x81\xadscope_metrics\x07")),
     REFUSED(WITH("\x81\xb0resource_metrics\x81" METADATA "\x07")),
     REFUSED(WITH("\x81\xa4otlp\x07")),
