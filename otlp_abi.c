@@ -22,6 +22,8 @@ static struct {
     void (*cmt_decoded)(struct list *list);
     struct ctrace *(*ctr_create)(void *options);
     void (*ctr_destroy)(struct ctrace *ctr);
+    int (*ctr_pack)(struct ctrace *ctr, char **to, size_t *size);
+    void (*ctr_packed)(char *packed);
     char *(*ctr_encode)(struct ctrace *ctr);
     void (*ctr_encoded)(char *encoded);
     int (*ctr_decode)(struct ctrace **to, char *from, size_t size, size_t *offset);
@@ -30,11 +32,6 @@ static struct {
     void *(*ctr_span)(struct ctrace *ctr, void *scope, char *name, void *parent);
     char *(*sds_create)(const char *from, int len);
     void (*sds_destroy)(char *sds);
-    void *(*kvlist_create)(void);
-    int (*kvlist_count)(void *kvlist);
-    void *(*kvlist_fetch)(void *kvlist, char *key);
-    void *(*variant_of)(void *kvlist);
-    void (*variant_destroy)(void *variant);
     bool scope_attributes; // of metrics are encoded without harm
     bool exponential; // histograms of that kind, and signed integers with them
     bool scopeless; // spans without a scope are encoded without harm
@@ -51,15 +48,6 @@ struct span_end {
     struct list link;
     void *scope;
     struct ctrace *traces;
-};
-
-// ctr_resource.h and ctr_scope.h: in a row what describes the resource or scope, a list of what is in it, a
-// text, and the link.
-struct group {
-    void *of;
-    struct list members;
-    char *url;
-    struct list link;
 };
 
 // struct cfl_sds begins with the length of the text, which is behind that and what there is room for.
@@ -79,12 +67,6 @@ static const char *lack[FLBWT_TRACES + 1];
 // From the start of a struct cmt to the link by which a decoder has it in a list: the last member, behind
 // a number of lists that has grown.
 static size_t cmt_link;
-
-// In a struct cmt, what is known of it from outside, as a struct cfl_kvlist: a list of a key (a text), a
-// value, and their link each. In a struct cfl_variant, the pointer to such a list.
-enum { CMT_EXTERNAL = 24 };
-
-static size_t variant_value;
 
 static bool has_sds(void)
 {
@@ -141,101 +123,22 @@ SEARCHES static size_t find_cmt_link(const struct list *link)
     return 0;
 }
 
-static bool find_variant_value(void)
-{
-    enum { FARTHEST = 48 };
-    void *kvlist = host.kvlist_create();
-    void *variant = kvlist != NULL ? host.variant_of(kvlist) : NULL;
-
-    for (size_t at = 0; variant != NULL && at <= FARTHEST && variant_value == 0;
-         at += sizeof(void *)) {
-        if (!host_readable((const char *) variant + at, sizeof(void *))) {
-            break;
-        }
-        variant_value = host_word(variant, at) == kvlist ? at : 0;
-    }
-    if (variant != NULL) {
-        host.variant_destroy(variant); // and the list, which it owns
-    }
-    return variant_value != 0;
-}
-
-// is_external says whether a decoded struct cmt has there what its decoder writes: with a scope.
-static bool is_external(const struct cmt *cmt)
-{
-    static const char scope[] = "scope";
-    const struct list *head = host_word(cmt, CMT_EXTERNAL);
-
-    if (!host_readable(head, sizeof(*head)) || !host_readable(head->next, sizeof(*head)) ||
-        head->next->prev != head) {
-        return false;
-    }
-    const char *key = host_word((const char *) head->next - 2 * sizeof(void *), 0);
-
-    return host_readable(key, sizeof(scope)) && strcmp(key, scope) == 0;
-}
-
-static void *fetch(void *kvlist, char *key)
-{
-    void *variant = host.kvlist_fetch(kvlist, key);
-
-    return variant != NULL ? host_word(variant, variant_value) : NULL;
-}
-
-static bool has_scope_attributes(const struct cmt *cmt)
-{
-    void *external = host_word(cmt, CMT_EXTERNAL);
-    void *scope = external != NULL ? fetch(external, "scope") : NULL;
-    void *attributes = scope != NULL ? fetch(scope, "attributes") : NULL;
-
-    return attributes != NULL && host.kvlist_count(attributes) > 0;
-}
-
 static bool knows_metrics(void)
 {
     struct list list = {&list, &list};
     size_t offset = 0;
-    bool external = false;
 
     if (host.cmt_decode(&list, (char *) one_gauge, sizeof(one_gauge) - 1, &offset) != 0) {
         return false;
     }
     if (host_readable(list.next, sizeof(list)) && is_only(&list, list.next)) {
         cmt_link = find_cmt_link(list.next);
-        external = cmt_link != 0 && is_external((void *) ((char *) list.next - cmt_link));
     }
     host.cmt_decoded(&list);
-    return external && find_variant_value();
+    return cmt_link != 0;
 }
 
 static bool is_empty(const struct list *head) { return head->next == head && head->prev == head; }
-
-static const struct group *group_of(const struct list *link)
-{
-    return (const struct group *) ((const char *) link - offsetof(struct group, link));
-}
-
-static bool holds_scopes(const struct group *resource, const struct group *scope)
-{
-    return host_readable(resource, sizeof(*resource)) && host_readable(scope, sizeof(*scope)) &&
-           is_only(&resource->members, &scope->link) && scope->of == NULL;
-}
-
-static bool lacks_scope(const struct ctrace *ctr)
-{
-    const struct list *resources = &((const struct traces *) ctr)->resources;
-
-    for (const struct list *r = resources->next; r != resources; r = r->next) {
-        const struct list *scopes = &group_of(r)->members;
-
-        for (const struct list *s = scopes->next; s != scopes; s = s->next) {
-            if (group_of(s)->of == NULL) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
 
 static bool holds_spans(struct ctrace *ctr)
 {
@@ -255,9 +158,7 @@ static bool holds_spans(struct ctrace *ctr)
     const struct span_end *end = (const struct span_end *) t->spans.next;
 
     return is_only(&t->spans, &end->link) && is_only(&t->resources, t->resources.next) &&
-           end->scope == scope && end->traces == ctr &&
-           (host.scopeless ||
-            (group_of(t->resources.next) == resource && holds_scopes(resource, scope)));
+           end->scope == scope && end->traces == ctr;
 }
 
 static bool knows_traces(void)
@@ -285,6 +186,8 @@ static void look_up(void)
         {(void **) &host.cmt_decoded, "cmt_decode_opentelemetry_destroy"},
         {(void **) &host.ctr_create, "ctr_create"},
         {(void **) &host.ctr_destroy, "ctr_destroy"},
+        {(void **) &host.ctr_pack, "ctr_encode_msgpack_create"},
+        {(void **) &host.ctr_packed, "ctr_encode_msgpack_destroy"},
         {(void **) &host.ctr_encode, "ctr_encode_opentelemetry_create"},
         {(void **) &host.ctr_encoded, "ctr_encode_opentelemetry_destroy"},
         {(void **) &host.ctr_decode, "ctr_decode_opentelemetry_create"},
@@ -293,11 +196,6 @@ static void look_up(void)
         {(void **) &host.ctr_span, "ctr_span_create"},
         {(void **) &host.sds_create, "cfl_sds_create_len"},
         {(void **) &host.sds_destroy, "cfl_sds_destroy"},
-        {(void **) &host.kvlist_create, "cfl_kvlist_create"},
-        {(void **) &host.kvlist_count, "cfl_kvlist_count"},
-        {(void **) &host.kvlist_fetch, "cfl_kvlist_fetch"},
-        {(void **) &host.variant_of, "cfl_variant_create_from_kvlist"},
-        {(void **) &host.variant_destroy, "cfl_variant_destroy"},
     };
     bool complete = host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0])) == NULL;
 
@@ -339,14 +237,25 @@ bool border_scope_attributes(void) { return host.scope_attributes; }
 
 bool border_scopeless(void) { return host.scopeless; }
 
+void otlp_inspect(struct payload *p)
+{
+    enum flbwt_signal signal = p->metrics != NULL ? FLBWT_METRICS : FLBWT_TRACES;
+    char *packed = NULL;
+    size_t size = 0;
+
+    if ((signal == FLBWT_METRICS ? host.cmt_pack(p->metrics, &packed, &size)
+                                 : host.ctr_pack(p->traces, &packed, &size)) != 0) {
+        p->refused = "Fluent Bit does not write them for a chunk either";
+        return;
+    }
+    p->refused = otlp_refusal(signal, packed, size, host.scope_attributes, host.scopeless);
+    (signal == FLBWT_METRICS ? host.cmt_packed : host.ctr_packed)(packed);
+}
+
 char *border_encode(struct payload *p, size_t *len, const char **why)
 {
-    if (p->metrics != NULL && !host.scope_attributes && has_scope_attributes(p->metrics)) {
-        *why = "their scope has attributes, which the encoder of this version does not survive";
-        return NULL;
-    }
-    if (p->traces != NULL && !host.scopeless && lacks_scope(p->traces)) {
-        *why = "spans have no scope, which the encoder of this version does not survive";
+    if (p->refused != NULL) {
+        *why = p->refused;
         return NULL;
     }
     char *encoded = p->metrics != NULL ? host.cmt_encode(p->metrics) : host.ctr_encode(p->traces);

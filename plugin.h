@@ -7,6 +7,7 @@
 //               thread
 // processor_abi.c  the symbol of a processor of metrics and traces, and its callbacks
 // otlp_abi.c    metrics and traces as the host holds them, to OTLP and back
+// otlp_check.c  whether the host's encoder of OTLP survives them
 // engine.c      the host's engine: its thread, and timers on it
 // host_access.c  what the host exports, and what stands in its memory
 // properties.c  the properties that the user has set, in the host's memory
@@ -116,6 +117,7 @@ struct ctrace;
 struct payload {
     struct cmt *metrics, *put_metrics;
     struct ctrace *traces, *put_traces;
+    const char *refused; // why the host is not to encode it; NULL: it may
 };
 
 // job is a call of the host, on its way to the guest. It lives on the caller's
@@ -191,6 +193,15 @@ const char *otlp_lack(enum flbwt_signal signal);
 // otlp_traces_in_place has the host's object hold that.
 struct cmt *otlp_metrics_out(const struct job *job, bool copied);
 void otlp_traces_in_place(struct job *job);
+
+// otlp_inspect finds out whether the host's encoder survives a payload. To be called on the stack that the host calls
+// on: there the host writes the same MessagePack next, and what nests too deep for it ends the process anyway.
+void otlp_inspect(struct payload *p);
+
+// otlp_refusal does, for a payload as MessagePack of the host's, of a host that can encode attributes of a scope of
+// metrics, or spans without a scope, or can't: why it is not to encode it, else NULL.
+const char *otlp_refusal(enum flbwt_signal signal, const void *packed, size_t size,
+                         bool takes_scope_attributes, bool takes_scopeless);
 
 // What the Go side asks for, of a payload.
 

@@ -213,6 +213,7 @@ static void run(struct flb_processor_instance *ins, struct job *job, const char 
     job->tag_len = tag_len > 0 ? tag_len : 0;
     job->result = PAYLOAD_KEPT;
     if (inst != NULL) {
+        otlp_inspect(&job->payload);
         border_call(inst, job);
     }
 }

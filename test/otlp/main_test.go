@@ -176,6 +176,7 @@ type setup struct {
 	outputs bool   // it is one of the output, not of the input
 	signals []string
 	inputs  string // in the place of the OTLP input, with %s for its processors
+	sink    bool   // what comes out goes nowhere, and is not encoded by the OTLP output
 	plugins []string
 	before  string // processors that stand before it, and after it
 	after   string
@@ -262,8 +263,11 @@ func launch(t *testing.T, fb fluentBit, s setup) *process {
 	if flush == "" {
 		flush = "0.2"
 	}
-	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\n  coro_stack_size: 262144\n" + indent(s.service, "  ") + "pipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) +
-		"  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: " + to + "\n" + indent(s.output, "      ") + atOutput
+	outputs := "    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: " + to + "\n" + indent(s.output, "      ") + atOutput
+	if s.sink {
+		outputs = "    - name: 'null'\n      match: '*'\n"
+	}
+	config := "service:\n  flush: " + flush + "\n  grace: 5\n  log_level: info\n  coro_stack_size: 262144\n" + indent(s.service, "  ") + "pipeline:\n  inputs:\n" + fmt.Sprintf(input, atInput) + "  outputs:\n" + outputs
 	file := filepath.Join(t.TempDir(), "fluent-bit.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
