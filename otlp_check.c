@@ -205,8 +205,6 @@ static const uint8_t *attributes(struct check *c, const uint8_t *value)
     return p;
 }
 
-// ---- metrics
-
 static const uint8_t *metadata(struct check *c, const uint8_t *value)
 {
     static const struct member list[] = {
@@ -403,8 +401,6 @@ static const uint8_t *all_metrics(struct check *c, const uint8_t *value)
     };
     return MEMBERS(c, value, list);
 }
-
-// ---- traces
 
 static const uint8_t *attributes_if_any(struct check *c, const uint8_t *value)
 {

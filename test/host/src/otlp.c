@@ -47,7 +47,6 @@ static void take(struct list *link)
     link->next->prev = link->prev;
 }
 
-
 struct cmt {
     int log_level;
     void *log_cb;
