@@ -130,8 +130,15 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	for _, f := range faults {
 		complain(f.Err)
 	}
+	problems := make([][]string, len(c.Specs))
+	for _, f := range c.EmitterFaults() {
+		complain(f.At)
+		if f.Spec >= 0 {
+			problems[f.Spec] = append(problems[f.Spec], f.Err.Error())
+		}
+	}
 	checked := len(faults)
-	check := func(name string, o options.Options, warnings []string) error {
+	check := func(name string, o options.Options, warnings, problems []string) error {
 		checked++
 		report, err := inspect(stderr, o)
 		if err != nil {
@@ -139,19 +146,20 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 			return nil
 		}
 		report.Warnings = append(report.Warnings, warnings...)
+		report.Problems = append(report.Problems, problems...)
 		failed = failed || len(report.Problems) > 0
 		if err := write(stdout, []byte(hostlog.Line(name)+"\n")); err != nil {
 			return err
 		}
 		return writeReport(stdout, report)
 	}
-	for _, sp := range c.Specs {
-		if err := check("filter "+sp.Name, sp.Options, routeWarnings(c, &sp)); err != nil {
+	for i, sp := range c.Specs {
+		if err := check("filter "+sp.Name, sp.Options, routeWarnings(c, &sp), problems[i]); err != nil {
 			return err
 		}
 	}
 	for _, p := range c.Processors {
-		if err := check("processor "+p.Name, p.Options, nil); err != nil {
+		if err := check("processor "+p.Name, p.Options, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -169,7 +177,7 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 			complain(trial.Locate(&s, fmt.Errorf("%s: %w", name, err)))
 			continue
 		}
-		if err := check(name, o.Options, nil); err != nil {
+		if err := check(name, o.Options, nil, nil); err != nil {
 			return err
 		}
 	}
