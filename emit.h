@@ -51,10 +51,10 @@ struct emission {
     flbwt_delivery delivery;
     flbwt_buffer tag; // the one that is delivered, with a NUL behind it
     bool delivering;
-    bool stopping;
     bool appended; // since the engine was last told to flush
     bool ended; // there has been a final tick,
-    uint64_t ended_at; // after so many chunks
+    uint64_t ended_chunks, ended_reads; // after so many of these
+    struct emission *later; // of those that end together: the one that has started next
     int64_t next_tick_ns;
     struct flb_input_instance *to_pause[EMIT_MAX_PAUSED];
     int to_pause_count;
@@ -62,7 +62,10 @@ struct emission {
     struct flb_input_instance *paused[EMIT_MAX_PAUSED];
     int paused_count;
 
-    uint64_t chunks; // atomic: that have come
+    // Atomic.
+    bool stopping; // the pipeline has been told to stop
+    uint64_t chunks; // that have come
+    uint64_t reads; // chunks of inputs that are no emitters
 
     pthread_mutex_t lock; // guards all that follows
     struct held *first, **end;

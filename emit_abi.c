@@ -137,7 +137,6 @@ static bool drain(struct emission *e, int64_t now)
             emit_queue_free(h);
             continue;
         }
-        flbwt_buffer left = {0};
         bool sorted = flbwt_delivery_sort(d, h->journal.data, h->journal.len);
 
         if (sorted) {
@@ -152,12 +151,8 @@ static bool drain(struct emission *e, int64_t now)
             emit_queue_free(h);
             continue;
         }
-        if (sorted && flbwt_delivery_journal(d, &left)) {
-            free(h->journal.data);
-            h->journal = left;
-        }
-        else {
-            free(left.data);
+        if (sorted) {
+            h->journal.len = flbwt_delivery_journal(d, h->journal.data);
         }
         emit_queue_put_back(e, h);
         return false;
@@ -185,14 +180,18 @@ static bool keep_in_chunk(struct job *job, const uint8_t *events, size_t n)
     return true;
 }
 
-// hold has what is left of a delivery wait. False: there is no room.
-static bool hold(struct emission *e, const flbwt_delivery *d)
+// hold has what is left of a delivery of a journal wait. False: there is no room.
+static bool hold(struct emission *e, const flbwt_delivery *d, const flbwt_buffer *of)
 {
     const struct emission_options *o = &e->inst->emits;
     int64_t until = o->on_busy == ON_BUSY_BLOCK ? now_ns() + o->block_ns : INT64_MAX;
     flbwt_buffer journal = {0};
-    bool held = flbwt_delivery_journal(d, &journal) && emit_queue_add(e, &journal, until);
+    bool held = false;
 
+    if (flbwt_reserve(&journal, of->len)) {
+        journal.len = flbwt_delivery_journal(d, journal.data);
+        held = emit_queue_add(e, &journal, until);
+    }
     free(journal.data);
     return held;
 }
@@ -207,7 +206,7 @@ static void handle_undelivered(struct emission *e, flbwt_delivery *d, struct job
     uint64_t busy = events_left(d, false), looped = events_left(d, true);
 
     may_wait |= o->on_busy == ON_BUSY_BLOCK || (!chunk && o->on_busy == ON_BUSY_KEEP);
-    if (busy > 0 && may_wait && hold(e, d)) {
+    if (busy > 0 && may_wait && hold(e, d, &job->routed)) {
         mark_taken(d);
         busy = 0;
         if (o->on_busy == ON_BUSY_BLOCK && pthread_equal(pthread_self(), e->engine)) {
@@ -242,12 +241,17 @@ static void handle_undelivered(struct emission *e, flbwt_delivery *d, struct job
 
 void emission_begin(struct instance *inst, struct flb_input_instance *input, struct job *job)
 {
-    if (inst->emission != NULL) {
-        count(&inst->emission->chunks, 1);
-        job->count_hops = inst->emission->emitter != NULL && emit_host_is_emitter(input);
-        if (job->count_hops && inst->emits.tick_ns > 0) {
-            job->tick_hops = flbwt_chunk_hops(job->data, job->size);
-        }
+    struct emission *e = inst->emission;
+
+    if (e == NULL) {
+        return;
+    }
+    job->count_hops = e->emitter != NULL && emit_host_is_emitter(input);
+    count(&e->chunks, 1);
+    count(&e->reads, !job->count_hops);
+    if (job->count_hops && inst->emits.tick_ns > 0) {
+        job->tick_hops = flbwt_chunk_hops(job->data, job->size);
+        job->ending = __atomic_load_n(&e->stopping, __ATOMIC_RELAXED);
     }
 }
 
@@ -330,34 +334,45 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
 }
 
 // tick has the guest ticked, and delivers what it makes. False: the instance is busy with a chunk.
-static bool tick(struct emission *e, bool final)
+static bool tick(struct emission *e, struct job *job)
 {
-    struct job job = {.kind = JOB_TICK, .final = final};
-
-    border_call(e->inst, &job);
-    if (job.busy) {
+    border_call(e->inst, job);
+    if (job->busy) {
         return false;
     }
-    emission_deliver(e->inst, NULL, &job);
+    emission_deliver(e->inst, NULL, job);
     return true;
 }
 
-static uint64_t chunks_of(struct emission *e)
+static uint64_t read_counter(const uint64_t *counter)
 {
-    return __atomic_load_n(&e->chunks, __ATOMIC_RELAXED);
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+// is_handed_over says whether there has been a final tick since the last chunk.
+static bool is_handed_over(const struct emission *e)
+{
+    return e->inst->emits.tick_ns == 0 || (e->ended && e->ended_chunks == read_counter(&e->chunks));
 }
 
 // tick_finally has the guest hand over what it holds, unless it has since the last chunk.
 // False: it holds nothing, or is busy.
 static bool tick_finally(struct emission *e)
 {
-    uint64_t chunks = chunks_of(e);
+    uint64_t chunks = read_counter(&e->chunks), reads = read_counter(&e->reads);
+    struct job job = {
+        .kind = JOB_TICK,
+        .final = true,
+        // A round of final ticks alone is cut. What has been read since the last one is not to be cut with it.
+        .count_anew = e->ended && reads != e->ended_reads,
+    };
 
-    if (e->inst->emits.tick_ns == 0 || (e->ended && e->ended_at == chunks) || !tick(e, true)) {
+    if (is_handed_over(e) || !tick(e, &job)) {
         return false;
     }
     e->ended = true;
-    e->ended_at = chunks;
+    e->ended_chunks = chunks;
+    e->ended_reads = reads;
     return true;
 }
 
@@ -365,29 +380,32 @@ static bool tick_finally(struct emission *e)
 // what others have handed over: the host ends with the next full second of its clock, which may be at once.
 static void flush_at_end(const struct emission *e)
 {
-    enum { ROUNDS = 8, FILTERS = 256 };
-    struct emission *here[FILTERS];
-    size_t n = 0;
-    bool more = true;
+    enum { ROUNDS = 8 };
+    struct emission *first = NULL; // to start
+    bool more = true, appended = false;
 
-    for (struct instance *p = border_lock_running(); p != NULL && n < FILTERS; p = p->next) {
-        if (p->emission != NULL && p->emission->timer != NULL && p->config == e->inst->config) {
-            here[n++] = p->emission; // on this thread, which ends them, too
+    for (struct instance *p = border_lock_running(); p != NULL; p = p->next) {
+        struct emission *here = p->emission;
+
+        if (here != NULL && here->timer != NULL && p->config == e->inst->config) {
+            here->later = first;
+            first = here; // on this thread, which ends them, too
         }
     }
     border_unlock_running();
+    for (struct emission *here = first; here != NULL; here = here->later) {
+        emit_host_is_stopping(here); // its own timer may not have been called yet
+    }
     for (int round = 0; more && round < ROUNDS; round++) {
         more = false;
-        for (size_t i = n; i-- > 0;) { // the first to start comes first
-            emit_host_is_stopping(here[i]); // its own timer may not have been called yet
-            more |= tick_finally(here[i]);
-            drain(here[i], now_ns());
+        for (struct emission *here = first; here != NULL; here = here->later) {
+            more |= tick_finally(here);
+            drain(here, now_ns());
         }
     }
-    bool appended = false;
-    for (size_t i = 0; i < n; i++) {
-        appended |= here[i]->appended;
-        here[i]->appended = false;
+    for (struct emission *here = first; here != NULL; here = here->later) {
+        appended |= here->appended;
+        here->appended = false;
     }
     if (appended) {
         // The host flushes when it is told to stop, which is over, and may end before it would again.
@@ -398,8 +416,9 @@ static void flush_at_end(const struct emission *e)
 static void tick_in_time(struct emission *e, int64_t now)
 {
     int64_t every = e->inst->emits.tick_ns;
+    struct job job = {.kind = JOB_TICK};
 
-    if (every > 0 && now >= e->next_tick_ns && tick(e, false)) {
+    if (every > 0 && now >= e->next_tick_ns && tick(e, &job)) {
         e->next_tick_ns += every;
         if (e->next_tick_ns <= now) {
             e->next_tick_ns = now + every;
@@ -513,7 +532,7 @@ void emission_stop(struct instance *inst)
         return;
     }
     // Nothing can be delivered here: what runs inside of a delivery has begun to end (flb_engine_shutdown).
-    if (inst->emits.tick_ns > 0 && (!e->ended || e->ended_at != chunks_of(e))) {
+    if (!is_handed_over(e)) {
         struct job job = {.kind = JOB_TICK, .final = true};
 
         border_call(inst, &job);

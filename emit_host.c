@@ -254,10 +254,13 @@ bool emit_host_find_stops(struct emission *e)
 
 bool emit_host_is_stopping(struct emission *e)
 {
-    for (size_t i = 0; i < EMIT_STOP_INTS && !e->stopping; i++) {
-        e->stopping = e->stops[i] && stands_at(e, i, 0, 1);
+    bool stopping = e->stopping; // no other thread writes it
+
+    for (size_t i = 0; i < EMIT_STOP_INTS && !stopping; i++) {
+        stopping = e->stops[i] && stands_at(e, i, 0, 1);
     }
-    return e->stopping;
+    __atomic_store_n(&e->stopping, stopping, __ATOMIC_RELAXED);
+    return stopping;
 }
 
 static void end_emitter(struct flb_input_instance *in, struct flb_config *config)

@@ -11,6 +11,17 @@ static void set_bytes(struct emission *e, size_t bytes)
     __atomic_store_n(&emit_counters(e)->held_bytes, bytes, __ATOMIC_RELAXED);
 }
 
+// shrink gives back what a journal has allocated beyond its length, which does not count.
+static void shrink(flbwt_buffer *journal)
+{
+    uint8_t *exact = realloc(journal->data, journal->len);
+
+    if (exact != NULL) {
+        journal->data = exact;
+        journal->cap = journal->len;
+    }
+}
+
 bool emit_queue_add(struct emission *e, flbwt_buffer *journal, int64_t until_ns)
 {
     struct held *h = malloc(sizeof(*h));
@@ -18,12 +29,7 @@ bool emit_queue_add(struct emission *e, flbwt_buffer *journal, int64_t until_ns)
     if (h == NULL) {
         return false;
     }
-    // What a journal has beyond its length does not count.
-    uint8_t *exact = realloc(journal->data, journal->len);
-    if (exact != NULL) {
-        journal->data = exact;
-        journal->cap = journal->len;
-    }
+    shrink(journal);
     *h = (struct held) {.until_ns = until_ns, .journal = *journal};
     pthread_mutex_lock(&e->lock);
     if (e->held_bytes + bytes_of(journal) > (size_t) e->inst->emits.limit) {
@@ -56,6 +62,9 @@ struct held *emit_queue_take(struct emission *e)
 
 void emit_queue_put_back(struct emission *e, struct held *h)
 {
+    if (h->journal.len < h->journal.cap) {
+        shrink(&h->journal);
+    }
     pthread_mutex_lock(&e->lock);
     h->next = e->first;
     e->first = h;

@@ -1,11 +1,11 @@
-// The plugin: a filter and an output for stock Fluent Bit, loaded with -e, that
-// run WebAssembly guests on wasmtime.
+// The plugin: a filter, a processor of metrics and traces, and an output for stock
+// Fluent Bit, loaded with -e, that run WebAssembly guests on wasmtime.
 //
 // This file has what C calls (stack.c, output_abi.c). An ordinary chunk does not come here:
 // stack.c runs it through the lane of internal/guest. What stops the lane goes from here
 // through wasm_host.go and msgpack.go to internal/filter, which decides by internal/chunk
-// and internal/transcode; a call of an output through output_instance.go to
-// internal/output and internal/forward.
+// and internal/transcode. A payload of metrics or traces goes through payload.go to internal/filter,
+// a call of an output through output_instance.go to internal/output and internal/forward.
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter

@@ -133,7 +133,10 @@ struct job {
 
     bool count_hops; // JOB_FILTER: the chunk comes of an emitter
     uint32_t tick_hops; // of such a chunk, for flbwt_lane_give_hops
+    bool
+        ending; // JOB_FILTER: the pipeline ends, and its tick_hops count though the guest lets all events pass
     bool final; // JOB_TICK: it is the last one
+    bool count_anew; // JOB_TICK: what has come before does not count for the hops of what it emits
     bool busy; // set by a JOB_TICK that found another job running, and did nothing
     flbwt_buffer routed; // set: events under other tags, as a journal
 

@@ -100,6 +100,9 @@ static bool acquire(struct instance *inst, struct job *job)
     }
     pthread_mutex_unlock(&inst->lock);
     if (!job->busy && inst->lane != NULL) {
+        if (job->count_anew) {
+            flbwt_lane_forget_hops(inst->lane);
+        }
         flbwt_lane_give_hops(inst->lane, job->count_hops, job->tick_hops);
     }
     return !job->busy;
@@ -119,7 +122,7 @@ static void release(struct instance *inst, struct job *job)
 
     if (lane != NULL && lane->tick_hops > 0) {
         flbwt_lane_end_hops(lane, job->kind == JOB_TICK,
-                            job->tick_hops > 0 && !removes_events(job));
+                            job->tick_hops > 0 && !job->ending && !removes_events(job));
     }
     if (lane != NULL && flbwt_lane_has_routed(lane)) {
         pthread_mutex_lock(&inst->lock);

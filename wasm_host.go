@@ -49,7 +49,9 @@ func parse(inst *C.struct_instance) (options.Options, error) {
 	source, all := properties(inst.ins, get)
 	parse := options.Parse
 	if bool(inst.processor) {
-		parse = func(s options.Source) (options.Options, error) { return options.ParseSignal(s, int(inst.signal)) }
+		parse = func(s options.Source) (options.Options, error) {
+			return options.ParseSignal(s, options.Signal(inst.signal))
+		}
 	}
 	o, err := parse(source)
 	o.LogLevel = int(hostlog.LevelOf(int(inst.log_level)))

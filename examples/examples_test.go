@@ -19,6 +19,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/command"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/mp"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // Each example makes its expected.ndjson, which was written by hand, of its
@@ -51,7 +52,7 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(values(t, want), values(t, stdout.Bytes())); diff != "" {
+			if diff := cmp.Diff(oracle.JSONValues(t, want), oracle.JSONValues(t, stdout.Bytes())); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -200,21 +201,6 @@ func build(t *testing.T, dir string) {
 	t.Log("built by", run("toolchain"))
 }
 
-// values are the JSON values of a text, numbers as they are written.
-func values(t *testing.T, text []byte) []any {
-	t.Helper()
-	var list []any
-	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
-		d.UseNumber()
-		var v any
-		if err := d.Decode(&v); err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, v)
-	}
-	return list
-}
-
 // What redact can't mask does not leave: for the bare form what is too large for it, for that by the SDK what it has
 // no memory for.
 func TestRedactFailsClosed(t *testing.T) {
@@ -227,13 +213,13 @@ func TestRedactFailsClosed(t *testing.T) {
 		code        int
 		in, failure string
 	}{
-		{[]string{"--config", "examples/c/bare/fluent-bit.conf"}, values(t, []byte(masked)), 1, large + "\n" + small, "1 failed (1: the guest's reply is not a map)"},
-		{[]string{"--config", "examples/c/fluent-bit.conf"}, values(t, []byte(strings.Replace(large, "hunter2", "***", 1)+masked)), 0, large + "\n" + small, "0 failed"},
+		{[]string{"--config", "examples/c/bare/fluent-bit.conf"}, oracle.JSONValues(t, []byte(masked)), 1, large + "\n" + small, "1 failed (1: the guest's reply is not a map)"},
+		{[]string{"--config", "examples/c/fluent-bit.conf"}, oracle.JSONValues(t, []byte(strings.Replace(large, "hunter2", "***", 1)+masked)), 0, large + "\n" + small, "0 failed"},
 		{[]string{"examples/c/redact.wasm", "--on-error", "drop", "--memory-limit", "1M"}, nil, 1, `{"password":"` + strings.Repeat("x", 1<<20) + `"}`, "1 failed"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := command.Main(append([]string{"run", "--tag", "app.web"}, c.args...), strings.NewReader(c.in+"\n"), &stdout, &stderr)
-		if diff := cmp.Diff(c.want, values(t, stdout.Bytes())); diff != "" {
+		if diff := cmp.Diff(c.want, oracle.JSONValues(t, stdout.Bytes())); diff != "" {
 			t.Errorf("%v: %.2000s", c.args, diff)
 		}
 		if code != c.code || !strings.Contains(stderr.String(), c.failure) {
@@ -283,7 +269,7 @@ func TestEnrich(t *testing.T) {
 			map[string]any{"client_ip": "192.0.2.7", "user": "bob", "user_department": "Platform", "client_country": "DE"},
 			map[string]any{"client_ip": "2001:DB8::1", "client_country": "FR"}, map[string]any{"client_ip": "192.0.3.1"}, map[string]any{"client_ip": "host"},
 		}
-		if diff := cmp.Diff(want, values(t, []byte(out))); diff != "" {
+		if diff := cmp.Diff(want, oracle.JSONValues(t, []byte(out))); diff != "" {
 			t.Error(form, diff, stderr)
 		}
 		// The bare form has a buffer for 252 KiB, the SDK what memory there is.
@@ -296,7 +282,7 @@ func TestEnrich(t *testing.T) {
 			large["user_department"] = "Platform"
 		}
 		out, stderr = run(string(text)+"\n", "users="+dir+"users.csv")
-		if diff := cmp.Diff([]any{large}, values(t, []byte(out))); diff != "" {
+		if diff := cmp.Diff([]any{large}, oracle.JSONValues(t, []byte(out))); diff != "" {
 			t.Errorf("%s: %.500s %s", form, diff, stderr)
 		}
 	}

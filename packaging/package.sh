@@ -89,7 +89,7 @@ version: $version
 version_schema: semver
 maintainer: $maintainer
 description: |
-  WebAssembly filters and outputs for Fluent Bit, run by wasmtime
+  WebAssembly filters, processors and outputs for Fluent Bit, run by wasmtime
   A plugin for stock Fluent Bit, 1.9 to 5.1, in place of its wasm filter: the
   same modules, compiled instead of interpreted, within bounds of time and
   memory. The command flb-wasmtime runs, checks and measures modules without
@@ -101,7 +101,7 @@ priority: optional
 recommends: [fluent-bit]
 rpm:
   group: Applications/System
-  summary: WebAssembly filters and outputs for Fluent Bit, run by wasmtime
+  summary: WebAssembly filters, processors and outputs for Fluent Bit, run by wasmtime
   buildhost: localhost
 contents:
   - {src: $root/, dst: /, type: tree}

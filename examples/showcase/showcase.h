@@ -24,7 +24,7 @@ static u32 length(const char *s)
     return n;
 }
 
-/* ---- memory: the input, and the arena after it, both from __heap_base on ---- */
+/* Memory: the input, and the arena after it, both from __heap_base on. */
 
 extern u8 __heap_base;
 
@@ -61,7 +61,7 @@ static void *take(u32 size)
     return p;
 }
 
-/* ---- the configuration ---- */
+/* The configuration. */
 
 enum { NAME_MAX = 64, VALUE_MAX = 256, FOUND_MAX = 1024 };
 
@@ -132,7 +132,7 @@ const char *flb_configure(void)
     return masked_total < 0 ? "metrics_series: there is no room for masked_total" : 0;
 }
 
-/* ---- masking ---- */
+/* Masking. */
 
 enum { IN_BODY, IN_METADATA, IN_GROUP };
 
@@ -268,7 +268,7 @@ static int mask(u8 *map, u32 *len, u32 *found)
     return *found > before;
 }
 
-/* ---- operations ---- */
+/* Operations. */
 
 enum { OPS_MAX = 32768 };
 
@@ -283,7 +283,7 @@ static int add_op(struct op op)
     return 1;
 }
 
-/* ---- one event ---- */
+/* One event. */
 
 static int same(const struct name *name, const u8 *text, u32 len)
 {

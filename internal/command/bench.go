@@ -333,6 +333,7 @@ func (p *progress) around(w io.Writer) io.Writer {
 	})
 }
 
+// writerFunc is a function as an io.Writer.
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

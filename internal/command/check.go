@@ -45,7 +45,7 @@ The exit code is 0 if the plugin would start, and 1 if it would not.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.filter.add(cmd)
-	flags.StringVar(&f.config, "config", "", "Check the filters and outputs of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
+	flags.StringVar(&f.config, "config", "", "Check the filters, processors and outputs of this Fluent Bit configuration: YAML if it ends in .yaml or .yml, else classic")
 	completeConfigurations(cmd)
 	cmd.ValidArgsFunction = completeModule
 	return cmd
@@ -108,87 +108,102 @@ func inspect(stderr io.Writer, o options.Options) (guest.Report, error) {
 }
 
 // checkConfiguration checks what a configuration has of this plugin, and says of each
-// filter and output what there is to say.
+// filter, processor and output what there is to say.
 func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	c, err := trial.ReadConfiguration(path, nil)
 	if err != nil {
 		say(stderr, "%v", err)
 		return errFailed
 	}
-	failed := false
-	complain := func(err error) {
-		failed = true
-		say(stderr, "%v", err)
+	for _, line := range slices.Concat(c.Notes, outputWarnings(c)) {
+		say(stderr, "%s", line)
 	}
-	for _, note := range c.Notes {
-		say(stderr, "%s", note)
-	}
-	for _, warning := range outputWarnings(c) {
-		say(stderr, "%s", warning)
-	}
-	faults := slices.Concat(c.Faults, c.ProcessorFaults)
-	for _, f := range faults {
-		complain(f.Err)
+	check := configurationCheck{stdout: stdout, stderr: stderr}
+	for _, f := range slices.Concat(c.Faults, c.ProcessorFaults) {
+		check.fault(f.Err)
 	}
 	problems := make([][]string, len(c.Specs))
 	for _, f := range c.EmitterFaults() {
-		complain(f.At)
+		check.complain(f.At)
 		if f.Spec >= 0 {
 			problems[f.Spec] = append(problems[f.Spec], f.Err.Error())
 		}
 	}
-	checked := len(faults)
-	check := func(name string, o options.Options, warnings, problems []string) error {
-		checked++
-		report, err := inspect(stderr, o)
-		if err != nil {
-			complain(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
-			return nil
-		}
-		report.Warnings = append(report.Warnings, warnings...)
-		report.Problems = append(report.Problems, problems...)
-		failed = failed || len(report.Problems) > 0
-		if err := write(stdout, []byte(hostlog.Line(name)+"\n")); err != nil {
-			return err
-		}
-		return writeReport(stdout, report)
-	}
 	for i, sp := range c.Specs {
-		if err := check("filter "+sp.Name, sp.Options, routeWarnings(c, &sp), problems[i]); err != nil {
+		if err := check.instance("filter "+sp.Name, sp.Options, routeWarnings(c, &sp), problems[i]); err != nil {
 			return err
 		}
 	}
-	for _, p := range c.Processors {
-		if err := check("processor "+p.Name, p.Options, nil, nil); err != nil {
+	for _, sp := range c.Processors {
+		if err := check.instance("processor "+sp.Name, sp.Options, nil, nil); err != nil {
 			return err
 		}
 	}
 	for i, s := range c.Outputs {
-		if !strings.EqualFold(s.Name, trial.PluginNames[0]) {
-			continue
-		}
-		name := fmt.Sprintf("output %s.%d", s.Name, i)
-		if alias, ok := s.Get("alias"); ok {
-			name = "output " + alias
-		}
-		o, err := parseOutput(&s)
-		if err != nil {
-			checked++
-			complain(trial.Locate(&s, fmt.Errorf("%s: %w", name, err)))
-			continue
-		}
-		if err := check(name, o.Options, nil, nil); err != nil {
+		if err := check.output(&s, i); err != nil {
 			return err
 		}
 	}
-	if checked == 0 {
-		complain(fmt.Errorf("%s: it has no active filter or processor called %s, and no output called %s",
+	if check.checked == 0 {
+		check.complain(fmt.Errorf("%s: it has no active filter or processor called %s, and no output called %s",
 			path, strings.Join(trial.PluginNames, " or "), trial.PluginNames[0]))
 	}
-	if failed {
+	if check.failed {
 		return errFailed
 	}
 	return nil
+}
+
+// configurationCheck checks what a configuration has of this plugin, one after the other.
+type configurationCheck struct {
+	stdout, stderr io.Writer
+	checked        int
+	failed         bool
+}
+
+func (c *configurationCheck) complain(err error) {
+	c.failed = true
+	say(c.stderr, "%v", err)
+}
+
+// fault counts what has an error in its section as checked.
+func (c *configurationCheck) fault(err error) {
+	c.checked++
+	c.complain(err)
+}
+
+// instance checks a filter, processor or output, and reports what is known of it already. An error is one of stdout.
+func (c *configurationCheck) instance(name string, o options.Options, warnings, problems []string) error {
+	report, err := inspect(c.stderr, o)
+	if err != nil {
+		c.fault(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
+		return nil
+	}
+	c.checked++
+	report.Warnings = append(report.Warnings, warnings...)
+	report.Problems = append(report.Problems, problems...)
+	c.failed = c.failed || len(report.Problems) > 0
+	if err := write(c.stdout, []byte(hostlog.Line(name)+"\n")); err != nil {
+		return err
+	}
+	return writeReport(c.stdout, report)
+}
+
+// output checks the i-th output, if it is one of this plugin. An error is one of stdout.
+func (c *configurationCheck) output(s *fbconf.Section, i int) error {
+	if !strings.EqualFold(s.Name, trial.PluginNames[0]) {
+		return nil
+	}
+	name := fmt.Sprintf("output %s.%d", s.Name, i)
+	if alias, ok := s.Get("alias"); ok {
+		name = "output " + alias
+	}
+	o, err := parseOutput(s)
+	if err != nil {
+		c.fault(trial.Locate(s, fmt.Errorf("%s: %w", name, err)))
+		return nil
+	}
+	return c.instance(name, o.Options, nil, nil)
 }
 
 // parseOutput reads the options of an output. Fluent Bit has many of its own: one that is
@@ -224,7 +239,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	row("engine", guest.EngineText())
 	row("code", fmt.Sprintf("%s in %s", r.Origin, r.LoadTime.Round(100*time.Microsecond)))
 	switch {
-	case r.Signal != guest.Logs:
+	case r.Signal != options.Logs:
 		row("signal", r.Signal.String())
 		row("function", cmp.Or(r.Function, "none"))
 	case r.Function != "":
@@ -242,7 +257,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 	switch {
 	case len(r.Problems) > 0:
 		row("result", "the plugin would refuse this module")
-	case r.Signal == guest.Logs && r.Function == "" && len(r.Candidates) > 0:
+	case r.Signal == options.Logs && r.Function == "" && len(r.Candidates) > 0:
 		row("result", "the plugin would start with one of the candidates as function_name")
 	default:
 		row("result", "the plugin would start")
@@ -252,7 +267,7 @@ func writeReport(w io.Writer, r guest.Report) error {
 
 // abi is the convention that the function is called by.
 func abi(r guest.Report) string {
-	if r.Signal != guest.Logs {
+	if r.Signal != options.Logs {
 		return "metrics and traces, version 1: (input, length) -> reply"
 	}
 	if !r.Callable {

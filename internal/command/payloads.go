@@ -28,11 +28,11 @@ const (
 
 // newRequest makes what a request of a signal is read into: these types have the fields of requests.
 var newRequest = map[string]struct {
-	signal guest.Signal
+	signal options.Signal
 	empty  func() proto.Message
 }{
-	"metrics": {guest.Metrics, func() proto.Message { return &metrics.MetricsData{} }},
-	"traces":  {guest.Traces, func() proto.Message { return &trace.TracesData{} }},
+	"metrics": {options.Metrics, func() proto.Message { return &metrics.MetricsData{} }},
+	"traces":  {options.Traces, func() proto.Message { return &trace.TracesData{} }},
 }
 
 // runPayloads runs each input, an OTLP request, through the module as a processor of metrics or traces would.
@@ -63,7 +63,7 @@ func (f *runFlags) runPayloads(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	o, err := options.ParseSignal(f.filter.source(), int(kind.signal))
+	o, err := options.ParseSignal(f.filter.source(), kind.signal)
 	if err != nil {
 		return err
 	}

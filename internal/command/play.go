@@ -28,7 +28,7 @@ const (
 	// maxLast bounds --last.
 	maxLast = 10_000
 
-	// playSamples is how many records are made up for who gives none.
+	// playSamples is how many records are made up if none are given.
 	playSamples = 8
 )
 

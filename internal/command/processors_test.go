@@ -25,7 +25,7 @@ func TestProcessorsAreChecked(t *testing.T) {
           - {name: wasmtime, alias: mine, wasm_path: @otlp@, config.do: keep}
 `, 0, []string{
 			"processor labels.0 of dummy.0 of metrics is not run here\n",
-			"processor wasmtime.1 of dummy.0 of metrics\n", "function       flb_metrics: func (i32, i32) -> i32\n", "can't be marked: they pass",
+			"processor input.dummy.0.metrics.0\n", "function       flb_metrics: func (i32, i32) -> i32\n", "can't be marked: they pass",
 			"processor mine\n", "function       flb_traces: func (i32, i32) -> i32\n", "signal         traces\n",
 		}},
 		"several": {inputs + `
@@ -37,19 +37,22 @@ func TestProcessorsAreChecked(t *testing.T) {
           - {name: wasmtime, wasm_path: @otlp@}
         logs:
           - {name: wasm, wasm_path: @identity@, function_name: filter}
-`, 0, []string{"processor wasmtime.0 of dummy.0 of traces\n", "processor wasmtime.0 of dummy.0 of metrics\n",
-			"processor wasmtime.1 of dummy.0 of metrics\n", "processor wasmtime.2 of dummy.0 of metrics\n", "wasm.0 of dummy.0\n"}},
+`, 0, []string{"processor input.dummy.0.traces.0\n", "processor input.dummy.0.metrics.0\n",
+			"processor input.dummy.0.metrics.1\n", "processor input.dummy.0.metrics.2\n", "wasm.0 of dummy.0\n"}},
+		"by an alias of the input": {"pipeline:\n  inputs:\n    - name: Dummy\n      alias: in\n      processors:\n        traces:\n          - {name: wasmtime, wasm_path: @otlp@}\n" +
+			"    - name: Dummy\n      processors:\n        traces:\n          - {name: wasmtime, alias: mine, wasm_path: @otlp@}\n          - {name: WASMTIME, wasm_path: @otlp@}\n",
+			0, []string{"processor input.in.traces.0\n", "processor mine\n", "processor input.dummy.1.traces.1\n"}},
 		"of an output": {outputs + `
         logs:
           - {name: wasm, wasm_path: @identity@, function_name: filter}
         metrics:
           - {name: wasmtime, wasm_path: @otlp@}
-`, 0, []string{"processor wasm.0 of stdout.0\n", "processor wasmtime.0 of stdout.0 of metrics\n", "the plugin would start"}},
+`, 0, []string{"processor wasm.0 of stdout.0\n", "processor output.stdout.0.metrics.0\n", "the plugin would start"}},
 		"a module for records": {inputs + "        metrics:\n          - {name: wasmtime, wasm_path: @identity@}\n", 1,
 			[]string{"can't be called for metrics: it does not export flb_otlp_1", "the plugin would refuse this module"}},
-		"no module":           {inputs + "        traces:\n          - {name: wasmtime, wasm_path: /nowhere.wasm}\n", 1, []string{"processor wasmtime.0 of dummy.0 of traces: option wasm_path"}},
-		"a misspelt option":   {inputs + "        traces:\n          - {name: wasmtime, wasm_path: @otlp@, timeuot: 1s}\n", 1, []string{`:6: processor wasmtime.0 of dummy.0 of traces: unknown option "timeuot" in line 6`, "timeout"}},
-		"a bad value":         {outputs + "        metrics:\n          - {name: wasmtime, wasm_path: @otlp@, timeout: soon}\n", 1, []string{"processor wasmtime.0 of stdout.0 of metrics: option timeout"}},
+		"no module":           {inputs + "        traces:\n          - {name: wasmtime, wasm_path: /nowhere.wasm}\n", 1, []string{"processor input.dummy.0.traces.0: option wasm_path"}},
+		"a misspelt option":   {inputs + "        traces:\n          - {name: wasmtime, wasm_path: @otlp@, timeuot: 1s}\n", 1, []string{`:6: processor input.dummy.0.traces.0: unknown option "timeuot" in line 6`, "timeout"}},
+		"a bad value":         {outputs + "        metrics:\n          - {name: wasmtime, wasm_path: @otlp@, timeout: soon}\n", 1, []string{"processor output.stdout.0.metrics.0: option timeout"}},
 		"a list":              {inputs + "        traces:\n          - name: wasmtime\n            wasm_path: @otlp@\n            env: [A=1]\n", 1, []string{"option env in line 8: a processor of traces can't read a list: write a text"}},
 		"a map":               {inputs + "        traces:\n          - name: wasmtime\n            wasm_path: @otlp@\n            env: {A: 1}\n", 1, []string{"option env in line 8: a single value is expected, not a mapping"}},
 		"under other tags":    {outputs + "        logs:\n          - {name: wasmtime, wasm_path: @identity@, function_name: filter, emit_tags: x}\n", 1, []string{"a processor can't emit under other tags"}},
@@ -78,7 +81,7 @@ func TestProcessorsAreChecked(t *testing.T) {
           - {name: wasmtime, wasm_path: @identity@, function_name: filter}
 `
 	got := runMain("{\"a\":1}\n", "run", "--config", writeFile(t, "fluent-bit.yaml", place(t, both, "otlp", "identity")), fixedTime)
-	checkResult(t, got, 0, `{"a":1}`+"\n", "processor wasmtime.0 of dummy.0 of metrics is not run here\n")
+	checkResult(t, got, 0, `{"a":1}`+"\n", "processor input.dummy.0.metrics.0 is not run here\n")
 	got = runMain("", "run", "--config", writeFile(t, "fluent-bit.yaml", place(t, inputs+"        metrics:\n          - {name: wasmtime, wasm_path: @otlp@}\n", "otlp")))
 	if got.code == 0 || !strings.Contains(got.stderr, "processors of metrics and traces are run by --signal") {
 		t.Errorf("%+v", got)

@@ -1,24 +1,16 @@
 #include "delivery.h"
 
+#include "../fast/fast.h"
 #include "../fast/skip.h"
+#include "../guest/hops.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     NONE = UINT32_MAX,
-    KEEP_BYTES = 4 * 1024 * 1024, // of all buffers; more is given back
-    DEPTH = 128, // of values in a header, as elsewhere
-    HOPS_BYTES = 4 + 14 + 5, // by which an event grows: heads, the key, a number
+    HOPS_BYTES = 4 + FLBWT_HOPS_KEY_BYTES + 5, // by which an event grows: heads, the key, a number
 };
-
-// The marker that ends a group, as Fluent Bit writes it (src/flb_log_event_encoder.c, 3.2 to 5.1): an event
-// of the time -2.
-static const uint8_t group_end[] = {0x92, 0x92, 0xd7, 0x00, 0xff, 0xff, 0xff,
-                                    0xfe, 0x00, 0x00, 0x00, 0x00, 0x80, 0x80};
-
-static const uint8_t hops_key[] = "\xadwasmtime_hops";
-enum { HOPS_KEY_BYTES = sizeof(hops_key) - 1 };
 
 // entry is an event of the journal.
 typedef struct {
@@ -127,7 +119,7 @@ bool flbwt_delivery_sort(flbwt_delivery *d, const uint8_t *journal, size_t n)
         }
         to->last = d->events++;
         to->events++;
-        to->room += (size_t) head.marker_len + head.event_len + sizeof(group_end) + HOPS_BYTES;
+        to->room += (size_t) head.marker_len + head.event_len + FLBWT_GROUP_END_BYTES + HOPS_BYTES;
         at += size_of(&head);
     }
     return true;
@@ -137,27 +129,7 @@ static const uint8_t *skip(const uint8_t *p, const uint8_t *end)
 {
     unsigned containers = 0;
 
-    return skip_all(p, end, 1, DEPTH, &containers);
-}
-
-// hops_value returns where the value of the member wasmtime_hops begins, of the pairs at p; NULL: there is
-// no such member. *after is where the pairs end, NULL if they are malformed.
-static const uint8_t *hops_value(const uint8_t *p, const uint8_t *end, uint64_t pairs,
-                                 const uint8_t **after)
-{
-    const uint8_t *found = NULL;
-
-    for (; p != NULL && pairs > 0; pairs--) {
-        const uint8_t *value = skip(p, end);
-
-        if (value != NULL && (size_t) (value - p) == HOPS_KEY_BYTES &&
-            memcmp(p, hops_key, HOPS_KEY_BYTES) == 0) {
-            found = value;
-        }
-        p = value != NULL ? skip(value, end) : NULL;
-    }
-    *after = p;
-    return found;
+    return skip_all(p, end, 1, FLBWT_EVENT_DEPTH, &containers);
 }
 
 static uint8_t *put_map_header(uint8_t *out, uint64_t pairs)
@@ -186,7 +158,7 @@ static uint8_t *put_number(uint8_t *out, uint32_t n)
 
 static uint8_t *put_hops(uint8_t *out, uint32_t hops)
 {
-    return put_number(copy(out, hops_key, HOPS_KEY_BYTES), hops);
+    return put_number(copy(out, flbwt_hops_key, FLBWT_HOPS_KEY_BYTES), hops);
 }
 
 // put_legacy writes an event of the form without metadata, of a time at p and a body, in the form with: all
@@ -217,7 +189,7 @@ static uint8_t *put_event(uint8_t *out, const uint8_t *event, size_t n, uint32_t
     if ((p = skip(header, end)) == NULL || (members = map_header(p, end, &pairs)) == NULL) {
         return copy(out, event, n);
     }
-    value = hops_value(members, end, pairs, &after);
+    value = flbwt_find_hops(members, end, pairs, &after);
     if (after == NULL || (value == NULL && pairs == UINT32_MAX)) {
         return copy(out, event, n);
     }
@@ -243,7 +215,7 @@ static uint8_t *put_entry(uint8_t *out, const uint8_t *at, bool with_hops, const
     const uint8_t *marker = at + sizeof(head) + head.tag_len;
 
     if (head.marker_len != *n || memcmp(marker, *open, *n) != 0) {
-        out = *n > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+        out = *n > 0 ? copy(out, flbwt_group_end, FLBWT_GROUP_END_BYTES) : out;
         out = copy(out, marker, head.marker_len);
         *open = marker;
         *n = head.marker_len;
@@ -265,7 +237,7 @@ const uint8_t *flbwt_delivery_events(flbwt_delivery *d, const flbwt_destination 
     for (uint32_t i = to->first; i != NONE; i = entries[i].next) {
         out = put_entry(out, d->journal + entries[i].at, true, &open, &open_len);
     }
-    out = open_len > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+    out = open_len > 0 ? copy(out, flbwt_group_end, FLBWT_GROUP_END_BYTES) : out;
     *n = (size_t) (out - d->bytes.data);
     return d->bytes.data;
 }
@@ -294,32 +266,27 @@ const uint8_t *flbwt_delivery_left(flbwt_delivery *d, size_t *n, uint32_t *event
             out = put_entry(out, d->journal + entries[i].at, false, &open, &open_len);
         }
     }
-    out = open_len > 0 ? copy(out, group_end, sizeof(group_end)) : out;
+    out = open_len > 0 ? copy(out, flbwt_group_end, FLBWT_GROUP_END_BYTES) : out;
     *n = (size_t) (out - d->bytes.data);
     return d->bytes.data;
 }
 
-bool flbwt_delivery_journal(const flbwt_delivery *d, flbwt_buffer *to)
+size_t flbwt_delivery_journal(const flbwt_delivery *d, uint8_t *to)
 {
     const entry *entries = (const entry *) d->entries.data;
+    const uint8_t *begin = to;
 
-    to->len = 0;
     for (uint32_t i = 0; i < d->events; i++) {
         const flbwt_destination *of = flbwt_delivery_at(d, entries[i].destination);
+        flbwt_routed head =
+            head_at(d->journal + entries[i].at); // still there: to is never beyond it
 
-        if (of->taken || of->cut) {
-            continue;
+        if (!of->taken && !of->cut) {
+            memmove(to, d->journal + entries[i].at, size_of(&head));
+            to += size_of(&head);
         }
-        flbwt_routed head = head_at(d->journal + entries[i].at);
-        size_t n = size_of(&head);
-
-        if (!flbwt_reserve(to, n)) {
-            return false;
-        }
-        memcpy(to->data + to->len, d->journal + entries[i].at, n);
-        to->len += n;
     }
-    return true;
+    return (size_t) (to - begin);
 }
 
 void flbwt_delivery_end(flbwt_delivery *d)
@@ -334,7 +301,7 @@ void flbwt_delivery_end(flbwt_delivery *d)
 
 void flbwt_delivery_give_back(flbwt_delivery *d)
 {
-    if (d->entries.cap + d->table.cap + d->bytes.cap + d->found.cap > KEEP_BYTES) {
+    if (d->entries.cap + d->table.cap + d->bytes.cap + d->found.cap > FLBWT_KEEP_BYTES) {
         flbwt_delivery_end(d);
     }
 }

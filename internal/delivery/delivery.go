@@ -26,7 +26,8 @@ type sorted struct {
 	destinations []destination
 	left         []byte
 	leftEvents   int
-	journal      []byte // what is left
+	journal      []byte // what is left,
+	inPlace      []byte // and that written over the journal itself
 }
 
 // sort sorts a journal; taken says which destinations are. False: it is none.
@@ -53,12 +54,10 @@ func sort(journal []byte, taken func(i int) bool) (s sorted, ok bool) {
 	var count C.uint32_t
 	left := C.flbwt_delivery_left(&d, &n, &count)
 	s.left, s.leftEvents = C.GoBytes(unsafe.Pointer(left), C.int(n)), int(count)
-	var to C.flbwt_buffer
-	if !C.flbwt_delivery_journal(&d, &to) {
-		panic("no memory")
-	}
-	s.journal = C.GoBytes(unsafe.Pointer(to.data), C.int(to.len))
-	C.free(unsafe.Pointer(to.data))
+	to := C.CBytes(journal)
+	defer C.free(to)
+	s.journal = C.GoBytes(to, C.int(C.flbwt_delivery_journal(&d, (*C.uint8_t)(to))))
+	s.inPlace = C.GoBytes(p, C.int(C.flbwt_delivery_journal(&d, (*C.uint8_t)(p))))
 	return s, true
 }
 

@@ -11,8 +11,8 @@
 typedef struct {
     const uint8_t *tag; // in the journal
     uint32_t tag_len;
-    bool
-        cut; // its events are in a loop; those of the same tag that are not are another destination
+    // Its events are in a loop; those of the same tag that are not are another destination.
+    bool cut;
     bool taken; // set by the caller: flbwt_delivery_left leaves them out
     uint32_t events;
     // Of the delivery.
@@ -46,9 +46,9 @@ const uint8_t *flbwt_delivery_events(flbwt_delivery *d, const flbwt_destination 
 // without hops, and how many events they are.
 const uint8_t *flbwt_delivery_left(flbwt_delivery *d, size_t *n, uint32_t *events);
 
-// flbwt_delivery_journal is what is left and not cut, as a journal: to is emptied first. False: there is no
-// memory.
-bool flbwt_delivery_journal(const flbwt_delivery *d, flbwt_buffer *to);
+// flbwt_delivery_journal writes what is left and not cut, as a journal, and returns its length in bytes. to has room
+// for the journal that was sorted, or is that journal: then the delivery may be looked at no more.
+size_t flbwt_delivery_journal(const flbwt_delivery *d, uint8_t *to);
 
 // flbwt_delivery_end frees what the delivery has allocated; flbwt_delivery_give_back does so if it is much.
 void flbwt_delivery_end(flbwt_delivery *d);

@@ -79,8 +79,8 @@ func TestSort(t *testing.T) {
 	if want := join(e[0], a, e[2], e[6], end); !bytes.Equal(s.left, want) || s.leftEvents != 3 {
 		t.Errorf("%d events are left: %q", s.leftEvents, s.left)
 	}
-	if want := journal(routed{tag: "x", event: e[0]}, routed{tag: "x", marker: a, event: e[2]}, routed{tag: "x", marker: a, event: e[6]}); !bytes.Equal(s.journal, want) {
-		t.Errorf("%q", s.journal)
+	if want := journal(routed{tag: "x", event: e[0]}, routed{tag: "x", marker: a, event: e[2]}, routed{tag: "x", marker: a, event: e[6]}); !bytes.Equal(s.journal, want) || !bytes.Equal(s.inPlace, want) {
+		t.Errorf("%q, in place %q", s.journal, s.inPlace)
 	}
 }
 
@@ -138,6 +138,30 @@ func TestHops(t *testing.T) {
 					t.Errorf("%d members, want %d", len(all), n)
 				}
 			}
+		}
+	}
+}
+
+// A member of hops whose key is a string in a longer form than need be is replaced too, and no second one is added.
+func TestHopsOfLongerKeys(t *testing.T) {
+	const key = "wasmtime_hops"
+	for _, head := range []string{"\xad", "\xd9\x0d", "\xda\x00\x0d", "\xdb\x00\x00\x00\x0d"} {
+		in := bytes.Replace(event(map[string]any{"a": 1, key: 3, "z": 2}, 1), []byte("\xad"+key), []byte(head+key), 1)
+		s, ok := sort(journal(routed{tag: "x", event: in, hops: 4}), none)
+		if !ok || !bytes.Equal(s.left, in) {
+			t.Fatalf("%v: left is %q", ok, s.left)
+		}
+		got := s.destinations[0].events
+		if hops, all := hopsOf(t, got); fmt.Sprint(hops) != "4" || len(all) != 3 || bytes.Count(got, []byte(key)) != 1 {
+			t.Errorf("%q became %q", in, got)
+		}
+	}
+	// Bytes are not a string, and a longer string is another one.
+	for _, other := range []string{"\xc4\x0d" + key, "\xae" + key + "s", "\xae_" + key, "\x91\xad" + key} {
+		in := bytes.Replace(event(map[string]any{key: 3}, 1), []byte("\xad"+key), []byte(other), 1)
+		s, _ := sort(journal(routed{tag: "x", event: in, hops: 4}), none)
+		if got := s.destinations[0].events; bytes.Count(got, []byte(key)) != 2 || !bytes.Contains(got, []byte(other+"\x03\xad"+key+"\x04")) {
+			t.Errorf("%q became %q", in, got)
 		}
 	}
 }
@@ -237,8 +261,8 @@ func FuzzSort(f *testing.F) {
 		if !ok {
 			return
 		}
-		if want := j[:len(j)*max(0, min(1, 8-int(min(hops, 8))))]; !bytes.Equal(s.journal, want) {
-			t.Fatalf("the journal became %q", s.journal)
+		if want := j[:len(j)*max(0, min(1, 8-int(min(hops, 8))))]; !bytes.Equal(s.journal, want) || !bytes.Equal(s.inPlace, want) {
+			t.Fatalf("the journal became %q, in place %q", s.journal, s.inPlace)
 		}
 		var want []byte
 		if marker > 0 && len(j) > 0 {

@@ -1,4 +1,5 @@
-// Big-endian numbers as MessagePack has them, and blocks of 16 bytes.
+// Numbers at any address, big-endian as MessagePack has them and little-endian as WebAssembly does, and blocks of 16
+// bytes.
 
 #ifndef FLBWT_BYTES_H
 #define FLBWT_BYTES_H
@@ -55,7 +56,47 @@ static inline uint8_t *store64(uint8_t *p, uint64_t v)
     return p + 8;
 }
 
-static inline uint8_t *store_little(uint8_t *p, uint64_t v)
+static inline uint16_t get16(const uint8_t *p)
+{
+    uint16_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint32_t get32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint64_t get64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint8_t *put16(uint8_t *p, uint64_t v)
+{
+    uint16_t w = (uint16_t) v;
+
+    memcpy(p, &w, sizeof(w));
+    return p + sizeof(w);
+}
+
+static inline uint8_t *put32(uint8_t *p, uint64_t v)
+{
+    uint32_t w = (uint32_t) v;
+
+    memcpy(p, &w, sizeof(w));
+    return p + sizeof(w);
+}
+
+static inline uint8_t *put64(uint8_t *p, uint64_t v)
 {
     memcpy(p, &v, sizeof(v));
     return p + sizeof(v);

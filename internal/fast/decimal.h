@@ -21,7 +21,7 @@ static const uint64_t zeroes = 0x3030303030303030;
 
 static inline uint8_t *put_eight_digits(uint8_t *out, uint64_t v)
 {
-    return store_little(out, eight_digits(v) | zeroes);
+    return put64(out, eight_digits(v) | zeroes);
 }
 
 // put_uint may write up to 8 bytes beyond the number.
@@ -34,7 +34,7 @@ static inline uint8_t *put_uint(uint8_t *out, uint64_t v)
     uint64_t digits = eight_digits(v);
     // The last digit stays, even if it is 0.
     unsigned leading = (unsigned) __builtin_ctzll(digits | (uint64_t) 1 << 56) & 0x38;
-    store_little(out, (digits | zeroes) >> leading);
+    put64(out, (digits | zeroes) >> leading);
     return out + 8 - leading / 8;
 }
 

@@ -4,6 +4,9 @@
 
 #include "shape.h"
 
+const uint8_t flbwt_group_end[] = {0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff,
+                                   0xfe, 0,    0,    0, 0,    0x80, 0x80};
+
 // read_time reads the timestamp at p, an event time or an integer, and returns what
 // follows.
 static const uint8_t *read_time(const uint8_t *p, const uint8_t *end, flbwt_event *e)

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// ---- Events: event.c
+// Of event.c: events.
 
 // How deep containers may nest in an event: chunk.MaxDepth.
 enum { FLBWT_EVENT_DEPTH = 128 };
@@ -28,6 +28,11 @@ typedef struct {
 // flbwt_read_event reads an event of data[at..size) up to its body, which is a map. False: it is
 // no ordinary record.
 bool flbwt_read_event(const uint8_t *data, size_t size, size_t at, flbwt_event *e);
+
+// The marker that ends a group, as Fluent Bit writes it (src/flb_log_event_encoder.c, 3.2 to 5.1): an event of the
+// time -2.
+enum { FLBWT_GROUP_END_BYTES = 14 };
+extern const uint8_t flbwt_group_end[FLBWT_GROUP_END_BYTES];
 
 // An ordinary event among others, as offsets from where they begin. Each part ends where the next
 // begins; an event without metadata has none, in no bytes.
@@ -66,7 +71,7 @@ enum flbwt_reading flbwt_read_events(const uint8_t *data, size_t size, size_t fr
 // been checked, and ends with it. NULL: the header is a time alone.
 const uint8_t *flbwt_event_metadata(const uint8_t *header, size_t len);
 
-// ---- Records between MessagePack and JSON: json_write.c, json_read.c
+// Of json_write.c and json_read.c: records between MessagePack and JSON.
 
 enum {
     // Containers deeper than this are left to package transcode.
@@ -116,7 +121,7 @@ uint8_t *flbwt_read_json(const uint8_t *in, const uint8_t *end, const uint8_t *r
 // It only finds where the value ends.
 size_t flbwt_span_json(const uint8_t *p, size_t n);
 
-// ---- MessagePack: msgpack.c
+// Of msgpack.c: where values end.
 
 // flbwt_skip returns what follows the MessagePack value at p, having checked all of it; NULL if
 // it is invalid, does not end before end, or nests deeper than depth. *containers is how many
@@ -132,7 +137,7 @@ const uint8_t *flbwt_skip_reply(const uint8_t *p, const uint8_t *end, int depth,
 // or not; 0 if it does not end there.
 size_t flbwt_span_msgpack(const uint8_t *p, size_t n);
 
-// ---- Edits of a map: edit.c
+// Of edit.c: edits of a map.
 
 // What a batch guest may do to a part of an event, by the numbers of its operations (docs/abi.md).
 enum {
@@ -154,9 +159,9 @@ typedef struct {
 } flbwt_edit;
 
 // flbwt_edit_map writes the value at in[0..n), which is valid and nests FLBWT_EVENT_DEPTH deep at most,
-// as count > 0 edits make it; unless it is a map, it can only be replaced. It may nest depth deep then, or as deep as it did. out and scratch have room for n, all
-// bytes of the edits, and 4 more. It returns where the map ends; NULL: an edit is not valid, and
-// *why says how.
+// as count > 0 edits make it; unless it is a map, it can only be replaced. It may nest depth deep then, or as deep as it
+// did. out and scratch have room for n, all bytes of the edits, and 4 more. It returns where the map ends; NULL: an edit
+// is not valid, and *why says how.
 uint8_t *flbwt_edit_map(const uint8_t *in, size_t n, const flbwt_edit *edits, size_t count,
                         int depth, uint8_t *scratch, uint8_t *out, const char **why);
 

@@ -72,6 +72,22 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 			return 0, 0, why, err
 		}
 	}
+	if emitted, why, err = f.appendEmitted(event, c, time, metadata); why != none {
+		return 0, 0, why, err
+	}
+	if c.Group != nil {
+		if why, err = f.setGroup(data, c.Group); why != none {
+			return 0, 0, why, err
+		}
+	}
+	return records, emitted, none, nil
+}
+
+// appendEmitted appends what the guest has emitted to f.event, and what goes under other tags to given. time and
+// metadata are the record's, as they have been set.
+func (f *Filter) appendEmitted(event *chunk.Event, c guest.Changes, time, metadata []byte) (emitted int, why cause, err error) {
+	g := &f.given
+	_, came := event.Parts()
 	if !f.msgpack && c.Emits() {
 		lossy := event.Body
 		if !f.lane.Lossy() {
@@ -80,7 +96,7 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 		f.originals.Find(lossy)
 	}
 	for e, ok := c.Next(); ok; e, ok = c.Next() {
-		header, to := g.header, &f.event
+		header, to, number := g.header, &f.event, emitted+len(g.elsewhere)+1
 		if len(e.Tag) > 0 {
 			to = &g.routed
 		}
@@ -92,7 +108,7 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 			}
 			if len(e.Metadata) > 0 {
 				if g.otherMetadata, err = f.appendGiven(g.otherMetadata[:0], e.Metadata, came, maxMetadataDepth, &g.metadataParts); err != nil {
-					return 0, 0, givenInvalid, fmt.Errorf("emit, metadata of record %d: %w", emitted+len(g.elsewhere)+1, err)
+					return 0, givenInvalid, fmt.Errorf("emit, metadata of record %d: %w", number, err)
 				}
 				m = g.otherMetadata
 			}
@@ -101,7 +117,7 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 		}
 		*to = chunk.AppendEvent(*to, header, nil)
 		if *to, err = f.appendGiven(*to, e.Body, event.Body, guest.MaxReplyDepth, &f.originals); err != nil {
-			return 0, 0, givenInvalid, fmt.Errorf("emit, record %d: %w", emitted+len(g.elsewhere)+1, err)
+			return 0, givenInvalid, fmt.Errorf("emit, record %d: %w", number, err)
 		}
 		if len(e.Tag) > 0 {
 			g.elsewhere = append(g.elsewhere, elsewhere{e.Tag, len(g.routed)})
@@ -109,15 +125,10 @@ func (f *Filter) change(data []byte, event *chunk.Event, outcome guest.Outcome, 
 			emitted++
 		}
 		if len(f.event)+len(g.routed) > maxSplitBytes {
-			return 0, 0, causeOf(guest.ReplyTooLarge), errSplitTooLarge
+			return 0, causeOf(guest.ReplyTooLarge), errSplitTooLarge
 		}
 	}
-	if c.Group != nil {
-		if why, err = f.setGroup(data, c.Group); why != none {
-			return 0, 0, why, err
-		}
-	}
-	return records, emitted, none, nil
+	return emitted, none, nil
 }
 
 // setGroup has the open group have another body, if the chunk has room for it next to f.event.

@@ -140,7 +140,7 @@ func (v value) valid(format options.EventFormat, depth int, place value) bool {
 
 // json is the value that a guest gave as JSON, nil if that is not all that it gave.
 func (v value) json() any {
-	text := escapeControls([]byte(*v.given))
+	text, _ := oracle.EscapeControls([]byte(*v.given))
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	parsed, err := parseJSON(d)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 )
 
@@ -85,7 +86,7 @@ var Families = []Family{
 		Help: "Payloads of metrics and traces that came, by what became of them: kept, replaced, dropped by the guest, or failed, which passes unless on_error is drop",
 		values: func(r *Report, add func(float64, ...string)) {
 			for v, n := range r.Payloads[r.Signal] {
-				if r.Signal != guest.Logs {
+				if r.Signal != options.Logs {
 					add(float64(n), r.Signal.String(), Verdict(v).String())
 				}
 			}

@@ -31,7 +31,7 @@ type Filter struct {
 	logFailed   bool
 	split       bool
 	batchLimits guest.BatchLimits // if the guest has the batch ABI
-	signal      guest.Signal      // what it filters
+	signal      options.Signal    // what it filters
 	limit       int64             // memory_limit
 	breaker     *breaker
 	born        uint64 // what records was when the instance was new
@@ -142,7 +142,7 @@ func (f *Filter) introduce(o options.Options) {
 	} else {
 		what := fmt.Sprintf("function %s, event_format %v", hostlog.Name(o.FunctionName), o.EventFormat)
 		switch {
-		case f.signal != guest.Logs:
+		case f.signal != options.Logs:
 			what = f.signal.String()
 		case f.batch:
 			what = fmt.Sprintf("function %s, batches", hostlog.Name(o.FunctionName))
@@ -199,7 +199,7 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 		logFailed:   o.LogFailed,
 		split:       o.Split,
 		batchLimits: batchLimits(o),
-		signal:      guest.Signal(o.Signal),
+		signal:      o.Signal,
 		limit:       o.MemoryLimitBytes,
 		absent:      absent,
 		state:       shared,
@@ -220,7 +220,7 @@ func assemble(o options.Options, shared *state.State, a active, absent error, se
 	return f
 }
 
-// Source is where the module of a filter with these options comes from.
+// Source returns where the module of a filter with these options comes from.
 func Source(o options.Options) guest.Source {
 	s := guest.Source{
 		Path:             o.WasmPath,
@@ -240,7 +240,7 @@ func Source(o options.Options) guest.Source {
 // NewState makes what the instances of a filter with these options share. The caller closes it.
 func NewState(o options.Options) *state.State { return state.New(o.StoreLimitBytes, o.MetricsSeries) }
 
-// Tables are those of a filter with these options.
+// Tables returns the configuration of the tables of a filter with these options.
 func Tables(o options.Options) tables.Config {
 	c := tables.Config{LimitBytes: o.TableLimitBytes, Interval: o.TableRefresh}
 	for _, t := range o.Tables {
@@ -249,12 +249,12 @@ func Tables(o options.Options) tables.Config {
 	return c
 }
 
-// Config is how instances of a filter with these options are, but for the tables.
+// Config returns the guest configuration for these options, without tables.
 func Config(o options.Options, shared *state.State) guest.Config {
 	c := guest.Config{
 		State:              shared,
 		Function:           o.FunctionName,
-		Signal:             guest.Signal(o.Signal),
+		Signal:             o.Signal,
 		Init:               o.InitFunction,
 		Allocator:          o.Allocator,
 		Msgpack:            o.EventFormat == options.Msgpack,

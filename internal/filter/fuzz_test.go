@@ -408,7 +408,7 @@ func judge(t *testing.T, m mode, ev chunk.Event, reply []byte) verdict {
 // judgeJSON judges by the values up to a NUL.
 func judgeJSON(m mode, memory, input []byte, depth int) verdict {
 	text, _, _ := bytes.Cut(memory, []byte{0})
-	text = escapeControls(text)
+	text, _ = oracle.EscapeControls(text)
 	const blanks = " \t\r\n"
 	// The next value, and what follows it; not ok: there is none that is whole.
 	next := func(text []byte) (v any, rest []byte, ok bool) {
@@ -498,29 +498,6 @@ func (v verdict) bodies() (list []verdict) {
 		list = append(list, verdict{json: []pairs{b}})
 	}
 	return list
-}
-
-// escapeControls escapes raw control characters in strings, which are taken as
-// Fluent Bit's own parser takes them.
-func escapeControls(text []byte) (out []byte) {
-	inString, escaped := false, false
-	for _, c := range text {
-		switch {
-		case !inString:
-			inString = c == '"'
-		case escaped:
-			escaped = false
-		case c == '\\':
-			escaped = true
-		case c == '"':
-			inString = false
-		case c < 0x20:
-			out = fmt.Appendf(out, `\u%04x`, c)
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
 }
 
 // pairs is an object or map with its order and duplicates: keys and values in turn.

@@ -39,14 +39,19 @@ func (f *Filter) giveUpAfter(outcome guest.Outcome, err error, report func(why s
 		f.logTrap(err, func() string {
 			return report(fmt.Sprintf("function %s: %v; the instance is given up", hostlog.Name(f.config.Called()), worded(err)))
 		}, "")
-		weight := 1
-		if outcome == guest.TimedOut {
-			weight = timeoutWeight
-			f.count.TimedOut++
-		}
-		f.breaker.stopped(weight)
+		f.stopAfter(outcome)
 	}
 	f.discard()
+}
+
+// stopAfter tells the breaker that the guest has stopped, and counts a timeout.
+func (f *Filter) stopAfter(outcome guest.Outcome) {
+	weight := 1
+	if outcome == guest.TimedOut {
+		weight = timeoutWeight
+		f.count.TimedOut++
+	}
+	f.breaker.stopped(weight)
 }
 
 // worded says why a guest has stopped, and where.

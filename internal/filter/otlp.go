@@ -48,9 +48,7 @@ func (f *Filter) RunPayload(p Payload) Verdict {
 	result := Failed // if there is a panic
 	defer func() {
 		f.count.Payloads[f.signal][result]++
-		f.mu.Lock()
-		f.total.Add(f.count)
-		f.mu.Unlock()
+		f.addCount()
 		f.show()
 	}()
 	verdict, result := f.decidePayload(&p)
@@ -141,7 +139,7 @@ func (f *Filter) checkPayload(p *Payload, request, replacement []byte) ([]byte, 
 	if len(replacement) > guest.MaxPayloadBytes {
 		return nil, fmt.Errorf("it has %d bytes, and may have %d", len(replacement), guest.MaxPayloadBytes)
 	}
-	if f.signal == guest.Metrics {
+	if f.signal == options.Metrics {
 		return otlp.CheckMetrics(request, replacement, p.Host)
 	}
 	return otlp.CheckTraces(request, replacement, p.Host)

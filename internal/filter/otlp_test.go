@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/otlp"
@@ -26,7 +25,7 @@ type payloads struct {
 
 func startPayloads(t *testing.T, o options.Options, do string) *payloads {
 	t.Helper()
-	o.Signal = int(guest.Metrics)
+	o.Signal = options.Metrics
 	o.Config = []options.Property{{Key: "do", Value: do}}
 	return &payloads{fixture: startWith(t, o, guests.WAT("otlp"))}
 }
@@ -73,7 +72,7 @@ func TestPayload(t *testing.T) {
 				t.Errorf("%s: payload %d is %v, want %v", test.do, i, got, test.want)
 			}
 		}
-		if s := p.Stats(); s.Payloads[guest.Metrics][test.counted] != 3 || s.Records != 0 {
+		if s := p.Stats(); s.Payloads[options.Metrics][test.counted] != 3 || s.Records != 0 {
 			t.Errorf("%s: counts are %v", test.do, s.Payloads)
 		}
 		if test.put != "" && (len(p.put) != 3 || p.put[2] != test.put) || test.put == "" && p.put != nil {
@@ -123,7 +122,7 @@ func TestPayloadsOfBadGuest(t *testing.T) {
 		p.run()
 	}
 	s := p.Stats()
-	if s.GivenUp != 3 || s.Payloads[guest.Metrics][Failed] != 5 {
+	if s.GivenUp != 3 || s.Payloads[options.Metrics][Failed] != 5 {
 		t.Errorf("%d instances given up, payloads %v", s.GivenUp, s.Payloads)
 	}
 	p.breaker.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
@@ -138,7 +137,7 @@ func TestPayloadsOfBadGuest(t *testing.T) {
 			t.Fatalf("it is %v: %s", got, p.lines())
 		}
 	}
-	if s := p.Stats(); s.Recycled != 1 || s.Payloads[guest.Metrics][Kept] != 2000 {
+	if s := p.Stats(); s.Recycled != 1 || s.Payloads[options.Metrics][Kept] != 2000 {
 		t.Errorf("%d instances recycled, payloads %v", s.Recycled, s.Payloads)
 	}
 }
@@ -146,7 +145,7 @@ func TestPayloadsOfBadGuest(t *testing.T) {
 // A module is no guest of a signal that it has no function for, and a start says so.
 func TestPayloadsOfOtherModules(t *testing.T) {
 	noTraces := strings.Replace(guests.WAT("otlp"), `"flb_traces"`, `"flb_other"`, 1)
-	p := &payloads{fixture: startWith(t, options.Options{Signal: int(guest.Traces)}, noTraces)}
+	p := &payloads{fixture: startWith(t, options.Options{Signal: options.Traces}, noTraces)}
 	if got := p.run(); got != Kept || !strings.Contains(p.lines(), "no function flb_traces") {
 		t.Errorf("it is %v; the log:\n%s", got, p.lines())
 	}
@@ -158,7 +157,7 @@ func TestPayloadsOfOtherModules(t *testing.T) {
 		strings.Replace(guests.WAT("otlp"), `(func (export "flb_otlp_1"))`, `(func (export "flb_otlp_1") (param i32))`, 1):                                 "flb_otlp_1 has the type",
 		strings.Replace(guests.WAT("otlp"), `(func (export "flb_metrics") (param $in i32) (param i32)`, `(func (export "flb_metrics") (param $in i32)`, 1): "flb_metrics has the type",
 	} {
-		_, err := New(options.Options{Signal: int(guest.Metrics), WasmPath: writeGuest(t, text)}, func(hostlog.Level, string) {})
+		_, err := New(options.Options{Signal: options.Metrics, WasmPath: writeGuest(t, text)}, func(hostlog.Level, string) {})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}

@@ -173,7 +173,7 @@ func (r *reloader) look() {
 	}
 	old := r.retired
 	r.retired = nil
-	if !r.closed.Load() && r.options.ReloadModule && r.options.ReloadProbe > 0 && r.filter.signal == guest.Logs && r.now().Sub(r.sampled) >= sampleInterval {
+	if !r.closed.Load() && r.options.ReloadModule && r.options.ReloadProbe > 0 && r.filter.signal == options.Logs && r.now().Sub(r.sampled) >= sampleInterval {
 		r.sample = true
 		r.notify()
 	}
@@ -190,12 +190,6 @@ func (r *reloader) look() {
 
 // wanted says whether there is something to look for: without reload_module, only until there is a module.
 func (r *reloader) wanted() bool { return r.options.ReloadModule || r.target() == content{} }
-
-func (r *reloader) isRunning(c content) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.running != nil && r.running.content == c
-}
 
 // target is what runs, or is to run.
 func (r *reloader) target() content {
@@ -288,7 +282,8 @@ func (r *reloader) refusePanic() func(text string) {
 	}
 }
 
-// prepare loads what the files hold. It runs on a thread of low priority, for this may take long.
+// prepare loads what the files hold, and hands it on if it is to take over. It runs on a thread of low priority, for
+// this may take long.
 func (r *reloader) prepare() {
 	handedOn := false
 	defer func() {
@@ -297,47 +292,70 @@ func (r *reloader) prepare() {
 		}
 	}()
 	defer hostlog.Recover(r.refusePanic(), "reload", nil)
-	o, err := r.options.WithConfigFile()
+	o, module, err := r.load()
 	if err != nil {
 		r.refuse(err)
 		return
+	}
+	c := contentOf(module, o)
+	wanted, err := r.isWanted(o, c)
+	if !wanted {
+		module.Close()
+		if err != nil {
+			r.refuse(err)
+		}
+		return
+	}
+	handedOn = true
+	if err := r.handOn(o, module, c); err != nil {
+		handedOn = false
+		module.Close()
+		r.refuse(fmt.Errorf("no thread can be started: %w", err))
+	}
+}
+
+// load reads the files. The module is the caller's to close.
+func (r *reloader) load() (options.Options, *guest.Module, error) {
+	o, err := r.options.WithConfigFile()
+	if err != nil {
+		return o, nil, err
 	}
 	source := Source(o)
 	source.Background = true
 	source.Warn = func(text string) { r.tell(hostlog.Warn, text) }
 	module, err := guest.Load(source)
 	if err != nil {
-		r.refuse(fmt.Errorf("option wasm_path: %w", err))
-		return
+		return o, nil, fmt.Errorf("option wasm_path: %w", err)
 	}
-	c := contentOf(module, o)
+	return o, module, nil
+}
+
+// isWanted says whether what the files hold is to take over. If it runs already, or is about to, the files need nothing
+// more to be done; the error says that it has been taken back.
+func (r *reloader) isWanted(o options.Options, c content) (wanted bool, err error) {
 	r.mu.Lock()
-	if r.running != nil && r.running.content == c {
+	defer r.mu.Unlock()
+	runs := r.running != nil && r.running.content == c
+	if runs {
 		r.banned = nil // the file has been put back: what was taken back may come again
 	}
-	banned := r.banned != nil && *r.banned == c
-	r.mu.Unlock()
 	switch {
-	case banned:
-		err = fmt.Errorf("module %s: version %.16s has been taken back before", o.WasmPath, c.module)
-	case c == r.target():
+	case r.banned != nil && *r.banned == c:
+		return false, fmt.Errorf("module %s: version %.16s has been taken back before", o.WasmPath, c.module)
+	case r.next != nil && r.next.content == c:
 		r.take()
-		module.Close()
-		return
-	case r.isRunning(c): // what waits for a chunk is no longer wanted
+		return false, nil
+	case runs:
 		r.take()
-		module.Close()
-		r.mu.Lock()
-		r.retire(&r.next)
-		r.mu.Unlock()
-		return
+		r.retire(&r.next) // what waits for a chunk is no longer wanted
+		return false, nil
 	}
-	if err != nil {
-		module.Close()
-		r.refuse(err)
-		return
-	}
-	handedOn = true
+	return true, nil
+}
+
+// handOn has another thread make the version of a module, which it takes. The error says that there is no thread: then
+// the module is still the caller's.
+func (r *reloader) handOn(o options.Options, module *guest.Module, c content) error {
 	started := make(chan error, 1)
 	// The thread is started from one that has not the lowest priority, which it would inherit.
 	go func() {
@@ -351,11 +369,7 @@ func (r *reloader) prepare() {
 			r.make(o, module, c)
 		})
 	}()
-	if err = <-started; err != nil {
-		handedOn = false
-		module.Close()
-		r.refuse(fmt.Errorf("no thread can be started: %w", err))
-	}
+	return <-started
 }
 
 // take says that the files as they were found need nothing more to be done.
@@ -441,7 +455,7 @@ func (f *Filter) beforeChunk(tag, data []byte) {
 		f.addCounts()
 	}
 	r.mu.Lock()
-	if r.sample && f.signal == guest.Logs {
+	if r.sample && f.signal == options.Logs {
 		r.sample, r.sampled = false, r.now()
 		r.heads.add(tag, data, r.options.ReloadProbe)
 	}

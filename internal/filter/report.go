@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 )
@@ -13,10 +14,10 @@ import (
 // Report is what a filter and its workers have done so far, and how they are now.
 type Report struct {
 	Stats
-	Signal     guest.Signal // what the filter filters
-	Calls      uint64       // of the guest, for a record or a batch
-	CallTimes  guest.Times  // of the guest's calls, of one in guest.SampleEvery
-	ChunkTimes guest.Times  // of chunks, likewise
+	Signal     options.Signal // what the filter filters
+	Calls      uint64         // of the guest, for a record or a batch
+	CallTimes  guest.Times    // of the guest's calls, of one in guest.SampleEvery
+	ChunkTimes guest.Times    // of chunks, likewise
 
 	Instances   uint64 // of the module, those of workers too
 	MemoryBytes uint64 // of their linear memory

@@ -21,9 +21,6 @@ type Routed struct {
 	Events []byte
 }
 
-// endOfGroup is the marker that ends a group, as Fluent Bit writes it.
-var endOfGroup = chunk.AppendRecord(nil, -2, 0, nil, []byte{0x80})
-
 // TakeRouted returns what has been emitted under other tags since it was called last, by tags in the order in
 // which each came first. It has to follow each Run and Tick, unless the caller takes it of the Lane. The caller
 // owns what it returns.
@@ -44,7 +41,7 @@ func (f *Filter) TakeRouted() []Routed {
 		to := &all[o.i].Events
 		if !bytes.Equal(o.marker, r.Marker) {
 			if len(o.marker) > 0 {
-				*to = append(*to, endOfGroup...)
+				*to = append(*to, guest.GroupEnd...)
 			}
 			*to = append(*to, r.Marker...)
 			o.marker = r.Marker
@@ -53,7 +50,7 @@ func (f *Filter) TakeRouted() []Routed {
 	}
 	for _, o := range tags {
 		if len(o.marker) > 0 {
-			all[o.i].Events = append(all[o.i].Events, endOfGroup...)
+			all[o.i].Events = append(all[o.i].Events, guest.GroupEnd...)
 		}
 	}
 	return all

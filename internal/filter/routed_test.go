@@ -10,11 +10,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
+
+// The marker that ends a group is one by package chunk, too.
+func TestGroupEnd(t *testing.T) {
+	if want := chunk.AppendRecord(nil, -2, 0, nil, []byte{0x80}); !bytes.Equal(guest.GroupEnd, want) {
+		t.Errorf("%x, want %x", guest.GroupEnd, want)
+	}
+	if e, rest, err := chunk.Next(guest.GroupEnd); err != nil || e.Kind != chunk.GroupEnd || len(rest) > 0 {
+		t.Errorf("it is read as %+v, %v", e, err)
+	}
+}
 
 // taken is what TakeRouted returns, as values.
 func taken(t *testing.T, f *Filter) map[string][]any {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/guest"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // cause is why a record failed.
@@ -77,11 +78,11 @@ type Stats struct {
 	TimedOut uint64            // of these, after a timeout
 	NoMemory uint64            // of these, for want of memory for a record or batch
 
-	Payloads    [guest.NumSignals][NumVerdicts]uint64 // of metrics and traces, by what became of them
-	Elsewhere   uint64                                // events that were emitted under other tags, failed records of on_error route among them
-	Emission    guest.Emission                        // what has become of them, if somebody delivers them
-	Ticks       uint64                                // calls of flb_tick that went well
-	FailedTicks uint64                                // and that did not
+	Payloads    [options.NumSignals][NumVerdicts]uint64 // of metrics and traces, by what became of them
+	Elsewhere   uint64                                  // events that were emitted under other tags, failed records of on_error route among them
+	Emission    guest.Emission                          // what has become of them, if somebody delivers them
+	Ticks       uint64                                  // calls of flb_tick that went well
+	FailedTicks uint64                                  // and that did not
 
 	Errors      [maxErrorCodes]errorCount // records that the guest reported an error of
 	OtherErrors uint64                    // of codes that have found no room there
@@ -246,7 +247,7 @@ func (s *Stats) payloadsText() string {
 	for signal, counts := range s.Payloads {
 		if all := counts[Kept] + counts[Replaced] + counts[Dropped] + counts[Failed]; all > 0 {
 			list = append(list, fmt.Sprintf("%d payloads of %v: %d kept, %d replaced, %d dropped by the guest, %d failed",
-				all, guest.Signal(signal), counts[Kept], counts[Replaced], counts[Dropped], counts[Failed]))
+				all, options.Signal(signal), counts[Kept], counts[Replaced], counts[Dropped], counts[Failed]))
 		}
 	}
 	return strings.Join(list, "; ")

@@ -86,12 +86,7 @@ func (f *Filter) tick(final bool) {
 	switch {
 	case outcome == guest.Trapped || outcome == guest.TimedOut:
 		f.logTrap(err, func() string { return fmt.Sprintf("flb_tick: %s; the instance is given up", worded(err)) }, ", in flb_tick")
-		weight := 1
-		if outcome == guest.TimedOut {
-			weight = timeoutWeight
-			f.count.TimedOut++
-		}
-		f.breaker.stopped(weight)
+		f.stopAfter(outcome)
 		f.discard()
 	case err != nil:
 		f.log.Limited(hostlog.Error, "flb_tick", func() string { return fmt.Sprintf("flb_tick: %v", err) })

@@ -160,42 +160,53 @@ func (r *Runner) run(c *Case) (o outcome, err error) {
 	defer func() { ended = true; p.Close() }()
 	p.Follow = c.config != ""
 	for _, part := range parts {
-		if part.tick {
-			if !p.Ticks() {
-				return o, fmt.Errorf(`%s: the input has ["tick"], and no filter ticks: the module exports no flb_tick, or tick_interval is 0`, c.Path)
-			}
-			if err := p.Tick(false); err != nil {
-				return o, err
-			}
-			if err := o.take(c, p.TakeEmitted()); err != nil {
-				return o, err
-			}
-			continue
-		}
-		out, err := p.Run(part.tag, part.data)
-		if err != nil {
-			return o, err
-		}
-		items, err := trial.Items(out)
-		if tagged && len(items) > 0 {
-			o.items = append(o.items, trial.Item{Kind: trial.Tag, Tag: part.tag})
-		}
-		o.items = append(o.items, items...)
-		if err != nil {
-			return o, fmt.Errorf("%s: an output of %d bytes can't be read: %w", c.Path, len(out), err)
-		}
-		if err := o.take(c, p.TakeEmitted()); err != nil {
+		if err := o.run(c, p, part, tagged); err != nil {
 			return o, err
 		}
 	}
-	if err := p.Tick(true); err != nil {
-		return o, err
-	}
-	if err := o.take(c, p.TakeEmitted()); err != nil {
+	if err := o.tick(c, p, true); err != nil {
 		return o, err
 	}
 	o.ended = time.Now()
 	o.output = o.lines(c, o.items)
+	o.count(p)
+	return o, nil
+}
+
+// run takes a part of the input through the filters. If tagged is set, the output says under which tag events come
+// out.
+func (o *outcome) run(c *Case, p *trial.Pipeline, in part, tagged bool) error {
+	if in.tick {
+		if !p.Ticks() {
+			return fmt.Errorf(`%s: the input has ["tick"], and no filter ticks: the module exports no flb_tick, or tick_interval is 0`, c.Path)
+		}
+		return o.tick(c, p, false)
+	}
+	out, err := p.Run(in.tag, in.data)
+	if err != nil {
+		return err
+	}
+	items, err := trial.Items(out)
+	if tagged && len(items) > 0 {
+		o.items = append(o.items, trial.Item{Kind: trial.Tag, Tag: in.tag})
+	}
+	o.items = append(o.items, items...)
+	if err != nil {
+		return fmt.Errorf("%s: an output of %d bytes can't be read: %w", c.Path, len(out), err)
+	}
+	return o.take(c, p.TakeEmitted())
+}
+
+// tick has the filters tick, for the last time if it is final.
+func (o *outcome) tick(c *Case, p *trial.Pipeline, final bool) error {
+	if err := p.Tick(final); err != nil {
+		return err
+	}
+	return o.take(c, p.TakeEmitted())
+}
+
+// count takes over what the filters have counted.
+func (o *outcome) count(p *trial.Pipeline) {
 	stats := p.Stats()
 	o.failed, o.badTicks = stats.Failed, stats.FailedTicks
 	for code, n := range stats.ErrorCodes() {
@@ -208,7 +219,6 @@ func (r *Runner) run(c *Case) (o outcome, err error) {
 		}
 	}
 	slices.Sort(o.metrics)
-	return o, nil
 }
 
 // take adds what has been emitted.

@@ -13,6 +13,7 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/closest"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostcall"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // allocator is how input gets a place in a guest's memory: call.h explains each.
@@ -48,7 +49,7 @@ type abi struct {
 func (m *Module) abi(config Config) abi {
 	a := abi{}
 	a.chooseInit(m, config.Init)
-	if m.IsBatch() || config.Signal != Logs {
+	if m.IsBatch() || config.Signal != options.Logs {
 		a.allocator, a.alloc = allocOwn, bufferFunction
 	} else {
 		a.chooseAllocator(m, config.Allocator)
@@ -253,7 +254,7 @@ func (m *Module) problems(config Config) []string {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 
 	switch e := m.export(function); {
-	case config.Signal != Logs: // the function is not called
+	case config.Signal != options.Logs: // the function is not called
 	case function == "":
 		add("no function can be called for records: %s", m.functionHint())
 	case e == nil:
@@ -319,7 +320,8 @@ var grants = []grant{
 	{"store_", "store_limit", func(c Config) bool { return c.State.HasStore() }, "set store_limit to how much memory the filter's key-value store may have, such as 16M"},
 	{"metric_", "metrics_series", func(c Config) bool { return c.State.HasMetrics() }, "metrics_series is 0: set it to how many series the filter may have"},
 	{"table_", "table.NAME", func(c Config) bool { return c.Tables != nil || c.TablesFail }, "set table.NAME PATH for each table that it looks things up in"},
-	{"emit_to", "emit_tags", func(c Config) bool { return len(c.EmitTags) > 0 }, "set emit_tags to the tags that it may emit events under, such as tenant.*,alerts"},
+	// Without a record it returns -1, so a module for several signals starts for metrics and traces, too.
+	{"emit_to", "emit_tags", func(c Config) bool { return len(c.EmitTags) > 0 || c.Signal != options.Logs }, "set emit_tags to the tags that it may emit events under, such as tenant.*,alerts"},
 }
 
 // grantFor returns what an import needs, nil if that is nothing.

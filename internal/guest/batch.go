@@ -104,6 +104,9 @@ const (
 	EntryGroupEnd   EntryKind = C.FLBWT_ENTRY_GROUP_END
 )
 
+// GroupEnd is the marker that ends a group, as Fluent Bit writes it.
+var GroupEnd = C.GoBytes(unsafe.Pointer(&C.flbwt_group_end), C.FLBWT_GROUP_END_BYTES)
+
 // Entry is an event, by where its parts are in the chunk; each ends where the next begins.
 type Entry struct {
 	Kind           EntryKind

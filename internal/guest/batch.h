@@ -65,8 +65,8 @@ typedef struct {
     uint32_t failed; // an outcome, of all of them; FLBWT_NOT_RUN: they have not
     flbwt_ops ops, group_ops;
     uint32_t i, record; // the event that is next, and how many records are before it
-    uint32_t now,
-        open; // the groups that are open in the chunk there, and in what is emitted; 0: none
+    // The groups that are open in the chunk there, and in what is emitted; 0: none.
+    uint32_t now, open;
     uint64_t given; // bytes of operations, in the chunk so far
     flbwt_buffer edits, scratch, inherited;
     flbwt_shape shape; // of the records so far

@@ -37,84 +37,104 @@ static bool grow_region(flbwt_guest *g, uint64_t need)
     return true;
 }
 
+// The functions that place input set x->at, and return what place does.
+
+static enum flbwt_outcome place_by_malloc(flbwt_call *x, uint64_t need)
+{
+    wasmtime_val_raw_t args[1] = {{.i32 = (int32_t) need}};
+
+    if (!call(x, &x->guest->alloc, args, 1)) {
+        return FLBWT_TRAPPED;
+    }
+    x->at = (uint32_t) args[0].i32;
+    return x->at != 0 ? PLACED : FLBWT_NO_MEMORY;
+}
+
+static enum flbwt_outcome place_pinned(flbwt_call *x, uint64_t need)
+{
+    flbwt_guest *g = x->guest;
+
+    if (g->region_len < need) {
+        // Class 1 holds no references that a collector would follow: it is
+        // AssemblyScript's ArrayBuffer, and was its String.
+        wasmtime_val_raw_t args[2] = {{.i32 = (int32_t) (need * 2)}, {.i32 = 1}};
+
+        if (!call(x, &g->alloc, args, 2)) {
+            return FLBWT_TRAPPED;
+        }
+        if (args[0].i32 == 0) {
+            return FLBWT_NO_MEMORY;
+        }
+        if (!call(x, &g->pin, args, 1)) {
+            return FLBWT_TRAPPED;
+        }
+        g->region = (uint32_t) args[0].i32;
+        g->region_len = need * 2;
+    }
+    x->at = g->region;
+    return PLACED;
+}
+
+static enum flbwt_outcome place_in_heap(flbwt_call *x, uint64_t need)
+{
+    flbwt_guest *g = x->guest;
+
+    if (g->region_len < need) {
+        flbwt_heap_free(&g->instance, (uint32_t) g->region);
+        g->region_len = need * 2;
+        g->region = flbwt_heap_alloc(&g->instance, g->region_len);
+        if (g->region == 0) {
+            g->region_len = need;
+            g->region = flbwt_heap_alloc(&g->instance, g->region_len);
+        }
+        if (g->region == 0) {
+            g->region_len = 0;
+            return FLBWT_NO_MEMORY;
+        }
+    }
+    x->at = g->region;
+    return PLACED;
+}
+
+static enum flbwt_outcome place_in_grown(flbwt_call *x, uint64_t need)
+{
+    flbwt_guest *g = x->guest;
+
+    // A guest's own allocator may take the first pages that the host grows
+    // for its own at its first use, and does so at the end of memory later:
+    // hence a fresh region for the second call, and whenever memory has
+    // grown since.
+    if ((g->calls < 2 || g->region_len < need || g->instance.size != g->known_size) &&
+        !grow_region(g, need)) {
+        return FLBWT_NO_MEMORY;
+    }
+    x->at = g->region;
+    return PLACED;
+}
+
 // place finds need bytes in the guest's memory for the input of the next call.
 // PLACED: x->at is their address. FLBWT_TRAPPED: the allocator trapped.
 static enum flbwt_outcome place(flbwt_call *x, uint64_t need)
 {
-    flbwt_guest *g = x->guest;
-    wasmtime_val_raw_t args[2] = {{0}};
+    enum flbwt_outcome outcome;
 
     if (need > INT32_MAX) {
         return FLBWT_NO_MEMORY;
     }
-
-    switch (g->allocator) {
+    switch (x->guest->allocator) {
     case FLBWT_MALLOC:
-        args[0].i32 = (int32_t) need;
-        if (!call(x, &g->alloc, args, 1)) {
-            return FLBWT_TRAPPED;
-        }
-        x->at = (uint32_t) args[0].i32;
-        if (x->at == 0) {
-            return FLBWT_NO_MEMORY;
-        }
+        outcome = place_by_malloc(x, need);
         break;
-
     case FLBWT_PINNED:
-        if (g->region_len < need) {
-            // Class 1 holds no references that a collector would follow: it is
-            // AssemblyScript's ArrayBuffer, and was its String.
-            args[0].i32 = (int32_t) (need * 2);
-            args[1].i32 = 1;
-            if (!call(x, &g->alloc, args, 2)) {
-                return FLBWT_TRAPPED;
-            }
-            if (args[0].i32 == 0) {
-                return FLBWT_NO_MEMORY;
-            }
-            if (!call(x, &g->pin, args, 1)) {
-                return FLBWT_TRAPPED;
-            }
-            g->region = (uint32_t) args[0].i32;
-            g->region_len = need * 2;
-        }
-        x->at = g->region;
+        outcome = place_pinned(x, need);
         break;
-
     case FLBWT_HEAP:
-        if (g->region_len < need) {
-            flbwt_heap_free(&g->instance, (uint32_t) g->region);
-            g->region_len = need * 2;
-            g->region = flbwt_heap_alloc(&g->instance, g->region_len);
-            if (g->region == 0) {
-                g->region_len = need;
-                g->region = flbwt_heap_alloc(&g->instance, g->region_len);
-            }
-            if (g->region == 0) {
-                g->region_len = 0;
-                return FLBWT_NO_MEMORY;
-            }
-        }
-        x->at = g->region;
+        outcome = place_in_heap(x, need);
         break;
-
     default:
-        // A guest's own allocator may take the first pages that the host grows
-        // for its own at its first use, and does so at the end of memory later:
-        // hence a fresh region for the second call, and whenever memory has
-        // grown since.
-        if (g->calls < 2 || g->region_len < need || g->instance.size != g->known_size) {
-            if (!grow_region(g, need)) {
-                return FLBWT_NO_MEMORY;
-            }
-        }
-        x->at = g->region;
+        outcome = place_in_grown(x, need);
     }
-
-    if (x->at + need > g->instance.size) {
-        return FLBWT_BAD_BUFFER;
-    }
-    return PLACED;
+    return outcome == PLACED && x->at + need > x->guest->instance.size ? FLBWT_BAD_BUFFER : outcome;
 }
 
 // after_objects returns where the JSON objects at p[at..n) end, if nothing but they and white space

@@ -23,31 +23,32 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/capi"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/state"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/tables"
 )
 
 // Config says how instances of a module are used.
 type Config struct {
-	Function           string        // called for records
-	Signal             Signal        // what instances are called for
-	Init               string        // called once; "" or auto, none, or an exported function
-	Allocator          string        // gives input its place; "" or auto, host, or "ALLOC,FREE", exported
-	Msgpack            bool          // records and replies are MessagePack instead of JSON
-	Dirs               []Dir         // what the guest may see of the file system
-	Env                []string      // NAME=value
-	Settings           []Setting     // the module's configuration
-	Tables             *tables.Set   // that it may look things up in; they outlive its instances; nil: none
-	TablesFail         bool          // there should be Tables, which can't be loaded: a module is not started without
-	EmitTags           []string      // patterns of tags that it may emit events under; * stands for any bytes
-	NoTicks            string        // why flb_tick is not called, in words; "": it is
-	LogLevel           hostlog.Level // of lines that are wanted; 0 means hostlog.Info, hostlog.Off none
-	HeapBytes          int64         // min region for a guest without allocator
-	MaxReplyBytes      uint32        // 0 means DefaultMaxReplyBytes
-	Timeout            time.Duration // of the calls for one record; 0 means none
-	MemoryLimitBytes   int64         // of all memories and tables; 0 means what the module allows
-	RecycleMemoryBytes int64         // an instance with more is to be replaced; 0 means never
-	State              *state.State  // what instances share; closed after them; nil means nothing
+	Function           string         // called for records
+	Signal             options.Signal // what instances are called for
+	Init               string         // called once; "" or auto, none, or an exported function
+	Allocator          string         // gives input its place; "" or auto, host, or "ALLOC,FREE", exported
+	Msgpack            bool           // records and replies are MessagePack instead of JSON
+	Dirs               []Dir          // what the guest may see of the file system
+	Env                []string       // NAME=value
+	Settings           []Setting      // the module's configuration
+	Tables             *tables.Set    // that it may look things up in; they outlive its instances; nil: none
+	TablesFail         bool           // there should be Tables, which can't be loaded: a module is not started without
+	EmitTags           []string       // patterns of tags that it may emit events under; * stands for any bytes
+	NoTicks            string         // why flb_tick is not called, in words; "": it is
+	LogLevel           hostlog.Level  // of lines that are wanted; 0 means hostlog.Info, hostlog.Off none
+	HeapBytes          int64          // min region for a guest without allocator
+	MaxReplyBytes      uint32         // 0 means DefaultMaxReplyBytes
+	Timeout            time.Duration  // of the calls for one record; 0 means none
+	MemoryLimitBytes   int64          // of all memories and tables; 0 means what the module allows
+	RecycleMemoryBytes int64          // an instance with more is to be replaced; 0 means never
+	State              *state.State   // what instances share; closed after them; nil means nothing
 }
 
 // Setting is one key of a module's configuration. Keys match without case.

@@ -39,8 +39,8 @@ typedef struct {
     bool set; // body takes the place of the marker's, once the group is closed
     bool failed; // a record of it has, and was dropped
     bool passed; // one has, and comes out all the same
-    bool
-        refused; // batches: no answer has had it, one that would have has failed, and it may not pass
+    // Of batches: no answer has had it, one that would have has failed, and it may not pass.
+    bool refused;
     bool inside; // no end marker stands behind the last start marker that has been emitted
     bool within; // it was so before the group began
     size_t marker; // where its marker begins in what has been emitted
@@ -93,6 +93,7 @@ typedef struct {
     uint64_t records, returned, dropped; // called for, and what became of them
     uint64_t added; // events that came out beyond one for each record
     uint64_t began_ns; // the chunk, if it is a sample; else 0
+    uint64_t call_began_ns; // the call of flbwt_lane_begin_call, if it is timed; else 0
     flbwt_group group;
 
     // Events that are emitted under another tag, as flbwt_routed: those of chunks, and of ticks. Both keep
@@ -204,9 +205,10 @@ uint32_t flbwt_chunk_hops(const uint8_t *data, size_t n);
 // flbwt_chunk_events is how many events a chunk has, as far as it can be read.
 size_t flbwt_chunk_events(const uint8_t *data, size_t n);
 
-// flbwt_lane_give_hops goes before a chunk, or a tick. count: events have come from an emitter, and what is made
-// of them in ticks will have come through so many filters; 0: there are no ticks.
-// flbwt_lane_end_hops goes behind it, before what has been emitted is taken, if tick_hops is not 0. kept: no event of
+// flbwt_lane_give_hops: call before each chunk or tick. count: the chunk comes from an emitter, so emitted events
+// carry their number of hops. hops: that of the farthest event of the chunk plus one, which later ticks inherit; 0 if
+// there are no ticks.
+// flbwt_lane_end_hops: call after it, before what has been emitted is taken, if tick_hops is not 0. kept: no event of
 // the chunk has left it, so that nothing is made of them in ticks.
 static inline void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t hops)
 {
@@ -219,6 +221,9 @@ static inline void flbwt_lane_give_hops(flbwt_lane *lane, bool count, uint32_t h
     }
 }
 void flbwt_lane_end_hops(flbwt_lane *lane, bool tick, bool kept);
+
+// flbwt_lane_forget_hops has ticks count from what comes next.
+static inline void flbwt_lane_forget_hops(flbwt_lane *lane) { lane->tick_hops = 0; }
 
 // flbwt_lane_marker finds the marker of the group that is open, as it stands now, in two parts; NULL: there
 // is none. flbwt_batch_marker does so for a guest of the batch ABI, whose marker is in one part.
@@ -258,6 +263,34 @@ enum flbwt_stop flbwt_lane_run(flbwt_lane *lane, const uint8_t *tag, uint32_t ta
 enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                                 const uint8_t *data, const uint8_t *in, uint32_t in_len,
                                 bool lossy);
+
+// flbwt_lane_begin_call begins a call of the lane's guest for a batch or a payload, with need bytes of input. x is
+// zeroed. FLBWT_NOT_RUN: the input's place is x->at, and flbwt_call_batch may follow. flbwt_lane_end_call follows
+// either way, with the outcome: it sets lane->trap and lane->error, and guest->recycle if the guest has to go.
+static inline enum flbwt_outcome flbwt_lane_begin_call(flbwt_lane *lane, flbwt_call *x,
+                                                       uint64_t need)
+{
+    x->guest = lane->guest;
+    lane->call_began_ns = flbwt_times_due(&lane->call_times) || lane->timed ? flbwt_now() : 0;
+    flbwt_watch_enter(&x->guest->instance.watch);
+    return flbwt_call_room(x, need);
+}
+
+static inline void flbwt_lane_end_call(flbwt_lane *lane, const flbwt_call *x,
+                                       enum flbwt_outcome outcome)
+{
+    flbwt_guest *g = x->guest;
+
+    flbwt_watch_leave(&g->instance.watch);
+    if (lane->call_began_ns != 0) {
+        flbwt_times_add(&lane->call_times, flbwt_now() - lane->call_began_ns);
+    }
+    lane->trap = x->trap;
+    lane->error = x->error;
+    if (outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
+        g->recycle = true;
+    }
+}
 
 // flbwt_lane_keep emits the event at lane->at, which ends at next, as it came.
 // flbwt_lane_replace emits bytes in its place. False: there is no memory.
@@ -304,7 +337,7 @@ bool flbwt_lane_end_group(flbwt_lane *lane, const uint8_t *data, size_t next);
 // have failed, and been dropped, and no other has been answered; or it is refused.
 bool flbwt_lane_is_lost(const flbwt_lane *lane);
 
-// flbwt_lane_splice has n bytes take the place of those that have been emitted from at on, was of them. False: there is no memory.
+// flbwt_lane_splice replaces `was` emitted bytes at `at` by n others. False: there is no memory.
 bool flbwt_lane_splice(flbwt_lane *lane, const uint8_t *data, size_t at, size_t was,
                        const uint8_t *bytes, size_t n);
 

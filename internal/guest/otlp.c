@@ -1,17 +1,11 @@
 #include "otlp.h"
 
+#include "../fast/bytes.h"
+
 #include <string.h>
 
 // The structures of docs/abi.md.
 enum { HEADER_BYTES = 64, REPLY_BYTES = 16 };
-
-static uint32_t get32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
 
 // write_input writes header, tag and payload to memory of HEADER_BYTES and both.
 static void write_input(uint8_t *to, uint32_t signal, const uint8_t *tag, uint32_t tag_len,
@@ -64,34 +58,23 @@ enum flbwt_outcome flbwt_otlp_call(flbwt_lane *lane, uint32_t signal, const uint
                                    uint32_t tag_len, const uint8_t *payload, uint32_t len,
                                    flbwt_otlp_answer *answer)
 {
-    flbwt_guest *g = lane->guest;
-    flbwt_call x = {.guest = g};
+    const flbwt_guest *g = lane->guest;
+    flbwt_call x = {0};
     uint64_t need = HEADER_BYTES + (uint64_t) tag_len + len;
-    bool timed = flbwt_times_due(&lane->call_times) || lane->timed;
-    uint64_t from = timed ? flbwt_now() : 0;
     uint32_t at = 0;
 
     *answer = (flbwt_otlp_answer) {0};
-    flbwt_watch_enter(&g->instance.watch);
-    enum flbwt_outcome outcome = flbwt_call_room(&x, need);
+    enum flbwt_outcome outcome = flbwt_lane_begin_call(lane, &x, need);
     if (outcome == FLBWT_NOT_RUN) {
         write_input(g->instance.base + x.at, signal, tag, tag_len, payload, len);
         outcome = flbwt_call_batch(&x, (uint32_t) need, &at);
     }
-    flbwt_watch_leave(&g->instance.watch);
-    if (timed) {
-        flbwt_times_add(&lane->call_times, flbwt_now() - from);
-    }
-    lane->trap = x.trap;
-    lane->error = x.error;
+    flbwt_lane_end_call(lane, &x, outcome);
     if (outcome == FLBWT_REPLY) {
         answer->why = read_reply(g, at, answer);
         if (answer->why != NULL) {
             outcome = FLBWT_BAD_REPLY;
         }
-    }
-    if (outcome == FLBWT_NO_MEMORY || g->instance.room.bytes > g->recycle_bytes) {
-        g->recycle = true;
     }
     flbwt_lane_show(lane);
     return outcome;

@@ -10,21 +10,11 @@ import (
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
-// Signal is a kind of telemetry.
-type Signal int
-
-// The signals. A guest is called for each record of Logs, or for batches of them, and for Metrics and
-// Traces with an OTLP request (docs/abi.md).
-const (
-	Logs Signal = iota
-	Metrics
-	Traces
-	NumSignals
-)
-
-func (s Signal) String() string { return [NumSignals]string{"logs", "metrics", "traces"}[s] }
+// A guest is called for each record of options.Logs, or for batches of them, and for options.Metrics and
+// options.Traces with an OTLP request (docs/abi.md).
 
 // otlpMarker is the export of a guest for metrics and traces.
 const otlpMarker = "flb_otlp_1"
@@ -33,17 +23,19 @@ const otlpMarker = "flb_otlp_1"
 var anyOTLPMarker = regexp.MustCompile(`^flb_otlp_[0-9]+$`)
 
 // otlpFunctions are called for a signal.
-var otlpFunctions = [NumSignals]string{Metrics: "flb_metrics", Traces: "flb_traces"}
+var otlpFunctions = [options.NumSignals]string{options.Metrics: "flb_metrics", options.Traces: "flb_traces"}
 
 // IsOTLP says whether the module is a guest for metrics or traces.
 func (m *Module) IsOTLP() bool { return m.export(otlpMarker) != nil }
 
 // Handles says whether the module has a function for metrics, or for traces.
-func (m *Module) Handles(s Signal) bool { return m.IsOTLP() && m.export(otlpFunctions[s]) != nil }
+func (m *Module) Handles(s options.Signal) bool {
+	return m.IsOTLP() && m.export(otlpFunctions[s]) != nil
+}
 
 // Called is the function that guests are called by.
 func (c *Config) Called() string {
-	if c.Signal == Logs {
+	if c.Signal == options.Logs {
 		return c.Function
 	}
 	return otlpFunctions[c.Signal]
@@ -52,7 +44,7 @@ func (c *Config) Called() string {
 // functionFor is the function that instances are called by; "" if the module has none for their signal.
 func (m *Module) functionFor(config Config) string {
 	switch {
-	case config.Signal == Logs:
+	case config.Signal == options.Logs:
 		return config.Function
 	case m.Handles(config.Signal):
 		return otlpFunctions[config.Signal]
@@ -62,7 +54,7 @@ func (m *Module) functionFor(config Config) string {
 
 // otlpProblems says why the module can't be used as a guest for metrics and traces, if it asks for that,
 // or is to be one.
-func (m *Module) otlpProblems(signal Signal) (list []string) {
+func (m *Module) otlpProblems(signal options.Signal) (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	for _, e := range m.exports {
 		if anyOTLPMarker.MatchString(e.name) && e.name != otlpMarker && !m.IsOTLP() {
@@ -70,7 +62,7 @@ func (m *Module) otlpProblems(signal Signal) (list []string) {
 		}
 	}
 	if !m.IsOTLP() {
-		if signal != Logs && list == nil {
+		if signal != options.Logs && list == nil {
 			add("the module can't be called for %s: it does not export %s (docs/abi.md)", signal, otlpMarker)
 		}
 		return list
@@ -82,7 +74,7 @@ func (m *Module) otlpProblems(signal Signal) (list []string) {
 		add("the module exports %s, and no function %s of the type func %s: it gives the input its place", otlpMarker, bufferFunction, allocType)
 	}
 	none := true
-	for _, s := range []Signal{Metrics, Traces} {
+	for _, s := range []options.Signal{options.Metrics, options.Traces} {
 		e := m.export(otlpFunctions[s])
 		none = none && e == nil
 		if e != nil && !m.exportsFunc(e.name, batchSignature) {
@@ -90,14 +82,14 @@ func (m *Module) otlpProblems(signal Signal) (list []string) {
 		}
 	}
 	if none {
-		add("the module exports %s, and neither %s nor %s", otlpMarker, otlpFunctions[Metrics], otlpFunctions[Traces])
+		add("the module exports %s, and neither %s nor %s", otlpMarker, otlpFunctions[options.Metrics], otlpFunctions[options.Traces])
 	}
 	return list
 }
 
 // unhandled says what the user should know if the module is not called for the signal.
-func (m *Module) unhandled(signal Signal) string {
-	if signal == Logs || m.Handles(signal) {
+func (m *Module) unhandled(signal options.Signal) string {
+	if signal == options.Logs || m.Handles(signal) {
 		return ""
 	}
 	return fmt.Sprintf("the module exports no function %s: all %s pass", otlpFunctions[signal], signal)
@@ -127,7 +119,7 @@ type Answer struct {
 // CallOTLP calls the guest with a payload, of MaxPayloadBytes at most, for the signal that it was made
 // for. If the outcome is Reply, there is an answer; else TakeError is to be asked. The lane must be
 // outside of a chunk.
-func (l *Lane) CallOTLP(s Signal, tag, payload []byte) (Answer, Outcome) {
+func (l *Lane) CallOTLP(s options.Signal, tag, payload []byte) (Answer, Outcome) {
 	var a C.flbwt_otlp_answer
 	// Metrics are 1 and traces 2, in the ABI too.
 	outcome := Outcome(C.flbwt_otlp_call(l.c, C.uint32_t(s), pointer(tag), C.uint32_t(len(tag)), pointer(payload), C.uint32_t(len(payload)), &a))

@@ -2,8 +2,11 @@ package guest
 
 import (
 	"encoding/binary"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // replies answers whatever address the payload begins with. Of its memory all but the input is 0.
@@ -15,6 +18,37 @@ const replies = `(module
     (i32.const 131072))
   (func (export "flb_traces") (param $in i32) (param i32) (result i32)
     (i32.load (i32.add (local.get $in) (i32.load offset=16 (local.get $in))))))`
+
+// A module for several signals that emits starts without emit_tags for metrics and traces. There is no record there, so
+// emit_to returns -1.
+func TestEmitToOfPayloads(t *testing.T) {
+	m := load(t, `(module
+  (import "flb_v1" "emit_to" (func $emit_to (param i32 i32 i32 i32 i32 i32 i64 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "t\80")
+  (func (export "flb_otlp_1"))
+  (func (export "flb_buffer") (param i32) (result i32) (i32.const 65536))
+  (func (export "filter") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "flb_traces") (param i32 i32) (result i32)
+    (if (i32.ne (i32.const -1)
+          (call $emit_to (i32.const 16) (i32.const 1) (i32.const 17) (i32.const 1) (i32.const 0) (i32.const 0) (i64.const -1) (i32.const 0)))
+      (then unreachable))
+    (i32.const 0)))`)
+	if _, err := m.NewInstance(Config{Function: "filter"}); err == nil || !strings.Contains(err.Error(), "which is not granted: set emit_tags") {
+		t.Errorf("for logs: %v", err)
+	}
+	in, err := m.NewInstance(Config{Signal: options.Traces})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(in.Close)
+	l := NewLane()
+	t.Cleanup(l.Close)
+	l.Attach(in)
+	if answer, outcome := l.CallOTLP(options.Traces, []byte("tag"), []byte("x")); outcome != Reply || answer.Operation != Keep {
+		t.Errorf("%v, %v", outcome, answer)
+	}
+}
 
 // FuzzOTLPReply: of any address and any bytes there, the answer is what docs/abi.md makes of them, and all of it
 // is inside memory.
@@ -42,7 +76,7 @@ func FuzzOTLPReply(f *testing.F) {
 	seed(memory - 15)
 	seed(memory)
 	seed(0xfffffff8)
-	in := instantiate(f, replies, Config{Signal: Traces})
+	in := instantiate(f, replies, Config{Signal: options.Traces})
 	l := NewLane()
 	f.Cleanup(l.Close)
 	l.Attach(in)
@@ -58,8 +92,8 @@ func FuzzOTLPReply(f *testing.F) {
 			binary.LittleEndian.PutUint32(image[at+4*i:], v)
 		}
 		copy(image[at+64:], tag+string(data))
-		defer l.CallOTLP(Traces, nil, make([]byte, len(tag)+len(data))) // the next one finds 0 there
-		answer, outcome := l.CallOTLP(Traces, []byte(tag), data)
+		defer l.CallOTLP(options.Traces, nil, make([]byte, len(tag)+len(data))) // the next one finds 0 there
+		answer, outcome := l.CallOTLP(options.Traces, []byte(tag), data)
 		get := func(i uint64) uint32 { return binary.LittleEndian.Uint32(image[i:]) }
 		reply := uint64(binary.LittleEndian.Uint32(data))
 		wantOutcome, operation := Reply, Keep

@@ -7,6 +7,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v44"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // Report is what a look at a module finds, before anything of it runs.
@@ -15,15 +16,15 @@ type Report struct {
 	SizeBytes  int64  // of the binary module
 	Origin     string // how its machine code was come by, in words
 	LoadTime   time.Duration
-	Exports    []string // "name: type", in the module's order; of many the first, and a count
-	Imports    []string // "module.name: type", likewise
-	Function   string   // "name: type" of the function that was asked for; "" for none
-	Candidates []string // exported functions that could be asked for, as Exports
-	Signal     Signal   // what the module is to be called for
-	Batch      bool     // the module asks for the batch ABI
-	Callable   bool     // the function, or a candidate if none was asked for, fits the ABI
-	Allocator  string   // how input reaches the guest, in words
-	Init       string   // what is called once before the first record, in words
+	Exports    []string       // "name: type", in the module's order; of many the first, and a count
+	Imports    []string       // "module.name: type", likewise
+	Function   string         // "name: type" of the function that was asked for; "" for none
+	Candidates []string       // exported functions that could be asked for, as Exports
+	Signal     options.Signal // what the module is to be called for
+	Batch      bool           // the module asks for the batch ABI
+	Callable   bool           // the function, or a candidate if none was asked for, fits the ABI
+	Allocator  string         // how input reaches the guest, in words
+	Init       string         // what is called once before the first record, in words
 	Warnings   []string
 	Problems   []string // why the plugin refuses the module; empty if it does not
 }
@@ -53,7 +54,7 @@ func Inspect(source Source, config Config) (Report, error) {
 	candidates := m.Candidates()
 	r.Candidates = listed(candidates, func(name string) string { return m.export(name).quoted() })
 	switch e := m.export(config.Called()); {
-	case config.Signal != Logs:
+	case config.Signal != options.Logs:
 		if e != nil {
 			r.Function, r.Callable = e.quoted(), m.exportsFunc(e.name, batchSignature)
 		}

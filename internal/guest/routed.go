@@ -79,7 +79,7 @@ func (l *Lane) MarkerBytes(data []byte) int {
 }
 
 // CountHops has events that are emitted under other tags say how many filters they have come through; those of ticks
-// have come through so many, unless that is 0.
+// have come through so many, unless that is 0. For the tests' sake: the border does so in C.
 func (l *Lane) CountHops(on bool, ofTicks uint32) {
 	C.flbwt_lane_give_hops(l.c, C.bool(on), C.uint32_t(ofTicks))
 }
@@ -89,19 +89,21 @@ func (l *Lane) CountHopsAs(other *Lane) {
 	l.c.count_hops, l.c.tick_hops = other.c.count_hops, other.c.tick_hops
 }
 
-// EndHops goes behind a chunk, or a tick, before TakeRouted. kept: no event of the chunk has left it.
+// EndHops goes behind a chunk, or a tick, before TakeRouted. kept: no event of the chunk has left it. For the tests'
+// sake, as CountHops.
 func (l *Lane) EndHops(tick, kept bool) {
 	if l.c.tick_hops > 0 {
 		C.flbwt_lane_end_hops(l.c, C.bool(tick), C.bool(kept))
 	}
 }
 
-// ChunkHops is how many filters the event of a chunk that has come farthest will have come through.
+// ChunkHops is how many filters the event of a chunk that has come farthest will have come through. For the tests'
+// sake, as CountHops.
 func ChunkHops(chunk []byte) uint32 {
 	return uint32(C.flbwt_chunk_hops(pointer(chunk), C.size_t(len(chunk))))
 }
 
-// ChunkEvents is how many events a chunk has, as far as it can be read.
+// ChunkEvents is how many events a chunk has, as far as it can be read. For the tests' sake, as CountHops.
 func ChunkEvents(chunk []byte) int {
 	return int(C.flbwt_chunk_events(pointer(chunk), C.size_t(len(chunk))))
 }

@@ -3,6 +3,7 @@ package guest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/chunk"
@@ -29,7 +30,7 @@ func chunkHops(t *testing.T, data []byte) (hops uint64) {
 		of := uint64(0)
 		for i := 0; i+1 < len(elements); i += 2 {
 			var key, value any
-			if lead := elements[i][0]; lead&0xe0 == 0xa0 || lead == 0xd9 {
+			if lead := elements[i][0]; lead&0xe0 == 0xa0 || lead >= 0xd9 && lead <= 0xdb {
 				_ = oracle.Value(elements[i], &key)
 			}
 			if fmt.Sprint(key) != "wasmtime_hops" {
@@ -55,6 +56,9 @@ func TestChunkHops(t *testing.T) {
 	inBody := oracle.Pack(oracle.Current(oracle.Timestamp(1700000000, 1), map[string]any{"b": map[string]any{"wasmtime_hops": 5}}, map[string]any{"wasmtime_hops": 6}))
 	start := oracle.Pack(oracle.Current(oracle.Timestamp(0xffffffff, 0), map[string]any{}, map[string]any{"resource": "x"}))
 	legacy := oracle.Pack(oracle.Legacy(1700000000, map[string]any{"wasmtime_hops": 6}))
+	withKey := func(head string) string {
+		return strings.Replace(string(hopping(7)), "\xadwasmtime_hops\x07", head+"wasmtime_hops\x07", 1)
+	}
 	for what, c := range map[string]struct {
 		chunk  string
 		want   uint32
@@ -64,6 +68,10 @@ func TestChunkHops(t *testing.T) {
 		"none":             {string(inBody) + string(legacy), 1, 2},
 		"the first":        {string(hopping(7)) + string(hopping(2)), 8, 2},
 		"the last":         {string(inBody) + string(start) + string(legacy) + string(hopping(2)) + string(hopping(7)), 8, 5},
+		"a key of str 8":   {withKey("\xd9\x0d"), 8, 1},
+		"a key of str 16":  {withKey("\xda\x00\x0d"), 8, 1},
+		"a key of str 32":  {withKey("\xdb\x00\x00\x00\x0d"), 8, 1},
+		"a key of bin 8":   {withKey("\xc4\x0d"), 1, 1},
 		"a large one":      {string(hopping(70000)), 70001, 1},
 		"too large a one":  {string(hopping(uint64(1) << 63)), 1<<32 - 1, 1},
 		"a negative one":   {string(hopping(-7)), 1, 1},

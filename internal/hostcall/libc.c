@@ -21,9 +21,7 @@ enum {
     SEARCH_BYTES = 1 << 20,
 };
 
-// ---- The guest's memory ---------------------------------------------------------
-//
-// Pointers into it are good until something may have made it grow.
+// Pointers into the guest's memory are good until something may have made it grow.
 
 static uint8_t *memory_at(const flbwt_instance *in, uint64_t at)
 {
@@ -106,8 +104,6 @@ static bool put(call *c, uint64_t at, const void *value, uint64_t n)
     return p != NULL;
 }
 
-// ---- Memory and strings ---------------------------------------------------------
-//
 // Where C leaves overlapping operands undefined, they are moved: nothing else is
 // safe for the host.
 
@@ -438,7 +434,7 @@ static void do_strstr(call *c)
     }
 }
 
-// ---- Characters, in C's own locale ----------------------------------------------
+// Characters are those of C's own locale.
 
 static bool between(int c, int least, int most) { return c >= least && c <= most; }
 
@@ -468,8 +464,6 @@ CHARACTER(ispunct, graph(c) && !alpha(c) && !digit(c))
 CHARACTER(iscntrl, between(c, 0, 31) || c == 127)
 CHARACTER(tolower, lower(c))
 CHARACTER(toupper, between(c, 'a', 'z') ? c - 32 : c)
-
-// ---- Numbers that are read ------------------------------------------------------
 
 // The decimal point is C's, whatever locale the process has.
 static locale_t c_locale;
@@ -595,8 +589,6 @@ static void parse_float(call *c, uint32_t end_to)
 
 static void do_strtod(call *c) { parse_float(c, param(c, 1)); }
 static void do_atof(call *c) { parse_float(c, 0); }
-
-// ---- printf ---------------------------------------------------------------------
 
 #if LDBL_MANT_DIG == 113
 typedef long double binary128;
@@ -1000,8 +992,6 @@ static void do_putchar(call *c)
     flbwt_write(&c->instance->out, &one, 1);
     answer(c, one);
 }
-
-// ---- The rest -------------------------------------------------------------------
 
 static void do_exit(call *c) { flbwt_exit(c, c->v[0].i32); }
 static void do_abort(call *c) { flbwt_stop(c, "%s was called", c->name); }

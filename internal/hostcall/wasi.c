@@ -7,8 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// ---- Arguments, environment, clocks, random numbers -----------------------------
-
 static uint32_t do_args_get(call *c)
 {
     (void) c;
@@ -119,8 +117,6 @@ static uint32_t do_random_get(call *c)
     }
     return OK;
 }
-
-// ---- Waiting --------------------------------------------------------------------
 
 // What differs in a subscription between the two versions: the older one has a number
 // before the clock, of no use.
@@ -248,8 +244,6 @@ static uint32_t do_old_poll_oneoff(call *c)
 {
     return wait_for(c, &(subscription_layout) {OLD_SUBSCRIPTION_BYTES, 24});
 }
-
-// ---- The rest -------------------------------------------------------------------
 
 static uint32_t do_proc_raise(call *c)
 {

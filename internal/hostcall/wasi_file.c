@@ -7,8 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// ---- Descriptors ----------------------------------------------------------------
-
 enum { UNKNOWN_TYPE = 0, DIRECTORY_TYPE = 3, REGULAR_TYPE = 4 };
 
 static uint8_t type_of(mode_t mode)
@@ -248,8 +246,6 @@ uint32_t flbwt_wasi_fd_tell(call *c)
     return at < 0 ? flbwt_wasi_errno(errno) : give64(c, 1, (uint64_t) at);
 }
 
-// ---- What is known of files -----------------------------------------------------
-
 void flbwt_wasi_put_stat(uint8_t *p, const struct stat *s, bool old)
 {
     memset(p, 0, old ? OLD_STAT_BYTES : STAT_BYTES);
@@ -378,8 +374,6 @@ uint32_t flbwt_wasi_fd_filestat_set_times(call *c)
     }
     return d->writable ? result(futimens(d->fd, times)) : E_PERM;
 }
-
-// ---- Reading and writing --------------------------------------------------------
 
 // A list of buffers in the guest's memory, which what is read into one may change: each
 // is looked at when its turn comes.

@@ -8,6 +8,7 @@
 #include "wasi.h"
 
 #include "../bounds/clock.h"
+#include "../fast/bytes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -113,37 +114,6 @@ void flbwt_wasi_drop(descriptor *d);
 
 // flbwt_wasi_scratch returns NULL if there is no memory.
 scratch *flbwt_wasi_scratch(const call *c);
-
-// Values of WebAssembly are little endian, as those of the machines that this runs on.
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "byte order");
-
-static inline void put16(uint8_t *p, uint16_t v) { memcpy(p, &v, sizeof(v)); }
-static inline void put32(uint8_t *p, uint32_t v) { memcpy(p, &v, sizeof(v)); }
-static inline void put64(uint8_t *p, uint64_t v) { memcpy(p, &v, sizeof(v)); }
-
-static inline uint16_t get16(const uint8_t *p)
-{
-    uint16_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static inline uint32_t get32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static inline uint64_t get64(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
 
 // give writes values where parameters say, if there is room for all.
 static inline uint32_t give32(call *c, int i, uint32_t v)

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-// ---- Paths ----------------------------------------------------------------------
-
 // get_path copies the path of n bytes at that address.
 static uint32_t get_path(call *c, int i, char *to)
 {
@@ -279,8 +277,6 @@ uint32_t flbwt_wasi_path_symlink(call *c)
     flbwt_leave_place(&place);
     return error;
 }
-
-// ---- path_open ------------------------------------------------------------------
 
 enum { // oflags
     CREAT = 1,

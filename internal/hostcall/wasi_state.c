@@ -77,8 +77,6 @@ uint32_t flbwt_wasi_errno(int error)
     return error > 0 && (size_t) error < n && errnos[error] != 0 ? errnos[error] : E_IO;
 }
 
-// ---- What a guest has open ------------------------------------------------------
-
 int flbwt_wasi_slot(const wasi *w)
 {
     for (int i = 0; i < FLBWT_WASI_DESCRIPTORS; i++) {

@@ -53,6 +53,19 @@ func TestDocumentedOutputs(t *testing.T) {
 	}
 }
 
+// docs/metrics-traces.md names the options without effect there.
+func TestDocumentedPayloads(t *testing.T) {
+	text, err := os.ReadFile("../../docs/metrics-traces.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range unusedByPayloads {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s is not named", name)
+		}
+	}
+}
+
 func TestParseOutput(t *testing.T) {
 	dir := t.TempDir()
 	parse := func(values map[string]string) (Output, error) {

@@ -1,6 +1,8 @@
 package options
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +85,69 @@ func TestUnusedEmitOptions(t *testing.T) {
 	values["emit_tags"] = "t"
 	if o, err := Parse(set(values)); err != nil || len(o.Warnings) > 0 {
 		t.Errorf("%q, %v", o.Warnings, err)
+	}
+}
+
+// An option of the filter has an effect on payloads, or is warned of, or refused: once, in the same words.
+func TestOptionsOfPayloads(t *testing.T) {
+	effective := []string{"wasm_path", "wasm_sha256", "accessible_paths", "env", "config.", "config_file", "table.", "table_limit", "table_refresh",
+		"on_error", "timeout", "memory_limit", "recycle_memory", "breaker_failures", "breaker_backoff", "store_limit", "metrics_series",
+		"stats_interval", "stats_format", "init_function", "cache_dir", "allow_precompiled", "on_start_error", "reload_module", "reload_interval",
+		"wasm_stack_size"}
+	file := filepath.Join(t.TempDir(), "c.json")
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range Table {
+		value := map[string]string{"wasm_sha256": strings.Repeat("a", 64), "accessible_paths": "/", "env": "A=1", "config.": "x", "config_file": file,
+			"table.": "t.csv", "emit_tags": "t", "mark_key": "m", "emitter_name": "e", "cache_dir": "/x", "function_name": "f", "wasm_path": "a"}[o.Name]
+		if value == "" {
+			value = o.Default
+		}
+		key := o.Name
+		if o.Prefix != "" {
+			key += "k"
+		}
+		got, err := ParseSignal(Of([]Property{{"wasm_path", "a"}, {key, value}}), Traces)
+		switch want := []string{"option " + o.Name + ": it has no effect on metrics and traces"}; {
+		case o.Name == "emit_tags":
+			if err == nil || err.Error() != `option emit_tags: invalid value "t": metrics and traces can't be given another tag` {
+				t.Errorf("%v", err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", key, err)
+		case got.Signal != Traces || got.Workers != 1:
+			t.Errorf("%s: %+v", key, got)
+		case slices.Contains(effective, o.Name):
+			if len(got.Warnings) > 0 {
+				t.Errorf("%s: %q", key, got.Warnings)
+			}
+		case !slices.Equal(got.Warnings, want):
+			t.Errorf("%s: %q, want %q", key, got.Warnings, want)
+		}
+	}
+	got, err := ParseSignal(set(map[string]string{"wasm_path": "a", "on_error": "mark"}), Metrics)
+	if want := []string{"option on_error: metrics and traces can't be marked: they pass"}; err != nil || !slices.Equal(got.Warnings, want) {
+		t.Errorf("%q, %v", got.Warnings, err)
+	}
+	if _, err := ParseSignal(set(map[string]string{"wasm_path": "a", "on_error": "route:t"}), Metrics); err == nil {
+		t.Error("on_error route: no error")
+	}
+}
+
+// What is more often than Fluent Bit's timer is told.
+func TestTickIntervalThatIsTooShort(t *testing.T) {
+	for value, want := range map[string][]string{
+		"0": nil, "100ms": nil, "1h": nil,
+		"99ms": {"option tick_interval: 99ms can't be kept in Fluent Bit: flb_tick is called at most once in 100ms"},
+	} {
+		o, err := Parse(set(map[string]string{"wasm_path": "a", "function_name": "b", "tick_interval": value}))
+		if err != nil || !slices.Equal(o.Warnings, want) {
+			t.Errorf("%s: %q, %v", value, o.Warnings, err)
+		}
+	}
+	if help := find("tick_interval").Help; !strings.Contains(help, "at most ten times a second") || minTick != time.Second/10 {
+		t.Errorf("%v: %s", minTick, help)
 	}
 }
 

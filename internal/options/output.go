@@ -157,10 +157,10 @@ func ParseOutput(name string, source Source) (Output, error) {
 		}
 	}
 	if o.SharedKey != "" && o.To != Forward {
-		p.fail("emit_shared_key", "(not shown)", "it is of use only with emit_to forward://")
+		p.fail("emit_shared_key", "(not shown)", "it has an effect only with emit_to forward://")
 	}
 	if o.SharedKey == "" && (o.Username != "" || o.Password != "") {
-		p.fail("emit_shared_key", "", "emit_username and emit_password are of use only with a shared key")
+		p.fail("emit_shared_key", "", "emit_username and emit_password have an effect only with a shared key")
 	}
 	if p.err != nil {
 		return Output{}, p.err
@@ -251,13 +251,13 @@ func (p *parser) tls(o *Output) {
 		for name, v := range map[string]string{"emit_tls_vhost": vhost, "emit_tls_ca_file": ca,
 			"emit_tls_crt_file": crt, "emit_tls_key_file": key} {
 			if v != "" {
-				p.fail(name, v, "it is of use only with emit_tls on")
+				p.fail(name, v, "it has an effect only with emit_tls on")
 			}
 		}
 		return
 	}
 	if o.To != Forward {
-		p.fail("emit_tls", "on", "it is of use only with emit_to forward://")
+		p.fail("emit_tls", "on", "it has an effect only with emit_to forward://")
 	}
 	if o.Network == "unix" && vhost == "" && verify {
 		p.fail("emit_tls_vhost", "", "give the name that the certificate behind the socket has, or emit_tls_verify off")

@@ -29,6 +29,7 @@ const (
 	freePoints   = 10_000
 
 	integersInMessage = 32 // so many numbers of a list count as one message
+	integersInField   = 8  // and a field that is not known, or of a list of numbers, as so many numbers
 )
 
 // CheckMetrics says why a request can't take the place of another, was, in that host: which would not decode
@@ -118,7 +119,7 @@ type checker struct {
 	depth                   int
 	messages, maxMessages   int
 	points, maxPoints       int // data points and metrics
-	numbers                 int // in lists
+	numbers                 int // in lists, and what counts as them
 	resources, scopes, full int
 	empty                   int // metrics without data points
 	pointsBefore            int // the metric
@@ -128,6 +129,7 @@ type checker struct {
 	labels                  map[string]int // of the metric: the last point that has it, from 1
 	point                   int
 	pointQuantiles          []byte
+	value                   int // the number of the field of the AnyValue that was checked last
 }
 
 // newChecker makes one for what takes the place of a request of that type.
@@ -241,10 +243,20 @@ func (c *checker) walk(m *message, b []byte) error {
 		}
 		b = rest
 		member, known := m.fields[f.number]
+		if !known || member.kind == quads || member.kind == integers {
+			c.numbers += integersInField
+			if err := c.countMessages(); err != nil {
+				return err
+			}
+		}
 		if !known {
+			if m.closed {
+				return fmt.Errorf("%s has field %d, which Fluent Bit does not hold", m.name, f.number)
+			}
 			continue
 		}
-		if member.kind == one && seen&(1<<f.number) != 0 || member.kind == choice && chosen {
+		// Decoders take the last one, or join messages.
+		if !member.kind.repeated() && seen&(1<<f.number) != 0 || member.kind == choice && chosen {
 			return fmt.Errorf("%s has field %d, or one in its place, twice", m.name, f.number)
 		}
 		seen |= 1 << f.number
@@ -315,7 +327,7 @@ func (c *checker) countNumbers(list []byte) bool {
 	return true
 }
 
-// find returns the first field of that number.
+// find returns the field of that number, which is not repeated.
 func find(values []field, number int) (field, bool) {
 	for _, f := range values {
 		if f.number == number {
@@ -325,13 +337,14 @@ func find(values []field, number int) (field, bool) {
 	return field{}, false
 }
 
-func checkAnyValue(_ *checker, values []field) error {
+func checkAnyValue(c *checker, values []field) error {
 	if len(values) == 0 {
 		return errors.New("a value is empty (AnyValue has none of its fields): Fluent Bit can't hold it")
 	}
 	if values[0].number == 1 && stdbytes.IndexByte(values[0].bytes, 0) >= 0 {
 		return errors.New("a value is a text with a NUL")
 	}
+	c.value = values[0].number
 	return nil
 }
 
@@ -348,18 +361,11 @@ func keyOf(values []field) string {
 	return fmt.Sprintf("%.64q", f.bytes)
 }
 
-// valueOf is which field an AnyValue has.
-func valueOf(values []field) int {
-	f, _ := find(values, 2)
-	value, _, _ := next(f.bytes)
-	return value.number
-}
-
 func checkAttribute(c *checker, values []field) error {
 	if err := checkKeyValue(c, values); err != nil {
 		return err
 	}
-	if valueOf(values) == 7 {
+	if c.value == 7 {
 		return fmt.Errorf("attribute %s is bytes, which Fluent Bit has only inside of lists and maps", keyOf(values))
 	}
 	return nil
@@ -369,7 +375,7 @@ func checkLabel(c *checker, values []field) error {
 	if err := checkKeyValue(c, values); err != nil {
 		return err
 	}
-	switch valueOf(values) {
+	switch c.value {
 	case 1, 2, 3, 4:
 	default:
 		return fmt.Errorf("label %s of a data point is neither text nor a number nor a truth value", keyOf(values))

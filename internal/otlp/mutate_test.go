@@ -2,7 +2,10 @@ package otlp
 
 import (
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 )
 
 // node is a field of a request, with what is in it if it is a message that the checks know.
@@ -60,7 +63,7 @@ func mutate(r *rand.Rand, m *message, list []*node) []*node {
 	if len(list) > 0 {
 		at = r.IntN(len(list))
 	}
-	switch k := r.IntN(7); {
+	switch k := r.IntN(8); {
 	case len(list) == 0 || k == 0: // a field of the type, with little in it
 		for number, mem := range m.fields {
 			n := &node{f: field{number: number}}
@@ -80,9 +83,21 @@ func mutate(r *rand.Rand, m *message, list []*node) []*node {
 		}
 	case k == 1:
 		return append(list[:at:at], list[at+1:]...)
-	case k == 2: // twice
-		copied := parse(m, write(list[at:at+1]), 100)
-		return append(list, copied...)
+	case k == 2: // twice, of which the other one says something else, or nothing
+		copied := parse(m, write(list[at:at+1]), 100)[0]
+		switch f := &copied.f; {
+		case r.IntN(3) == 0:
+		case copied.of != nil:
+			copied.kids = mutate(r, copied.of, copied.kids)
+		case f.wire == bytes:
+			f.bytes = [][]byte{nil, []byte("key"), []byte(strings.Repeat("l", 1+r.IntN(4)))}[r.IntN(3)]
+		default:
+			f.value = r.Uint64() >> r.IntN(64)
+		}
+		return slices.Insert(list, r.IntN(len(list)+1), copied)
+	case k == 7: // one that the type may have got since
+		number := slices.Max(slices.Collect(maps.Keys(m.fields))) + 1
+		return slices.Insert(list, r.IntN(len(list)+1), &node{f: field{number: number, value: 1}})
 	case k == 3:
 		other := r.IntN(len(list))
 		list[at], list[other] = list[other], list[at]

@@ -16,11 +16,15 @@ const (
 	choice   // a message or number of which, with others, one is there
 )
 
+// repeated says whether fields of that kind may stand in a message more than once.
+func (k kind) repeated() bool { return k == many || k == quads || k == integers }
+
 // message is a type of opentelemetry-proto 1.7, as far as it has to be known. Fields that are not
-// listed are passed over.
+// listed are passed over, unless it is closed.
 type message struct {
 	name   string
-	fields map[int]member
+	fields map[int]member // of numbers below 32
+	closed bool
 	check  func(c *checker, values []field) error // of the fields, in order
 }
 
@@ -84,7 +88,9 @@ var (
 )
 
 func init() { // AnyValue holds itself
-	anyValue.check = checkAnyValue
+	// In 5.1 its oneof has a member more, which decoders leave out, or make an empty text of
+	// (lib/cmetrics/src/cmt_decode_opentelemetry.c, lib/ctraces/src/ctr_decode_opentelemetry.c).
+	anyValue.check, anyValue.closed = checkAnyValue, true
 	anyValue.fields = map[int]member{
 		1: {kind: choice, wire: bytes}, 2: {kind: choice, wire: varint}, 3: {kind: choice, wire: varint}, 4: {kind: choice, wire: fixed64},
 		5: {kind: choice, wire: bytes, of: arrayValue}, 6: {kind: choice, wire: bytes, of: mapValue}, 7: {kind: choice, wire: bytes},

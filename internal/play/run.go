@@ -146,78 +146,58 @@ func (r *runner) run(ctx context.Context, q request) (out *result) {
 			out.Problem = &problem{Text: fmt.Sprintf("this is a mistake of flb-wasmtime: %v", p)}
 		}
 	}()
-	stop := func(err error) *result {
-		out.Problem = &problem{Text: hostlog.Line(err.Error())}
-		if e := (*options.Error)(nil); errors.As(err, &e) {
-			out.Problem.Option = strings.ToLower(e.Option)
-		}
+	sp, err := r.prepare(q, out)
+	if err != nil {
+		out.stop(err)
 		return out
 	}
-	level, err := trial.ParseLevel(q.LogLevel)
-	if err != nil {
-		return stop(err)
-	}
-	sp, err := r.config.spec(q.Options, level)
-	if err != nil {
-		return stop(err)
-	}
-	if sp.Options.Timeout == 0 || sp.Options.Timeout > maxTimeout {
-		sp.Options.Timeout = maxTimeout
-		out.note("timeout: here it is %v at most", maxTimeout)
-	}
-	if err := r.load(&sp, q.Quick, &out.Module); err != nil {
-		return stop(err)
-	}
-
-	at := 0 // the line of the record that runs
-	logged := 0
-	ended := false
-	p, err := trial.Start([]trial.Spec{sp}, func(l trial.Line) {
-		if ended {
-			return
-		}
-		if logged++; logged <= maxLogLines {
-			out.Log = append(out.Log, logLine{trial.LevelNames[l.Level], hostlog.Line(l.Text), at})
-		}
-	})
-	if err != nil {
-		return stop(err)
+	t := trier{out: out, tag: q.Tag, room: maxViewBytes}
+	if t.pipeline, err = trial.Start([]trial.Spec{sp}, t.log); err != nil {
+		out.stop(err)
+		return out
 	}
 	// What the filter logs at its end is what the page shows anyway.
-	defer func() { ended = true; p.Close() }()
-	p.LogAll()
-
-	t := trier{pipeline: p, out: out, now: time.Now(), tag: q.Tag, room: maxViewBytes}
+	defer func() { t.ended = true; t.pipeline.Close() }()
+	t.pipeline.LogAll()
+	t.now = time.Now()
 	if t.tag == "" {
 		t.tag = trial.DefaultTag
 	}
-	deadline := t.now.Add(maxRunTime)
-	for e := range entries([]byte(q.Input), q.Text) {
-		if out.Counts.Records == maxRecords {
-			out.note("the first %d records have been run: a run takes no more", maxRecords)
-			break
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			out.note("stopped after %v: records from line %d on have not been run", maxRunTime, e.line)
-			break
-		}
-		at = e.line
-		t.take(e)
-	}
-	at = 0
-	t.tick(0, true)
-	if logged > maxLogLines {
-		out.note("the log has %d further lines, which are left out", logged-maxLogLines)
+	t.run(ctx, q)
+	if t.logged > maxLogLines {
+		out.note("the log has %d further lines, which are left out", t.logged-maxLogLines)
 	}
 	if t.unseen > 0 {
 		out.note("what became of %d records is too much to be shown: they are counted", t.unseen)
 	}
 	out.Time = timingOf(t.elapsed)
-	out.Metrics = metricsOf(p)
+	out.Metrics = metricsOf(t.pipeline)
 	return out
+}
+
+// prepare makes the filter that a request asks for, and loads its module.
+func (r *runner) prepare(q request, out *result) (sp trial.Spec, err error) {
+	level, err := trial.ParseLevel(q.LogLevel)
+	if err != nil {
+		return sp, err
+	}
+	if sp, err = r.config.spec(q.Options, level); err != nil {
+		return sp, err
+	}
+	if sp.Options.Timeout == 0 || sp.Options.Timeout > maxTimeout {
+		sp.Options.Timeout = maxTimeout
+		out.note("timeout: here it is %v at most", maxTimeout)
+	}
+	err = r.load(&sp, q.Quick, &out.Module)
+	return sp, err
+}
+
+// stop says why nothing is run.
+func (out *result) stop(err error) {
+	out.Problem = &problem{Text: hostlog.Line(err.Error())}
+	if e := (*options.Error)(nil); errors.As(err, &e) {
+		out.Problem.Option = strings.ToLower(e.Option)
+	}
 }
 
 func (out *result) note(format string, args ...any) {
@@ -267,6 +247,42 @@ type trier struct {
 	elapsed  []time.Duration
 	room     int // bytes that may still be shown
 	unseen   int // records of which nothing is shown
+
+	at     int  // the line of the record that runs; 0: none does
+	logged int  // lines of the log
+	ended  bool // what is logged now is not shown
+}
+
+// log takes a line of the filter's log.
+func (t *trier) log(l trial.Line) {
+	if t.ended {
+		return
+	}
+	if t.logged++; t.logged <= maxLogLines {
+		t.out.Log = append(t.out.Log, logLine{trial.LevelNames[l.Level], hostlog.Line(l.Text), t.at})
+	}
+}
+
+// run runs the records of a request, as far as it may take, and a last tick.
+func (t *trier) run(ctx context.Context, q request) {
+	deadline := t.now.Add(maxRunTime)
+	for e := range entries([]byte(q.Input), q.Text) {
+		if t.out.Counts.Records == maxRecords {
+			t.out.note("the first %d records have been run: a run takes no more", maxRecords)
+			break
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.out.note("stopped after %v: records from line %d on have not been run", maxRunTime, e.line)
+			break
+		}
+		t.at = e.line
+		t.take(e)
+	}
+	t.at = 0
+	t.tick(0, true)
 }
 
 func (t *trier) take(e entry) {

@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-// ---- The tree
-
 static uint32_t load24(const uint8_t *p) { return (uint32_t) (p[0] << 16 | p[1] << 8 | p[2]); }
 
 // branch returns the record of a node on one side.
@@ -46,8 +44,6 @@ static uint32_t walk(const flbwt_table *t, const uint8_t *address, int bytes)
     }
     return node;
 }
-
-// ---- The data section
 
 enum type {
     TYPE_POINTER = 1,

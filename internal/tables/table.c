@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-// ---- Entries of CSV and JSON
-
 typedef struct {
     const uint8_t *key, *value;
     uint32_t key_len, value_len;
@@ -111,7 +109,7 @@ void flbwt_table_free(flbwt_table *t)
     }
 }
 
-// ---- Values of CSV and JSON: MessagePack that was made when the file was loaded, and is valid
+// Values of CSV and JSON are MessagePack that was made when the file was loaded, and is valid.
 
 // string_at returns the str at p.
 static const uint8_t *string_at(const uint8_t *p, const uint8_t *end, size_t *n,
@@ -369,8 +367,6 @@ int32_t flbwt_table_get(const flbwt_table *t, const flbwt_query *q, uint8_t *out
     entry e = entry_at(t, (size_t) (slot & place_mask));
     return t->kind == FLBWT_TABLE_JSON ? get_json(&e, q, &w) : get_row(t, &e, q, &w);
 }
-
-// ---- Versions
 
 const flbwt_table *flbwt_table_enter(const flbwt_table_place *place, flbwt_table_reader *reader)
 {

@@ -274,31 +274,8 @@ func hasContainerKey(in []byte) bool {
 // its strings, which is what AppendMsgpack takes beyond RFC 8259. offsets holds,
 // for each byte of the result and for its end, the index in in.
 func strictJSON(in []byte) (out []byte, offsets []int) {
-	inString, escaped := false, false
-	for i, c := range in {
-		if c == 0 {
-			in = in[:i]
-			break
-		}
-		text := string([]byte{c})
-		switch {
-		case !inString:
-			inString = c == '"'
-		case escaped:
-			escaped = false
-		case c == '\\':
-			escaped = true
-		case c == '"':
-			inString = false
-		case c < 0x20:
-			text = fmt.Sprintf(`\u%04x`, c)
-		}
-		out = append(out, text...)
-		for range len(text) {
-			offsets = append(offsets, i)
-		}
-	}
-	return out, append(offsets, len(in))
+	in, _, _ = bytes.Cut(in, []byte{0})
+	return oracle.EscapeControls(in)
 }
 
 // FuzzAppendMsgpack decodes the JSON with encoding/json and the msgpack with

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // LevelNames are the names that Fluent Bit gives its levels, from the one that
@@ -36,7 +37,7 @@ type Line struct {
 // (log_header_format in src/flb_log.c, 5.1.1).
 func (l Line) String() string {
 	kind := "filter"
-	if l.Filter.Options.Signal != 0 {
+	if l.Filter.Options.Signal != options.Logs {
 		kind = "processor"
 	}
 	return fmt.Sprintf("[%5s] [%s:%s:%s] %s", LevelNames[l.Level], kind, l.Filter.Plugin, l.Filter.Name, hostlog.Line(l.Text))

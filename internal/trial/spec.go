@@ -43,19 +43,13 @@ type Configuration struct {
 	Files   []string // of which the configuration consists
 
 	// What only Fluent Bit runs: processors of metrics and traces, and those of outputs.
-	Processors      []Processor
+	Processors      []Spec
 	ProcessorFaults []Fault
 
 	// By which EmitterFaults finds what it does.
 	emitters    []emitter                  // of filters, in order
 	inputs      map[string]*fbconf.Section // by what Fluent Bit calls them: their numbers, and their aliases
 	storagePath bool                       // the service has storage in files
-}
-
-// Processor is one that is not run here.
-type Processor struct {
-	Spec
-	Signal string // logs, metrics or traces
 }
 
 // Other is a filter of another plugin, which is not run here.
@@ -90,7 +84,7 @@ func ReadFilters(path string, logLevel *hostlog.Level) (*Configuration, error) {
 		return nil, c.Faults[0].Err
 	case len(c.Specs) == 0:
 		for _, p := range c.Processors {
-			if p.Signal != logs {
+			if p.Options.Signal != options.Logs {
 				return nil, fmt.Errorf("%s: it has no active filter called %s: processors of metrics and traces are run by --signal", path, strings.Join(PluginNames, " or "))
 			}
 		}
@@ -134,13 +128,11 @@ func ReadConfiguration(path string, logLevel *hostlog.Level) (*Configuration, er
 		if i == 0 {
 			c.Tag = tag
 		}
-		numbers := map[string]int{}
+		names := newProcessorNames(&s, i)
 		for _, p := range s.Processors {
-			j := numbers[p.Signal]
-			numbers[p.Signal]++
-			name := fmt.Sprintf("%s.%d of %s", p.Name, j, input)
+			name := names.next(&p)
 			if p.Signal != logs {
-				c.addProcessor(r, &p, fmt.Sprintf("%s of %s", name, p.Signal))
+				c.addProcessor(r, &p, name)
 				continue
 			}
 			// A tag may hold a * that the input replaces, as tail does.
@@ -153,17 +145,42 @@ func ReadConfiguration(path string, logLevel *hostlog.Level) (*Configuration, er
 	}
 	c.Outputs = conf.Kind("output")
 	for i, s := range c.Outputs {
-		numbers := map[string]int{}
+		names := newProcessorNames(&s, i)
 		for _, p := range s.Processors {
-			name := fmt.Sprintf("%s.%d of %s.%d", p.Name, numbers[p.Signal], s.Name, i)
-			numbers[p.Signal]++
-			if p.Signal != logs {
-				name += " of " + p.Signal
-			}
-			c.addProcessor(r, &p, name)
+			c.addProcessor(r, &p, names.next(&p))
 		}
 	}
 	return c, nil
+}
+
+// processorNames are those of the processors of an input or output.
+type processorNames struct {
+	owner   *fbconf.Section
+	id      string         // of the owner
+	all     map[string]int // processors so far, by signal
+	natives map[string]int // of these, native ones of this plugin
+}
+
+func newProcessorNames(owner *fbconf.Section, i int) processorNames {
+	return processorNames{owner, fmt.Sprintf("%s.%d", owner.Name, i), map[string]int{}, map[string]int{}}
+}
+
+// next names the owner's next processor. Native ones of this plugin are called as the plugin calls itself, with the
+// owner's alias, if it has one (distinct_name in processor_abi.c).
+func (n *processorNames) next(s *fbconf.Section) string {
+	name := fmt.Sprintf("%s.%d of %s", s.Name, n.all[s.Signal], n.id)
+	n.all[s.Signal]++
+	if _, native := signals[s.Signal]; native && strings.EqualFold(s.Name, PluginNames[0]) {
+		owner := strings.ToLower(n.id)
+		if alias, ok := n.owner.Get("alias"); ok {
+			owner = alias
+		}
+		name = fmt.Sprintf("%s.%s.%s.%d", n.owner.Kind, owner, s.Signal, n.natives[s.Signal])
+		n.natives[s.Signal]++
+	} else if s.Signal != logs {
+		name += " of " + s.Signal
+	}
+	return name
 }
 
 // getenv knows HOSTNAME even where only the shell does, as Fluent Bit
@@ -227,7 +244,7 @@ var errProcessor = errors.New("options emit_tags and on_error route:TAG: a proce
 const logs = "logs"
 
 // signals are those of native processors.
-var signals = map[string]guest.Signal{"metrics": guest.Metrics, "traces": guest.Traces}
+var signals = map[string]options.Signal{"metrics": options.Metrics, "traces": options.Traces}
 
 // addProcessor takes up a processor that is not run here.
 func (c *Configuration) addProcessor(r specReader, s *fbconf.Section, name string) {
@@ -251,7 +268,7 @@ func (c *Configuration) addProcessor(r specReader, s *fbconf.Section, name strin
 		c.ProcessorFaults = append(c.ProcessorFaults, Fault{name, Locate(s, fmt.Errorf("processor %s: %w", name, err))})
 		return
 	}
-	c.Processors = append(c.Processors, Processor{sp, s.Signal})
+	c.Processors = append(c.Processors, sp)
 }
 
 // checkTexts refuses what native processors can't read: their options are texts.
@@ -292,10 +309,10 @@ type specReader struct {
 }
 
 func (r specReader) read(s *fbconf.Section, name string, match func(string) (bool, error)) (Spec, error) {
-	return r.readFor(s, name, match, guest.Logs)
+	return r.readFor(s, name, match, options.Logs)
 }
 
-func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (bool, error), signal guest.Signal) (Spec, error) {
+func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (bool, error), signal options.Signal) (Spec, error) {
 	sp := Spec{Plugin: strings.ToLower(s.Name), Name: name, LogLevel: r.level, Match: match}
 	for _, p := range s.Properties {
 		if !p.Nested && !isHosts(s, p.Key) {
@@ -322,10 +339,10 @@ func (r specReader) readFor(s *fbconf.Section, name string, match func(string) (
 		sp.LogLevel = *r.forced
 	}
 	var err error
-	if signal == guest.Logs {
+	if signal == options.Logs {
 		sp.Options, err = options.Parse(options.Of(sp.Properties))
 	} else if err = checkTexts(s); err == nil {
-		sp.Options, err = options.ParseSignal(options.Of(sp.Properties), int(signal))
+		sp.Options, err = options.ParseSignal(options.Of(sp.Properties), signal)
 	}
 	sp.Options.LogLevel = int(hostlog.LevelOf(int(sp.LogLevel)))
 	return sp, err

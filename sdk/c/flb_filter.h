@@ -51,7 +51,7 @@
 extern "C" {
 #endif
 
-/* ---- types ---- */
+/* Types. */
 
 typedef unsigned char flb_byte;
 
@@ -132,7 +132,7 @@ typedef struct flb_group {
     flb_part body, metadata;
 } flb_group;
 
-/* ---- the host ---- */
+/* The host. */
 
 FLB_IMPORT_(log) void flb_host_log(int level, const void *text, unsigned len);
 FLB_IMPORT_(log_enabled) int flb_host_log_enabled(int level);
@@ -161,7 +161,7 @@ FLB_IMPORT_(metric_add) int flb_host_metric_add(int metric, double value, const 
 FLB_IMPORT_(metric_set) int flb_host_metric_set(int metric, double value, const void *labels, unsigned len);
 FLB_IMPORT_(metric_observe) int flb_host_metric_observe(int metric, double value, const void *labels, unsigned len);
 
-/* ---- the batch ABI, as docs/abi.md has it ---- */
+/* The batch ABI, as docs/abi.md has it. */
 
 struct flb_input_ {
     unsigned size, zero, tag, tag_len, events, event_count, event_size, groups, group_count, group_size;
@@ -192,7 +192,7 @@ struct flb_reply_ {
     unsigned group_count;
 };
 
-/* ---- state ---- */
+/* State. */
 
 struct flb_block_ {
     struct flb_block_ *next;
@@ -224,7 +224,7 @@ extern struct flb_state_ {
     flb_group group;
 } flb_;
 
-/* ---- memory ---- */
+/* Memory. */
 
 static inline flb_byte *flb_no_memory_(void) {
     flb_.no_memory = 1;
@@ -303,7 +303,7 @@ FLB_INLINE_ flb_byte *flb_copy_(flb_byte *to, const void *from, unsigned n) {
     return to + n;
 }
 
-/* ---- texts ---- */
+/* Texts. */
 
 /* flb_text_of returns a text of so many bytes. */
 FLB_INLINE_ flb_text flb_text_of(const void *at, unsigned len) {
@@ -483,7 +483,7 @@ FLB_FORMAT_(2) static inline int flb_error(int code, const char *format, ...) {
     return flb_.error.code;
 }
 
-/* ---- MessagePack: values are whole and valid, as the host has made sure ---- */
+/* MessagePack: values are whole and valid, as the host has made sure. */
 
 struct flb_head_ {
     enum flb_kind kind;
@@ -574,7 +574,7 @@ static inline flb_text flb_close_(flb_buf *buf) {
     return flb_text_of(buf->at + 5 - n, buf->len + n - 5);
 }
 
-/* ---- values: one that is not there is FLB_NONE, and has nothing ---- */
+/* Values: one that is not there is FLB_NONE, and has nothing. */
 
 FLB_INLINE_ flb_value flb_value_of_(const void *at) {
     flb_value v = {(const flb_byte *) at};
@@ -823,7 +823,7 @@ static inline flb_value flb_get_buf_(flb_buf *map, flb_text path) {
 
 static inline int flb_is_(flb_value v, flb_text text) { return flb_same_(flb_as_text(v), text); }
 
-/* ---- what is put into a record, and maps and arrays of one's own ---- */
+/* What is put into a record, and maps and arrays of one's own. */
 
 FLB_INLINE_ flb_arg flb_arg_bytes_(flb_text bytes) {
     flb_arg arg = {{0}, 0, bytes.at ? bytes.len : 0, bytes.at};
@@ -917,7 +917,7 @@ static inline void flb_buf_add_(flb_map *map, flb_text key, flb_arg arg) {
     map->count--;
 }
 
-/* ---- edits ---- */
+/* Edits. */
 
 FLB_INLINE_ struct flb_op_ flb_op_(int kind, unsigned part, unsigned a, unsigned b, flb_text bytes) {
     struct flb_op_ op = {flb_.of, (flb_byte) kind, (flb_byte) part, 0, a, b, bytes.at, bytes.len};
@@ -1306,7 +1306,7 @@ static inline void flb_rewrite_(flb_part *part, int byte, int keys, flb_rewriter
 /* flb_rewrite_all does the same as flb_rewrite, with keys as well as values. */
 #define flb_rewrite_all(part, function, context) flb_rewrite_(part, -1, 1, function, context)
 
-/* ---- events ---- */
+/* Events. */
 
 /* flb_drop drops the event. Events that it emits come out. */
 static inline void flb_drop(flb_event *e) { e->is_dropped = 1; }
@@ -1393,7 +1393,7 @@ FLB_INLINE_ void flb_split_(flb_event *e, flb_text path) {
     if (flb_has_elements_(array)) flb_split_edited_(e, path);
 }
 
-/* ---- configuration, log ---- */
+/* Configuration, log. */
 
 /* The text that a host function writes into memory, as much as it has. A NUL stands behind it. at is 0 if it returns
  * less than 0. */
@@ -1458,7 +1458,7 @@ FLB_FORMAT_(2) static inline void flb_log(enum flb_level level, const char *form
     flb_restore_(place);
 }
 
-/* ---- tables, the store, metrics ---- */
+/* Tables, the store, metrics. */
 
 /* A table that the user has set as table.NAME: a CSV, JSON or MaxMind DB file. */
 typedef struct flb_table {
@@ -1550,7 +1550,7 @@ FLB_MEASURE_(flb_metric_observe_, flb_host_metric_observe)
 #define flb_metric_set(...)     flb_metric_set_(__VA_ARGS__, (const char *) 0)
 #define flb_metric_observe(...) flb_metric_observe_(__VA_ARGS__, (const char *) 0)
 
-/* ---- running a filter ---- */
+/* Running a filter. */
 
 typedef int flb_filter_fn(flb_event *e);
 typedef int flb_configure_fn(void);
@@ -1791,7 +1791,7 @@ static inline int flb_tick_emit_as_(flb_text tag, flb_map *body, flb_map *metada
     return done ? flb_error(1, "there is no tick under way, or the event is not one that a host takes") : 0;
 }
 
-/* ---- what takes arguments of several types ---- */
+/* What takes arguments of several types. */
 
 #ifndef __cplusplus
 #define FLB_TEXT_(t) \

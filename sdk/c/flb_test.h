@@ -123,7 +123,7 @@ static inline struct flb_pair_ *flb_pair_(struct flb_pair_ **list, const void *k
     return p;
 }
 
-/* ---- JSON ---- */
+/* JSON. */
 
 static inline const char *flb_json_blank_(const char *p) { return p + strspn(p, " \t\r\n"); }
 
@@ -241,7 +241,7 @@ static inline const char *flb_test_json(flb_value v) {
     return (const char *) json.at;
 }
 
-/* ---- what a test says ---- */
+/* What a test says. */
 
 static inline void flb_test_config(const char *key, const char *value) {
     struct flb_pair_ *p = flb_pair_(&flb_test_.config, key, strlen(key), 1);
@@ -440,7 +440,7 @@ static inline double flb_test_metric(const char *name, const char *labels) {
 /* flb_test_advance lets time pass, for keys of the store, and for what ticks emit now. */
 static inline void flb_test_advance(long long ms) { flb_test_.now_ms += ms; }
 
-/* ---- host functions ---- */
+/* Host functions. */
 
 static inline int flb_test_give_(const void *at, size_t len, void *to, unsigned room) {
     if (len <= room && len) memcpy(to, at, len);

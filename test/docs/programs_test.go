@@ -96,7 +96,7 @@ func TestQuotations(t *testing.T) {
 	}
 	check("recipe", "examples/recipes", true, len(recipes))
 	check("template", "internal/scaffold/templates", false, 5)
-	check("source", "", true, 6)
+	check("source", "", true, 9)
 }
 
 // The recipes pass their cases.

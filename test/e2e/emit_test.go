@@ -16,6 +16,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/guests"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
@@ -530,6 +531,19 @@ func folding(t *testing.T, match string, more ...string) plugin {
 		"match", match, "wasm_path", guest(t, "fold"), "function_name", "filter", "emit_tags", "fold*,app"}, more...)}
 }
 
+// passing is a filter that counts records of a tag, and lets them pass.
+func passing(t *testing.T, match string, more ...string) plugin {
+	const drops = "(i64.const 1)))\n    (i32.const 0))"
+	fold := guests.WAT("fold")
+	if !strings.Contains(fold, drops) {
+		t.Fatal("the guest drops records in another way")
+	}
+	path := filepath.Join(t.TempDir(), "passing.wat")
+	writeFile(t, path, strings.Replace(fold, drops, "(i64.const 1)))\n    (local.get 4))", 1))
+	return plugin{name: "wasmtime", options: append([]string{
+		"match", match, "wasm_path", path, "function_name", "filter", "emit_tags", "fold"}, more...)}
+}
+
 // Guests are ticked when no records come.
 func TestTicks(t *testing.T) {
 	eachThatTakesEvents(t, func(t *testing.T, fb fluentBit) {
@@ -615,6 +629,37 @@ func TestEnds(t *testing.T) {
 				// The last one counts what the first has handed over, be that once or more often.
 				if line := run.logLine(":last]", " records: "); !strings.Contains(line, fmt.Sprintf("] %d records: ", f.sum())) {
 					t.Errorf("%v: %s", f.counts, line)
+				}
+			})
+		}
+		// What filters emit at the end, and count once more, comes to an end, long before Fluent Bit would have to.
+		for n := range 2 {
+			t.Run(fmt.Sprintf("counting what they emit, %d filters", n+1), func(t *testing.T) {
+				f := newFar(t, false)
+				p := pipeline{
+					service: []string{"grace", "600"},
+					inputs:  []plugin{{name: "dummy", options: []string{"tag", "app", "dummy", `{"n":1}`, "samples", "3", "rate", "50"}}},
+					outputs: f.output(),
+				}
+				for range n + 1 {
+					p.filters = append(p.filters, passing(t, "*", "tick_interval", "1h"))
+				}
+				run := fb.start(t, p)
+				run.until("all records", func() bool { return f.received() >= 3 })
+				run.stop()
+				counts := func() []int {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					return slices.Clone(f.counts)
+				}
+				poll(t, "the count of the first filter", func() bool { return slices.Contains(counts(), 3) })
+				if list := counts(); len(list) > 8*(n+1) {
+					t.Errorf("%v", list)
+				}
+				for _, other := range []string{" are lost: ", "pending tasks"} {
+					if line := run.logLine(other); line != "" && !strings.Contains(line, "(0 pending tasks)") {
+						t.Error(line)
+					}
 				}
 			})
 		}

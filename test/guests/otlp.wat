@@ -1,9 +1,10 @@
 ;; Does with metrics and traces what the configuration key `do` says by its first letter: keep, same (a
 ;; replacement of the same bytes), recode (one with an unknown field behind the request), empty (one of no
-;; bytes), drop, error (with a text), garbage (a replacement of 0xff), cut (all but the last byte), big (of
-;; more bytes than may be), trap, hang, memory (grows until it is refused, then returns 0), outside (a reply
-;; outside of memory), far (a replacement outside of memory), odd (an operation that there is not), leak
-;; (grows by a page at each call, and keeps).
+;; bytes), drop, error (with a text), garbage (a replacement of 0xff), cut (all but the last byte), twice (a
+;; gauge with two names, the last one empty: as traces a span with two numbers of traces), big (of more bytes
+;; than may be), trap, hang, memory (grows until it is refused, then returns 0), outside (a reply outside of
+;; memory), far (a replacement outside of memory), odd (an operation that there is not), leak (grows by a page
+;; at each call, and keeps).
 ;; Promise: whatever a guest does, a payload passes as it was, or is what it should be.
 (module
   (import "flb_v1" "config_get" (func $get (param i32 i32 i32 i32) (result i32)))
@@ -11,6 +12,7 @@
   (global $do (mut i32) (i32.const 0))
   (data (i32.const 16) "do")
   (data (i32.const 32) "no, says the guest")
+  (data (i32.const 256) "\0a\16\12\14\12\12\0a\01g\0a\00\2a\0b\0a\09\21\00\00\00\00\00\00\f0\3f")
   (func (export "flb_otlp_1"))
   (func (export "flb_configure") (result i32)
     (drop (call $get (i32.const 16) (i32.const 2) (i32.const 64) (i32.const 32)))
@@ -60,6 +62,8 @@
         (return (call $reply (i32.const 2) (local.get $at) (local.get $len)))))
     (if (call $is (i32.const 0x63) (i32.const 0x75)) ;; cu(t)
       (then (return (call $reply (i32.const 2) (local.get $at) (i32.sub (local.get $len) (i32.const 1))))))
+    (if (call $is (i32.const 0x74) (i32.const 0x77)) ;; tw(ice)
+      (then (return (call $reply (i32.const 2) (i32.const 256) (i32.const 24)))))
     (if (call $is (i32.const 0x62) (i32.const 0x69)) ;; bi(g)
       (then
         (drop (memory.grow (i32.const 1025)))

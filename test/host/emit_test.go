@@ -295,6 +295,95 @@ func TestEmitterIsBusy(t *testing.T) {
 	})
 }
 
+// A failed record that on_error route can't hand over comes out of its chunk with the body that it came with, as on_error
+// mark has it, or does not come out: emit_on_busy decides, as of any event.
+func TestFailedRecordsWhileBusy(t *testing.T) {
+	body := func(n int) map[string]any { return map[string]any{"n": n} }
+	failing := body(1)
+	failing["trap"], failing["pad"] = true, strings.Repeat("x", 8000)
+	before, failed, after := bodiesChunk(body(0)), bodiesChunk(failing), bodiesChunk(body(2))
+	chunk := slices.Concat(before, failed, after)
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		start := func(t *testing.T, more settings) (p *process, in string, i instance, kept []byte) {
+			p, in = engine(t, f)
+			path := guest(t, "trap_when_told")
+			marks := p.ready(path, function, settings{"on_error": "mark"})
+			marked := marks.from(in, "app", failed)
+			marks.exit()
+			if marked.verdict != modified {
+				t.Fatalf("%+v", marked)
+			}
+			s := settings{"on_error": "route:failed.$TAG", "alias": "routing", "breaker_failures": "0"}
+			for key, value := range more {
+				s[key] = value
+			}
+			i = p.ready(path, function, s)
+			return p, in, i, slices.Concat(before, after, marked.out)
+		}
+		stays := func(t *testing.T, r result, want []byte) {
+			t.Helper()
+			if diff := oracle.Diff(want, r.out); diff != "" {
+				t.Error(diff)
+			}
+		}
+		const emitter, taken = "emitter_for_routing", "emitter_for_routing failed.app: 1"
+		t.Run("keep", func(t *testing.T) {
+			p, in, i, kept := start(t, nil)
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			stays(t, i.from(in, "app", chunk), kept)
+			p.waitLog(levelWarn, "1 events stay under the tag that they came with, which an output has to match: the emitter is busy")
+			p.do("busy", e, "0")
+			p.checkResult(i.from(in, "app", chunk), "0 2")
+			p.checkTaken(taken)
+			stays(t, i.from(e, "app", chunk), kept) // what comes from its own emitter
+			p.checkTaken()
+			i.checkEmissions(1, 1, 0, 1, 0)
+			i.exit()
+		})
+		t.Run("drop", func(t *testing.T) {
+			p, in, i, _ := start(t, settings{"emit_on_busy": "drop"})
+			p.do("busy", p.input(emitter).number, "1")
+			p.checkResult(i.from(in, "app", chunk), "0 2")
+			p.waitLog(levelError, "1 events for other tags are dropped: the emitter is busy (emit_on_busy drop)")
+			i.checkEmissions(0, 0, 1, 0, 0)
+			i.exit()
+		})
+		t.Run("block", func(t *testing.T) {
+			p, in, i, _ := start(t, settings{"emit_on_busy": "block 1h"})
+			e := p.input(emitter).number
+			p.do("busy", e, "1")
+			p.checkResult(i.from(in, "app", chunk), "0 2")
+			i.checkEmissions(0, 0, 0, 0, 1)
+			p.checkTaken()
+			p.do("busy", e, "0")
+			p.tick()
+			p.checkTaken(taken)
+			i.checkEmissions(1, 0, 0, 0, 0)
+			i.exit()
+		})
+		t.Run("block, beyond the limit", func(t *testing.T) {
+			p, in, i, kept := start(t, settings{"emit_on_busy": "block 1h", "emitter_mem_buf_limit": "64K"})
+			p.do("busy", p.input(emitter).number, "1")
+			stay, wait := 0, 0
+			for range 12 {
+				r := i.from(in, "app", chunk)
+				if numbers(t, r.out) == "0 2" {
+					wait++
+					continue
+				}
+				stay++
+				stays(t, r, kept)
+			}
+			if stay == 0 || wait == 0 {
+				t.Errorf("%d stay, %d wait", stay, wait)
+			}
+			i.checkEmissions(0, float64(stay), 0, 0, 1)
+			i.exit()
+		})
+	})
+}
+
 // An input goes on once nothing of it waits in any filter, and when the host lets it.
 func TestPausedInputs(t *testing.T) {
 	eachThatTakesEvents(t, func(t *testing.T, f family) {
@@ -431,6 +520,44 @@ func TestEmitWithoutMemory(t *testing.T) {
 		if after == 0 && delivered == all || after == blocks-1 && delivered < all {
 			t.Errorf("%d: %v", after, counted)
 		}
+	}
+}
+
+// Of two waiting events the emitter takes one, and then nothing more: whatever memory is refused meanwhile, that one has
+// come once and the other one waits.
+func TestEmitterFillsWithoutMemory(t *testing.T) {
+	large := func(n, size int) []byte {
+		return oracle.Pack(oracle.Current(oracle.Timestamp(1700000000, 1), map[string]any{}, map[string]any{"n": n, "pad": strings.Repeat("x", size)}))
+	}
+	const blocks = 6
+	for after := range blocks {
+		p, in := engine(t, newest)
+		i := p.routing(t, settings{"emit_on_busy": "block 1h", "emitter_mem_buf_limit": "3M"})
+		e := p.input(emitter).number
+		p.checkResult(i.from(in, "app", large(0, 2_500_000)), "")
+		p.checkTaken(emitter + " out.0: 0")
+		p.do("busy", e, "1")
+		p.checkResult(i.from(in, "app", append(large(1, 1_000_000), large(2, 1_000_000)...)), "")
+		p.do("busy", e, "0")
+
+		p.do("deny", fmt.Sprint(after), "500000")
+		p.tick()
+		p.do("deny", "0", "0")
+		taken := p.taken()
+		if after == blocks-1 && len(taken) != 1 {
+			t.Errorf("with all memory %q", taken)
+		}
+		for range 2 { // it takes one a time
+			p.do("busy", e, "2")
+			p.tick()
+			taken = append(taken, p.taken()...)
+		}
+		slices.Sort(taken) // what was refused memory may come later
+		if want := []string{emitter + " out.1: 1", emitter + " out.2: 2"}; !slices.Equal(taken, want) {
+			t.Errorf("%d: %q", after, taken)
+		}
+		i.checkEmissions(3, 0, 0, 0, 0)
+		i.exit()
 	}
 }
 
@@ -594,17 +721,27 @@ func TestTickLoops(t *testing.T) {
 	})
 }
 
+// passing is a guest that counts records, of the tag app or of all, and lets them pass; it emits that at ticks.
+func passing(t *testing.T, onlyApp bool) string {
+	t.Helper()
+	const add, drop = "(i64.add (global.get $count) ", "\n    (i32.const 0))"
+	one := "(i64.const 1)))"
+	fold := guests.WAT("fold")
+	if !strings.Contains(fold, add+one+drop) {
+		t.Fatal("the guest counts or drops records in another way")
+	}
+	n := one
+	if onlyApp {
+		n = "(i64.extend_i32_u (i32.eq (local.get 1) (i32.const 3)))))" // by the length of the tag
+	}
+	return strings.Replace(fold, add+one+drop, add+n+"\n    (local.get 4))", 1)
+}
+
 // What comes back and is let pass is in no round: a filter that matches all loses none of its ticks.
 func TestTicksThatPass(t *testing.T) {
-	const counts = "(i64.add (global.get $count) (i64.const 1)))\n    "
-	fold := guests.WAT("fold")
-	passes := strings.Replace(fold, counts+"(i32.const 0)", counts+"(local.get 4)", 1)
-	if passes == fold {
-		t.Fatal("the guest drops records in another way")
-	}
 	eachThatTakesEvents(t, func(t *testing.T, f family) {
 		p, _ := engine(t, f)
-		i := p.ready(guestFile(t, passes), function, settings{"emit_tags": "*", "tick_interval": "1ms"})
+		i := p.ready(guestFile(t, passing(t, false)), function, settings{"emit_tags": "*", "tick_interval": "1ms"})
 		own, event := p.input(emitter).number, numberedChunk(1)
 		const rounds = 30
 		for range rounds {
@@ -658,6 +795,89 @@ func TestEmitAtTheEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+// At the end there is a tick for what the last one has emitted, which may be as much again: a filter that matches all,
+// and counts what passes, would have no end.
+func TestTicksThatPassAtTheEnd(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		settings := settings{"emit_tags": "*", "tick_interval": "1h"}
+		t.Run("counted", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.ready(guestFile(t, passing(t, false)), function, settings)
+			p.do("within", i.id)
+			p.do("ending")
+			for round, last := range []float64{8, 16} {
+				if r := i.from(in, "app", numberedChunk(3)); r.verdict != notouch {
+					t.Fatalf("verdict %d: %q", r.verdict, r.out)
+				}
+				p.tick()
+				p.tick()
+				want := []string{emitter + " fold: count 3 final 1"}
+				for range 7 {
+					want = append(want, emitter+" fold: count 1 final 1")
+				}
+				p.checkTaken(want...)
+				for range 4 {
+					p.tick()
+				}
+				p.checkTaken()
+				i.checkEmissions(last, 0, float64(round+1), 0, 0)
+			}
+			p.waitLog(levelError, "1 events of flb_tick are dropped: what they are made of has come back to this filter again and again")
+			p.do("shutdown")
+			i.exit()
+			for _, l := range p.takeLogs() {
+				if strings.Contains(l.text, "are lost") {
+					t.Error(l.text)
+				}
+			}
+		})
+		// It leaves out what it has emitted: none of what still comes is cut.
+		t.Run("left out", func(t *testing.T) {
+			p, in := engine(t, f)
+			i := p.ready(guestFile(t, passing(t, true)), function, settings)
+			p.do("within", i.id)
+			p.do("ending")
+			const rounds = 20
+			for range rounds {
+				i.from(in, "app", numberedChunk(2))
+				p.tick()
+				p.checkTaken(emitter + " fold: count 2 final 1")
+			}
+			p.do("shutdown")
+			i.checkEmissions(rounds, 0, 0, 0, 0)
+			i.exit()
+		})
+	})
+}
+
+// However many filters there are, all hand over what they hold.
+func TestManyEnd(t *testing.T) {
+	const filters = 260
+	p, in := engine(t, newest)
+	path := guestFile(t, guests.WAT("fold"))
+	var all []instance
+	for range filters {
+		i := p.ready(path, function, settings{"emit_tags": "*", "tick_interval": "1h"})
+		p.checkResult(i.from(in, "app", numberedChunk(2)), "")
+		all = append(all, i)
+	}
+	p.do("ending")
+	p.tick()
+	taken := p.taken()
+	for n := range filters {
+		if want := fmt.Sprintf("emitter_for_wasmtime.%d fold: count 2 final 1", n); !slices.Contains(taken, want) {
+			t.Errorf("not taken: %s", want)
+		}
+	}
+	if len(taken) != filters {
+		t.Errorf("%d were taken", len(taken))
+	}
+	p.do("shutdown")
+	for _, i := range all {
+		i.exit()
+	}
 }
 
 // What can't be delivered any more is counted, and told.

@@ -1,6 +1,19 @@
 package oracle
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
+
+func TestEscapeControls(t *testing.T) {
+	out, offsets := EscapeControls([]byte("\n\"\n\\\"\x01\""))
+	if want := "\n\"\\u000a\\\"\\u0001\""; string(out) != want {
+		t.Errorf("%q, want %q", out, want)
+	}
+	if want := []int{0, 1, 2, 2, 2, 2, 2, 2, 3, 4, 5, 5, 5, 5, 5, 5, 6, 7}; !slices.Equal(offsets, want) {
+		t.Errorf("%v, want %v", offsets, want)
+	}
+}
 
 func TestUnpackWhatPackWrote(t *testing.T) {
 	chunk := Pack(

@@ -186,6 +186,7 @@ func TestHostile(t *testing.T) {
 			"error":   `the guest reports an error: code 0: "no, says the guest"`,
 			"garbage": "what the guest has made of it can't take its place",
 			"cut":     "it is cut off",
+			"twice":   "has field 1, or one in its place, twice",
 			"big":     "may have 67108864",
 			"trap":    "function flb_metrics: unreachable code was reached",
 			"hang":    "it took longer than the timeout",

@@ -2,7 +2,6 @@ package packages
 
 import (
 	"bytes"
-	"encoding/json"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/version"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/fluentbit"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
 // bareRoot is a system in a directory, of which nothing but its base is installed. The environment
@@ -132,7 +132,7 @@ func (r bareRoot) filters(t *testing.T, doc string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(values(t, want), values(t, []byte(out))); diff != "" {
+		if diff := cmp.Diff(oracle.JSONValues(t, want), oracle.JSONValues(t, []byte(out))); diff != "" {
 			t.Errorf("%s%s:\n%s", name, form, diff)
 		}
 		ran++
@@ -140,20 +140,6 @@ func (r bareRoot) filters(t *testing.T, doc string) {
 	if ran < 3 {
 		t.Errorf("%d examples were run", ran)
 	}
-}
-
-func values(t *testing.T, text []byte) []any {
-	t.Helper()
-	var list []any
-	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
-		d.UseNumber()
-		var v any
-		if err := d.Decode(&v); err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, v)
-	}
-	return list
 }
 
 // loads opens the plugin by each of its names, as Fluent Bit does, with what a bare Debian has for that.

@@ -85,6 +85,15 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// docs/other-tags.md has a filter named as a package of Go's standard library.
+func TestNameOfGoPackage(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "errors")
+	create(t, "go", dir)
+	if out, err := in(dir, "make", "-s", "FLB_WASMTIME="+command(t)); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // A Makefile whose tools are missing, or are no good, says what to do.
 func TestMissingTools(t *testing.T) {
 	bin := t.TempDir()

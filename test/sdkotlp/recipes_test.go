@@ -15,7 +15,7 @@ import (
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// The recipes for metrics and traces make of in.json of their payloads what out.json says, as modules.
+// The recipes for metrics and traces, and the module of docs/metrics-traces.md, make of a payload what is expected.
 func TestRecipes(t *testing.T) {
 	program, err := filepath.Abs("../../build/flb-wasmtime")
 	if err != nil {
@@ -28,23 +28,25 @@ func TestRecipes(t *testing.T) {
 		t.Skip("NOT TESTED: the recipes for metrics and traces: make build first")
 	}
 	for _, c := range []struct {
-		name, signal string
-		settings     []string
-		empty        func() proto.Message
+		dir, signal, in, out string
+		setting              string
+		empty                func() proto.Message
 	}{
-		{"tailsample", "traces", []string{"every=1000000000"}, func() proto.Message { return &trace.TracesData{} }},
-		{"droplabel", "metrics", []string{"label=pod"}, func() proto.Message { return &metrics.MetricsData{} }},
+		{"../../examples/recipes/tailsample", "traces", "in", "out", "every=1000000000", func() proto.Message { return &trace.TracesData{} }},
+		{"../../examples/recipes/droplabel", "metrics", "in", "out", "label=pod", func() proto.Message { return &metrics.MetricsData{} }},
+		{"labels", "metrics", "metrics", "metrics-out", "environment=test", func() proto.Message { return &metrics.MetricsData{} }},
+		{"labels", "traces", "spans", "spans-out", "environment=test", func() proto.Message { return &trace.TracesData{} }},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir, module := filepath.Join("../../examples/recipes", c.name), filepath.Join(t.TempDir(), "module.wasm")
+		t.Run(filepath.Base(c.dir)+" "+c.signal, func(t *testing.T) {
+			module := filepath.Join(t.TempDir(), "module.wasm")
 			build := exec.Command("go", "build", "-buildmode=c-shared", "-o", module, ".")
-			build.Dir = dir
+			build.Dir = c.dir
 			build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			read := func(name string) proto.Message {
-				text, err := os.ReadFile(filepath.Join(dir, "payloads", name))
+				text, err := os.ReadFile(filepath.Join(c.dir, "payloads", name+".json"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -54,7 +56,7 @@ func TestRecipes(t *testing.T) {
 				}
 				return m
 			}
-			payload, err := proto.Marshal(read("in.json"))
+			payload, err := proto.Marshal(read(c.in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,11 +64,7 @@ func TestRecipes(t *testing.T) {
 			if err := os.WriteFile(file, payload, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			args := []string{"run", "--signal", c.signal, module, file}
-			for _, s := range c.settings {
-				args = append(args, "--set", s)
-			}
-			run := exec.Command(program, args...)
+			run := exec.Command(program, "run", "--signal", c.signal, "--set", c.setting, module, file)
 			var stderr strings.Builder
 			run.Stderr = &stderr
 			out, err := run.Output()
@@ -80,7 +78,7 @@ func TestRecipes(t *testing.T) {
 			if err := proto.Unmarshal(out, got); err != nil {
 				t.Fatalf("%v: %q", err, out)
 			}
-			if want := read("out.json"); !proto.Equal(got, want) {
+			if want := read(c.out); !proto.Equal(got, want) {
 				t.Errorf("got  %s\nwant %s\n%s", prototext.Format(got), prototext.Format(want), &stderr)
 			}
 		})

@@ -318,7 +318,7 @@ static int requires(void) {
     return flb_config_require("key", "something", &text);
 }
 
-/* ---- against a model, which has a list of members, and edits them one after the other ---- */
+/* Against a model, which has a list of members, and edits them one after the other. */
 
 struct member {
     char key[8], value[64];
@@ -447,7 +447,7 @@ static void against_model(void) {
     }
 }
 
-/* ---- by the table that the SDKs share ---- */
+/* By the table that the SDKs share. */
 
 static flb_value table_case;
 static char table_edited[4000];

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_INPUTS   64
+#define MAX_INPUTS   320
 #define MAX_APPENDED 4096
 
 /* struct cio_stream: type, name, link, three lists, parent. */

@@ -34,7 +34,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define MAX_INSTANCES 64
+#define MAX_INSTANCES 320
 #define MAX_CHUNKS    1024
 #define MAX_THREADS   64
 

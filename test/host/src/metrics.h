@@ -21,7 +21,7 @@
 
 #define MAX_METRICS 128
 #define MAX_SAMPLES 4096
-#define MAX_TIMERS  64
+#define MAX_TIMERS  640
 
 struct cmt;
 

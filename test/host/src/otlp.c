@@ -14,8 +14,6 @@
 #define LISTS 5
 #endif
 
-// ---- texts, lists and variants
-
 struct sds {
     uint64_t len, alloc;
     char text[];
@@ -127,8 +125,6 @@ static struct kvlist *insert(struct kvlist *l, const char *key)
     add(&p->link, &l->list);
     return inner;
 }
-
-// ---- metrics
 
 struct cmt {
     int log_level;
@@ -243,8 +239,6 @@ char *cmt_encode_opentelemetry_create(struct cmt *c)
 }
 
 void cmt_encode_opentelemetry_destroy(char *s) { cfl_sds_destroy(s); }
-
-// ---- traces
 
 struct ctrace {
     uint64_t last_span_id;
@@ -402,8 +396,6 @@ char *ctr_encode_opentelemetry_create(struct ctrace *t)
 }
 
 void ctr_encode_opentelemetry_destroy(char *s) { cfl_sds_destroy(s); }
-
-// ---- the checks
 
 static void check_metrics(void)
 {

@@ -355,6 +355,60 @@ fn untouched_bytes() {
     }
 }
 
+/// Of fields that stand twice, or with others of a oneof, the last one counts.
+#[test]
+fn the_last_counts() {
+    let wrap = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+    let request = |item: &[u8]| wrap(0x0a, &wrap(0x12, &wrap(0x12, item)));
+    let attribute = b"\x0a\x01a\x0a\x01b\x12\x05\x0a\x01v\x18\x07";
+    let double = |n: f64| [b"\x21", &n.to_le_bytes()[..]].concat();
+    let whole = |n: i64| [b"\x31", &n.to_le_bytes()[..]].concat();
+
+    let span = [b"\x2a\x01x\x2a\x03GET\x30\x01\x30\x02\x7a\x04\x18\x01\x18\x02", &wrap(0x4a, attribute)[..]]
+        .concat();
+    let payload = request(&span);
+    let model = ExportTraceServiceRequest::decode(&payload[..]).unwrap();
+    let want = &model.resource_spans[0].scope_spans[0].spans[0];
+    let output = otlp::run(&payload, |request| {
+        for mut span in request.spans() {
+            assert_eq!((span.name(), want.name.as_str()), ("GET", "GET"));
+            assert_eq!((span.kind(), want.kind), (2, 2));
+            assert_eq!((span.is_error(), want.status.as_ref().unwrap().code), (true, 2));
+            assert_eq!(want.attributes[0].key, "b");
+            assert!(span.attributes().get("a").is_none());
+            assert_eq!(span.attributes().get("b").and_then(Value::as_i64), Some(7));
+        }
+        Ok(())
+    });
+    assert_eq!(output.unwrap(), Output::Kept);
+
+    for (point, value) in [
+        ([double(1.0), whole(2), double(3.0)].concat(), 3.0),
+        ([whole(1), double(2.0), whole(3)].concat(), 3.0),
+        ([double(1.0), double(2.0)].concat(), 2.0),
+    ] {
+        let metric = [b"\x0a\x01x\x0a\x01m", &wrap(0x2a, &wrap(0x0a, &point))[..]].concat();
+        let payload = request(&metric);
+        let model = ExportMetricsServiceRequest::decode(&payload[..]).unwrap();
+        let want = &model.resource_metrics[0].scope_metrics[0].metrics[0];
+        let Some(metric::Data::Gauge(gauge)) = &want.data else { panic!("{want:?}") };
+        let number = match gauge.data_points[0].value {
+            Some(number_data_point::Value::AsDouble(n)) => n,
+            Some(number_data_point::Value::AsInt(n)) => n as f64,
+            None => 0.0,
+        };
+        assert_eq!((want.name.as_str(), number), ("m", value));
+        let output = otlp::run(&payload, |request| {
+            for mut metric in request.metrics() {
+                assert_eq!(metric.name(), "m");
+                metric.points().for_each(|mut point| assert_eq!(point.value(), Some(value)));
+            }
+            Ok(())
+        });
+        assert_eq!(output.unwrap(), Output::Kept);
+    }
+}
+
 /// Bytes that are no request are an error, or pass as they came.
 #[test]
 fn malformed() {
