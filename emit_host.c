@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// What Fluent Bit exports and is called here: flb_input.h, flb_storage.h and flb_engine.h of all releases from
-// 1.8 to 5.1, flb_input_log.h of those from 2.1 on.
+// What Fluent Bit exports and is called here: flb_input.h, flb_storage.h, flb_engine.h and flb_config.h of all
+// releases from 1.8 to 5.1, flb_input_log.h of those from 2.1 on.
 static struct {
     int (*log_append)(struct flb_input_instance *in, const char *tag, size_t tag_len,
                       const void *data, size_t size);
@@ -28,9 +28,51 @@ static struct {
     // Since 5.1, else NULL: an input may be paused by its gate, of which input_pause knows nothing.
     int (*gate_protect)(struct flb_input_instance *in);
     void (*gate_maybe_resume)(struct flb_input_instance *in);
+
+    // NULL: whether there is a storage.path is found out by the start alone.
+    int (*config_set_property)(struct flb_config *config, const char *key, const char *value);
 } host;
 
 static const char *missing; // a function that the host does not export
+
+// Of struct flb_config, in which storage_path, the storage and the list of filters stand.
+enum { CONFIG_BYTES = 8192 };
+
+static ptrdiff_t storage_path_at; // in struct flb_config; -1: it is not known
+
+// find_storage_path returns where in struct flb_config its storage_path stands, which differs from build to build.
+// The host says it: flb_config_set_property (src/flb_config.c, the same from 2.2.0 to 5.1.1) of this key writes a copy
+// of the value there, and looks at nothing else of the struct if the value has no variable. It is given
+// memory that is all zero, with room for a struct eight times as large. -1: it wrote something else.
+static ptrdiff_t find_storage_path(void)
+{
+    static const char value[] = "/storage.path";
+    static char *blank[CONFIG_BYTES]; // keeps the copy, which the host alone could free
+    char copy[sizeof(value)];
+    ptrdiff_t found = -1;
+
+    if (host.config_set_property == NULL ||
+        host.config_set_property((struct flb_config *) blank, "storage.path", value) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(blank) / sizeof(blank[0]); i++) {
+        if (blank[i] == NULL) {
+            continue;
+        }
+        if (found != -1 || !host_copy(copy, blank[i], sizeof(copy)) ||
+            memcmp(copy, value, sizeof(copy)) != 0) {
+            return -1;
+        }
+        found = (ptrdiff_t) (i * sizeof(blank[0]));
+    }
+    return found;
+}
+
+// lacks_storage_path says whether a configuration is known to have no storage.path.
+static bool lacks_storage_path(const struct flb_config *config)
+{
+    return storage_path_at != -1 && host_word(config, (size_t) storage_path_at) == NULL;
+}
 
 static void look_up(void)
 {
@@ -47,13 +89,15 @@ static void look_up(void)
         {(void **) &host.input_resume, "flb_input_resume"},
         {(void **) &host.engine_flush, "flb_engine_flush"},
     };
-    static const struct host_symbol since_5_1[] = {
+    static const struct host_symbol optional[] = {
+        {(void **) &host.config_set_property, "flb_config_set_property"},
         {(void **) &host.gate_protect, "flb_input_rate_gate_protect"},
         {(void **) &host.gate_maybe_resume, "flb_input_rate_gate_maybe_resume"},
     };
 
     missing = host_look_up(symbols, sizeof(symbols) / sizeof(symbols[0]));
-    host_look_up(since_5_1, sizeof(since_5_1) / sizeof(since_5_1[0]));
+    host_look_up(optional, sizeof(optional) / sizeof(optional[0]));
+    storage_path_at = find_storage_path();
 }
 
 bool emit_host_refuse(struct instance *inst, const char *format, ...)
@@ -88,10 +132,13 @@ bool emission_check(struct instance *inst)
         return emit_host_refuse(
             inst, "there is an input %s already: set emitter_name to another name", o->name);
     }
+    if (o->filesystem && lacks_storage_path(inst->config)) {
+        return emit_host_refuse(
+            inst, "emitter_storage.type filesystem needs storage.path of the service, which is not "
+                  "set: set it, or leave emitter_storage.type out");
+    }
     return true;
 }
-
-enum { CONFIG_BYTES = 8192 }; // of struct flb_config, in which the storage is
 
 // is_cio says whether that is a struct cio_ctx (chunkio.h): it has a list of streams (cio_stream.h), of which
 // each points back to it.
@@ -148,30 +195,36 @@ static void *find_cio(const struct flb_config *config)
     return NULL;
 }
 
-// is_in_pipeline says whether an instance, which is the host's context, is one of the pipeline's filters, whose
-// list begins in flb_config, and in no processor, which has a list of its own. In struct flb_filter_instance
-// (flb_filter.h, 1.8 to 5.1) _head stands six words behind context.
-static bool is_in_pipeline(const struct instance *inst)
+// In struct flb_filter_instance (flb_filter.h, 1.8 to 5.1) _head stands six words behind context.
+ptrdiff_t border_filters_before(const struct instance *inst, void **to, size_t max)
 {
     enum { HEAD = 48, MAX_FILTERS = 10000 };
     size_t at = host_context_at(inst->ins, inst);
     const char *head = (const char *) inst->ins + at + HEAD, *config = (const char *) inst->config;
 
     if (at == 0 || !host_readable(head, sizeof(struct list))) {
-        return false;
+        return -1;
     }
-    const char *link = host_word(head, sizeof(void *));
+    const char *link = host_word(head, 0);
 
-    for (int n = 0; n < MAX_FILTERS && link != head; n++) {
+    for (ptrdiff_t n = 0; n < MAX_FILTERS && link != head; n++) {
         if (link >= config && link < config + CONFIG_BYTES) {
-            return true;
+            return n;
         }
         if (!host_readable(link, sizeof(struct list))) {
-            return false;
+            return -1;
         }
-        link = host_word(link, sizeof(void *));
+        if ((size_t) n < max) {
+            to[n] = (void *) (link - HEAD - at);
+        }
+        link = host_word(link, 0);
     }
-    return false;
+    return -1;
+}
+
+static bool is_in_pipeline(const struct instance *inst)
+{
+    return border_filters_before(inst, NULL, 0) >= 0;
 }
 
 // stands_at says whether these ints stand at a place of flb_config, and a 1 behind them. In flb_config.h, 2.0 to

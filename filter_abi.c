@@ -417,7 +417,9 @@ static int pre_run(struct flb_filter_instance *ins, struct flb_config *config, c
         return -1;
     }
     inst->reloads = other_pipeline_runs(config);
+    host.filter_set_context(ins, inst); // by which border_filters_before finds the others
     border_call(inst, &job);
+    host.filter_set_context(ins, NULL);
     if (job.result == 0 && !emission_check(inst)) {
         job.result = -1;
     }

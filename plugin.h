@@ -301,6 +301,11 @@ bool border_set(void *family, bool counter, double value, int labels, char **val
 // border_name is what the instance is called in logs and metrics.
 const char *border_name(const struct instance *inst);
 
+// border_filters_before takes the filters of the pipeline that stand before this one, which is the host's context,
+// the nearest first: up to max struct flb_filter_instance. It returns how many there are; -1: that can't be
+// told, or it is a filter of processors.
+ptrdiff_t border_filters_before(const struct instance *inst, void **to, size_t max);
+
 // border_property and border_output_property return the first value of a property, NULL if it is
 // not set. It is the host's, until the instance ends.
 const char *border_property(struct instance *inst, const char *name);

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
@@ -62,11 +64,17 @@ func parse(inst *C.struct_instance) (options.Options, error) {
 // check says what keeps the instance from starting. Before a reload that is also what on_start_error lets
 // pass at a start: the pipeline that runs is better than one without the module.
 func check(inst *C.struct_instance) error {
+	if !isActive(inst) {
+		return nil
+	}
 	o, err := parse(inst)
 	if err != nil {
 		return err
 	}
 	setEmission(inst, o)
+	if err := checkEmitterName(inst, o); err != nil {
+		return err
+	}
 	guest.WrapHostSignals()
 	err = filter.Check(o)
 	if filter.IsStartError(err) && o.OnStartError == options.StartWithout && !bool(inst.reloads) {
@@ -108,15 +116,68 @@ func setEmission(inst *C.struct_instance, o options.Options) {
 	if !o.Emits() {
 		return
 	}
-	name := cmp.Or(o.EmitterName, "emitter_for_"+C.GoString(C.border_name(inst)))
 	inst.emits = C.struct_emission_options{
 		wanted:     true,
 		on_busy:    onBusy[o.EmitOnBusy],
 		block_ns:   C.int64_t(o.EmitBlockTime),
-		name:       C.CString(name), // which the border frees
+		name:       C.CString(emitterName(inst, o)), // which the border frees
 		filesystem: C.bool(o.EmitterFilesystem),
 		limit:      C.int64_t(o.EmitterMemLimitBytes),
 	}
+}
+
+func emitterName(inst *C.struct_instance, o options.Options) string {
+	return cmp.Or(o.EmitterName, "emitter_for_"+C.GoString(C.border_name(inst)))
+}
+
+// checkEmitterName refuses the name of an emitter that a filter before this one in the pipeline will have made by
+// the time that this one starts, and before a reload has not yet: the start would find it too late.
+func checkEmitterName(inst *C.struct_instance, o options.Options) error {
+	if !o.Emits() {
+		return nil
+	}
+	name := emitterName(inst, o)
+	before := make([]unsafe.Pointer, max(0, C.border_filters_before(inst, nil, 0)))
+	C.border_filters_before(inst, unsafe.SliceData(before), C.size_t(len(before)))
+	for _, ins := range before {
+		other := &C.struct_instance{ins: ins}
+		if emitterOf(other) == name {
+			return fmt.Errorf("option emitter_name: filter %s, which comes before, has an emitter %s already: set emitter_name to another name",
+				hostlog.Name(C.GoString(C.border_name(other))), hostlog.Name(name))
+		}
+	}
+	return nil
+}
+
+// emitterOf returns the name of the emitter that a filter of the host makes, "" if it makes none. It may be another
+// plugin's: rewrite_tag, multiline, unless its buffer is off, and log_to_metrics have an option of the same name.
+func emitterOf(inst *C.struct_instance) string {
+	if !isActive(inst) {
+		return ""
+	}
+	o, err := parse(inst)
+	switch {
+	case err != nil && slices.Contains([]string{"off", "false", "no"}, strings.ToLower(property(inst, "buffer"))):
+		return ""
+	case err != nil:
+		return property(inst, "emitter_name")
+	case o.Emits():
+		return emitterName(inst, o)
+	}
+	return ""
+}
+
+// isActive is is_active of the host (src/flb_filter.c, 2.2.3 and 5.1.1), which does not start the others. Before a
+// reload it asks for them, too.
+func isActive(inst *C.struct_instance) bool {
+	value := property(inst, "active")
+	return !strings.EqualFold(value, "false") && value != "0"
+}
+
+// property returns the first value of an instance's property, "" if there is none.
+func property(inst *C.struct_instance, name string) string {
+	key := append([]byte(name), 0)
+	return C.GoString(C.border_property(inst, (*C.char)(unsafe.Pointer(&key[0]))))
 }
 
 // firstValuesOnly is what the user should know if properties does not return all.

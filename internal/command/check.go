@@ -122,13 +122,20 @@ func checkConfiguration(path string, stdout, stderr io.Writer) error {
 	for _, f := range slices.Concat(c.Faults, c.ProcessorFaults) {
 		check.fault(f.Err)
 	}
-	for _, sp := range c.Specs {
-		if err := check.instance("filter "+sp.Name, sp.Options, routeWarnings(c, &sp)); err != nil {
+	problems := make([][]string, len(c.Specs))
+	for _, f := range c.EmitterFaults() {
+		check.complain(f.At)
+		if f.Spec >= 0 {
+			problems[f.Spec] = append(problems[f.Spec], f.Err.Error())
+		}
+	}
+	for i, sp := range c.Specs {
+		if err := check.instance("filter "+sp.Name, sp.Options, routeWarnings(c, &sp), problems[i]); err != nil {
 			return err
 		}
 	}
 	for _, sp := range c.Processors {
-		if err := check.instance("processor "+sp.Name, sp.Options, nil); err != nil {
+		if err := check.instance("processor "+sp.Name, sp.Options, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -165,8 +172,8 @@ func (c *configurationCheck) fault(err error) {
 	c.complain(err)
 }
 
-// instance checks a filter, processor or output. An error is one of stdout.
-func (c *configurationCheck) instance(name string, o options.Options, warnings []string) error {
+// instance checks a filter, processor or output, and reports what is known of it already. An error is one of stdout.
+func (c *configurationCheck) instance(name string, o options.Options, warnings, problems []string) error {
 	report, err := inspect(c.stderr, o)
 	if err != nil {
 		c.fault(fmt.Errorf("%s: option %s: %w", name, wasmPath, err))
@@ -174,6 +181,7 @@ func (c *configurationCheck) instance(name string, o options.Options, warnings [
 	}
 	c.checked++
 	report.Warnings = append(report.Warnings, warnings...)
+	report.Problems = append(report.Problems, problems...)
 	c.failed = c.failed || len(report.Problems) > 0
 	if err := write(c.stdout, []byte(hostlog.Line(name)+"\n")); err != nil {
 		return err
@@ -195,7 +203,7 @@ func (c *configurationCheck) output(s *fbconf.Section, i int) error {
 		c.fault(trial.Locate(s, fmt.Errorf("%s: %w", name, err)))
 		return nil
 	}
-	return c.instance(name, o.Options, nil)
+	return c.instance(name, o.Options, nil, nil)
 }
 
 // parseOutput reads the options of an output. Fluent Bit has many of its own: one that is

@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -200,4 +201,123 @@ func TestOutputDiffOfTags(t *testing.T) {
 	if want := "output 2\n  $[1]['n']\n    - 1\n    + 2\n1 of 2 records differ\n"; got != want {
 		t.Errorf("%q", got)
 	}
+}
+
+// What would keep Fluent Bit from making an emitter is found before, in classic and YAML form: a reload with it would
+// end the pipeline that runs.
+func TestCheckEmitters(t *testing.T) {
+	own := func(more ...string) []string {
+		return append([]string{"name", "wasmtime", "match", "*", "wasm_path", "@routes@", "function_name", "filter", "emit_tags", "x"}, more...)
+	}
+	for _, tt := range []struct {
+		name             string
+		service, input   []string
+		filters          [][]string
+		faults           []string // of each, what is said on stderr
+		problems, passes int      // of filters of this plugin
+	}{
+		{name: "no storage", filters: [][]string{own("emitter_storage.type", "filesystem")}, problems: 1,
+			faults: []string{"filter wasmtime.0: option emitter_storage.type filesystem: the service has no storage.path: set it, or leave emitter_storage.type out"}},
+		{name: "storage", service: []string{"storage.path", "/var/lib/x"}, filters: [][]string{own("emitter_storage.type", "filesystem")}, passes: 1},
+		{name: "storage in memory", filters: [][]string{own("emitter_storage.type", "memory")}, passes: 1},
+		{name: "storage of what emits nothing", filters: [][]string{{"name", "wasmtime", "match", "*", "wasm_path", "@identity@", "function_name", "filter", "emitter_storage.type", "filesystem"}}, passes: 1},
+		{name: "one name", filters: [][]string{own("emitter_name", "em"), {"name", "grep", "match", "*", "regex", "a b"}, own("emitter_name", "em")},
+			problems: 1, passes: 1,
+			faults: []string{"filter wasmtime.2: option emitter_name: filter wasmtime.0 of @1@, which comes before, has an emitter em already: set emitter_name to another name"}},
+		{name: "one alias", filters: [][]string{own("alias", "one"), own("alias", "one"), own("alias", "one")}, problems: 2, passes: 1,
+			faults: []string{"filter one: option emitter_name: filter one of @1@, which comes before, has an emitter emitter_for_one already",
+				"filter one: option emitter_name: filter one of @1@, which comes before"}},
+		{name: "a name and a default", filters: [][]string{own(), own("emitter_name", "emitter_for_wasmtime.0")}, problems: 1, passes: 1,
+			faults: []string{"filter wasmtime.1: option emitter_name: filter wasmtime.0 of @1@, which comes before, has an emitter emitter_for_wasmtime.0 already"}},
+		{name: "names that differ", filters: [][]string{own("emitter_name", "em"), own("emitter_name", "EM"), own()}, passes: 3},
+		{name: "not active", filters: [][]string{own("emitter_name", "em", "active", "false"), own("emitter_name", "em")}, passes: 1},
+		{name: "an input's alias", input: []string{"alias", "em"}, filters: [][]string{own("emitter_name", "em")}, problems: 1,
+			faults: []string{"filter wasmtime.0: option emitter_name: the input of @0@ is called em already: set emitter_name to another name"}},
+		{name: "an input's number", filters: [][]string{own("emitter_name", "dummy.0")}, problems: 1,
+			faults: []string{"filter wasmtime.0: option emitter_name: the input of @0@ is called dummy.0 already"}},
+		{name: "rewrite_tag before", filters: [][]string{{"name", "rewrite_tag", "match", "y", "rule", "$a b c false", "alias", "one"}, own("alias", "one")}, problems: 1,
+			faults: []string{"filter one: option emitter_name: filter one of @1@, which comes before, has an emitter emitter_for_one already"}},
+		{name: "rewrite_tag behind", filters: [][]string{own("emitter_name", "em"), {"name", "rewrite_tag", "match", "y", "rule", "$a b c false", "emitter_name", "em"}}, passes: 1,
+			faults: []string{"filter rewrite_tag.1: option emitter_name: filter wasmtime.0 of @1@, which comes before, has an emitter em already"}},
+		{name: "multiline without a buffer", filters: [][]string{{"name", "multiline", "match", "y", "emitter_name", "em", "buffer", "off"}, own("emitter_name", "em")}, passes: 1},
+	} {
+		for _, form := range []string{"classic", "yaml"} {
+			t.Run(tt.name+"/"+form, func(t *testing.T) {
+				sections := []section{{"SERVICE", "service", append([]string{"flush", "1"}, tt.service...)},
+					{"INPUT", "inputs", append([]string{"name", "dummy", "tag", "app"}, tt.input...)}}
+				for _, f := range tt.filters {
+					sections = append(sections, section{"FILTER", "filters", f})
+				}
+				sections = append(sections, section{"OUTPUT", "outputs", []string{"name", "stdout", "match", "*"}})
+				text, lines := configuration(sections, form == "yaml")
+				file := map[string]string{"classic": "fluent-bit.conf", "yaml": "fluent-bit.yaml"}[form]
+				path := writeFile(t, file, place(t, text, "routes", "identity"))
+				got := runMain("", "check", "--config", path)
+				code := 0
+				if len(tt.faults) > 0 {
+					code = 1
+				}
+				if got.code != code || strings.Count(got.stderr, "option emitter_") != len(tt.faults) {
+					t.Errorf("exit code %d, want %d: %s", got.code, code, got.stderr)
+				}
+				rest := got.stderr
+				for _, want := range tt.faults {
+					for i, line := range lines[1:] {
+						want = strings.ReplaceAll(want, fmt.Sprintf("@%d@", i), fmt.Sprintf("%s:%d", path, line))
+					}
+					_, after, ok := strings.Cut(rest, want)
+					if !ok {
+						t.Errorf("it does not say %q:\n%s", want, got.stderr)
+					}
+					rest = after
+				}
+				if n, m := strings.Count(got.stdout, "the plugin would refuse"), strings.Count(got.stdout, "the plugin would start"); n != tt.problems || m != tt.passes {
+					t.Errorf("%d would be refused, %d would start:\n%s", n, m, got.stdout)
+				}
+			})
+		}
+	}
+}
+
+// section is one of a configuration, by its two names, with its properties.
+type section struct {
+	classic, yaml string
+	properties    []string
+}
+
+// configuration is the text of sections, and in which line each begins.
+func configuration(sections []section, yaml bool) (string, []int) {
+	var b strings.Builder
+	var lines []int
+	list := ""
+	for i, s := range sections {
+		switch {
+		case !yaml:
+			fmt.Fprintf(&b, "[%s]\n", s.classic)
+		case i == 0:
+			fmt.Fprintf(&b, "%s:\n", s.yaml)
+		case i == 1:
+			b.WriteString("pipeline:\n")
+		}
+		if yaml && i > 0 && s.yaml != list {
+			list = s.yaml
+			fmt.Fprintf(&b, "  %s:\n", list)
+		}
+		line := strings.Count(b.String(), "\n")
+		if yaml {
+			line++
+		}
+		lines = append(lines, line)
+		for j := 0; j < len(s.properties); j += 2 {
+			switch {
+			case !yaml:
+				fmt.Fprintf(&b, "    %s %s\n", s.properties[j], s.properties[j+1])
+			case i == 0:
+				fmt.Fprintf(&b, "  %s: '%s'\n", s.properties[j], s.properties[j+1])
+			default:
+				fmt.Fprintf(&b, "    %c %s: '%s'\n", "- "[min(j, 1)], s.properties[j], s.properties[j+1])
+			}
+		}
+	}
+	return b.String(), lines
 }

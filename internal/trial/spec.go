@@ -45,6 +45,11 @@ type Configuration struct {
 	// What only Fluent Bit runs: processors of metrics and traces, and those of outputs.
 	Processors      []Spec
 	ProcessorFaults []Fault
+
+	// By which EmitterFaults finds what it does.
+	emitters    []emitter                  // of filters, in order
+	inputs      map[string]*fbconf.Section // by what Fluent Bit calls them: their numbers, and their aliases
+	storagePath bool                       // the service has storage in files
 }
 
 // Other is a filter of another plugin, which is not run here.
@@ -111,6 +116,7 @@ func ReadConfiguration(path string, logLevel *hostlog.Level) (*Configuration, er
 		}
 	}
 	r := specReader{level: level, forced: logLevel}
+	c.noteInputs(conf)
 
 	// Fluent Bit numbers inputs, and filters, each through, whatever the plugin.
 	for i, s := range conf.Kind("input") {
@@ -195,12 +201,16 @@ func Locate(s *fbconf.Section, err error) error {
 // add takes a filter or a processor up, unless it is not to be run. match nil
 // means that its own rules decide.
 func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match func(string) (bool, error)) {
+	number := name
 	active, ok := s.Get("active")
 	isActive := !ok || !strings.EqualFold(active, "false") && active != "0"
 	if !slices.ContainsFunc(PluginNames, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s %s is not run here", s.Kind, name))
 		if isActive {
 			c.Others = append(c.Others, other(s, name, match))
+			if s.Kind == "filter" {
+				c.addEmitter(s, number, -1)
+			}
 		}
 		return
 	}
@@ -223,6 +233,9 @@ func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match 
 		return
 	}
 	c.Specs = append(c.Specs, sp)
+	if s.Kind == "filter" {
+		c.addEmitter(s, number, len(c.Specs)-1)
+	}
 }
 
 var errProcessor = errors.New("options emit_tags and on_error route:TAG: a processor can't emit under other tags: make it a filter")

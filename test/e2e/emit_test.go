@@ -504,7 +504,7 @@ func TestEmitRefused(t *testing.T) {
 		t.Run("names of two", func(t *testing.T) {
 			run := fb.start(t, pipeline{inputs: dummy, filters: []plugin{
 				routing(t, "app", "emitter_name", "e"), routing(t, "mid", "emitter_name", "e")}})
-			if code := run.wait(); code == 0 || run.logLine("wasmtime.1", "there is an input e already") == "" {
+			if code := run.wait(); code == 0 || run.logLine("wasmtime.1", "filter wasmtime.0, which comes before, has an emitter e already") == "" {
 				t.Error(code)
 			}
 		})

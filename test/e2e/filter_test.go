@@ -481,12 +481,65 @@ func TestHotReloadOfBadFilters(t *testing.T) {
 		{"start function", filterOf(guest(t, "start_traps"), "init_function", "_start")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			eachFluentBit(t, func(t *testing.T, fb fluentBit) { reloadOfBadFilter(t, fb, c.bad) })
+			eachFluentBit(t, func(t *testing.T, fb fluentBit) { reloadOfBadFilters(t, fb, "", c.bad) })
 		})
 	}
 }
 
-func reloadOfBadFilter(t *testing.T, fb fluentBit, bad plugin) {
+// The emitter of a filter is made when that starts, and is looked at before.
+func TestHotReloadOfBadEmitters(t *testing.T) {
+	routes := func(more ...string) plugin {
+		return filterOf(guest(t, "route"), append([]string{"emit_tags", "out.*"}, more...)...)
+	}
+	for _, c := range []struct {
+		name   string
+		bad    []plugin
+		reason string
+	}{
+		{"no storage", []plugin{routes("emitter_storage.type", "filesystem")}, "emitter_storage.type filesystem needs storage.path of the service, which is not set"},
+		{"one name", []plugin{routes("emitter_name", "em"), filterOf(guest(t, "identity")), routes("emitter_name", "em")},
+			"filter wasmtime.0, which comes before, has an emitter em already"},
+		{"one alias", []plugin{routes("alias", "one"), routes("alias", "one")}, "filter one, which comes before, has an emitter emitter_for_one already"},
+		{"rewrite_tag", []plugin{{name: "rewrite_tag", options: []string{"match", "none", "rule", "$n ^x$ x false", "emitter_name", "em"}}, routes("emitter_name", "em")},
+			"filter rewrite_tag.0, which comes before, has an emitter em already"},
+		{"an input", []plugin{routes("emitter_name", "dummy.0")}, "there is an input dummy.0 already"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+				if !fb.takesEvents(t) {
+					t.Skip("this Fluent Bit does not take events under other tags")
+				}
+				reloadOfBadFilters(t, fb, c.reason, c.bad...)
+			})
+		})
+	}
+}
+
+// A reload takes an emitter with files where the service has storage, wherever its path stands in that Fluent Bit.
+func TestHotReloadOfStorage(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		if !fb.takesEvents(t) {
+			t.Skip("this Fluent Bit does not take events under other tags")
+		}
+		dir := t.TempDir()
+		p := reloadable(t, fb, filterOf(guest(t, "identity")))
+		run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
+		run.untilEvents(1)
+		p.service = append(p.service, "storage.path", filepath.Join(dir, "storage"))
+		p.filters = []plugin{filterOf(guest(t, "route"), "emit_tags", "out.*", "emitter_storage.type", "filesystem"),
+			{name: "modify", options: []string{"match", "out.*", "add", "went on"}}}
+		p.write(t, dir)
+		run.cmd.Process.Signal(syscall.SIGHUP)
+		run.until("events by an emitter with files", func() bool {
+			return run.logLine("emitter_for_wasmtime.0", "storage_strategy='filesystem'") != "" && strings.Contains(string(run.output()), "went")
+		})
+		run.stop()
+	})
+}
+
+// reloadOfBadFilters reloads with filters of which one would not start, with that reason in the log, and then with a
+// good one.
+func reloadOfBadFilters(t *testing.T, fb fluentBit, reason string, bad ...plugin) {
 	dir := t.TempDir()
 	p := reloadable(t, fb, filterOf(guest(t, "call_counter")))
 	run := fb.exec(t, dir, "-e", pluginPath, "-c", p.write(t, dir))
@@ -501,17 +554,18 @@ func reloadOfBadFilter(t *testing.T, fb fluentBit, bad plugin) {
 		n, _ := strconv.Atoi(fmt.Sprint(last()["calls"]))
 		return n
 	}
-	reload := func(f plugin) {
-		p.filters = []plugin{f}
+	reload := func(filters ...plugin) {
+		p.filters = filters
 		p.write(t, dir)
 		run.cmd.Process.Signal(syscall.SIGHUP)
 	}
 	run.until("records", func() bool { return calls() > 0 })
-	reload(bad)
+	reload(bad...)
 	run.until("the end of the reload", func() bool {
 		// Now and then one of the two lines is not in the log.
 		return run.logLine("eloading is halted") != "" || run.logLine("Failed pre_run callback") != ""
 	})
+	run.until("the reason", func() bool { return run.logLine(reason) != "" })
 	n := calls()
 	run.until("more records of the old pipeline", func() bool { return calls() > n })
 

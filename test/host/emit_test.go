@@ -978,7 +978,12 @@ func TestEmitRefused(t *testing.T) {
 		t.Run("others", func(t *testing.T) {
 			p, _ := engine(t, f)
 			refused(t, p, settings{"emitter_name": "tail.0"}, "there is an input tail.0 already: set emitter_name to another name")
-			refused(t, p, settings{"emitter_storage.type": "filesystem"}, "Fluent Bit can't make the emitter emitter_for_wasmtime.1: emitter_storage.type filesystem needs storage.path of the service to be set")
+			refused(t, p, settings{"emitter_storage.type": "filesystem"}, "emitter_storage.type filesystem needs storage.path of the service, which is not set")
+		})
+		t.Run("files", func(t *testing.T) {
+			p, _ := engine(t, f)
+			p.do("host", "config")
+			refused(t, p, settings{"emitter_storage.type": "filesystem"}, "Fluent Bit can't make the emitter emitter_for_wasmtime.0: emitter_storage.type filesystem needs storage.path of the service to be set")
 		})
 		t.Run("thread", func(t *testing.T) {
 			p := loaded(t, f)
@@ -994,5 +999,83 @@ func TestEmitRefused(t *testing.T) {
 			}
 			p.waitLog(levelError, "a filter in processors of an input or output can't do that")
 		})
+	})
+}
+
+// Before a reload a filter is refused whose emitter could not be made after the old pipeline has ended.
+func TestPreRunOfEmitters(t *testing.T) {
+	eachThatTakesEvents(t, func(t *testing.T, f family) {
+		if !f.preRun {
+			t.Skip("these hosts don't ask")
+		}
+		route, identity := guestFile(t, guests.WAT("route")), guest(t, "identity")
+		plain := settings{"wasm_path": identity, "function_name": function}
+		emits := func(more ...string) settings {
+			s := settings{"wasm_path": route, "function_name": function, "emit_tags": "*"}
+			for i := 0; i < len(more); i += 2 {
+				s[more[i]] = more[i+1]
+			}
+			return s
+		}
+		const events = "events can't go under other tags (emit_tags, on_error route): "
+		for _, c := range []struct {
+			name    string
+			host    []string // what is done to it before
+			filters []settings
+			refusal string // of the last one; "": it would start
+		}{
+			{"one name", nil, []settings{plain, emits("emitter_name", "em"), plain, emits("emitter_name", "em")},
+				"option emitter_name: filter wasmtime.2, which comes before, has an emitter em already: set emitter_name to another name"},
+			{"one alias", nil, []settings{emits("alias", "one"), emits("alias", "one")},
+				"option emitter_name: filter one, which comes before, has an emitter emitter_for_one already"},
+			{"a name and a default", nil, []settings{emits(), emits("emitter_name", "emitter_for_wasmtime.1")},
+				"option emitter_name: filter wasmtime.1, which comes before, has an emitter emitter_for_wasmtime.1 already"},
+			{"two names", nil, []settings{emits("emitter_name", "em"), emits("emitter_name", "EM")}, ""},
+			{"routes", nil, []settings{emits("emitter_name", "em"),
+				{"wasm_path": identity, "function_name": function, "on_error": "route:failed", "emitter_name": "em"}},
+				"option emitter_name: filter wasmtime.1, which comes before, has an emitter em already"},
+			{"not active", nil, []settings{emits("emitter_name", "em", "active", "False"), emits("emitter_name", "em")}, ""},
+			{"not active itself", nil, []settings{emits("emitter_name", "em"), emits("emitter_name", "em", "active", "0", "emitter_storage.type", "filesystem")}, ""},
+			{"another plugin's", nil, []settings{{"rule": "$n 1 x false", "emitter_name": "em"}, emits("emitter_name", "em")},
+				"option emitter_name: filter wasmtime.1, which comes before, has an emitter em already"},
+			{"an input", []string{"next", "forward"}, []settings{emits("emitter_name", "forward.0")},
+				events + "there is an input forward.0 already: set emitter_name to another name"},
+			{"an input of the old pipeline", nil, []settings{emits("emitter_name", "emitter_for_old")}, ""},
+			{"no storage", nil, []settings{emits("emitter_storage.type", "filesystem")},
+				events + "emitter_storage.type filesystem needs storage.path of the service, which is not set: "},
+			{"storage", []string{"storage", "/var/lib/x"}, []settings{emits("emitter_storage.type", "filesystem")}, ""},
+			{"storage that is not known", []string{"host", "config"}, []settings{emits("emitter_storage.type", "filesystem")}, ""},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				p, in := engine(t, f)
+				if c.host != nil {
+					p.do(c.host...)
+				}
+				old := p.routing(t, settings{"alias": "old"})
+				var last instance
+				var ret int
+				for n, s := range c.filters {
+					last = p.instance(s)
+					if s["rule"] != "" {
+						p.do("list", last.id) // the host asks its own plugin about it
+						continue
+					}
+					if ret = last.preRun(); ret != 0 && n < len(c.filters)-1 {
+						t.Fatalf("filter %d is refused; log: %v", n, p.takeLogs())
+					}
+				}
+				if (ret != 0) != (c.refusal != "") {
+					t.Fatalf("%d; log: %v", ret, p.takeLogs())
+				}
+				if c.refusal != "" {
+					p.waitLog(levelError, c.refusal)
+				}
+				p.checkResult(old.from(in, "app", numberedChunk(1)), "")
+				p.checkTaken("emitter_for_old out.0: 0")
+				if again := last.preRun(); again != ret {
+					t.Errorf("%d, then %d", ret, again)
+				}
+			})
+		}
 	})
 }

@@ -4,7 +4,7 @@
  * would do damage: when events are added to an input that has none of its parts, on another thread
  * than the engine's, or inside of the filters of the same input.
  *
- * Signatures: flb_input.h, flb_input_log.h, flb_storage.h, flb_engine.h (v2.1.0 and v5.1.1); structures:
+ * Signatures: flb_input.h, flb_input_log.h, flb_storage.h, flb_engine.h, flb_config.h (v2.1.0 and v5.1.1); structures:
  * flb_config.h, chunkio.h, cio_stream.h (v2.2.3 and v5.1.1). Include it in exactly one file, behind
  * metrics.h.
  */
@@ -51,7 +51,9 @@ struct config {
     struct list filters;
     uint64_t between[100];
     struct storage *storage;
-    uint64_t behind[64];
+    uint64_t behind[8];
+    char *storage_path;             /* NULL: there is none */
+    uint64_t end[64];
 };
 
 /* struct flb_input_instance: the name stands near its beginning. */
@@ -90,6 +92,7 @@ static struct appended appended[MAX_APPENDED];
 static int appended_count;
 static int flushes;
 static int spoilt_input;            /* the next one can't be made */
+static int spoilt_config;           /* what [SERVICE] has is kept elsewhere */
 
 /* What filters do to the events that are added, before they are taken; NULL: nothing. */
 static void (*filters_of)(struct input *in, const char *tag, size_t tag_len, const void *data,
@@ -186,6 +189,16 @@ int flb_input_name_exists(const char *name, struct config *config)
     return 0;
 }
 
+/* src/flb_config.c (v2.2.0 to v5.1.1): of what there is for [SERVICE], one key. */
+int flb_config_set_property(struct config *config, const char *key, const char *value)
+{
+    if (strcasecmp(key, "storage.path") == 0 && !spoilt_config) {
+        free(config->storage_path);
+        config->storage_path = strdup(value);
+    }
+    return 0;
+}
+
 struct input *flb_input_new(struct config *config, const char *type, void *data, int public_only)
 {
     if (data || public_only || strcmp(type, "emitter") != 0) {
@@ -233,8 +246,8 @@ int flb_storage_input_create(struct storage *storage, struct input *in)
     if (storage != in->config->storage) {
         input_die("another storage than the pipeline's", in->name);
     }
-    if (in->files) {
-        return -1;                  /* there is no storage.path */
+    if (in->files && !in->config->storage_path) {
+        return -1;
     }
     make_stream(in);
     return 0;

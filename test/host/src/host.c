@@ -428,6 +428,7 @@ static void new_instance(char *line)
     ins->log_level = -1;
     snprintf(ins->name, sizeof(ins->name), "%s.%i", plugin.name, ins->id);
     list_add(&config.filters, &ins->link);
+    ins->pipeline = &config;
     instances[instance_count] = ins;
     ok("instance=%i", instance_count++);
 }
@@ -503,11 +504,22 @@ static int properties_are_known(struct filter_instance *ins)
     return 1;
 }
 
+/* list_in has an instance be the last filter of a pipeline, unless it is one of its filters. */
+static void list_in(struct config *c, struct filter_instance *ins)
+{
+    if (ins->pipeline != c) {
+        list_del(&ins->link);
+        list_add(&c->filters, &ins->link);
+        ins->pipeline = c;
+    }
+}
+
 static void init(char *line)
 {
     struct filter_instance *ins = next_instance(&line);
     int result = 0;
 
+    list_in(&config, ins);
     if (ins->log_level == -1) {
         ins->log_level = LOG_INFO;
     }
@@ -538,6 +550,7 @@ static void pre_run(char *line)
     }
 #if FAMILY >= FAMILY_2_2
     if (plugin.cb_pre_run) {
+        list_in(&next_config, ins);
         result = plugin.cb_pre_run(ins, &next_config, NULL);
     }
 #endif
@@ -932,6 +945,31 @@ static void new_input(char *line)
     ok("input=%i", input_count - 1);
 }
 
+#if FAMILY >= FAMILY_2_2
+
+/* list INSTANCE: it is of the pipeline of a reload, whose plugin knows nothing of it. */
+static void list_next(char *line)
+{
+    list_in(&next_config, next_instance(&line));
+    ok("listed");
+}
+
+/* next TYPE: an input of the pipeline of a reload, before that starts. */
+static void next_pipeline_input(char *line)
+{
+    make_input(&next_config, next_word(&line));
+    ok("input=%i", input_count - 1);
+}
+
+/* storage PATH: that of the pipeline of a reload. */
+static void set_storage(char *line)
+{
+    flb_config_set_property(&next_config, "storage.path", next_word(&line));
+    ok("set");
+}
+
+#endif
+
 /* name INSTANCE: what the host calls it. */
 static void show_name(char *line)
 {
@@ -1127,6 +1165,9 @@ static void spoil_host(char *line)
     }
     else if (strcmp(what, "input") == 0) {
         spoilt_input = 1;
+    }
+    else if (strcmp(what, "config") == 0) {
+        spoilt_config = 1;
     }
     ok("spoilt");
 }
@@ -1362,6 +1403,11 @@ static const struct {
     {"new", new_instance},
     {"set", set_property},
     {"prerun", pre_run},
+#if FAMILY >= FAMILY_2_2
+    {"list", list_next},
+    {"next", next_pipeline_input},
+    {"storage", set_storage},
+#endif
     {"init", init},
     {"chunk", add_chunk},
     {"filter", filter},

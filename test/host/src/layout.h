@@ -149,6 +149,7 @@ struct filter_instance {
 
     int initialized;
     struct cmt *cmt_made;
+    void *pipeline;                 /* the config that it is listed in */
 };
 
 #if FAMILY >= FAMILY_2_1
