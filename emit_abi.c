@@ -206,7 +206,7 @@ static void handle_undelivered(struct emission *e, flbwt_delivery *d, struct job
     uint64_t busy = events_left(d, false), looped = events_left(d, true);
 
     may_wait |= o->on_busy == ON_BUSY_BLOCK || (!chunk && o->on_busy == ON_BUSY_KEEP);
-    if (busy > 0 && may_wait && hold(e, d, &job->routed)) {
+    if (busy > 0 && may_wait && hold(e, d, &job->journal)) {
         mark_taken(d);
         busy = 0;
         if (o->on_busy == ON_BUSY_BLOCK && pthread_equal(pthread_self(), e->engine)) {
@@ -276,8 +276,8 @@ static void deliver_here(struct emission *e, struct job *job, struct flb_input_i
     emit_host_is_stopping(e);
     bool drained = drain(e, now_ns()); // what has waited comes first
 
-    if (!flbwt_delivery_sort(d, job->routed.data, job->routed.len)) {
-        drop(e, DROPPED_NO_MEMORY, events_of(&job->routed));
+    if (!flbwt_delivery_sort(d, job->journal.data, job->journal.len)) {
+        drop(e, DROPPED_NO_MEMORY, events_of(&job->journal));
         return;
     }
     if (drained) {
@@ -293,8 +293,8 @@ static void deliver_later(struct emission *e, struct job *job, bool loop,
 {
     flbwt_delivery d = {.seed = e->delivery.seed};
 
-    if (!flbwt_delivery_sort(&d, job->routed.data, job->routed.len)) {
-        drop(e, DROPPED_NO_MEMORY, events_of(&job->routed));
+    if (!flbwt_delivery_sort(&d, job->journal.data, job->journal.len)) {
+        drop(e, DROPPED_NO_MEMORY, events_of(&job->journal));
         flbwt_delivery_end(&d);
         return;
     }
@@ -312,7 +312,7 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
 {
     struct emission *e = inst->emission;
 
-    if (job->routed.len > 0 && e != NULL && e->emitter != NULL) {
+    if (job->journal.len > 0 && e != NULL && e->emitter != NULL) {
         bool engine = pthread_equal(pthread_self(), e->engine);
         // Filters run inside of a delivery, and this one may be among them.
         bool loop = (engine && e->delivering) ||
@@ -328,8 +328,8 @@ void emission_deliver(struct instance *inst, struct flb_input_instance *input, s
             deliver_later(e, job, loop, input);
         }
     }
-    if (job->routed.data != NULL) {
-        recycle_journal(inst, &job->routed);
+    if (job->journal.data != NULL) {
+        recycle_journal(inst, &job->journal);
     }
 }
 
@@ -536,8 +536,8 @@ void emission_stop(struct instance *inst)
         struct job job = {.kind = JOB_TICK, .final = true};
 
         border_call(inst, &job);
-        lost += events_of(&job.routed);
-        recycle_journal(inst, &job.routed);
+        lost += events_of(&job.journal);
+        recycle_journal(inst, &job.journal);
     }
     if (e->timer != NULL) {
         engine_timer_end(e->timer);

@@ -140,7 +140,7 @@ struct job {
     bool final; // JOB_TICK: it is the last one
     bool count_anew; // JOB_TICK: what has come before does not count for the hops of what it emits
     bool busy; // set by a JOB_TICK that found another job running, and did nothing
-    flbwt_buffer routed; // set: events under other tags, as a journal
+    flbwt_buffer journal; // set: events under other tags
 
     bool finished;
     struct log_line *lines, **lines_end;

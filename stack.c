@@ -124,12 +124,12 @@ static void release(struct instance *inst, struct job *job)
         flbwt_lane_end_hops(lane, job->kind == JOB_TICK,
                             job->tick_hops > 0 && !job->ending && !removes_events(job));
     }
-    if (lane != NULL && flbwt_lane_has_routed(lane)) {
+    if (lane != NULL && flbwt_lane_has_journal(lane)) {
         pthread_mutex_lock(&inst->lock);
-        job->routed = inst->spare;
+        job->journal = inst->spare;
         inst->spare = (flbwt_buffer) {0};
         pthread_mutex_unlock(&inst->lock);
-        flbwt_lane_take_routed(lane, &job->routed);
+        flbwt_lane_take_journal(lane, &job->journal);
     }
     pthread_mutex_lock(&inst->lock);
     inst->current = NULL;

@@ -18,15 +18,15 @@ typedef struct {
     uint32_t destination, next; // next of the same destination, or NONE
 } entry;
 
-static flbwt_routed head_at(const uint8_t *p)
+static flbwt_journal_entry head_at(const uint8_t *p)
 {
-    flbwt_routed head;
+    flbwt_journal_entry head;
 
     memcpy(&head, p, sizeof(head));
     return head;
 }
 
-static size_t size_of(const flbwt_routed *head)
+static size_t size_of(const flbwt_journal_entry *head)
 {
     return sizeof(*head) + (size_t) head->tag_len + head->marker_len + head->event_len;
 }
@@ -38,10 +38,10 @@ static uint32_t count_entries(const uint8_t *journal, size_t n)
     uint32_t count = 0;
 
     while (at < n) {
-        if (n - at < sizeof(flbwt_routed)) {
+        if (n - at < sizeof(flbwt_journal_entry)) {
             return NONE;
         }
-        flbwt_routed head = head_at(journal + at);
+        flbwt_journal_entry head = head_at(journal + at);
         if (n - at < size_of(&head) || ++count == NONE) {
             return NONE;
         }
@@ -102,7 +102,7 @@ bool flbwt_delivery_sort(flbwt_delivery *d, const uint8_t *journal, size_t n)
     memset(d->table.data, 0xff, d->table.len);
     entry *entries = (entry *) d->entries.data;
     for (size_t at = 0; at < n;) {
-        flbwt_routed head = head_at(journal + at);
+        flbwt_journal_entry head = head_at(journal + at);
         const uint8_t *tag = journal + at + sizeof(head);
         bool cut = head.hops >= FLBWT_MAX_HOPS;
 
@@ -211,7 +211,7 @@ static uint8_t *put_event(uint8_t *out, const uint8_t *event, size_t n, uint32_t
 static uint8_t *put_entry(uint8_t *out, const uint8_t *at, bool with_hops, const uint8_t **open,
                           uint32_t *n)
 {
-    flbwt_routed head = head_at(at);
+    flbwt_journal_entry head = head_at(at);
     const uint8_t *marker = at + sizeof(head) + head.tag_len;
 
     if (head.marker_len != *n || memcmp(marker, *open, *n) != 0) {
@@ -278,7 +278,7 @@ size_t flbwt_delivery_journal(const flbwt_delivery *d, uint8_t *to)
 
     for (uint32_t i = 0; i < d->events; i++) {
         const flbwt_destination *of = flbwt_delivery_at(d, entries[i].destination);
-        flbwt_routed head =
+        flbwt_journal_entry head =
             head_at(d->journal + entries[i].at); // still there: to is never beyond it
 
         if (!of->taken && !of->cut) {

@@ -62,4 +62,4 @@ func sort(journal []byte, taken func(i int) bool) (s sorted, ok bool) {
 }
 
 // headBytes is how long what stands before an event is.
-const headBytes = C.sizeof_flbwt_routed
+const headBytes = C.sizeof_flbwt_journal_entry

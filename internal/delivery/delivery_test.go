@@ -12,14 +12,14 @@ import (
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/test/oracle"
 )
 
-// routed is an event of a journal.
-type routed struct {
+// entry is an event of a journal.
+type entry struct {
 	tag, marker string
 	event       []byte
 	hops        uint32
 }
 
-func journal(events ...routed) (j []byte) {
+func journal(events ...entry) (j []byte) {
 	for _, e := range events {
 		for _, n := range []uint32{uint32(len(e.tag)), uint32(len(e.marker)), uint32(len(e.event)), e.hops} {
 			j = binary.NativeEndian.AppendUint32(j, n)
@@ -48,13 +48,13 @@ func TestSort(t *testing.T) {
 	}
 	a, b := marker("a"), marker("b")
 	j := journal(
-		routed{tag: "x", event: e[0]},
-		routed{tag: "y", marker: a, event: e[1]},
-		routed{tag: "x", marker: a, event: e[2]},
-		routed{tag: "y", marker: a, event: e[3]},
-		routed{tag: "y", marker: b, event: e[4]},
-		routed{tag: "y", event: e[5]},
-		routed{tag: "x", marker: a, event: e[6]},
+		entry{tag: "x", event: e[0]},
+		entry{tag: "y", marker: a, event: e[1]},
+		entry{tag: "x", marker: a, event: e[2]},
+		entry{tag: "y", marker: a, event: e[3]},
+		entry{tag: "y", marker: b, event: e[4]},
+		entry{tag: "y", event: e[5]},
+		entry{tag: "x", marker: a, event: e[6]},
 	)
 	join := func(parts ...any) []byte {
 		var all []byte
@@ -79,7 +79,7 @@ func TestSort(t *testing.T) {
 	if want := join(e[0], a, e[2], e[6], end); !bytes.Equal(s.left, want) || s.leftEvents != 3 {
 		t.Errorf("%d events are left: %q", s.leftEvents, s.left)
 	}
-	if want := journal(routed{tag: "x", event: e[0]}, routed{tag: "x", marker: a, event: e[2]}, routed{tag: "x", marker: a, event: e[6]}); !bytes.Equal(s.journal, want) || !bytes.Equal(s.inPlace, want) {
+	if want := journal(entry{tag: "x", event: e[0]}, entry{tag: "x", marker: a, event: e[2]}, entry{tag: "x", marker: a, event: e[6]}); !bytes.Equal(s.journal, want) || !bytes.Equal(s.inPlace, want) {
 		t.Errorf("%q, in place %q", s.journal, s.inPlace)
 	}
 }
@@ -119,7 +119,7 @@ func TestHops(t *testing.T) {
 			}
 			for _, hops := range []uint32{0, 1, 7, 8, 300} {
 				in := event(m, 1)
-				s, ok := sort(journal(routed{tag: "x", event: in, hops: hops}), none)
+				s, ok := sort(journal(entry{tag: "x", event: in, hops: hops}), none)
 				if !ok || !bytes.Equal(s.left, in) {
 					t.Fatalf("%v: left is %q", ok, s.left)
 				}
@@ -147,7 +147,7 @@ func TestHopsOfLongerKeys(t *testing.T) {
 	const key = "wasmtime_hops"
 	for _, head := range []string{"\xad", "\xd9\x0d", "\xda\x00\x0d", "\xdb\x00\x00\x00\x0d"} {
 		in := bytes.Replace(event(map[string]any{"a": 1, key: 3, "z": 2}, 1), []byte("\xad"+key), []byte(head+key), 1)
-		s, ok := sort(journal(routed{tag: "x", event: in, hops: 4}), none)
+		s, ok := sort(journal(entry{tag: "x", event: in, hops: 4}), none)
 		if !ok || !bytes.Equal(s.left, in) {
 			t.Fatalf("%v: left is %q", ok, s.left)
 		}
@@ -159,7 +159,7 @@ func TestHopsOfLongerKeys(t *testing.T) {
 	// Bytes are not a string, and a longer string is another one.
 	for _, other := range []string{"\xc4\x0d" + key, "\xae" + key + "s", "\xae_" + key, "\x91\xad" + key} {
 		in := bytes.Replace(event(map[string]any{key: 3}, 1), []byte("\xad"+key), []byte(other), 1)
-		s, _ := sort(journal(routed{tag: "x", event: in, hops: 4}), none)
+		s, _ := sort(journal(entry{tag: "x", event: in, hops: 4}), none)
 		if got := s.destinations[0].events; bytes.Count(got, []byte(key)) != 2 || !bytes.Contains(got, []byte(other+"\x03\xad"+key+"\x04")) {
 			t.Errorf("%q became %q", in, got)
 		}
@@ -169,7 +169,7 @@ func TestHopsOfLongerKeys(t *testing.T) {
 // Of one tag, events that are cut and others are two destinations, of which each has its own.
 func TestCutAndOthers(t *testing.T) {
 	e := [][]byte{event(map[string]any{}, 0), event(map[string]any{}, 1), event(map[string]any{}, 2)}
-	s, _ := sort(journal(routed{"x", "", e[0], 0}, routed{"x", "", e[1], 8}, routed{"x", "", e[2], 0}), func(i int) bool { return i == 0 })
+	s, _ := sort(journal(entry{"x", "", e[0], 0}, entry{"x", "", e[1], 8}, entry{"x", "", e[2], 0}), func(i int) bool { return i == 0 })
 	if len(s.destinations) != 2 || s.destinations[0].count != 2 || !s.destinations[1].cut || !bytes.Equal(s.left, e[1]) {
 		t.Errorf("%+v", s)
 	}
@@ -181,7 +181,7 @@ func TestHopsOfLegacyEvents(t *testing.T) {
 	for _, time := range []any{oracle.Timestamp(1700000000, 5), 1700000000, 1.5} {
 		plain := oracle.Pack([]any{time, body})
 		for _, in := range [][]byte{plain, append([]byte{0xdc, 0, 2}, plain[1:]...), append([]byte{0xdd, 0, 0, 0, 2}, plain[1:]...)} {
-			s, ok := sort(journal(routed{tag: "x", event: in, hops: 300}, routed{tag: "y", event: in}), none)
+			s, ok := sort(journal(entry{tag: "x", event: in, hops: 300}, entry{tag: "y", event: in}), none)
 			if !ok || string(s.left) != string(in)+string(in) || !bytes.Equal(s.destinations[1].events, in) {
 				t.Errorf("%x is left as %x", in, s.left)
 			}
@@ -208,7 +208,7 @@ func sameValue(t *testing.T, a, b []byte) bool {
 func TestHopsOfOtherBytes(t *testing.T) {
 	for _, in := range []string{"", "\x92", "\x92\x92", "\x92\x92\x00", "\x92\x00", "\x92\x92\x00\xc0\x80", "\xdd\x00\x00\x00\x02\x92\x00\xde\x00",
 		"\x92\x92\x00\x81\xadwasmtime_hops", "\x92\x92\xc1\x80\x80", "\x93\x92\x00\x80\x80"} {
-		s, ok := sort(journal(routed{tag: "x", event: []byte(in), hops: 3}), none)
+		s, ok := sort(journal(entry{tag: "x", event: []byte(in), hops: 3}), none)
 		if !ok || string(s.destinations[0].events) != in {
 			t.Errorf("%q became %+v", in, s.destinations)
 		}
@@ -218,11 +218,11 @@ func TestHopsOfOtherBytes(t *testing.T) {
 // The same by an oracle: maps and lists of Go. Most tags are new ones.
 func TestSortManyTags(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	var events []routed
+	var events []entry
 	want := map[string][]byte{}
 	var order []string
 	for i := range 20000 {
-		e := routed{tag: fmt.Sprint("tag.", r.IntN(15000)), event: event(map[string]any{}, i)}
+		e := entry{tag: fmt.Sprint("tag.", r.IntN(15000)), event: event(map[string]any{}, i)}
 		if _, ok := want[e.tag]; !ok {
 			order = append(order, e.tag)
 		}
@@ -248,7 +248,7 @@ func FuzzSort(f *testing.F) {
 		if uint64(tag)+uint64(marker) > uint64(len(rest)) {
 			return
 		}
-		one := routed{tag: string(rest[:tag]), marker: string(rest[tag : tag+marker]), event: rest[tag+marker:], hops: hops}
+		one := entry{tag: string(rest[:tag]), marker: string(rest[tag : tag+marker]), event: rest[tag+marker:], hops: hops}
 		j := journal(one, one)
 		whole := length < 0 || length >= len(j)
 		if !whole {

@@ -688,7 +688,7 @@ func (m *batchModel) record(ev chunk.Event, ops []modelOp, own int, table []*gro
 }
 
 // check compares what came out, and what was emitted under other tags.
-func (m *batchModel) check(out []byte, routed []guest.Routed) {
+func (m *batchModel) check(out []byte, routed []guest.JournalEntry) {
 	m.t.Helper()
 	// Markers of groups that are lost are left out, but for an end that has something to end.
 	var pieces []segment
@@ -1021,7 +1021,7 @@ func batchTrial(tb testing.TB) func(t *testing.T, data, input []byte, bits uint1
 		}
 		total := filter.Stats()
 		out, modified := filter.Run(reply, data)
-		routed := slices.Collect(filter.lane.TakeRouted())
+		routed := slices.Collect(filter.lane.TakeJournal())
 		checkBatch(t, mode, data, reply, events, readable, out, modified, routed, since(filter.Stats(), total))
 		if !bytes.Equal(data, before) {
 			t.Error("the chunk was written to")
@@ -1040,7 +1040,7 @@ func newBatchFilter(tb testing.TB, path string, m batchMode) *Filter {
 	return filter
 }
 
-func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk.Event, readable bool, out []byte, modified bool, routed []guest.Routed, got Stats) {
+func checkBatch(t *testing.T, mode batchMode, data, reply []byte, events []chunk.Event, readable bool, out []byte, modified bool, routed []guest.JournalEntry, got Stats) {
 	t.Helper()
 	got.GivenUp, got.Recycled, got.TimedOut, got.NoMemory, got.Errors, got.OtherErrors = 0, 0, 0, 0, Stats{}.Errors, 0
 	if !readable {

@@ -373,14 +373,14 @@ func FuzzChanges(f *testing.F) {
 		}
 		filter := newFuzzFilter(t, path, m)
 		var first []byte
-		var elsewhere []guest.Routed
+		var elsewhere []guest.JournalEntry
 		for i := range 2 {
 			total := filter.Stats()
 			out, modified := filter.Run(text, data)
 			if !modified {
 				out = data
 			}
-			elsewhere = slices.Collect(filter.lane.TakeRouted())
+			elsewhere = slices.Collect(filter.lane.TakeJournal())
 			checkChanges(t, m, data, steps, out, elsewhere, since(filter.Stats(), total))
 			if i == 0 {
 				first = bytes.Clone(out)
@@ -404,14 +404,14 @@ func FuzzChanges(f *testing.F) {
 		if !bytes.Equal(first, out) {
 			t.Fatalf("by one % x, by three % x", first, out)
 		}
-		if diff := cmp.Diff(elsewhere, slices.Collect(shared.lane.TakeRouted())); diff != "" {
+		if diff := cmp.Diff(elsewhere, slices.Collect(shared.lane.TakeJournal())); diff != "" {
 			t.Fatal(diff)
 		}
 	})
 }
 
 // checkChanges decides about one chunk.
-func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, elsewhere []guest.Routed, got Stats) {
+func checkChanges(t *testing.T, m mode, data []byte, steps []step, out []byte, elsewhere []guest.JournalEntry, got Stats) {
 	t.Helper()
 	events, readable := readChunk(t, data)
 	if !readable {

@@ -353,7 +353,7 @@ func logStats(log *hostlog.Limiter, s Stats) {
 func (f *Filter) stop() {
 	f.active.close()
 	f.tables.Close()
-	if n := f.lane.DropRouted(); n > 0 {
+	if n := f.lane.DropJournal(); n > 0 {
 		f.log.Always(hostlog.Error, fmt.Sprintf("%d events for other tags are lost: there was no memory to hand them over", n))
 	}
 	f.log.Close()

@@ -145,7 +145,7 @@ func (r *reloader) judge(o options.Options, module *guest.Module, list []head) (
 			break
 		}
 		f.Run(s.tag, s.data)
-		f.lane.TakeRouted() // it goes nowhere
+		f.lane.TakeJournal() // it goes nowhere
 	}
 	stats := f.Stats()
 	v.records, v.failed = stats.Records, stats.Failed

@@ -31,7 +31,7 @@ func (f *Filter) TakeRouted() []Routed {
 	}
 	var all []Routed
 	tags := make(map[string]*open)
-	for r := range f.lane.TakeRouted() {
+	for r := range f.lane.TakeJournal() {
 		o := tags[string(r.Tag)]
 		if o == nil {
 			o = &open{i: len(all)}
@@ -58,7 +58,7 @@ func (f *Filter) TakeRouted() []Routed {
 
 // KeepRouted is called in the place of TakeRouted if a chunk stays as it came after all: what it has emitted under
 // other tags is among that.
-func (f *Filter) KeepRouted() { f.lane.KeepRouted() }
+func (f *Filter) KeepRouted() { f.lane.KeepJournal() }
 
 // shareHops has what workers emit under other tags be counted as what the filter's lane does, which the border
 // has told.
@@ -71,7 +71,7 @@ func (f *Filter) shareHops() {
 // joinRouted moves what workers have emitted under other tags to the filter's lane.
 func (f *Filter) joinRouted() {
 	for _, w := range f.workers {
-		f.lane.JoinRouted(w.filter.lane)
+		f.lane.JoinJournal(w.filter.lane)
 	}
 }
 
@@ -83,7 +83,7 @@ func (f *Filter) elsewhereBytes(data []byte, body int) (n int) {
 	}
 	marker := f.lane.MarkerBytes(data) - len(f.lane.GroupBody(data)) + body
 	for _, e := range f.given.elsewhere {
-		n += guest.RoutedBytes + marker + len(e.tag)
+		n += guest.JournalEntryBytes + marker + len(e.tag)
 	}
 	return n + len(f.given.routed)
 }
@@ -106,7 +106,7 @@ func (f *Filter) routeGiven(data []byte, event *chunk.Event) bool {
 func (f *Filter) routeFailed(data []byte, event *chunk.Event, c cause, err error) bool {
 	f.routeName = appendTag(f.routeName[:0], f.routeTag, f.tag, event.Body)
 	fits := func() bool {
-		return guest.RoutedBytes+f.lane.MarkerBytes(data)+len(f.routeName)+len(f.event) <= f.lane.Room()
+		return guest.JournalEntryBytes+f.lane.MarkerBytes(data)+len(f.routeName)+len(f.event) <= f.lane.Room()
 	}
 	f.mark(event, hostlog.Printable(reasonOf(c, err), maxReasonBytes))
 	if err != nil && !fits() {

@@ -137,7 +137,7 @@ func TestRoutedHops(t *testing.T) {
 			f.lane.CountHops(want > 0, 0)
 			f.Run(tag, data)
 			n := 0
-			for r := range f.lane.TakeRouted() {
+			for r := range f.lane.TakeJournal() {
 				if n++; r.Hops != want {
 					t.Fatalf("%d workers: event %d has come through %d filters, want %d", workers, n, r.Hops, want)
 				}
@@ -217,7 +217,7 @@ func TestEmitToAnswers(t *testing.T) {
 			t.Errorf("%s: %v", test.name, decode(t, out))
 		}
 		var tags []string
-		for r := range f.lane.TakeRouted() {
+		for r := range f.lane.TakeJournal() {
 			tags = append(tags, string(r.Tag))
 		}
 		if diff := cmp.Diff(test.routed, tags); diff != "" {
@@ -247,7 +247,7 @@ func TestManyRouted(t *testing.T) {
 	one := event(1, object{"to": "a"})
 	f.Run(tag, one)
 	n := 0
-	for r := range f.lane.TakeRouted() {
+	for r := range f.lane.TakeJournal() {
 		if string(r.Tag) != "x" || len(r.Event) != 5 {
 			t.Fatalf("%q % x", r.Tag, r.Event)
 		}
@@ -259,7 +259,7 @@ func TestManyRouted(t *testing.T) {
 	// Of a chunk with more of them, some fail for want of room, and all that come out stay within it.
 	f.Run(tag, bytes.Repeat(one, 10))
 	size, n := 0, 0
-	for r := range f.lane.TakeRouted() {
+	for r := range f.lane.TakeJournal() {
 		size += len(r.Tag) + len(r.Event)
 		n++
 	}
@@ -268,8 +268,8 @@ func TestManyRouted(t *testing.T) {
 		t.Errorf("%d events of %d bytes: %v", n, size, s)
 	}
 	f.Run(tag, one[:0])
-	f.lane.TakeRouted()
-	f.lane.TakeRouted() // the buffer that the first was given is looked at
+	f.lane.TakeJournal()
+	f.lane.TakeJournal() // the buffer that the first was given is looked at
 	if n := f.lane.KeptBytes(); n > 16<<20 {
 		t.Errorf("%d bytes are kept", n)
 	}
@@ -435,7 +435,7 @@ func TestOnErrorRouteWithoutModule(t *testing.T) {
 func TestHops(t *testing.T) {
 	hopsOf := func(f *fixture, data []byte) (list []uint32) {
 		f.Run(tag, data)
-		for r := range f.lane.TakeRouted() {
+		for r := range f.lane.TakeJournal() {
 			list = append(list, r.Hops)
 		}
 		return list
@@ -462,7 +462,7 @@ func TestHops(t *testing.T) {
 	}
 	b.Run(script(ops, nil), join(hops(7), event(1, object{})))
 	var got []uint32
-	for r := range b.lane.TakeRouted() {
+	for r := range b.lane.TakeJournal() {
 		got = append(got, r.Hops)
 	}
 	if diff := cmp.Diff([]uint32{8, 1}, got); diff != "" {
@@ -485,7 +485,7 @@ func TestOnErrorRouteWithoutRoom(t *testing.T) {
 		out = data
 	}
 	routed := 0
-	for range f.lane.TakeRouted() {
+	for range f.lane.TakeJournal() {
 		routed++
 	}
 	left := len(decode(t, out)) - 2

@@ -168,7 +168,7 @@ func added(t *testing.T, list []string) (n int) {
 
 // tickHops are the hops of what ticks have emitted.
 func tickHops(f *Filter) (list []uint32) {
-	for r := range f.lane.TakeRouted() {
+	for r := range f.lane.TakeJournal() {
 		list = append(list, r.Hops)
 	}
 	return list

@@ -177,15 +177,15 @@ static bool write_elsewhere(flbwt_lane *lane, const uint8_t *data, const emitted
                             const heritage *h, bool legacy)
 {
     const flbwt_marker *g = e->group > 0 ? group_at(&lane->batch, e->group) : NULL;
-    flbwt_routed head = {
+    flbwt_journal_entry head = {
         .tag_len = e->tag_n,
         .marker_len = g != NULL ? (uint32_t) (g->next - g->at) : 0,
         .event_len =
             (uint32_t) (legacy ? 1 + e->time_n + e->body_n : 2 + e->time_n + e->meta_n + e->body_n),
         .hops = h->hops,
     };
-    size_t before = lane->routed.len;
-    uint8_t *out = flbwt_journal(&lane->routed, &head, e->tag);
+    size_t before = lane->journal.len;
+    uint8_t *out = flbwt_journal(&lane->journal, &head, e->tag);
 
     if (out == NULL) {
         lane->outcome = FLBWT_HOST_NO_MEMORY;
@@ -195,7 +195,7 @@ static bool write_elsewhere(flbwt_lane *lane, const uint8_t *data, const emitted
         out = copy(out, bytes_of(lane, data, g) + g->at, head.marker_len);
     }
     copy(write_head(e, h, legacy, out), e->body, e->body_n);
-    lane->most -= lane->routed.len - before; // there was room for it
+    lane->most -= lane->journal.len - before; // there was room for it
     return true;
 }
 
@@ -258,14 +258,14 @@ static bool write_emitted(flbwt_lane *lane, const uint8_t *data, const flbwt_ent
     // What is too much is not gone through.
     size_t n = 2 + e.time_n + (get32(p + 20) > 0 ? get32(p + 20) : e.meta_n) + get32(p + 28);
     if (tagged) {
-        n += sizeof(flbwt_routed) + e.tag_n + marker_bytes(b, e.group);
+        n += sizeof(flbwt_journal_entry) + e.tag_n + marker_bytes(b, e.group);
     }
     else if (b->open != e.group) {
         n += marker_bytes(b, e.group);
     }
     *made += n;
     if (!flbwt_batch_charge(lane, n) ||
-        !(tagged ? reserve_in(lane, &lane->routed, n, *made) : reserve(lane, n, *made)) ||
+        !(tagged ? reserve_in(lane, &lane->journal, n, *made) : reserve(lane, n, *made)) ||
         !read_maps(lane, p, legacy, &e)) {
         return false;
     }
@@ -324,7 +324,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
         lane->outcome = FLBWT_HOST_NO_MEMORY;
         return refuse(b, "the host has no memory");
     }
-    size_t len = lane->out.len, journalled = lane->routed.len, made = p.made;
+    size_t len = lane->out.len, journalled = lane->journal.len, made = p.made;
     uint32_t open = b->open;
     lane->outcome = FLBWT_HOST_NO_MEMORY;
     bool ok = turn_to(lane, data, b->now) &&
@@ -348,8 +348,8 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     }
     if (!ok) {
         lane->out.len = len;
-        lane->most += lane->routed.len - journalled;
-        lane->routed.len = journalled;
+        lane->most += lane->journal.len - journalled;
+        lane->journal.len = journalled;
         b->open = open;
         return false;
     }
@@ -357,7 +357,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
     lane->elsewhere += p.elsewhere;
     if (p.drop && p.emitted == p.elsewhere) {
         lane->dropped += p.elsewhere == 0;
-        lane->records_elsewhere += p.elsewhere > 0;
+        lane->routed += p.elsewhere > 0;
     }
     else {
         lane->returned++;

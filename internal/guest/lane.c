@@ -26,7 +26,7 @@ void flbwt_lane_begin(flbwt_lane *lane, size_t size)
     lane->at = 0;
     lane->out.len = 0;
     lane->most = size * 2 + FLBWT_CHUNK_ROOM;
-    lane->routed_before = lane->routed.len;
+    lane->journal_before = lane->journal.len;
     lane->records = lane->returned = lane->dropped = lane->added = lane->elsewhere = 0;
     lane->group.open = lane->group.set = lane->group.inside = false;
     lane->group.body.len = 0;
@@ -82,7 +82,7 @@ bool flbwt_lane_replace(flbwt_lane *lane, const uint8_t *data, size_t next, cons
 
 static uint64_t answers(const flbwt_lane *lane)
 {
-    return lane->returned + lane->dropped + lane->records_elsewhere;
+    return lane->returned + lane->dropped + lane->routed;
 }
 
 void flbwt_lane_open_group(flbwt_lane *lane, size_t at, size_t end)
@@ -490,18 +490,17 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     return lane->stop;
 }
 
-// finish_routed does so with what the chunk has emitted under other tags.
-static void finish_routed(flbwt_lane *lane, bool forgotten)
+// finish_journal does so with what the chunk has emitted under other tags.
+static void finish_journal(flbwt_lane *lane, bool forgotten)
 {
     if (forgotten) {
-        lane->routed.len = lane->routed_before;
+        lane->journal.len = lane->journal_before;
     }
     else {
         __atomic_fetch_add(&lane->total_elsewhere, lane->elsewhere, __ATOMIC_RELAXED);
-        __atomic_fetch_add(&lane->total_records_elsewhere, lane->records_elsewhere,
-                           __ATOMIC_RELAXED);
+        __atomic_fetch_add(&lane->total_routed, lane->routed, __ATOMIC_RELAXED);
     }
-    lane->elsewhere = lane->records_elsewhere = 0;
+    lane->elsewhere = lane->routed = 0;
 }
 
 void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
@@ -513,7 +512,7 @@ void flbwt_lane_finish(flbwt_lane *lane, bool forgotten)
     flbwt_lane_show(lane);
     __atomic_fetch_add(&lane->total_chunks, 1, __ATOMIC_RELAXED);
     if (lane->elsewhere > 0) {
-        finish_routed(lane, forgotten);
+        finish_journal(lane, forgotten);
     }
     if (!forgotten) {
         __atomic_fetch_add(&lane->total_records, lane->records, __ATOMIC_RELAXED);
@@ -576,7 +575,7 @@ flbwt_totals flbwt_lane_totals(const flbwt_lane *lane)
         .dropped = __atomic_load_n(&lane->total_dropped, __ATOMIC_RELAXED),
         .added = __atomic_load_n(&lane->total_added, __ATOMIC_RELAXED),
         .elsewhere = __atomic_load_n(&lane->total_elsewhere, __ATOMIC_RELAXED),
-        .records_elsewhere = __atomic_load_n(&lane->total_records_elsewhere, __ATOMIC_RELAXED),
+        .routed = __atomic_load_n(&lane->total_routed, __ATOMIC_RELAXED),
         .emission =
             {
                 .delivered = __atomic_load_n(&lane->emission.delivered, __ATOMIC_RELAXED),

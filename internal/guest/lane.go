@@ -45,7 +45,7 @@ type Lane struct {
 	c  *C.flbwt_lane // in C memory, for the host calls it without Go
 	in *Instance
 
-	taken C.flbwt_buffer // what TakeRouted has returned last
+	taken C.flbwt_buffer // what TakeJournal has returned last
 
 	wantMu sync.Mutex // held while wanted and what C sees of it change
 	wanted atomic.Bool
@@ -71,7 +71,7 @@ func (l *Lane) Close() {
 
 func (l *Lane) buffers() []C.flbwt_buffer {
 	b := &l.c.batch
-	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, l.c.routed, l.c.ticked, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
+	return []C.flbwt_buffer{l.c.out, l.c.reply, l.c.staged, l.c.group.body, l.c.journal, l.c.ticked, b.places, b.others, b.groups, b.markers, b.edits, b.scratch, b.inherited}
 }
 
 // Attach has the lane use an instance, or none. It is not ready then: C, which asks for nothing
@@ -250,7 +250,7 @@ type Emission struct {
 // Counts returns those of the current chunk, which Finish adds to Totals.
 func (l *Lane) Counts() Counts {
 	return Counts{Records: uint64(l.c.records), Returned: uint64(l.c.returned), Dropped: uint64(l.c.dropped),
-		Routed: uint64(l.c.records_elsewhere), Added: uint64(l.c.added), Elsewhere: uint64(l.c.elsewhere)}
+		Routed: uint64(l.c.routed), Added: uint64(l.c.added), Elsewhere: uint64(l.c.elsewhere)}
 }
 
 // CountReturned, CountDropped and CountRouted count answers that were read outside the lane.
@@ -260,7 +260,7 @@ func (l *Lane) CountReturned() { l.c.returned++ }
 func (l *Lane) CountDropped() { l.c.dropped++ }
 
 // CountRouted is described with CountReturned. Something has been emitted under another tag by Route.
-func (l *Lane) CountRouted() { l.c.records_elsewhere++ }
+func (l *Lane) CountRouted() { l.c.routed++ }
 
 // Finish ends a chunk. One that is forgotten counts, but its records don't.
 func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotten)) }
@@ -270,7 +270,7 @@ func (l *Lane) Finish(forgotten bool) { C.flbwt_lane_finish(l.c, C.bool(forgotte
 func (l *Lane) Totals() Counts {
 	t := C.flbwt_lane_totals(l.c)
 	return Counts{Chunks: uint64(t.chunks), Records: uint64(t.records), Returned: uint64(t.returned), Dropped: uint64(t.dropped),
-		Routed: uint64(t.records_elsewhere), Added: uint64(t.added), Elsewhere: uint64(t.elsewhere),
+		Routed: uint64(t.routed), Added: uint64(t.added), Elsewhere: uint64(t.elsewhere),
 		Emission: Emission{Delivered: uint64(t.emission.delivered), Kept: uint64(t.emission.kept), Dropped: uint64(t.emission.dropped),
 			Looped: uint64(t.emission.looped), HeldBytes: uint64(t.emission.held_bytes)},
 		Calls: uint64(t.calls), MemoryBytes: uint64(t.memory)}

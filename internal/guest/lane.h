@@ -52,13 +52,13 @@ typedef struct {
     uint64_t answers; // of the guest for records of the chunk, before the group began
 } flbwt_group;
 
-// flbwt_routed stands before the bytes of an event that is emitted under another tag: those of the tag, of
+// flbwt_journal_entry stands before the bytes of an event that is emitted under another tag: those of the tag, of
 // the marker that begins its group (none if marker_len is 0), and of the event. Entries stand one behind the
 // other, at any address.
 typedef struct {
     uint32_t tag_len, marker_len, event_len;
     uint32_t hops; // through filters that it has come, with this one; 0: they are not counted
-} flbwt_routed;
+} flbwt_journal_entry;
 
 enum {
     // An event that comes through so many filters is in a loop.
@@ -87,7 +87,7 @@ typedef struct {
     size_t size;
     size_t at; // the event that is next
     bool answered; // since the last run or call: the guest has given an answer that was taken
-    size_t most; // bytes of what comes out, less those in routed
+    size_t most; // bytes of what comes out, less those in the journal
     bool changed; // out differs from the chunk up to at; else out is empty
     flbwt_buffer out;
     uint64_t records, returned, dropped; // called for, and what became of them
@@ -96,12 +96,12 @@ typedef struct {
     uint64_t call_began_ns; // the call of flbwt_lane_begin_call, if it is timed; else 0
     flbwt_group group;
 
-    // Events that are emitted under another tag, as flbwt_routed: those of chunks, and of ticks. Both keep
+    // Events that are emitted under another tag, as flbwt_journal_entry: those of chunks, and of ticks. Both keep
     // what nobody has taken.
-    flbwt_buffer routed, ticked;
-    size_t routed_before; // bytes of routed when the chunk began
-    uint64_t elsewhere; // events of the chunk that are in routed
-    uint64_t records_elsewhere; // its records that came out there alone
+    flbwt_buffer journal, ticked;
+    size_t journal_before; // bytes of the journal when the chunk began
+    uint64_t elsewhere; // events of the chunk that are in the journal
+    uint64_t routed; // its records that came out there alone
     bool count_hops; // set before a chunk: what is emitted under another tag gets its hops
     uint32_t tick_hops; // those of what ticks emit; 0: they are not counted
     uint32_t tick_hops_left; // ticks until that is forgotten
@@ -128,12 +128,12 @@ typedef struct {
 
     // Of finished chunks: flbwt_lane_totals may be called by any thread.
     uint64_t total_chunks, total_records, total_returned, total_dropped, total_added,
-        total_elsewhere, total_records_elsewhere;
+        total_elsewhere, total_routed;
     uint64_t memory; // of the guest, as the last chunk left it; 0: there is none
 } flbwt_lane;
 
 typedef struct {
-    uint64_t chunks, records, returned, dropped, added, elsewhere, records_elsewhere;
+    uint64_t chunks, records, returned, dropped, added, elsewhere, routed;
     uint64_t calls; // of the guest, for a record or a batch, those of the current chunk too
     uint64_t memory; // in bytes; 0: there is no guest
     flbwt_emission emission;
@@ -164,9 +164,9 @@ enum flbwt_filter_result flbwt_lane_filter(flbwt_lane *lane, const void *tag, in
                                            const void *data, size_t size, void **out,
                                            size_t *out_size);
 
-// flbwt_lane_take_routed swaps what has been emitted under other tags, in order, for an empty buffer: it has
+// flbwt_lane_take_journal swaps what has been emitted under other tags, in order, for an empty buffer: it has
 // to follow each chunk and tick. What `to` has allocated is used again by the lane; its bytes are forgotten.
-void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to);
+void flbwt_lane_take_journal(flbwt_lane *lane, flbwt_buffer *to);
 
 // flbwt_lane_route emits an event under another tag, from the record whose metadata that is, in the group
 // that is open. flbwt_lane_route_tick emits one of a tick. False: there is no memory.
@@ -176,14 +176,14 @@ bool flbwt_lane_route(flbwt_lane *lane, const uint8_t *data, const uint8_t *tag,
 bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                            const uint8_t *event, uint32_t event_len);
 
-// flbwt_lane_join_routed moves what another lane has emitted under other tags behind that of this one.
-void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from);
+// flbwt_lane_join_journal moves what another lane has emitted under other tags behind that of this one.
+void flbwt_lane_join_journal(flbwt_lane *lane, flbwt_lane *from);
 
-// flbwt_lane_keep_routed forgets what the last chunk has emitted under other tags, and counts it as kept: the chunk
-// stays as it came. flbwt_lane_drop_routed forgets all that nobody has taken, counts it as dropped, and returns how
+// flbwt_lane_keep_journal forgets what the last chunk has emitted under other tags, and counts it as kept: the chunk
+// stays as it came. flbwt_lane_drop_journal forgets all that nobody has taken, counts it as dropped, and returns how
 // many events that is.
-void flbwt_lane_keep_routed(flbwt_lane *lane);
-uint64_t flbwt_lane_drop_routed(flbwt_lane *lane);
+void flbwt_lane_keep_journal(flbwt_lane *lane);
+uint64_t flbwt_lane_drop_journal(flbwt_lane *lane);
 
 // flbwt_lane_count_lost counts events under other tags as dropped.
 void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events);
@@ -193,7 +193,7 @@ uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from);
 
 // flbwt_journal appends an entry to a journal, and returns where the bytes of its marker and its event are
 // to be written. NULL: there is no memory.
-uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag);
+uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_journal_entry *head, const uint8_t *tag);
 
 // flbwt_lane_hops is how often an event with that metadata will have come through a filter; 0 if that is not
 // counted: it comes from an input, and does not say that it has come through some. The metadata has been checked.
@@ -243,10 +243,10 @@ static inline void flbwt_give_back(flbwt_buffer *b)
     }
 }
 
-// flbwt_lane_has_routed says whether there is something for flbwt_lane_take_routed.
-static inline bool flbwt_lane_has_routed(const flbwt_lane *lane)
+// flbwt_lane_has_journal says whether there is something for flbwt_lane_take_journal.
+static inline bool flbwt_lane_has_journal(const flbwt_lane *lane)
 {
-    return (lane->routed.len | lane->ticked.len) > 0;
+    return (lane->journal.len | lane->ticked.len) > 0;
 }
 
 // flbwt_lane_begin begins a chunk, unless the lane is inside of one.

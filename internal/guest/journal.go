@@ -9,29 +9,29 @@ import (
 	"unsafe"
 )
 
-// Routed is an event that is emitted under another tag than the chunk's. Bytes are valid until the next call of
-// TakeRouted.
-type Routed struct {
+// JournalEntry is an event that is emitted under another tag than the chunk's. Bytes are valid until the next call of
+// TakeJournal.
+type JournalEntry struct {
 	Tag    []byte
 	Marker []byte // that begins its group; none: it is in none
 	Event  []byte
 	Hops   uint32 // filters that it has come through; 0: they are not counted
 }
 
-// TakeRouted takes what has been emitted under other tags by chunks, and then by ticks.
-func (l *Lane) TakeRouted() iter.Seq[Routed] {
-	C.flbwt_lane_take_routed(l.c, &l.taken)
-	return func(yield func(Routed) bool) {
+// TakeJournal takes what has been emitted under other tags by chunks, and then by ticks.
+func (l *Lane) TakeJournal() iter.Seq[JournalEntry] {
+	C.flbwt_lane_take_journal(l.c, &l.taken)
+	return func(yield func(JournalEntry) bool) {
 		for rest := unsafe.Slice((*byte)(unsafe.Pointer(l.taken.data)), int(l.taken.len)); len(rest) > 0; {
-			var head C.flbwt_routed // which may stand at any address
+			var head C.flbwt_journal_entry // which may stand at any address
 			cut := func(n int) []byte {
 				part := rest[:n:n]
 				rest = rest[n:]
 				return part
 			}
-			header := cut(C.sizeof_flbwt_routed)
+			header := cut(C.sizeof_flbwt_journal_entry)
 			number := func(offset uintptr) int { return int(binary.NativeEndian.Uint32(header[offset:])) }
-			r := Routed{Tag: cut(number(unsafe.Offsetof(head.tag_len))), Hops: uint32(number(unsafe.Offsetof(head.hops)))}
+			r := JournalEntry{Tag: cut(number(unsafe.Offsetof(head.tag_len))), Hops: uint32(number(unsafe.Offsetof(head.hops)))}
 			r.Marker = cut(number(unsafe.Offsetof(head.marker_len)))
 			r.Event = cut(number(unsafe.Offsetof(head.event_len)))
 			if !yield(r) {
@@ -41,16 +41,16 @@ func (l *Lane) TakeRouted() iter.Seq[Routed] {
 	}
 }
 
-// JoinRouted moves what another lane has emitted under other tags behind that of this one.
-func (l *Lane) JoinRouted(from *Lane) { C.flbwt_lane_join_routed(l.c, from.c) }
+// JoinJournal moves what another lane has emitted under other tags behind that of this one.
+func (l *Lane) JoinJournal(from *Lane) { C.flbwt_lane_join_journal(l.c, from.c) }
 
-// KeepRouted forgets what the last chunk has emitted under other tags, which is counted as kept: the chunk stays as
+// KeepJournal forgets what the last chunk has emitted under other tags, which is counted as kept: the chunk stays as
 // it came.
-func (l *Lane) KeepRouted() { C.flbwt_lane_keep_routed(l.c) }
+func (l *Lane) KeepJournal() { C.flbwt_lane_keep_journal(l.c) }
 
-// DropRouted forgets all events under other tags that nobody has taken, counts them as dropped, and returns how many
+// DropJournal forgets all events under other tags that nobody has taken, counts them as dropped, and returns how many
 // they are.
-func (l *Lane) DropRouted() uint64 { return uint64(C.flbwt_lane_drop_routed(l.c)) }
+func (l *Lane) DropJournal() uint64 { return uint64(C.flbwt_lane_drop_journal(l.c)) }
 
 // CountLost counts events under other tags as dropped.
 func (l *Lane) CountLost(events int) { C.flbwt_lane_count_lost(l.c, C.uint64_t(events)) }
@@ -67,8 +67,8 @@ func (l *Lane) RouteTick(tag, event []byte) bool {
 	return bool(C.flbwt_lane_route_tick(l.c, pointer(tag), C.uint32_t(len(tag)), pointer(event), C.uint32_t(len(event))))
 }
 
-// RoutedBytes is what Route needs of Room, besides the tag, MarkerBytes and the event.
-const RoutedBytes = C.sizeof_flbwt_routed
+// JournalEntryBytes is what Route needs of Room, besides the tag, MarkerBytes and the event.
+const JournalEntryBytes = C.sizeof_flbwt_journal_entry
 
 // MarkerBytes is how long the marker of the group is that is open; 0: there is none.
 func (l *Lane) MarkerBytes(data []byte) int {
@@ -89,7 +89,7 @@ func (l *Lane) CountHopsAs(other *Lane) {
 	l.c.count_hops, l.c.tick_hops = other.c.count_hops, other.c.tick_hops
 }
 
-// EndHops goes behind a chunk, or a tick, before TakeRouted. kept: no event of the chunk has left it. For the tests'
+// EndHops goes behind a chunk, or a tick, before TakeJournal. kept: no event of the chunk has left it. For the tests'
 // sake, as CountHops.
 func (l *Lane) EndHops(tick, kept bool) {
 	if l.c.tick_hops > 0 {

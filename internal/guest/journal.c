@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const uint8_t *tag)
+uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_journal_entry *head, const uint8_t *tag)
 {
     size_t n = sizeof(*head) + (size_t) head->tag_len + head->marker_len + head->event_len;
 
@@ -24,7 +24,7 @@ uint8_t *flbwt_journal(flbwt_buffer *journal, const flbwt_routed *head, const ui
 // bytes.
 static void charge_room(flbwt_lane *lane, size_t before)
 {
-    size_t n = lane->routed.len - before;
+    size_t n = lane->journal.len - before;
 
     lane->most = n < lane->most ? lane->most - n : 0;
 }
@@ -34,16 +34,16 @@ bool flbwt_lane_route(flbwt_lane *lane, const uint8_t *data, const uint8_t *tag,
                       uint32_t event_len)
 {
     const uint8_t *start, *body;
-    size_t start_len, body_len, before = lane->routed.len;
+    size_t start_len, body_len, before = lane->journal.len;
 
     flbwt_lane_marker(lane, data, &start, &start_len, &body, &body_len);
-    flbwt_routed head = {
+    flbwt_journal_entry head = {
         .tag_len = tag_len,
         .marker_len = (uint32_t) (start_len + body_len),
         .event_len = event_len,
         .hops = flbwt_lane_hops(lane, metadata, metadata_len),
     };
-    uint8_t *to = flbwt_journal(&lane->routed, &head, tag);
+    uint8_t *to = flbwt_journal(&lane->journal, &head, tag);
 
     if (to == NULL) {
         return false;
@@ -59,7 +59,8 @@ bool flbwt_lane_route(flbwt_lane *lane, const uint8_t *data, const uint8_t *tag,
 bool flbwt_lane_route_tick(flbwt_lane *lane, const uint8_t *tag, uint32_t tag_len,
                            const uint8_t *event, uint32_t event_len)
 {
-    flbwt_routed head = {.tag_len = tag_len, .event_len = event_len, .hops = lane->tick_hops};
+    flbwt_journal_entry head = {
+        .tag_len = tag_len, .event_len = event_len, .hops = lane->tick_hops};
     uint8_t *to = flbwt_journal(&lane->ticked, &head, tag);
 
     if (to != NULL) {
@@ -88,32 +89,32 @@ static void give_back(flbwt_buffer *b)
     }
 }
 
-void flbwt_lane_join_routed(flbwt_lane *lane, flbwt_lane *from)
+void flbwt_lane_join_journal(flbwt_lane *lane, flbwt_lane *from)
 {
-    move(&lane->routed, &from->routed);
+    move(&lane->journal, &from->journal);
     move(&lane->ticked, &from->ticked);
-    from->routed_before = from->routed.len;
-    give_back(&from->routed);
+    from->journal_before = from->journal.len;
+    give_back(&from->journal);
     give_back(&from->ticked);
 }
 
-void flbwt_lane_take_routed(flbwt_lane *lane, flbwt_buffer *to)
+void flbwt_lane_take_journal(flbwt_lane *lane, flbwt_buffer *to)
 {
     flbwt_buffer empty = *to;
 
-    move(&lane->routed, &lane->ticked);
+    move(&lane->journal, &lane->ticked);
     empty.len = 0;
     give_back(&empty);
     give_back(&lane->ticked);
-    *to = lane->routed;
-    lane->routed = empty;
-    lane->routed_before = 0;
+    *to = lane->journal;
+    lane->journal = empty;
+    lane->journal_before = 0;
 }
 
 uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from)
 {
     uint64_t events = 0;
-    flbwt_routed head;
+    flbwt_journal_entry head;
 
     for (size_t at = from; at + sizeof(head) <= journal->len; events++) {
         memcpy(&head, journal->data + at, sizeof(head));
@@ -122,11 +123,12 @@ uint64_t flbwt_journal_events(const flbwt_buffer *journal, size_t from)
     return events;
 }
 
-void flbwt_lane_keep_routed(flbwt_lane *lane)
+void flbwt_lane_keep_journal(flbwt_lane *lane)
 {
     __atomic_fetch_add(&lane->emission.kept,
-                       flbwt_journal_events(&lane->routed, lane->routed_before), __ATOMIC_RELAXED);
-    lane->routed.len = lane->routed_before;
+                       flbwt_journal_events(&lane->journal, lane->journal_before),
+                       __ATOMIC_RELAXED);
+    lane->journal.len = lane->journal_before;
 }
 
 void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events)
@@ -134,12 +136,12 @@ void flbwt_lane_count_lost(flbwt_lane *lane, uint64_t events)
     __atomic_fetch_add(&lane->emission.dropped, events, __ATOMIC_RELAXED);
 }
 
-uint64_t flbwt_lane_drop_routed(flbwt_lane *lane)
+uint64_t flbwt_lane_drop_journal(flbwt_lane *lane)
 {
     uint64_t events =
-        flbwt_journal_events(&lane->routed, 0) + flbwt_journal_events(&lane->ticked, 0);
+        flbwt_journal_events(&lane->journal, 0) + flbwt_journal_events(&lane->ticked, 0);
 
     flbwt_lane_count_lost(lane, events);
-    lane->routed.len = lane->ticked.len = 0;
+    lane->journal.len = lane->ticked.len = 0;
     return events;
 }
