@@ -65,7 +65,7 @@ struct emission {
     // Atomic.
     bool stopping; // the pipeline has been told to stop
     uint64_t chunks; // that have come
-    uint64_t reads; // chunks of inputs that are no emitters
+    uint64_t reads; // chunks of inputs that are not emitters
 
     pthread_mutex_t lock; // guards all that follows
     struct held *first, **end;

@@ -261,7 +261,7 @@ static int drop_pages(struct dl_phdr_info *info, size_t size, void *own)
 
 void border_drop_pages(void) { dl_iterate_phdr(drop_pages, (void *) border_drop_pages); }
 
-// The instances that have started and not stopped.
+// The instances that run, from border_enter_running to border_end. One of them may still be starting, or have failed to.
 static struct {
     pthread_mutex_t lock;
     struct instance *first;

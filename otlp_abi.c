@@ -245,7 +245,7 @@ void otlp_inspect(struct payload *p)
 
     if ((signal == FLBWT_METRICS ? host.cmt_pack(p->metrics, &packed, &size)
                                  : host.ctr_pack(p->traces, &packed, &size)) != 0) {
-        p->refused = "Fluent Bit does not write them for a chunk either";
+        p->refused = "Fluent Bit does not write it for a chunk either";
         return;
     }
     p->refused = otlp_refusal(signal, packed, size, host.scope_attributes, host.scopeless);

@@ -485,18 +485,18 @@ const char *otlp_refusal(enum flbwt_signal signal, const void *packed, size_t si
     struct check c = {.end = p + size};
 
     if (!is_whole(p, size)) {
-        return "they nest deeper than 64 levels, or hold a value that OTLP does not have";
+        return "it nests deeper than 64 levels, or holds a value that OTLP does not have";
     }
     if (signal == FLBWT_TRACES && all_traces(&c, p) == NULL) {
-        return "they hold a value that OTLP does not have";
+        return "it holds a value that OTLP does not have";
     }
     if (signal == FLBWT_METRICS && all_metrics(&c, p) == NULL) {
         return c.in_metrics
                    ? "a sample has more labels than its metric has names for"
-                   : "their resource, scope or other metadata is not what the encoder takes it for";
+                   : "its resource, scope or other metadata is not what the encoder takes it for";
     }
     if (c.scope_attributes && !takes_scope_attributes) {
-        return "their scope has attributes, which the encoder of this version does not survive";
+        return "its scope has attributes, which the encoder of this version does not survive";
     }
     if (c.scopeless && !takes_scopeless) {
         return "spans have no scope, which the encoder of this version does not survive";

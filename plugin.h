@@ -198,8 +198,8 @@ void otlp_traces_in_place(struct job *job);
 // on: there the host writes the same MessagePack next, and what nests too deep for it ends the process anyway.
 void otlp_inspect(struct payload *p);
 
-// otlp_refusal does, for a payload as MessagePack of the host's, of a host that can encode attributes of a scope of
-// metrics, or spans without a scope, or can't: why it is not to encode it, else NULL.
+// otlp_refusal returns why the host must not encode a payload, given as the host writes it as MessagePack; NULL: it
+// may. takes_scope_attributes and takes_scopeless say what its encoders survive.
 const char *otlp_refusal(enum flbwt_signal signal, const void *packed, size_t size,
                          bool takes_scope_attributes, bool takes_scopeless);
 

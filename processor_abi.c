@@ -203,7 +203,7 @@ static int init(struct flb_processor_instance *ins, void *owner, int owner_type,
     return 0;
 }
 
-// run has a payload filtered. The job is kept, if there is no instance.
+// run has a payload filtered. The payload is kept, if there is no instance.
 static void run(struct flb_processor_instance *ins, struct job *job, const char *tag, int tag_len)
 {
     struct instance *inst = border_running(ins);

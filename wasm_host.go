@@ -167,8 +167,8 @@ func emitterOf(inst *C.struct_instance) string {
 	return ""
 }
 
-// isActive is is_active of the host (src/flb_filter.c, 2.2.3 and 5.1.1), which does not start the others. Before a
-// reload it asks for them, too.
+// isActive is is_active of the host (src/flb_filter.c, 2.2.3 and 5.1.1), but for an option that is set several times, of
+// which it takes the first value. The host does not start the others, but before a reload it asks for them, too.
 func isActive(inst *C.struct_instance) bool {
 	value := property(inst, "active")
 	return !strings.EqualFold(value, "false") && value != "0"

@@ -9,7 +9,7 @@
 // The structures of docs/abi.md.
 enum {
     EMITTED_BYTES = 32,
-    ROUTED_BYTES = 40, // of an event under another tag
+    EMITTED_TO_BYTES = 40, // of an event under another tag
 };
 
 enum { SAME_GROUP = -1 }; // of an emitted event: that of the event it comes behind
@@ -337,7 +337,7 @@ static bool carry_out(flbwt_lane *lane, const uint8_t *data, const flbwt_entry *
 
         if (o.kind == OP_EMIT || tagged) {
             lane->outcome = FLBWT_BREACH;
-            ok = o.bytes != NULL && o.len >= (tagged ? ROUTED_BYTES : EMITTED_BYTES)
+            ok = o.bytes != NULL && o.len >= (tagged ? EMITTED_TO_BYTES : EMITTED_BYTES)
                      ? write_emitted(lane, data, e, &h, o.bytes, tagged, &made)
                      : refuse(b, "what describes an emitted event is too short");
         }

@@ -81,8 +81,8 @@ static bool move(flbwt_buffer *to, flbwt_buffer *from)
     return true;
 }
 
-// give_back does so with an empty buffer: what could not be moved waits for the next time.
-static void give_back(flbwt_buffer *b)
+// give_back_if_empty is flbwt_give_back, but for what could not be moved, which waits for the next time.
+static void give_back_if_empty(flbwt_buffer *b)
 {
     if (b->len == 0) {
         flbwt_give_back(b);
@@ -94,8 +94,8 @@ void flbwt_lane_join_journal(flbwt_lane *lane, flbwt_lane *from)
     move(&lane->journal, &from->journal);
     move(&lane->ticked, &from->ticked);
     from->journal_before = from->journal.len;
-    give_back(&from->journal);
-    give_back(&from->ticked);
+    give_back_if_empty(&from->journal);
+    give_back_if_empty(&from->ticked);
 }
 
 void flbwt_lane_take_journal(flbwt_lane *lane, flbwt_buffer *to)
@@ -104,8 +104,8 @@ void flbwt_lane_take_journal(flbwt_lane *lane, flbwt_buffer *to)
 
     move(&lane->journal, &lane->ticked);
     empty.len = 0;
-    give_back(&empty);
-    give_back(&lane->ticked);
+    give_back_if_empty(&empty);
+    give_back_if_empty(&lane->ticked);
     *to = lane->journal;
     lane->journal = empty;
     lane->journal_before = 0;

@@ -490,7 +490,7 @@ enum flbwt_stop flbwt_lane_call(flbwt_lane *lane, const uint8_t *tag, uint32_t t
     return lane->stop;
 }
 
-// finish_journal does so with what the chunk has emitted under other tags.
+// finish_journal adds to the totals, or forgets, what the chunk has emitted under other tags.
 static void finish_journal(flbwt_lane *lane, bool forgotten)
 {
     if (forgotten) {

@@ -77,9 +77,9 @@ typedef struct {
     flbwt_watch watch;
     flbwt_heap heap;
     flbwt_output out, err;
-    flbwt_output
-        log; // lines: level, length (4 bytes, as the machine has them), text; lost counts lines
-    int log_level;    // lines of higher ones are not wanted
+    // Lines: level, length (4 bytes, as the machine has them), text; lost counts lines.
+    flbwt_output log;
+    int log_level; // lines of higher ones are not wanted
     const flbwt_setting *settings; // owned by who made the instance, as long as it lives
     uint32_t settings_len;
     flbwt_tags tags;

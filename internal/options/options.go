@@ -138,7 +138,7 @@ var Table = []Option{
 	{Name: "emitter_mem_buf_limit", Type: Size, Default: "10M",
 		Help: "Max memory of that input, and of records that wait for it"},
 	{Name: "tick_interval", Type: Time, Default: "1s",
-		Help: "How often a module that exports flb_tick is called by that, whether records come or not: at most ten times a second, and late while a chunk runs; 0 for never"},
+		Help: "How often flb_tick is called, if the module exports it, whether records come or not: at most ten times a second, and late while a chunk runs; 0 for never"},
 	{Name: "stats_interval", Type: Time, Default: "0",
 		Help: "How often the log gets a line of what was counted so far, with the next chunk; 0 for never, but for the last line at the end"},
 	{Name: "stats_format", Type: String, Default: "text", Values: []string{"text", "json"},

@@ -135,7 +135,8 @@ type checker struct {
 // newChecker makes one for what takes the place of a request of that type.
 func newChecker(m *message, was []byte, host Host) *checker {
 	c := &checker{host: host, maxMessages: freeMessages, maxPoints: freePoints, labels: map[string]int{}, point: 1}
-	if n := count(m, was, maxDepth); n > freeMessages/2 {
+	messages, numbers := count(m, was, maxDepth)
+	if n := messages + numbers/integersInMessage; n > freeMessages/2 {
 		c.maxMessages = 2 * n
 	}
 	if n := countPoints(was); m == metricsRequest && n > freePoints/2 {
@@ -144,20 +145,36 @@ func newChecker(m *message, was []byte, host Host) *checker {
 	return c
 }
 
-// count is how many messages a request has, as far as it can be read.
-func count(m *message, b []byte, depth int) int {
-	n := 1
+// count is how many messages a request has, and numbers, both as walk counts them, as far as it can be read.
+func count(m *message, b []byte, depth int) (messages, numbers int) {
+	messages = 1
 	for len(b) > 0 && depth > 0 {
 		f, rest, err := next(b)
 		if err != nil {
 			break
 		}
-		if of := m.fields[f.number].of; of != nil && f.wire == bytes {
-			n += count(of, f.bytes, depth-1)
+		member, known := m.fields[f.number]
+		numbers += numbersOf(member, known)
+		switch {
+		case member.kind == integers && f.wire == bytes:
+			n, _ := countNumbers(f.bytes)
+			numbers += n
+		case member.of != nil && f.wire == bytes:
+			in, n := count(member.of, f.bytes, depth-1)
+			messages += in
+			numbers += n
 		}
 		b = rest
 	}
-	return n
+	return messages, numbers
+}
+
+// numbersOf is what a field counts as, beside the numbers in it.
+func numbersOf(of member, known bool) int {
+	if !known || of.kind == quads || of.kind == integers {
+		return integersInField
+	}
+	return 0
 }
 
 // countPoints is how many metrics and data points one of metrics has.
@@ -243,8 +260,8 @@ func (c *checker) walk(m *message, b []byte) error {
 		}
 		b = rest
 		member, known := m.fields[f.number]
-		if !known || member.kind == quads || member.kind == integers {
-			c.numbers += integersInField
+		if n := numbersOf(member, known); n > 0 {
+			c.numbers += n
 			if err := c.countMessages(); err != nil {
 				return err
 			}
@@ -291,7 +308,12 @@ func (c *checker) field(m *message, member member, f field) error {
 	case quads:
 		ok = f.wire == fixed64 || f.wire == bytes && len(f.bytes)%8 == 0
 	case integers:
-		ok = f.wire == varint || f.wire == bytes && c.countNumbers(f.bytes)
+		ok = f.wire == varint
+		if f.wire == bytes {
+			var n int
+			n, ok = countNumbers(f.bytes)
+			c.numbers += n
+		}
 		if err := c.countMessages(); err != nil {
 			return err
 		}
@@ -314,17 +336,17 @@ func (c *checker) countMessages() error {
 	return nil
 }
 
-// countNumbers says whether it is a list of varints.
-func (c *checker) countNumbers(list []byte) bool {
+// countNumbers is how many varints are in a list; false: it is none of varints.
+func countNumbers(list []byte) (n int, ok bool) {
 	for len(list) > 0 {
-		_, n := binary.Uvarint(list)
-		if n <= 0 {
-			return false
+		_, size := binary.Uvarint(list)
+		if size <= 0 {
+			return n, false
 		}
-		c.numbers++
-		list = list[n:]
+		n++
+		list = list[size:]
 	}
-	return true
+	return n, true
 }
 
 // find returns the field of that number, which is not repeated.

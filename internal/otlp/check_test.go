@@ -293,6 +293,9 @@ func TestBounds(t *testing.T) {
 	if _, err := CheckMetrics(nil, varints, all); err == nil {
 		t.Error("as many numbers as may be make no limit")
 	}
+	if _, err := CheckMetrics(varints, varints, all); err != nil {
+		t.Errorf("as many as it replaces: %v", err)
+	}
 }
 
 // readsTheSame says why a request that has passed would not pass as another library reads it: one that takes, as

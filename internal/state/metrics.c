@@ -37,10 +37,10 @@ struct flbwt_metrics {
     flbwt_seed seed;
     uint32_t max_series;
     uint32_t mask; // of slots
-    flbwt_series *
-        *series; // in the order in which they were made; with slots NULL until there is a metric
-    atomic_uint_least32_t
-        *slots; // open addressing; 0: none, else one more than the index of a series
+    // Both are NULL until there is a metric. In the order in which they were made,
+    flbwt_series **series;
+    // and by open addressing: 0: none, else one more than the index of a series.
+    atomic_uint_least32_t *slots;
     metric *metrics[FLBWT_METRICS];
     atomic_uint_least32_t metrics_count, series_count;
     atomic_uint_least64_t no_room, bad_value, told;

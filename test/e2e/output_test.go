@@ -175,11 +175,27 @@ func TestOutputToASecureForwardInput(t *testing.T) {
 `, "CERTS", certificates))
 		again := filepath.Join(p.dir, "again")
 		p.until("5 records", func() bool { return len(fileEvents(t, again)) >= 5 })
-		p.stop()
+		if fb.endsWithSharedKey(t) {
+			p.stop()
+		}
 		if n := len(fileEvents(t, again)); n != 5 {
 			t.Errorf("%d records came back", n)
 		}
 	})
+}
+
+// endsWithSharedKey says whether an input forward with a shared key can be ended. 3.2.10 frees the key twice.
+func (fb fluentBit) endsWithSharedKey(t *testing.T) bool {
+	t.Helper()
+	port := freePort(t)
+	p := fb.exec(t, t.TempDir(), "-i", "forward", "-p", "listen=127.0.0.1", "-p", "port="+port, "-p", "shared_key=s3cret",
+		"-p", "self_hostname=far.example", "-o", "null", "-m", "*")
+	p.dial(port).Close()
+	code, err := waiting.Stop(p.cmd, p.done)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code == 0
 }
 
 // On the engine's thread, too, nothing is lost, and a far side that hangs does not

@@ -181,7 +181,7 @@ func TestForeign(t *testing.T) {
 				{"an attribute", foreignMetrics(pairs{"scope", pairs{"attributes", pairs{"a", nil}, "metadata", pairs{}}}, []any{}), true},
 				{"in a list", foreignMetrics(pairs{"scope", pairs{"attributes", pairs{"a", []any{nil}}, "metadata", pairs{}}}, []any{}), true},
 			}},
-			"depth": {signal: "metrics", why: "nest deeper than 64", list: []sent{
+			"depth": {signal: "metrics", why: "nests deeper than 64", list: []sent{
 				{"70", foreignMetrics(pairs{"resource", pairs{"attributes", nested(70), "metadata", pairs{}}}, []any{}), true},
 				{"40", foreignMetrics(pairs{"resource", pairs{"attributes", nested(40), "metadata", pairs{}}}, []any{}), false},
 			}},
@@ -190,7 +190,7 @@ func TestForeign(t *testing.T) {
 				{"one name", foreignMetrics(pairs{}, []any{"l"}, "v", "w"), true},
 				{"more names", foreignMetrics(pairs{}, []any{"l", "m"}, "v"), false},
 			}},
-			"traces": {signal: "traces", why: "nest deeper than 64", list: []sent{
+			"traces": {signal: "traces", why: "nests deeper than 64", list: []sent{
 				{"70", foreignTraces(nested(70)), true},
 				{"40", foreignTraces(nested(40)), false},
 				{"without attributes", foreignTraces(nil), false},
