@@ -4,11 +4,8 @@ package main
 import "C"
 
 import (
-	"cmp"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/filter"
@@ -43,9 +40,14 @@ func logToStderr(line string) {
 	}
 }
 
+// getter returns how the first value of an instance's property is looked up.
+func getter(inst *C.struct_instance) func(name *C.char) *C.char {
+	return func(name *C.char) *C.char { return C.border_property(inst, name) }
+}
+
 // parse reads the instance's properties.
 func parse(inst *C.struct_instance) (options.Options, error) {
-	get := func(name *C.char) *C.char { return C.border_property(inst, name) }
+	get := getter(inst)
 	source, all := properties(inst.ins, get)
 	parse := options.Parse
 	if bool(inst.processor) {
@@ -127,7 +129,7 @@ func setEmission(inst *C.struct_instance, o options.Options) {
 }
 
 func emitterName(inst *C.struct_instance, o options.Options) string {
-	return cmp.Or(o.EmitterName, "emitter_for_"+C.GoString(C.border_name(inst)))
+	return options.NameOfEmitter(o.EmitterName, C.GoString(C.border_name(inst)))
 }
 
 // checkEmitterName refuses the name of an emitter that a filter before this one in the pipeline will have made by
@@ -157,7 +159,7 @@ func emitterOf(inst *C.struct_instance) string {
 	}
 	o, err := parse(inst)
 	switch {
-	case err != nil && slices.Contains([]string{"off", "false", "no"}, strings.ToLower(property(inst, "buffer"))):
+	case err != nil && options.IsOff(property(inst, "buffer")):
 		return ""
 	case err != nil:
 		return property(inst, "emitter_name")
@@ -167,17 +169,19 @@ func emitterOf(inst *C.struct_instance) string {
 	return ""
 }
 
-// isActive is is_active of the host (src/flb_filter.c, 2.2.3 and 5.1.1), but for an option that is set several times, of
-// which it takes the first value. The host does not start the others, but before a reload it asks for them, too.
-func isActive(inst *C.struct_instance) bool {
-	value := property(inst, "active")
-	return !strings.EqualFold(value, "false") && value != "0"
-}
+// isActive says whether the host starts a filter; of an option that is set several times it takes the first value.
+// Before a reload the host asks for those that are not active, too.
+func isActive(inst *C.struct_instance) bool { return options.IsActive(property(inst, "active")) }
 
 // property returns the first value of an instance's property, "" if there is none.
 func property(inst *C.struct_instance, name string) string {
+	return C.GoString(first(getter(inst), name))
+}
+
+// first looks up the first value of a property; nil: it is not set.
+func first(get func(name *C.char) *C.char, name string) *C.char {
 	key := append([]byte(name), 0)
-	return C.GoString(C.border_property(inst, (*C.char)(unsafe.Pointer(&key[0]))))
+	return get((*C.char)(unsafe.Pointer(&key[0])))
 }
 
 // firstValuesOnly is what the user should know if properties does not return all.
@@ -186,16 +190,12 @@ const firstValuesOnly = "the options of this Fluent Bit can't be listed: config.
 // properties returns what the user set for an instance of the host, in which get looks up the first
 // value of a property, and whether that is all.
 func properties(instance unsafe.Pointer, get func(name *C.char) *C.char) (source options.Source, all bool) {
-	first := func(name string) *C.char {
-		key := append([]byte(name), 0)
-		return get((*C.char)(unsafe.Pointer(&key[0])))
-	}
-	path := first("wasm_path")
+	path := first(get, "wasm_path")
 	found := make([]C.struct_border_property, max(0, C.border_properties(instance, path, nil, 0)))
 	n := C.border_properties(instance, path, unsafe.SliceData(found), C.size_t(len(found)))
 	if n < 0 || int(n) != len(found) {
 		return options.From(func(name string) (string, bool) {
-			value := first(name)
+			value := first(get, name)
 			return C.GoString(value), value != nil
 		}), path == nil
 	}

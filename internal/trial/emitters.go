@@ -1,13 +1,13 @@
 package trial
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/fbconf"
 	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/hostlog"
+	"github.com/fluent-bit-wasmtime/fluent-bit-wasmtime/internal/options"
 )
 
 // emitter is the input that a filter makes for what goes on under other tags.
@@ -38,13 +38,12 @@ func (c *Configuration) addEmitter(s *fbconf.Section, number string, spec int) {
 		e.name, e.files = o.EmitterName, o.EmitterFilesystem
 	} else {
 		buffer, _ := s.Get("buffer") // of multiline, which makes none without
-		isOff := slices.Contains([]string{"off", "false", "no"}, strings.ToLower(buffer))
-		if isOff || !slices.Contains(emittersOfHost, strings.ToLower(s.Name)) {
+		if options.IsOff(buffer) || !slices.Contains(emittersOfHost, strings.ToLower(s.Name)) {
 			return
 		}
 		e.name, _ = s.Get("emitter_name")
 	}
-	e.name = cmp.Or(e.name, "emitter_for_"+e.filter)
+	e.name = options.NameOfEmitter(e.name, e.filter)
 	c.emitters = append(c.emitters, e)
 }
 

@@ -202,8 +202,8 @@ func Locate(s *fbconf.Section, err error) error {
 // means that its own rules decide.
 func (c *Configuration) add(r specReader, s *fbconf.Section, name string, match func(string) (bool, error)) {
 	number := name
-	active, ok := s.Get("active")
-	isActive := !ok || !strings.EqualFold(active, "false") && active != "0"
+	active, _ := s.Get("active")
+	isActive := options.IsActive(active)
 	if !slices.ContainsFunc(PluginNames, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s %s is not run here", s.Kind, name))
 		if isActive {
